@@ -1,0 +1,108 @@
+/**
+ * What can be asked of a running daemon: the one interface between the admin API and the object graph that `src/daemon` builds.
+ *
+ * Errors are CopseErrors; the API turns their codes into HTTP statuses: `ERR_NO_SUCH_IMAGE` 404, `ERR_IMAGE_EXISTS` and `ERR_IMAGE_IN_USE` 409,
+ * `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION` 400, origin errors 502, everything else 500.
+ */
+import type { OriginIdentity } from '../origin/origin.js';
+
+export interface ImageAddRequest {
+  /** The export's name: 1 to 255 characters of `A-Z a-z 0-9 . _ -` and `/`, not beginning with a dot or slash. */
+  name: string;
+  url: string;
+  /** `raw`, or a format of qemu-nbd; detected by content when absent. */
+  format?: string | undefined;
+  /** A power of two from 64 KiB to 1 MiB; the daemon's default when absent. */
+  chunkSizeBytes?: number | undefined;
+  /** Deadline of a guest's request in milliseconds; 0 waits for ever; the daemon's default when absent. */
+  deadlineMs?: number | undefined;
+  /** Backing files of a foreign format that the operator allows: name as written in the image, and the image (in this catalog) that stands for it. */
+  backing?: Record<string, string> | undefined;
+}
+
+export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
+
+export interface ImageStatus {
+  name: string;
+  url: string;
+  format: string;
+  sizeBytes: number;
+  chunkSizeBytes: number;
+  deadlineMs: number;
+  identity: OriginIdentity;
+  /** ISO 8601, when it was pinned. */
+  pinnedAt: string;
+  origin: { health: OriginHealth /** What went wrong last, and what to do. */; message?: string | undefined };
+  cache: {
+    /** Bytes of the image that this host holds, chunks of zeros included. */
+    cachedBytes: number;
+    /** Bytes on this host's disk. */
+    dataBytes: number;
+    /** Bytes from before an unclean end, not yet verified. */
+    unverifiedBytes: number;
+  };
+  connections: number;
+}
+
+export interface CacheStatus {
+  budgetBytes: number;
+  minFreeBytes: number;
+  usedBytes: number;
+  freeBytes: number;
+  /** `ok`, or why nothing is being stored just now (disk full, I/O error): reads pass through. */
+  state: 'ok' | 'full' | 'broken';
+  message?: string | undefined;
+}
+
+export interface DaemonStatus {
+  version: string;
+  pid: number;
+  uptimeSeconds: number;
+  stateDir: string;
+  /** As NBD URIs, without export names. */
+  listeners: string[];
+  connections: number;
+  cache: CacheStatus;
+  imageCount: number;
+  residentBytes: number;
+}
+
+/** Progress of `warm` and `verify`: `doneBytes` of `totalBytes` are through. */
+export interface Progress {
+  doneBytes: number;
+  totalBytes: number;
+}
+
+export interface WarmResult extends Progress {
+  /** Bytes that had to come from the origin. */
+  fetchedBytes: number;
+}
+
+export interface VerifyResult extends Progress {
+  /** Bytes of chunks that did not match their checksums: dropped, to be fetched again. */
+  droppedBytes: number;
+}
+
+export interface JobOptions {
+  signal: AbortSignal;
+  onProgress(progress: Progress): void;
+}
+
+export interface Control {
+  status(): Promise<DaemonStatus>;
+  /** Sorted by name. */
+  listImages(): Promise<ImageStatus[]>;
+  imageStatus(name: string): Promise<ImageStatus>;
+  /** Pins the origin's present content and serves it under the name. Idempotent for equal requests. */
+  addImage(request: ImageAddRequest): Promise<ImageStatus>;
+  /** Refuses with `ERR_IMAGE_IN_USE` while clients are attached. Its cached chunks go with it when no other image shares them. */
+  removeImage(name: string): Promise<void>;
+  /** Moves the name to the origin's present content. Attached exports keep the old one. */
+  repinImage(name: string): Promise<ImageStatus>;
+  /** Fetches what is absent. */
+  warmImage(name: string, options: JobOptions): Promise<WarmResult>;
+  /** Reads what is cached and compares checksums. */
+  verifyImage(name: string, options: JobOptions): Promise<VerifyResult>;
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+}

@@ -1,0 +1,20 @@
+/**
+ * Time as the rest of Copse sees it. Injected, so that tests decide when it passes.
+ *
+ * Invariant: `nowMs` is monotonic; it never follows changes of the wall clock.
+ */
+export interface Clock {
+  /** Milliseconds since an arbitrary point, with fractions. */
+  nowMs(): number;
+  /** Calls `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,28 @@
+/** What was opened is closed in reverse order, each once, and no failure keeps the rest open. */
+
+export interface Closeable {
+  close(): Promise<void> | void;
+}
+
+export class Lifecycle implements Closeable {
+  readonly #open: Closeable[] = [];
+
+  /** Registers `part` to be closed after all that is registered later. Returns it. */
+  own<T extends Closeable>(part: T): T {
+    this.#open.push(part);
+    return part;
+  }
+
+  /** @throws AggregateError of all failures, after everything was tried */
+  async close(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {
+      try {
+        await part.close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} parts did not close cleanly`);
+  }
+}

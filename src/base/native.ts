@@ -1,0 +1,127 @@
+/**
+ * The only loader of the addon, and its types. Everything native enters the program here.
+ *
+ * All asynchronous calls run on the addon's own threads, never on libuv's. Buffers given to them belong to the call until
+ * its promise settles. Offsets and lengths are safe integers. Errors of the operating system carry Node's usual `code` (`EIO`, `ENOSPC`, …).
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** An open file for block I/O. Closed by `close`; a call after that rejects with `ERR_CLOSED`. */
+export interface NativeBlockFile {
+  /** Size of the file (or block device) in bytes when it was opened, or last set by `truncate`. */
+  readonly sizeBytes: number;
+  /** Allocated bytes (st_blocks). Synchronous. */
+  allocatedBytes(): number;
+  /** Reads from the page cache only (preadv2, RWF_NOWAIT). `false`: it would have to wait, or the file system refuses RWF_NOWAIT; the target is undefined then. */
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): boolean;
+  /** Reads exactly `lengthBytes`; beyond the end of the file it reads zeros. */
+  read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<void>;
+  /** Writes all. With `durable` the data are on the disk (RWF_DSYNC) before it resolves. */
+  write(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number, durable: boolean): Promise<void>;
+  /** Makes the range read as zeros: `punch` frees its space, otherwise it stays allocated. Whole pages are punched, ragged ends are written. Falls back to writing zeros
+   *  unless `fastOnly`, which then rejects with `ENOTSUP`. */
+  zero(offset: number, lengthBytes: number, options: { punch: boolean; fastOnly: boolean }): Promise<void>;
+  /** fdatasync(2). */
+  sync(): Promise<void>;
+  /** Data and holes of the range by SEEK_DATA and SEEK_HOLE: `[length, isHole ? 1 : 0, length, …]`, at most `maxCount` pairs, merged. */
+  extents(offset: number, lengthBytes: number, maxCount: number): Promise<Float64Array>;
+  truncate(sizeBytes: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a chunk is. The numbers are those of the map on disk. */
+export const ChunkState = { absent: 0, present: 1, zero: 2, unverified: 3 } as const;
+export type ChunkStateValue = (typeof ChunkState)[keyof typeof ChunkState];
+
+/** What `readNow` of a chunk file found. */
+export const ReadNow = { hit: 0, wouldBlock: 1, absent: 2 } as const;
+
+/**
+ * A cached image: a sparse data file with each chunk at its own offset and a map file with one 8-byte record per chunk.
+ * The block state lives in memory as atomics, written through these calls only, readable by any native thread without a lock.
+ *
+ * Map record, little endian: CRC-32C of the chunk's data (u32), state (u8), 24 bits of CRC-32C over state, data CRC, chunk index and
+ * `recordSeed`, so that a record that is torn, rotten or another image's counts as absent.
+ */
+export interface NativeChunkFile {
+  readonly chunkCount: number;
+  /** Bytes of chunks in state present or unverified (the last chunk may be short). */
+  readonly dataBytes: number;
+  /** Bytes of chunks in state zero. */
+  readonly zeroBytes: number;
+  /** State of one chunk. */
+  state(chunkIndex: number): ChunkStateValue;
+  /** Run-length list of states: `[state, chunkCount, state, chunkCount, …]`, from `firstIndex`, over `chunkCount` chunks, at most `maxRuns` runs. */
+  runs(firstIndex: number, chunkCount: number, maxRuns: number): Uint32Array;
+  /** Whether all chunks of the byte range are in state zero. */
+  isZero(offset: number, lengthBytes: number): boolean;
+  /**
+   * The hit path: fills the target if every chunk of the range is present or zero and in the page cache. Marks chunks as used. Returns ReadNow.*;
+   * the target is undefined unless it is a hit.
+   */
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): number;
+  /** As readNow, but waits for the disk; chunks are pinned meanwhile, so eviction skips them. Resolves false (nothing promised of the target) when some chunk is not present or zero. */
+  read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean>;
+  /**
+   * Stores a whole chunk: writes data and record, then publishes the state. A chunk of zeros becomes a record alone. Without sync. Resolves to the new state.
+   * Must not be called for a chunk that another store, verify or evict is busy with (the caller's single flight sees to that; the addon rejects with `EBUSY`).
+   */
+  store(chunkIndex: number, source: Uint8Array, sourceStart: number): Promise<ChunkStateValue>;
+  /** Marks chunks as zeros without data (sparse origins). Same rule as `store`. */
+  storeZero(firstIndex: number, chunkCount: number): Promise<void>;
+  /** Reads the chunk and compares its checksum: true, it is present (a verified `unverified` becomes `present`); false, it was dropped (record cleared, state absent). Zero chunks are true. */
+  verify(chunkIndex: number): Promise<boolean>;
+  /**
+   * Second-chance sweep over data chunks (present or unverified): from `handIndex`, clears the used mark of used chunks and collects unused, unpinned ones, until
+   * `maxCount` are found or `maxScan` chunks were seen. Returns `[next hand, index, index, …]`.
+   */
+  sweep(handIndex: number, maxScan: number, maxCount: number): Uint32Array;
+  /**
+   * Removes chunks: state absent, records cleared, map synced, then holes punched (whole pages). Those that are pinned or busy are skipped. Resolves to the bytes freed.
+   * From its start until it settles these chunks are busy.
+   */
+  evict(chunkIndices: Uint32Array): Promise<number>;
+  /** fdatasync of data, then of the map. */
+  sync(): Promise<void>;
+  /** Waits for what is under way, then closes. Does not sync. */
+  close(): Promise<void>;
+}
+
+export interface ChunkFileOptions {
+  dataPath: string;
+  mapPath: string;
+  sizeBytes: number;
+  chunkBytes: number;
+  /** Where the records begin in the map file. */
+  recordsOffset: number;
+  /** Bound into each record's check, so that records of different images never mix. 32 bits. */
+  recordSeed: number;
+  /** Records are trusted as they are (clean end); otherwise present ones load as `unverified`. */
+  trusted: boolean;
+}
+
+export interface NativeAddon {
+  openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
+  /** Opens or creates both files; reads all records. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records. */
+  openChunkFile(options: ChunkFileOptions): NativeChunkFile;
+  /** CRC-32C (Castagnoli), SSE4.2 where there is one. */
+  crc32c(data: Uint8Array, start?: number, end?: number, seed?: number): number;
+  /** Whether every byte is zero. */
+  isZero(data: Uint8Array, start: number, end: number): boolean;
+  /**
+   * Takes an exclusive lock (flock) on the file, created if missing, without waiting. Returns the descriptor to keep, or -1 when another process has it.
+   */
+  lockFile(path: string): number;
+  unlockFile(descriptor: number): void;
+}
+
+const require = createRequire(import.meta.url);
+
+/** dist/src/base/native.js and src/base/native.ts lie at different depths below the package's root. */
+function addonPath(): string {
+  const depth = import.meta.url.includes('/dist/src/') ? '../../../' : '../../';
+  return fileURLToPath(new URL(`${depth}build/Release/copse.node`, import.meta.url));
+}
+
+export const native: NativeAddon = require(addonPath());

@@ -1,0 +1,83 @@
+/**
+ * Where an image's bytes come from: one range read that either delivers exactly the pinned image's bytes or fails.
+ *
+ * Retries, deadlines, coalescing and caching are decorators and layers above; an origin makes one attempt.
+ */
+import { CopseError } from '../base/error.js';
+
+/**
+ * Takes the bytes of a range in order. The Buffer given to `data` is the sink's only until it returns. The sum of all pieces is
+ * exactly the range when the read resolves; a read that rejects may have delivered a prefix, every byte of which is right.
+ */
+export interface RangeSink {
+  data(piece: Buffer): void;
+  /** The next `lengthBytes` bytes are zeros that did not have to be transferred. */
+  zeroes(lengthBytes: number): void;
+}
+
+export interface OriginReadOptions {
+  /** Ends the attempt; the read rejects with `ERR_ABORTED`. */
+  signal?: AbortSignal | undefined;
+  /** Prefetch travels on connections of its own, so that it never stands in front of what a guest waits for. Default `demand`. */
+  priority?: 'demand' | 'prefetch' | undefined;
+}
+
+/**
+ * What pins an image: two contents with the same identity are the same bytes. Stored in the catalog as JSON.
+ *
+ * `strong`: the origin promises byte equality (strong ETag); the weak kinds are the best that the origin offers.
+ */
+export type OriginIdentity =
+  | { kind: 'http'; sizeBytes: number; etag?: string | undefined; lastModified?: string | undefined }
+  | { kind: 'file'; sizeBytes: number; inode: string; mtimeNs: string }
+  | { kind: 'nbd'; sizeBytes: number };
+
+export interface Origin {
+  /** For people and logs; never holds a password. */
+  readonly url: string;
+  readonly identity: OriginIdentity;
+  readonly sizeBytes: number;
+  /**
+   * One attempt at `[offset, offset + lengthBytes)`, which lies inside `sizeBytes`.
+   *
+   * Rejects with OriginError. Any number may run at once; the origin bounds its own connections.
+   */
+  read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * - `ERR_ORIGIN_CHANGED`: the content is no longer the pinned one. Never retried.
+ * - `ERR_ORIGIN_REFUSED`: the origin answers, but not with the content (401, 403, 404, no such file, bad export). Never retried.
+ * - `ERR_ORIGIN_PROTOCOL`: it does not keep to its protocol (ignores Range, sends short or too long). Never retried when it ignores
+ *   Range; a body that stops short is `ERR_ORIGIN_UNAVAILABLE`.
+ * - `ERR_ORIGIN_UNAVAILABLE`: it can't be reached, broke off, 429, 5xx: worth another try.
+ * - `ERR_FORMAT`: the content can't be decoded, or names files outside itself.
+ */
+export type OriginErrorCode = 'ERR_ORIGIN_CHANGED' | 'ERR_ORIGIN_REFUSED' | 'ERR_ORIGIN_PROTOCOL' | 'ERR_ORIGIN_UNAVAILABLE' | 'ERR_FORMAT';
+
+export class OriginError extends CopseError {
+  constructor(code: OriginErrorCode, message: string, options?: { cause?: unknown }) {
+    super(code, message, options);
+  }
+
+  get retryable(): boolean {
+    return this.code === 'ERR_ORIGIN_UNAVAILABLE';
+  }
+}
+
+/** How an origin is told apart from its neighbours before it is opened: what the catalog stores. */
+export interface OriginLocation {
+  /** `https://…`, `http://…`, `file:…`, a plain absolute path, `nbd://…`, `nbd+unix://…`. */
+  url: string;
+}
+
+/** Secrets and trust of this node for origins, from its configuration; the catalog only ever names URLs. */
+export interface OriginCredential {
+  /** Applies to URLs that begin with this prefix; the longest match wins. */
+  urlPrefix: string;
+  basic?: { user: string; password: string } | undefined;
+  bearer?: string | undefined;
+  /** PEM file of certificate authorities to trust instead of the system's. */
+  caFile?: string | undefined;
+}

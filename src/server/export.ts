@@ -1,0 +1,33 @@
+/** What the server needs to know of the exports that it offers. The daemon's catalog implements `ExportDirectory`. */
+import type { LatencyHistogram } from '../base/metric.js';
+import type { BlockDevice, Source } from '../device/device.js';
+
+/** Counted by the server, per export, over all its connections. */
+export interface ExportMetrics {
+  readonly reads: Record<Source, { count: number; bytes: number; latency: LatencyHistogram }>;
+  writes: number;
+  writtenBytes: number;
+  readonly writeLatency: LatencyHistogram;
+  /** Requests answered with an error. */
+  errors: number;
+  connections: number;
+}
+
+export interface Export {
+  readonly name: string;
+  /** For people: shown by `nbdinfo --list`. */
+  readonly description: string;
+  readonly device: BlockDevice;
+  readonly metrics: ExportMetrics;
+  /** To be called once when a connection lets go of the export. */
+  release(): void;
+}
+
+export interface ExportDirectory {
+  list(): { name: string; description: string }[];
+  /**
+   * Takes hold of an export for one connection; `undefined` if there is none of that name. May reject (`ERR_…`) when the
+   * export exists but can't be opened: the client is told the message.
+   */
+  open(name: string): Promise<Export | undefined>;
+}
