@@ -1,0 +1,55 @@
+/**
+ * Socket addresses as operators write them: `unix:PATH` and `tcp:HOST:PORT`.
+ *
+ * Invariant: what `parseAddress` returns can be given to `net.Server.listen` and `net.connect`, but for the path of a unix
+ * address, which is as written until `absoluteAddress` made it absolute.
+ */
+import { resolve } from 'node:path';
+import { CopseError } from '../base/error.js';
+
+export type SocketAddress =
+  | { kind: 'unix'; path: string }
+  /** `port` 0 lets the kernel choose. An IPv6 `host` has no brackets. */
+  | { kind: 'tcp'; host: string; port: number };
+
+/** The longest path that the kernel takes in `sockaddr_un`, in bytes, without its closing zero (unix(7)). */
+export const maxUnixPathBytes = 107;
+
+/** @throws CopseError `ERR_ADDRESS` on anything but `unix:PATH`, `tcp:HOST:PORT` and `tcp:[IPV6]:PORT` */
+export function parseAddress(text: string): SocketAddress {
+  const unix = /^unix:(.+)$/s.exec(text);
+  if (unix?.[1] !== undefined) return { kind: 'unix', path: unix[1] };
+  const tcp = /^tcp:(?:\[([0-9a-fA-F:.%\w]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const host = tcp?.[1] ?? tcp?.[2];
+  const port = Number(tcp?.[3]);
+  if (host !== undefined && port <= 65535) return { kind: 'tcp', host, port };
+  throw new CopseError(
+    'ERR_ADDRESS',
+    `"${text}" is not an address: write unix:PATH or tcp:HOST:PORT, as in unix:/run/copse/nbd.sock or tcp:127.0.0.1:10809`,
+  );
+}
+
+/** @throws CopseError `ERR_ADDRESS` when a unix path becomes longer than the kernel takes */
+export function absoluteAddress(address: SocketAddress, baseDir: string): SocketAddress {
+  if (address.kind === 'tcp') return address;
+  const path = resolve(baseDir, address.path);
+  const lengthBytes = Buffer.byteLength(path);
+  if (lengthBytes > maxUnixPathBytes) {
+    throw new CopseError(
+      'ERR_ADDRESS',
+      `the socket path ${path} has ${lengthBytes} bytes, the kernel takes ${maxUnixPathBytes}: choose a shorter one`,
+    );
+  }
+  return { kind: 'unix', path };
+}
+
+/** The form that `parseAddress` reads. */
+export function formatAddress(address: SocketAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return `tcp:${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+/** Whether only programs of this host can reach the address. A name other than `localhost` counts as remote: nobody knows what it resolves to. */
+export function isLocalAddress(address: SocketAddress): boolean {
+  return address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
+}
