@@ -57,8 +57,12 @@ export interface Origin {
 export type OriginErrorCode = 'ERR_ORIGIN_CHANGED' | 'ERR_ORIGIN_REFUSED' | 'ERR_ORIGIN_PROTOCOL' | 'ERR_ORIGIN_UNAVAILABLE' | 'ERR_FORMAT';
 
 export class OriginError extends CopseError {
-  constructor(code: OriginErrorCode, message: string, options?: { cause?: unknown }) {
+  /** How long the origin asked to be left alone (Retry-After), at most 60 000 ms; a hint for whoever retries. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: OriginErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number | undefined }) {
     super(code, message, options);
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get retryable(): boolean {

@@ -1,0 +1,70 @@
+/**
+ * Remembers how the origin fared last, for `copse image status`, and logs when that changes (not each failure: an outage is one line).
+ *
+ * When to use: directly around an origin, below `withRetry`, so that it sees every attempt. Cost: nothing worth measuring.
+ */
+import { errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { type Origin, OriginError, type OriginIdentity, type OriginReadOptions, type RangeSink } from './origin.js';
+
+/** `unavailable` also stands for an origin that refuses or does not keep to its protocol: the message says which. */
+export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
+
+export interface HealthyOrigin extends Origin {
+  readonly health: OriginHealth;
+  /** What went wrong last and what to do about it; `undefined` when nothing is wrong. */
+  readonly healthMessage: string | undefined;
+}
+
+export function withHealth(origin: Origin, options: { log?: Logger | undefined } = {}): HealthyOrigin {
+  return new ObservedOrigin(origin, options.log);
+}
+
+class ObservedOrigin implements HealthyOrigin {
+  health: OriginHealth = 'unused';
+  healthMessage: string | undefined;
+  readonly #origin: Origin;
+  readonly #log: Logger | undefined;
+
+  constructor(origin: Origin, log: Logger | undefined) {
+    this.#origin = origin;
+    this.#log = log;
+  }
+
+  get url(): string {
+    return this.#origin.url;
+  }
+
+  get identity(): OriginIdentity {
+    return this.#origin.identity;
+  }
+
+  get sizeBytes(): number {
+    return this.#origin.sizeBytes;
+  }
+
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+    try {
+      await this.#origin.read(offset, lengthBytes, sink, options);
+    } catch (error) {
+      if (error instanceof OriginError) this.#turn(error.code === 'ERR_ORIGIN_CHANGED' ? 'changed' : 'unavailable', errorMessage(error));
+      throw error;
+    }
+    if (this.health !== 'ok') this.#turn('ok', undefined);
+  }
+
+  close(): Promise<void> {
+    return this.#origin.close();
+  }
+
+  #turn(health: OriginHealth, message: string | undefined): void {
+    const before = this.health;
+    this.health = health;
+    this.healthMessage = message;
+    if (before === health) return;
+    const fields = { origin: this.url, health, message };
+    if (health === 'changed') this.#log?.error(fields, 'origin changed');
+    else if (health === 'unavailable') this.#log?.warn(fields, 'origin is unavailable');
+    else if (before !== 'unused') this.#log?.info(fields, 'origin is well again');
+  }
+}
