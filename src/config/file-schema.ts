@@ -1,0 +1,127 @@
+/**
+ * The shape of the configuration as operators write it, in TOML or by flags.
+ *
+ * Invariants: every key is optional but those that identify an entry of a list; no default is applied here (see `schema.ts`)
+ * and no path is resolved (see `load.ts`), so that flags and file can be laid over each other. Each key's description is
+ * what the JSON schema and the documentation say of it.
+ */
+import { z } from 'zod';
+import { errorMessage } from '../base/error.js';
+import { logLevels } from '../base/log.js';
+import { parseSize } from '../base/size.js';
+import { parseAddress } from './address.js';
+import { maxRequestBytes } from './schema.js';
+import { checkImageName, parseChunkSize, parseDuration, parseMode, parseSizeOrShare } from './value.js';
+
+/** A string that `parse` reads; what it throws becomes the problem's text. */
+function text<T>(parse: (text: string) => T, example = 'text') {
+  return z.string(`must be a string in quotes, such as "${example}"`).transform((value, context): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: errorMessage(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+/** A size may also be a plain number of bytes. */
+function size<T>(parse: (text: string) => T) {
+  return z
+    .union([z.string(), z.int().min(0)])
+    .transform(String)
+    .pipe(text(parse));
+}
+
+function atLeast(leastBytes: number, written: string): (text: string) => number {
+  return (value) => {
+    const sizeBytes = parseSize(value);
+    if (sizeBytes < leastBytes)
+      throw new Error(`"${value}" is too little: write at least ${written}, which one request of the largest size needs`);
+    return sizeBytes;
+  };
+}
+
+function positiveDuration(value: string): number {
+  const durationMs = parseDuration(value);
+  if (durationMs === 0) throw new Error(`"${value}" leaves no time at all: write at least 1ms`);
+  return durationMs;
+}
+
+const nonEmpty = z.string().min(1, 'must not be empty');
+const maxCount = 1_000_000;
+
+export const imageSchema = z.strictObject({
+  name: text(checkImageName, 'debian-12').describe('Name of the export.'),
+  url: nonEmpty.describe('Where the bytes come from: https://, http://, nbd://, nbd+unix://, file: or a path.'),
+  format: nonEmpty.optional().describe('raw, or a format that qemu-nbd knows; detected by content when absent.'),
+  chunk_size: size(parseChunkSize).optional().describe('Unit of fetching and caching: a power of two from 64K to 1M.'),
+  deadline: text(parseDuration, '30s').optional().describe("Deadline of a guest's request; 0 waits for ever."),
+  backing: z
+    .record(z.string(), text(checkImageName, 'debian-12'))
+    .optional()
+    .describe('Backing files that may be used: the name as written in the image, and the image here that stands for it.'),
+});
+
+export const credentialSchema = z.strictObject({
+  url_prefix: nonEmpty.describe('Applies to origins whose URL begins with this; the longest match wins.'),
+  user: nonEmpty.optional().describe('User of HTTP basic authentication.'),
+  password: z.string().optional().describe('Password of HTTP basic authentication.'),
+  password_file: nonEmpty.optional().describe('File whose first line is the password.'),
+  bearer: nonEmpty.optional().describe('Bearer token.'),
+  bearer_file: nonEmpty.optional().describe('File whose first line is the bearer token.'),
+  ca_file: nonEmpty.optional().describe("PEM file of certificate authorities to trust instead of the system's."),
+});
+
+export const fileSchema = z.strictObject({
+  state: nonEmpty.optional().describe('State directory: catalog, cache, lock.'),
+  listen: z
+    .array(text(parseAddress, 'unix:/run/copse/nbd.sock'))
+    .min(1, 'must name at least one address')
+    .optional()
+    .describe('Where NBD clients attach: unix:PATH or tcp:HOST:PORT.'),
+  socket_mode: text(parseMode, '0660').optional().describe('Permission bits of the NBD unix sockets, in octal.'),
+  socket_group: nonEmpty.optional().describe('Group of the NBD unix sockets; libvirt on Debian needs libvirt-qemu.'),
+  admin: text(parseAddress, 'unix:/run/copse/nbd.sock').optional().describe('Where the admin API listens: unix:PATH or tcp:HOST:PORT.'),
+  admin_allow_remote: z
+    .boolean()
+    .optional()
+    .describe('Lets the admin API, which has no authentication, listen where other hosts can reach it.'),
+  log_level: z.enum(logLevels).optional().describe('The least level that is logged.'),
+  cache: z
+    .strictObject({
+      size: size(parseSizeOrShare).optional().describe("Budget of the cache: bytes, or a percentage of the file system's size."),
+      min_free: size(parseSizeOrShare).optional().describe('Free space that the cache never goes below: bytes or a percentage.'),
+    })
+    .optional(),
+  image_default: z
+    .strictObject({
+      chunk_size: imageSchema.shape.chunk_size,
+      deadline: imageSchema.shape.deadline,
+      readahead: size(parseSize).optional().describe('Largest window of sequential readahead; 0 turns it off.'),
+    })
+    .optional(),
+  limit: z
+    .strictObject({
+      connections: z.int().min(1).max(maxCount).optional().describe('NBD connections at once.'),
+      handshake_timeout: text(positiveDuration, '10s').optional().describe('From accept to the end of negotiation.'),
+      requests_per_connection: z.int().min(1).max(maxCount).optional().describe('Requests of one connection under way at once.'),
+      bytes_per_connection: size(atLeast(maxRequestBytes, '32M'))
+        .optional()
+        .describe("Payload of one connection's requests under way at once."),
+      request_memory: size(atLeast(maxRequestBytes, '32M')).optional().describe('The same over all connections.'),
+    })
+    .optional(),
+  image: z.array(imageSchema).optional(),
+  credential: z.array(credentialSchema).optional(),
+});
+
+/** What operators write. */
+export type FileInput = z.input<typeof fileSchema>;
+/** The same, read but neither completed nor resolved. */
+export type FileConfig = z.output<typeof fileSchema>;
+
+/** JSON Schema of the file, for editors (Taplo, Even Better TOML). */
+export function configJsonSchema(): object {
+  return z.toJSONSchema(fileSchema, { io: 'input' });
+}

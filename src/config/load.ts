@@ -1,0 +1,127 @@
+/**
+ * From what an operator wrote to a complete `Config`: flags over file over defaults.
+ *
+ * Images given by flags are added to the file's; one of the same name takes the place of the file's. Credentials come from the file alone,
+ * so that no secret stands in a process list.
+ */
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { absoluteAddress, formatAddress, isLocalAddress, type SocketAddress } from './address.js';
+import type { FileConfig, FileInput } from './file-schema.js';
+import { currentSurroundings, defaultAdmin, defaultListen, defaultStateDir, type Surroundings } from './place.js';
+import { ConfigError, problemAt } from './problem.js';
+import { type ConfigPart, readConfigFile, readConfigFlags } from './read.js';
+import { type Config, type ConfiguredImage, defaults } from './schema.js';
+import { readCredentials } from './secret.js';
+import type { SizeOrShare } from './value.js';
+
+export interface LoadConfigOptions extends Partial<Surroundings> {
+  /** A TOML file. */
+  file?: string | undefined;
+  /** What the command line says, by the names of the file's keys. Wins over the file. */
+  flags?: FileInput | undefined;
+}
+
+/** @throws ConfigError (`ERR_CONFIG`) with everything that is wrong with one source */
+export async function loadConfig(options: LoadConfigOptions = {}): Promise<Config> {
+  const surroundings = { ...currentSurroundings(), ...options };
+  const file: ConfigPart = options.file === undefined ? { source: { name: 'defaults' }, config: {} } : await readConfigFile(options.file);
+  const flags = readConfigFlags(options.flags ?? {});
+  const written = layer(file.config, flags.config);
+  const stateDir = written.state ?? defaultStateDir(surroundings);
+  const disk = await diskSize(stateDir);
+  const bytesOf = (value: SizeOrShare): number => ('bytes' in value ? value.bytes : Math.floor(disk * value.share));
+  return {
+    stateDir,
+    listen: written.listen ?? [checkedDefault('--listen', defaultListen(surroundings, stateDir))],
+    listenGiven: written.listen !== undefined,
+    socketMode: written.socket_mode ?? defaults.socketMode,
+    socketGroup: written.socket_group,
+    ...adminOf(file, flags, written, stateDir),
+    logLevel: written.log_level ?? defaults.logLevel,
+    cache: {
+      sizeBytes: bytesOf(written.cache?.size ?? defaults.cache.size),
+      minFreeBytes: bytesOf(written.cache?.min_free ?? defaults.cache.minFree),
+    },
+    imageDefault: {
+      chunkSizeBytes: written.image_default?.chunk_size ?? defaults.imageDefault.chunkSizeBytes,
+      deadlineMs: written.image_default?.deadline ?? defaults.imageDefault.deadlineMs,
+      readaheadBytes: written.image_default?.readahead ?? defaults.imageDefault.readaheadBytes,
+    },
+    limit: {
+      connectionCount: written.limit?.connections ?? defaults.limit.connectionCount,
+      handshakeTimeoutMs: written.limit?.handshake_timeout ?? defaults.limit.handshakeTimeoutMs,
+      requestsPerConnection: written.limit?.requests_per_connection ?? defaults.limit.requestsPerConnection,
+      bytesPerConnection: written.limit?.bytes_per_connection ?? defaults.limit.bytesPerConnection,
+      requestMemoryBytes: written.limit?.request_memory ?? defaults.limit.requestMemoryBytes,
+    },
+    images: (written.image ?? []).map(configuredImage),
+    credentials: await readCredentials(file),
+  };
+}
+
+function layer(file: FileConfig, flags: FileConfig): FileConfig {
+  const replaced = new Set(flags.image?.map((image) => image.name));
+  return {
+    ...file,
+    ...given(flags),
+    cache: { ...file.cache, ...given(flags.cache ?? {}) },
+    image: [...(file.image ?? []).filter((image) => !replaced.has(image.name)), ...(flags.image ?? [])],
+  };
+}
+
+/** Without the keys that are `undefined`, so that they hide nothing. */
+function given<T extends object>(values: T): Partial<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+function configuredImage(image: NonNullable<FileConfig['image']>[number]): ConfiguredImage {
+  const { name, url, format, chunk_size: chunkSizeBytes, deadline: deadlineMs, backing } = image;
+  return { name, url, format, chunkSizeBytes, deadlineMs, backing };
+}
+
+function adminOf(file: ConfigPart, flags: ConfigPart, written: FileConfig, stateDir: string): Pick<Config, 'admin' | 'adminAllowRemote'> {
+  const admin = written.admin ?? checkedDefault('--admin', defaultAdmin(stateDir));
+  const adminAllowRemote = written.admin_allow_remote ?? defaults.adminAllowRemote;
+  if (!adminAllowRemote && !isLocalAddress(admin)) {
+    const { source } = flags.config.admin === undefined ? file : flags;
+    const remedy =
+      'it has no authentication: choose unix:PATH or tcp:127.0.0.1:PORT, or set admin_allow_remote = true when the network keeps others out';
+    throw new ConfigError([problemAt(source, ['admin'], `${formatAddress(admin)} can be reached by other hosts, and ${remedy}`)]);
+  }
+  return { admin, adminAllowRemote };
+}
+
+/**
+ * Where the daemon that these options describe listens for commands, without reading more than that takes.
+ *
+ * @throws ConfigError
+ */
+export async function loadAdminAddress(options: LoadConfigOptions = {}): Promise<SocketAddress> {
+  const file = options.file === undefined ? {} : (await readConfigFile(options.file)).config;
+  const written = layer(file, readConfigFlags(options.flags ?? {}).config);
+  const stateDir = written.state ?? defaultStateDir({ ...currentSurroundings(), ...options });
+  return written.admin ?? checkedDefault('--admin', defaultAdmin(stateDir));
+}
+
+/** A default below a long state directory may be too long for a socket. */
+function checkedDefault(flag: string, address: SocketAddress): SocketAddress {
+  try {
+    return absoluteAddress(address, '/');
+  } catch (error) {
+    const message = `${error instanceof Error ? error.message : error}, or give another address by ${flag}`;
+    throw new ConfigError([{ file: 'defaults', key: flag.slice(2), message }], { cause: error });
+  }
+}
+
+/** Size in bytes of the file system that holds the directory, or that will hold it once it is made. */
+async function diskSize(dir: string): Promise<number> {
+  for (let at = dir; ; at = dirname(at)) {
+    try {
+      const { blocks, bsize } = await statfs(at);
+      return blocks * bsize;
+    } catch (error) {
+      if (at === dirname(at)) throw error;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/** Where things lie by default: it depends on who runs the program. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { SocketAddress } from './address.js';
+
+/** Environment variables and user that choose the places. */
+export interface Surroundings {
+  env: Readonly<Record<string, string | undefined>>;
+  isRoot: boolean;
+}
+
+export function currentSurroundings(): Surroundings {
+  return { env: process.env, isRoot: process.getuid?.() === 0 };
+}
+
+/** `/var/lib/copse` for root; else `$XDG_STATE_HOME/copse` or `~/.local/state/copse` (XDG Base Directory Specification 0.8). */
+export function defaultStateDir({ env, isRoot }: Surroundings): string {
+  if (isRoot) return '/var/lib/copse';
+  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'copse');
+}
+
+/** `/run/copse/nbd.sock` for root; else below `$XDG_RUNTIME_DIR`, or in the state directory where there is none. */
+export function defaultListen({ env, isRoot }: Surroundings, stateDir: string): SocketAddress {
+  if (isRoot) return { kind: 'unix', path: '/run/copse/nbd.sock' };
+  const runtimeDir = env['XDG_RUNTIME_DIR'];
+  return { kind: 'unix', path: runtimeDir ? join(runtimeDir, 'copse', 'nbd.sock') : join(stateDir, 'nbd.sock') };
+}
+
+/** In the state directory, so that daemon and commands agree when they are told the same one. */
+export function defaultAdmin(stateDir: string): SocketAddress {
+  return { kind: 'unix', path: join(stateDir, 'admin.sock') };
+}

@@ -1,0 +1,107 @@
+/** What is wrong with a configuration, each thing with its place and its remedy. */
+import type { z } from 'zod';
+import { CopseError } from '../base/error.js';
+import { fileSchema } from './file-schema.js';
+import { nearest } from './nearest.js';
+import { findKeyLine, type KeyPath } from './toml-line.js';
+
+export interface ConfigProblem {
+  /** The file, or `command line`. */
+  file: string;
+  /** As in `image[2].chunk_size`, lists counted from 1; empty when the text is not TOML at all. */
+  key: string;
+  /** From 1; absent on the command line and where nothing of the key is in the file. */
+  line?: number | undefined;
+  /** What is wrong and what to write instead. */
+  message: string;
+}
+
+/** The configuration can't be used. Code `ERR_CONFIG`; the message lists all problems, one a line. */
+export class ConfigError extends CopseError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[], options?: { cause?: unknown }) {
+    super('ERR_CONFIG', problems.map(formatProblem).join('\n'), options);
+    this.problems = problems;
+  }
+}
+
+function formatProblem({ file, key, line, message }: ConfigProblem): string {
+  const place = line === undefined ? file : `${file}:${line}`;
+  return key === '' ? `${place}: ${message}` : `${place}: ${key}: ${message}`;
+}
+
+export function formatKey(path: KeyPath): string {
+  return path.reduce<string>((key, part) => {
+    if (typeof part === 'number') return `${key}[${part + 1}]`;
+    return key === '' ? String(part) : `${key}.${String(part)}`;
+  }, '');
+}
+
+/** Names of the flags that stand for a key, where they differ from it. */
+const flagNames: Record<string, string> = { 'cache.size': '--cache-size', 'cache.min_free': '--min-free' };
+
+function keyName(source: ConfigSource, path: KeyPath): string {
+  if (source.toml !== undefined) return formatKey(path);
+  const key = formatKey(path.filter((part) => typeof part === 'string').slice(0, path[0] === 'image' ? 1 : undefined));
+  return flagNames[key] ?? `--${key.replaceAll('_', '-')}`;
+}
+
+/** Where a piece of configuration comes from. */
+export interface ConfigSource {
+  /** For people. */
+  name: string;
+  /** The text, to find lines in; absent on the command line, whose keys are flags. */
+  toml?: string | undefined;
+}
+
+/** One thing that is wrong with `path` of `source`. */
+export function problemAt(source: ConfigSource, path: KeyPath, message: string): ConfigProblem {
+  const line = source.toml === undefined ? undefined : findKeyLine(source.toml, path);
+  return { file: source.name, key: keyName(source, path), line, message };
+}
+
+/** Keys that the schema knows at `path`, without the list items in between. */
+function knownKeys(path: KeyPath): string[] {
+  let at: unknown = shapeOf(fileSchema);
+  for (const part of path) {
+    if (typeof part === 'number') continue;
+    at = shapeOf((at as Record<string, unknown> | undefined)?.[String(part)]);
+  }
+  return Object.keys((at as object | undefined) ?? {});
+}
+
+/** The shape of an object schema, looked for inside optionals and arrays. */
+function shapeOf(schema: unknown): unknown {
+  for (let at = schema as { shape?: object; def?: { innerType?: unknown; element?: unknown } } | undefined; at !== undefined; ) {
+    if (at.shape !== undefined) return at.shape;
+    at = (at.def?.innerType ?? at.def?.element) as typeof at;
+  }
+  return undefined;
+}
+
+/** Turns zod's findings into problems that name the remedy. */
+export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIssue[]): ConfigProblem[] {
+  const problems = issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(source, issue.path, key));
+    if (issue.code === 'invalid_value') {
+      return [problemAt(source, issue.path, `must be one of ${issue.values.map(String).join(', ')}`)];
+    }
+    const isKey = typeof issue.path.at(-1) === 'string';
+    if (issue.input === undefined && isKey && (issue.code === 'invalid_type' || issue.code === 'invalid_union')) {
+      return [problemAt(source, issue.path, `is missing: every ${formatKey(issue.path.slice(0, 1))} needs it`)];
+    }
+    if (issue.code === 'invalid_union')
+      return [problemAt(source, issue.path, 'must be a string such as "100G", or a whole number of bytes')];
+    return [problemAt(source, issue.path, issue.message)];
+  });
+  return problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}
+
+function unknownKey(source: ConfigSource, path: KeyPath, key: string): ConfigProblem {
+  const known = knownKeys(path);
+  const meant = nearest(key, known);
+  const where = path.length === 0 ? 'here' : `in ${formatKey(path)}`;
+  const remedy = meant === undefined ? `known ${where} are ${known.join(', ')}` : `did you mean ${meant}?`;
+  return problemAt(source, [...path, key], `there is no such key: ${remedy}`);
+}

@@ -1,0 +1,72 @@
+/** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, image names. */
+import { CopseError } from '../base/error.js';
+import { formatSize, parseSize } from '../base/size.js';
+import { maxChunkSizeBytes, maxDurationMs, minChunkSizeBytes } from './schema.js';
+
+const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * Reads `500ms`, `30s`, `1.5m`, `2h` and `0`.
+ *
+ * @returns milliseconds, rounded, 0 to `maxDurationMs` (24 days)
+ * @throws CopseError `ERR_DURATION` on anything else; a bare number has no unit and is refused
+ */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/.exec(text.trim());
+  const durationMs = match ? Math.round(Number(match[1]) * (unitMs[match[2] ?? ''] ?? Number.NaN)) : text.trim() === '0' ? 0 : Number.NaN;
+  if (!(durationMs <= maxDurationMs)) {
+    throw new CopseError('ERR_DURATION', `"${text}" is not a duration: write a number with ms, s, m or h, up to 596h, as in 30s`);
+  }
+  return durationMs;
+}
+
+/** A size in bytes, or a share (above 0, at most 1) of the file system's size. */
+export type SizeOrShare = { bytes: number } | { share: number };
+
+/** @throws CopseError `ERR_SIZE` on anything but a size and a percentage from above 0% to 100% */
+export function parseSizeOrShare(text: string): SizeOrShare {
+  const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim());
+  if (!match) return { bytes: parseSize(text) };
+  const share = Number(match[1]) / 100;
+  if (!(share > 0 && share <= 1))
+    throw new CopseError('ERR_SIZE', `"${text}" is not a share of the disk: write a percentage from above 0% to 100%`);
+  return { share };
+}
+
+/** @throws CopseError `ERR_SIZE` unless it is a power of two from 64 KiB to 1 MiB */
+export function parseChunkSize(text: string): number {
+  const sizeBytes = parseSize(text);
+  if (sizeBytes < minChunkSizeBytes || sizeBytes > maxChunkSizeBytes || (sizeBytes & (sizeBytes - 1)) !== 0) {
+    const [least, most] = [formatSize(minChunkSizeBytes), formatSize(maxChunkSizeBytes)];
+    throw new CopseError('ERR_SIZE', `"${text}" is not a chunk size: write a power of two from ${least} to ${most}, as in 256K`);
+  }
+  return sizeBytes;
+}
+
+/** @throws CopseError `ERR_MODE` unless it is written in octal, as chmod(1) takes it */
+export function parseMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text)) throw new CopseError('ERR_MODE', `"${text}" is not a mode: write three octal digits, as in "0660"`);
+  return Number.parseInt(text, 8);
+}
+
+/** @throws CopseError `ERR_NAME` unless the name may be an image's: see `ImageAddRequest` */
+export function checkImageName(name: string): string {
+  if (!/^(?![./])[A-Za-z0-9._/-]{1,255}$/.test(name)) {
+    throw new CopseError(
+      'ERR_NAME',
+      `"${name}" can't name an image: take 1 to 255 of A-Z a-z 0-9 . _ - and /, and begin with none of dot and slash, as in debian-12/base`,
+    );
+  }
+  return name;
+}
+
+/**
+ * Splits `NAME=VALUE` at the first `=`, as `--image` and `--backing` take it.
+ *
+ * @throws CopseError `ERR_OPTION` without `=`, name or value
+ */
+export function parsePair(text: string, form: string): [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new CopseError('ERR_OPTION', `"${text}" is incomplete: write ${form}`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
