@@ -1,0 +1,221 @@
+/**
+ * How much of the host's disk all cached images may take together: a budget in bytes and a floor of free space, and eviction under both.
+ *
+ * A store asks for room first. Eviction begins in the background a little before the limit, so that a fetch seldom waits for it; at the limit the fetch
+ * waits, and when nothing can be evicted it is told that there is no room, and the bytes pass through to the guest without being kept.
+ *
+ * Invariants: bytes on the disk + bytes being stored stay at or below the budget; nothing is stored while free space is below the floor.
+ */
+import { statfs } from 'node:fs/promises';
+import { Budget } from '../base/budget.js';
+import type { Clock } from '../base/clock.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { formatSize, MiB } from '../base/size.js';
+import type { ChunkStore } from './chunk-store.js';
+
+export interface CacheSpaceOptions {
+  /** A directory on the file system that holds the cache. */
+  path: string;
+  budgetBytes: number;
+  minFreeBytes: number;
+  clock: Clock;
+  log: Logger;
+  /** Free bytes of the file system; statfs(2) unless a test says otherwise. */
+  freeBytes?: () => Promise<number>;
+}
+
+export type SpaceState = 'ok' | 'full' | 'broken';
+
+/** How old a reading of free space may be. */
+const freeAgeMs = 1000;
+/** How long after a failed store the disk is left alone. */
+const brokenMs = 10_000;
+const sweepScan = 8192;
+const sweepCount = 512;
+
+export class CacheSpace {
+  readonly budgetBytes: number;
+  readonly minFreeBytes: number;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #readFree: () => Promise<number>;
+  readonly #stores: ChunkStore[] = [];
+  #nextStore = 0;
+  /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
+  readonly #reserved: Budget;
+  #freeBytes = Number.POSITIVE_INFINITY;
+  #freeReadAtMs = Number.NEGATIVE_INFINITY;
+  #eviction: Promise<void> | undefined;
+  #brokenUntilMs = Number.NEGATIVE_INFINITY;
+  #state: SpaceState = 'ok';
+  #message: string | undefined;
+  #cancelWatch: (() => void) | undefined;
+  /** Over all images since the start. */
+  evictedChunks = 0;
+  evictedBytes = 0;
+
+  constructor(options: CacheSpaceOptions) {
+    this.budgetBytes = options.budgetBytes;
+    this.minFreeBytes = options.minFreeBytes;
+    this.#reserved = new Budget(Math.min(64 * MiB, options.budgetBytes / 4));
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#readFree =
+      options.freeBytes ??
+      (async () => {
+        const stat = await statfs(options.path);
+        return stat.bavail * stat.bsize;
+      });
+    this.#watch();
+  }
+
+  get state(): SpaceState {
+    return this.#state;
+  }
+
+  /** Why nothing is kept just now. */
+  get message(): string | undefined {
+    return this.#message;
+  }
+
+  get usedBytes(): number {
+    return this.#stores.reduce((sum, store) => sum + store.dataBytes, 0);
+  }
+
+  add(store: ChunkStore): void {
+    this.#stores.push(store);
+  }
+
+  remove(store: ChunkStore): void {
+    const index = this.#stores.indexOf(store);
+    if (index >= 0) this.#stores.splice(index, 1);
+  }
+
+  /** Free bytes of the file system now. */
+  async freeBytes(): Promise<number> {
+    await this.#refreshFree();
+    return this.#freeBytes;
+  }
+
+  /**
+   * Runs `store` once there is room for `lengthBytes`.
+   *
+   * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: not stored; whoever waits for the bytes gets them all the same
+   */
+  async use(lengthBytes: number, store: () => Promise<unknown>): Promise<void> {
+    if (this.#clock.nowMs() < this.#brokenUntilMs)
+      throw new CopseError('ERR_CACHE_BROKEN', `the cache rests after a failure: ${this.#message}`);
+    if (this.#clock.nowMs() - this.#freeReadAtMs > freeAgeMs) await this.#refreshFree();
+    await this.#reserved.take(lengthBytes);
+    try {
+      if (this.#excessBytes() > 0) {
+        await this.#evict();
+        if (this.#excessBytes() > 0) {
+          this.#enter('full', this.#fullMessage());
+          throw new CopseError('ERR_CACHE_FULL', this.#message ?? 'the cache is full');
+        }
+      } else if (this.#excessBytes() > -this.#reserveBytes()) {
+        void this.#evict();
+      }
+      await store();
+      // Until the next reading, what is written here is what the file system has less.
+      this.#freeBytes -= lengthBytes;
+      this.#enter('ok', undefined);
+    } catch (error) {
+      // EBUSY: somebody else is busy with the chunk, the disk is well.
+      if (!(error instanceof CopseError) && errorCode(error) !== 'EBUSY') this.#fail(error);
+      throw error;
+    } finally {
+      this.#reserved.release(lengthBytes);
+    }
+  }
+
+  close(): void {
+    this.#cancelWatch?.();
+  }
+
+  /** Bytes that are too many: positive when something has to go before anything may be stored. */
+  #excessBytes(): number {
+    const reservedBytes = this.#reserved.taken;
+    return Math.max(this.usedBytes + reservedBytes - this.budgetBytes, this.minFreeBytes + reservedBytes - this.#freeBytes);
+  }
+
+  /** How far below the limits eviction works ahead. */
+  #reserveBytes(): number {
+    return Math.min(256 * MiB, Math.floor(this.budgetBytes / 32));
+  }
+
+  /** One eviction at a time, however many wait for it. */
+  #evict(): Promise<void> {
+    this.#eviction ??= this.#evictDown().finally(() => {
+      this.#eviction = undefined;
+    });
+    return this.#eviction;
+  }
+
+  async #evictDown(): Promise<void> {
+    const reserveBytes = this.#reserveBytes();
+    try {
+      // Clearing the used marks takes one pass over each store, collecting another; the hand begins anywhere.
+      let passesLeft = this.#stores.length * 3;
+      while (passesLeft > 0 && this.#excessBytes() > -reserveBytes) {
+        const store = this.#stores[this.#nextStore % this.#stores.length];
+        if (store === undefined) return;
+        const wantedCount = Math.ceil((this.#excessBytes() + reserveBytes) / store.chunkBytes);
+        const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
+        if (wrapped) {
+          passesLeft -= 1;
+          this.#nextStore += 1;
+        }
+        if (found.length === 0) continue;
+        const freedBytes = await store.evict(found);
+        this.evictedChunks += found.length;
+        this.evictedBytes += freedBytes;
+        this.#freeBytes += freedBytes;
+      }
+      await this.#refreshFree();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #refreshFree(): Promise<void> {
+    this.#freeReadAtMs = this.#clock.nowMs();
+    try {
+      this.#freeBytes = await this.#readFree();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The disk may fill for other reasons: the cache shrinks then, though nobody stores anything. */
+  #watch(): void {
+    this.#cancelWatch = this.#clock.after(5000, () => {
+      this.#watch();
+      void this.#refreshFree().then(() => {
+        if (this.#excessBytes() > 0) return this.#evict();
+        return undefined;
+      });
+    });
+  }
+
+  #fullMessage(): string {
+    const free = formatSize(Math.max(0, this.#freeBytes));
+    return `nothing more can be evicted: ${formatSize(this.usedBytes)} cached of ${formatSize(this.budgetBytes)}, ${free} free on the disk, which keeps ${formatSize(this.minFreeBytes)} free`;
+  }
+
+  #fail(error: unknown): void {
+    this.#brokenUntilMs = this.#clock.nowMs() + brokenMs;
+    this.#enter(errorCode(error) === 'ENOSPC' ? 'full' : 'broken', errorMessage(error));
+  }
+
+  /** Says a change of state once, not once a chunk. */
+  #enter(state: SpaceState, message: string | undefined): void {
+    this.#message = message;
+    if (state === this.#state) return;
+    this.#state = state;
+    if (state === 'ok') this.#log.info('the cache stores again');
+    else this.#log.error({ state, reason: message }, 'the cache does not store: reads pass through until there is room again');
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * The cache of one image: a chunk that this host has is read from its disk, one that it has not is fetched once however many ask, answered from
+ * memory as it arrives, and kept.
+ *
+ * Chunk by chunk, from the state in the store:
+ *   present, zero   read from the store; should the chunk vanish meanwhile (evicted, unreadable), it is looked at again
+ *   unverified      compared with its checksum first: present if it matches, else dropped and fetched
+ *   absent          joins the chunk's flight, or begins one
+ *
+ * No trouble with this host's disk fails a read that the source could answer.
+ */
+import type { Budget } from '../base/budget.js';
+import type { Clock } from '../base/clock.js';
+import { AbortedError, ClosedError, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { ChunkState } from '../base/native.js';
+import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
+import { BufferPool } from './buffer-pool.js';
+import { CacheMetrics } from './cache-metrics.js';
+import type { CacheSpace } from './cache-space.js';
+import { cachedExtents, zeroExtents } from './chunk-extent.js';
+import type { ChunkSource } from './chunk-source.js';
+import type { ChunkStore } from './chunk-store.js';
+import { Fetch } from './fetch.js';
+import { type FetchLimits, FetchQueue, type Run } from './fetch-queue.js';
+import { Flight } from './flight.js';
+import { type Operation, ReadOperation, StoreOperation } from './operation.js';
+import { type PrefetchRange, Readahead } from './readahead.js';
+
+export interface ChunkCacheOptions {
+  /** For errors and logs. */
+  name: string;
+  store: ChunkStore;
+  source: ChunkSource;
+  space: CacheSpace;
+  /** Memory for chunks on their way, shared by all images. */
+  memory: Budget;
+  limits: FetchLimits;
+  /** The most bytes that are prefetched ahead of a sequential reader; 0 turns readahead off. */
+  readaheadBytes: number;
+  /** How long a request waits for the source, in milliseconds; 0 for ever. */
+  deadlineMs: number;
+  clock: Clock;
+  log: Logger;
+}
+
+export class ChunkCache {
+  readonly metrics = new CacheMetrics();
+  readonly #options: ChunkCacheOptions;
+  readonly #store: ChunkStore;
+  readonly #chunkBytes: number;
+  readonly #flights = new Map<number, Flight>();
+  /** Which fetch a flight is part of, to abort it when nobody waits for any of its chunks. */
+  readonly #fetches = new Map<Flight, { run: Run; abort: AbortController }>();
+  readonly #verifying = new Map<number, Promise<boolean>>();
+  readonly #queue: FetchQueue;
+  readonly #pool: BufferPool;
+  readonly #readahead: Readahead;
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: ChunkCacheOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#chunkBytes = options.store.chunkBytes;
+    this.#pool = new BufferPool(this.#chunkBytes, Math.ceil((8 * 1024 * 1024) / this.#chunkBytes));
+    this.#readahead = new Readahead({
+      chunkCount: options.store.chunkCount,
+      maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
+    });
+    this.#queue = new FetchQueue({
+      limits: options.limits,
+      chunkBytes: this.#chunkBytes,
+      memory: options.memory,
+      fetch: (run) => this.#fetch(run),
+    });
+  }
+
+  get store(): ChunkStore {
+    return this.#store;
+  }
+
+  /** The hit path; see `BlockDevice.readNow`. */
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
+    const first = Math.floor(offset / this.#chunkBytes);
+    const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
+    if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
+    return true;
+  }
+
+  isZeroNow(offset: number, lengthBytes: number): boolean {
+    return !this.#closed && this.#store.isZero(offset, lengthBytes);
+  }
+
+  /** Fills `target` from `offset`; see `BlockDevice.read`. Errors: `ERR_DEADLINE`, `ERR_ABORTED`, those of the source. */
+  read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+    const operation = new ReadOperation(this.#operationOptions('read', offset, options), target, offset, this.#chunkBytes);
+    this.#run(operation, offset, target.length, (first, last) => this.#readStored(operation, first, last));
+    return operation.done;
+  }
+
+  /** Resolves when the range is on this host's disk. Codes `ERR_CACHE_FULL` and `ERR_CACHE_BROKEN` when it can't be kept. */
+  ensure(offset: number, lengthBytes: number, options: RequestOptions = {}): Promise<Source> {
+    const operation = new StoreOperation(this.#operationOptions('fetch', offset, options));
+    this.#run(operation, offset, lengthBytes, () => {});
+    return operation.done;
+  }
+
+  /** See `BlockDevice.extents`: what is not known to be zeros counts as data. */
+  extents(offset: number, lengthBytes: number, maxCount: number): Extent[] {
+    return zeroExtents(this.#store, offset, lengthBytes, maxCount);
+  }
+
+  cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+    return cachedExtents(this.#store, offset, lengthBytes, maxCount);
+  }
+
+  /** Fails what waits, lets what runs end, and closes the store. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { abort } of new Set(this.#fetches.values())) abort.abort();
+    for (const flight of [...this.#flights.values()]) {
+      if (flight.state !== 'queued') continue;
+      this.#queue.remove(flight);
+      this.#flights.delete(flight.chunkIndex);
+      flight.settle(new ClosedError(this.#options.name));
+    }
+    await Promise.allSettled([...this.#running, ...this.#verifying.values()]);
+    this.#options.space.remove(this.#store);
+    await this.#store.close();
+  }
+
+  #operationOptions(verb: string, offset: number, options: RequestOptions) {
+    const { name, deadlineMs, clock } = this.#options;
+    const leave = (flight: Flight, waiter: Operation): void => this.#leave(flight, waiter);
+    return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal: options.signal, clock, leave };
+  }
+
+  /** Sends every chunk of the range its way; `useStored` is called for each run of chunks that the store has. */
+  #run(operation: Operation, offset: number, lengthBytes: number, useStored: (first: number, last: number) => void): void {
+    if (this.#closed) {
+      operation.end(new ClosedError(this.#options.name));
+      return;
+    }
+    const first = Math.floor(offset / this.#chunkBytes);
+    const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
+    const runs = this.#store.runs(first, last - first + 1, last - first + 1);
+    let chunk = first;
+    let missed = false;
+    for (let index = 0; index + 1 < runs.length; index += 2) {
+      const end = chunk + (runs[index + 1] ?? 0);
+      const state = runs[index];
+      if (state === ChunkState.present || state === ChunkState.zero) {
+        useStored(chunk, end - 1);
+      } else if (state === ChunkState.unverified) {
+        for (let at = chunk; at < end; at += 1) this.#verifyThen(operation, at, useStored);
+      } else {
+        missed = true;
+        for (let at = chunk; at < end; at += 1) this.#joinFlight(operation, at);
+      }
+      chunk = end;
+    }
+    if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
+    else if (missed) this.#prefetch(this.#readahead.onMiss(first, last));
+    operation.end();
+  }
+
+  /** Looks at one chunk anew: it vanished, or has been verified. */
+  #again(operation: Operation, chunkIndex: number, useStored: (first: number, last: number) => void): void {
+    if (operation.isOver || this.#closed) {
+      operation.fail(new AbortedError(`request to ${this.#options.name}`));
+      return;
+    }
+    const state = this.#store.state(chunkIndex);
+    if (state === ChunkState.absent) this.#joinFlight(operation, chunkIndex);
+    else if (state === ChunkState.unverified) this.#verifyThen(operation, chunkIndex, useStored);
+    else useStored(chunkIndex, chunkIndex);
+  }
+
+  #readStored(operation: ReadOperation, first: number, last: number): void {
+    const { target, offset } = operation;
+    const from = Math.max(offset, first * this.#chunkBytes);
+    const to = Math.min(offset + target.length, (last + 1) * this.#chunkBytes);
+    operation.begin();
+    this.#store
+      .read(target, from - offset, to - from, from)
+      .then(
+        (complete) => complete,
+        async (error: unknown) => {
+          this.#options.log.error({ reason: errorMessage(error), image: this.#options.name, first, last }, 'reading cached chunks failed');
+          for (let chunk = first; chunk <= last; chunk += 1) await this.#drop(chunk);
+          return false;
+        },
+      )
+      .then((complete) => {
+        if (!complete) {
+          for (let chunk = first; chunk <= last; chunk += 1) {
+            this.#again(operation, chunk, (from, to) => this.#readStored(operation, from, to));
+          }
+        }
+        operation.end();
+      })
+      .catch((error: unknown) => operation.end(error));
+  }
+
+  /** A chunk that the disk does not give back is dropped if its checksum can't be proven. */
+  async #drop(chunkIndex: number): Promise<void> {
+    if (await this.#verify(chunkIndex)) return;
+    if (this.#store.state(chunkIndex) !== ChunkState.absent) await this.#store.evict(Uint32Array.of(chunkIndex));
+  }
+
+  #verifyThen(operation: Operation, chunkIndex: number, useStored: (first: number, last: number) => void): void {
+    operation.begin();
+    this.#verify(chunkIndex).then(
+      () => {
+        this.#again(operation, chunkIndex, useStored);
+        operation.end();
+      },
+      (error: unknown) => operation.end(error),
+    );
+  }
+
+  /** Verifies a chunk once however many ask. Never rejects: what can't be read counts as wrong. */
+  #verify(chunkIndex: number): Promise<boolean> {
+    const running = this.#verifying.get(chunkIndex);
+    if (running !== undefined) return running;
+    const verified = this.verify(chunkIndex).finally(() => this.#verifying.delete(chunkIndex));
+    this.#verifying.set(chunkIndex, verified);
+    return verified;
+  }
+
+  /** Compares a stored chunk with its checksum; `false`: it was dropped, or was not there. */
+  async verify(chunkIndex: number): Promise<boolean> {
+    const wasThere = this.#store.state(chunkIndex) !== ChunkState.absent;
+    let right = false;
+    try {
+      right = await this.#store.verify(chunkIndex);
+    } catch (error) {
+      this.#options.log.error({ reason: errorMessage(error), image: this.#options.name, chunkIndex }, 'verifying a cached chunk failed');
+    }
+    if (wasThere && !right) this.metrics.droppedChunks += 1;
+    return right;
+  }
+
+  #joinFlight(operation: Operation, chunkIndex: number): void {
+    let flight = this.#flights.get(chunkIndex);
+    this.metrics.missedChunks += 1;
+    if (flight === undefined) {
+      flight = new Flight(chunkIndex, 'demand');
+      this.#flights.set(chunkIndex, flight);
+      this.#queue.add(flight);
+    } else if (flight.state === 'arrived' && !operation.wantsStored) {
+      operation.source = 'origin';
+      operation.begin();
+      operation.arrived(chunkIndex, flight.buffer);
+      return;
+    } else {
+      this.#queue.promote(flight);
+    }
+    operation.join(flight);
+  }
+
+  #prefetch(range: PrefetchRange | undefined): void {
+    if (range === undefined) return;
+    for (let chunk = range.firstChunk; chunk < range.firstChunk + range.chunkCount; chunk += 1) {
+      if (this.#flights.has(chunk) || this.#store.state(chunk) !== ChunkState.absent) continue;
+      const flight = new Flight(chunk, 'prefetch');
+      this.#flights.set(chunk, flight);
+      this.#queue.add(flight);
+    }
+  }
+
+  /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */
+  #leave(flight: Flight, waiter: Operation): void {
+    flight.waiters.delete(waiter);
+    if (flight.waiters.size > 0 || flight.priority === 'prefetch') return;
+    if (flight.state === 'queued') {
+      this.#queue.remove(flight);
+      this.#flights.delete(flight.chunkIndex);
+      return;
+    }
+    const fetch = this.#fetches.get(flight);
+    if (fetch === undefined || fetch.run.priority === 'prefetch') return;
+    if (fetch.run.flights.some((other) => other.waiters.size > 0)) return;
+    // Whoever asks from here on begins anew instead of joining what is being given up.
+    for (const other of fetch.run.flights) {
+      if (other.state === 'fetching' && this.#flights.get(other.chunkIndex) === other) this.#flights.delete(other.chunkIndex);
+    }
+    fetch.abort.abort();
+  }
+
+  #fetch(run: Run): Promise<void> {
+    const abort = new AbortController();
+    // Between being chosen and having memory, everybody may have left.
+    if (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0)) abort.abort();
+    for (const flight of run.flights) this.#fetches.set(flight, { run, abort });
+    const fetch = new Fetch({
+      run,
+      source: this.#options.source,
+      store: this.#store,
+      pool: this.#pool,
+      metrics: this.metrics,
+      signal: abort.signal,
+      keep: (flight) => this.#keep(flight),
+      finish: (flight) => {
+        this.#fetches.delete(flight);
+        if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
+      },
+    });
+    const running = fetch.run().finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  async #keep(flight: Flight): Promise<void> {
+    const { buffer, chunkIndex } = flight;
+    if (buffer === undefined) await this.#store.storeZero(chunkIndex);
+    else await this.#options.space.use(this.#store.lengthOf(chunkIndex), () => this.#store.store(chunkIndex, buffer));
+  }
+}

@@ -1,0 +1,45 @@
+/** Chunk states as byte extents, for BLOCK_STATUS. Both follow the rules of `BlockDevice.extents`. */
+import { ChunkState } from '../base/native.js';
+import type { CachedExtent, Extent } from '../device/device.js';
+import type { ChunkStore } from './chunk-store.js';
+
+/** Runs of chunks that agree on `test`, in bytes, clipped to the range, at most `maxCount`. */
+function clippedRuns(
+  store: ChunkStore,
+  offset: number,
+  lengthBytes: number,
+  maxCount: number,
+  test: (state: number) => boolean,
+): { lengthBytes: number; value: boolean }[] {
+  const { chunkBytes } = store;
+  const end = offset + lengthBytes;
+  const extents: { lengthBytes: number; value: boolean }[] = [];
+  // Runs of states are finer than runs of a test on them; a bounded batch at a time keeps memory bounded on a checkered map.
+  for (let at = offset; at < end; ) {
+    const firstChunk = Math.floor(at / chunkBytes);
+    const lastChunk = Math.floor((end - 1) / chunkBytes);
+    const runs = store.runs(firstChunk, lastChunk - firstChunk + 1, 1024);
+    let chunk = firstChunk;
+    for (let index = 0; index + 1 < runs.length; index += 2) {
+      chunk += runs[index + 1] ?? 0;
+      const runEnd = Math.min(end, chunk * chunkBytes);
+      const value = test(runs[index] ?? ChunkState.absent);
+      const last = extents.at(-1);
+      if (last !== undefined && last.value === value) last.lengthBytes += runEnd - at;
+      else if (extents.length === maxCount) return extents;
+      else extents.push({ lengthBytes: runEnd - at, value });
+      at = runEnd;
+    }
+  }
+  return extents;
+}
+
+export function zeroExtents(store: ChunkStore, offset: number, lengthBytes: number, maxCount: number): Extent[] {
+  const runs = clippedRuns(store, offset, lengthBytes, maxCount, (state) => state === ChunkState.zero);
+  return runs.map(({ lengthBytes: length, value }) => ({ lengthBytes: length, zero: value, hole: value }));
+}
+
+export function cachedExtents(store: ChunkStore, offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+  const runs = clippedRuns(store, offset, lengthBytes, maxCount, (state) => state !== ChunkState.absent);
+  return runs.map(({ lengthBytes: length, value }) => ({ lengthBytes: length, cached: value }));
+}

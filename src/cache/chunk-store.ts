@@ -1,0 +1,157 @@
+/**
+ * One cached image on this host's disk: the sparse data file, the map, and what they are worth after a restart.
+ *
+ * Opening decides trust: after a clean end with an untouched data file the records hold; after anything else each chunk is verified against its
+ * checksum before it is first served; a data file that is missing or of another size voids the map.
+ * Invariant: the header says `clean` only between a close that synced everything and the next open.
+ */
+import { rmSync } from 'node:fs';
+import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
+import { dataFileStamp, type MapHeader, mapHeaderBytes, mapVersion, readMapHeader, writeMapHeader } from './map-header.js';
+
+export interface ChunkStoreOptions {
+  dataPath: string;
+  mapPath: string;
+  sizeBytes: number;
+  chunkBytes: number;
+  /** Bound into every map record: 32 bits of the image's identity. */
+  recordSeed: number;
+}
+
+export class ChunkStore {
+  readonly sizeBytes: number;
+  readonly chunkBytes: number;
+  readonly chunkCount: number;
+  readonly #file: NativeChunkFile;
+  readonly #options: ChunkStoreOptions;
+  /** Chunks under eviction, and its end. */
+  readonly #evicting = new Map<number, Promise<unknown>>();
+  #handIndex = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ChunkStoreOptions) {
+    this.#options = options;
+    this.sizeBytes = options.sizeBytes;
+    this.chunkBytes = options.chunkBytes;
+    const header = readMapHeader(options.mapPath);
+    const stamp = dataFileStamp(options.dataPath, options.sizeBytes);
+    const usable = stamp !== undefined && header !== undefined && matches(header, options);
+    if (!usable) removeStoreFiles(options);
+    const trusted = usable && header.clean?.inode === stamp.inode && header.clean.mtimeNs === stamp.mtimeNs;
+    // Durable before the first record is written: from here on only a clean close makes the records trustworthy again.
+    writeMapHeader(options.mapPath, headerOf(options));
+    this.#file = native.openChunkFile({ ...options, recordsOffset: mapHeaderBytes, trusted });
+    this.chunkCount = this.#file.chunkCount;
+  }
+
+  /** Bytes on the disk, those not yet verified included. */
+  get dataBytes(): number {
+    return this.#file.dataBytes;
+  }
+
+  /** Bytes that are known to be zeros and take no space. */
+  get zeroBytes(): number {
+    return this.#file.zeroBytes;
+  }
+
+  state(chunkIndex: number): ChunkStateValue {
+    return this.#file.state(chunkIndex);
+  }
+
+  runs(firstIndex: number, chunkCount: number, maxRuns: number): Uint32Array {
+    return this.#file.runs(firstIndex, chunkCount, maxRuns);
+  }
+
+  isZero(offset: number, lengthBytes: number): boolean {
+    return this.#file.isZero(offset, lengthBytes);
+  }
+
+  /** Bytes of a chunk: `chunkBytes`, less for the last one. */
+  lengthOf(chunkIndex: number): number {
+    return Math.min(this.chunkBytes, this.sizeBytes - chunkIndex * this.chunkBytes);
+  }
+
+  /** The hit path: everything present or zero, and in the page cache. */
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): boolean {
+    return this.#file.readNow(target, targetStart, lengthBytes, offset) === ReadNow.hit;
+  }
+
+  /** Reads what is present or zero, from the disk if need be. `false`, and nothing promised of the target, when any of it isn't. */
+  read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean> {
+    return this.#file.read(target, targetStart, lengthBytes, offset);
+  }
+
+  /** Stores one chunk without syncing it. At most one store or verify of a chunk at a time; waits for an eviction of it that is under way. */
+  async store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
+    await this.#evicting.get(chunkIndex);
+    return this.#file.store(chunkIndex, source, 0);
+  }
+
+  async storeZero(chunkIndex: number): Promise<void> {
+    await this.#evicting.get(chunkIndex);
+    await this.#file.storeZero(chunkIndex, 1);
+  }
+
+  /** Compares a chunk with its checksum; what does not match, or can't be read, is dropped. */
+  async verify(chunkIndex: number): Promise<boolean> {
+    await this.#evicting.get(chunkIndex);
+    if (this.#file.state(chunkIndex) === ChunkState.absent) return false;
+    return this.#file.verify(chunkIndex);
+  }
+
+  /**
+   * Chunks that were not used since the hand last passed, at most `maxCount` of the next `maxScan`; second chance. `wrapped`: the hand passed the end.
+   */
+  sweep(maxScan: number, maxCount: number): { found: Uint32Array; wrapped: boolean } {
+    const [hand = 0, ...found] = this.#file.sweep(this.#handIndex, maxScan, maxCount);
+    const wrapped = hand <= this.#handIndex;
+    this.#handIndex = hand;
+    return { found: Uint32Array.from(found), wrapped };
+  }
+
+  /** Frees chunks (map, sync, punch); those in use are skipped. Resolves to the bytes freed. */
+  async evict(chunkIndices: Uint32Array): Promise<number> {
+    const done = this.#file.evict(chunkIndices);
+    const settled = done.catch(() => 0);
+    for (const index of chunkIndices) this.#evicting.set(index, settled);
+    try {
+      return await done;
+    } finally {
+      for (const index of chunkIndices) if (this.#evicting.get(index) === settled) this.#evicting.delete(index);
+    }
+  }
+
+  /** Syncs everything, marks the map clean and closes. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    let synced = false;
+    try {
+      await this.#file.sync();
+      synced = true;
+    } finally {
+      await this.#file.close();
+      const stamp = dataFileStamp(this.#options.dataPath, this.sizeBytes);
+      if (synced && stamp !== undefined) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
+    }
+  }
+}
+
+/** Removes a cached image's files. No store may be open on them. */
+export function removeStoreFiles(paths: { dataPath: string; mapPath: string }): void {
+  // The map first: data without a map are garbage, a map without data would be a lie.
+  rmSync(paths.mapPath, { force: true });
+  rmSync(paths.dataPath, { force: true });
+}
+
+function headerOf(options: ChunkStoreOptions): MapHeader {
+  const { sizeBytes, chunkBytes, recordSeed } = options;
+  return { format: 'copse-map', version: mapVersion, sizeBytes, chunkBytes, recordSeed };
+}
+
+function matches(header: MapHeader, options: ChunkStoreOptions): boolean {
+  return header.sizeBytes === options.sizeBytes && header.chunkBytes === options.chunkBytes && header.recordSeed === options.recordSeed;
+}

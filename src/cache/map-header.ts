@@ -1,0 +1,71 @@
+/**
+ * The first page of a chunk map file: what the map is of, and whether it ended cleanly.
+ *
+ * One line of JSON in the first 512-byte sector, padded with zeros to `mapHeaderBytes`, so that writing it is atomic on the disk and `head -1` shows it.
+ * Behind it come the records, whose format is the addon's (`native.ts`).
+ */
+import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { z } from 'zod';
+import { CopseError } from '../base/error.js';
+
+export const mapHeaderBytes = 4096;
+const sectorBytes = 512;
+export const mapVersion = 1;
+
+const mapHeaderSchema = z.object({
+  format: z.literal('copse-map'),
+  version: z.literal(mapVersion),
+  sizeBytes: z.number().int().nonnegative(),
+  chunkBytes: z.number().int().positive(),
+  recordSeed: z.number().int().nonnegative(),
+  /** The data file as it was when the map ended cleanly; absent while the map is in use. */
+  clean: z.object({ inode: z.string(), mtimeNs: z.string() }).optional(),
+});
+
+export type MapHeader = z.infer<typeof mapHeaderSchema>;
+
+/** The header, or `undefined` where there is no file or no valid header in it: the map is worth nothing then. */
+export function readMapHeader(mapPath: string): MapHeader | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(mapPath, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const sector = Buffer.alloc(sectorBytes);
+    readSync(descriptor, sector, 0, sectorBytes, 0);
+    const end = sector.indexOf(0x0a);
+    return end < 0 ? undefined : mapHeaderSchema.safeParse(JSON.parse(sector.toString('utf8', 0, end))).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes the header durably, creating the file (mode 0600) when it is missing. */
+export function writeMapHeader(mapPath: string, header: MapHeader): void {
+  const page = Buffer.alloc(mapHeaderBytes);
+  const text = `${JSON.stringify(header)}\n`;
+  if (Buffer.byteLength(text) > sectorBytes) throw new CopseError('ERR_MAP_HEADER', `header of ${mapPath} does not fit a sector`);
+  page.write(text);
+  const descriptor = openSync(mapPath, 'a+', 0o600);
+  closeSync(descriptor);
+  const writable = openSync(mapPath, 'r+');
+  try {
+    writeSync(writable, page, 0, page.length, 0);
+    fdatasyncSync(writable);
+  } finally {
+    closeSync(writable);
+  }
+}
+
+/** What tells a data file that nobody touched since from one that somebody did; `undefined` when it is missing or of another size. */
+export function dataFileStamp(dataPath: string, sizeBytes: number): { inode: string; mtimeNs: string } | undefined {
+  const stat = statSync(dataPath, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined || stat.size !== BigInt(sizeBytes)) return undefined;
+  return { inode: stat.ino.toString(), mtimeNs: stat.mtimeNs.toString() };
+}

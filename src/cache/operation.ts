@@ -1,0 +1,145 @@
+/**
+ * One request on its way through the cache: parts that are read from this host's disk and chunks that are awaited, settled together.
+ *
+ * Invariant: the target is written by nobody once the promise settled. So a request that is given up (deadline, dead connection) leaves its flights at once, but
+ * waits for disk reads that are already filling the target.
+ */
+import type { Clock } from '../base/clock.js';
+import { AbortedError, DeadlineError } from '../base/error.js';
+import type { Source } from '../device/device.js';
+import type { Flight, FlightWaiter } from './flight.js';
+
+export interface OperationOptions {
+  what: string;
+  deadlineMs: number;
+  signal: AbortSignal | undefined;
+  clock: Clock;
+  /** Called for each flight that is left before it ended. */
+  leave(flight: Flight, waiter: Operation): void;
+}
+
+export abstract class Operation implements FlightWaiter {
+  abstract readonly wantsStored: boolean;
+  /** Settles when every part did. */
+  readonly done: Promise<Source>;
+  source: Source = 'cache';
+  readonly #options: OperationOptions;
+  readonly #flights = new Map<number, Flight>();
+  /** Parts under way; one more while parts are still being added. */
+  #pendingCount = 1;
+  #error: unknown;
+  #failed = false;
+  #cancelTimer: (() => void) | undefined;
+  #onAbort: (() => void) | undefined;
+  #resolve!: (source: Source) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(options: OperationOptions) {
+    this.#options = options;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Whether the request has failed: no new part is worth beginning. */
+  get isOver(): boolean {
+    return this.#failed;
+  }
+
+  /** A part that can't be given up: a read from this host's disk. */
+  begin(): void {
+    this.#pendingCount += 1;
+  }
+
+  end(error?: unknown): void {
+    if (error !== undefined) this.fail(error);
+    this.#pendingCount -= 1;
+    if (this.#pendingCount > 0) return;
+    this.#stopClock();
+    if (this.#failed) this.#reject(this.#error);
+    else this.#resolve(this.source);
+  }
+
+  /** Waits for a chunk; the deadline begins to count with the first one. */
+  join(flight: Flight): void {
+    if (this.#failed) return;
+    this.source = 'origin';
+    this.begin();
+    this.#flights.set(flight.chunkIndex, flight);
+    flight.waiters.add(this);
+    this.#startClock();
+  }
+
+  arrived(chunkIndex: number, buffer: Buffer | undefined): void {
+    this.#flights.delete(chunkIndex);
+    if (!this.#failed) this.take(chunkIndex, buffer);
+    this.end();
+  }
+
+  failed(chunkIndex: number, error: unknown): void {
+    this.#flights.delete(chunkIndex);
+    this.fail(error);
+    this.end();
+  }
+
+  /** The bytes of an awaited chunk (`undefined`: zeros), to be copied before this returns. */
+  protected abstract take(chunkIndex: number, buffer: Buffer | undefined): void;
+
+  /** Gives the request up: the first error wins, all flights are left. */
+  fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#error = error;
+    const flights = [...this.#flights.values()];
+    this.#flights.clear();
+    for (const flight of flights) {
+      this.#options.leave(flight, this);
+      this.end();
+    }
+  }
+
+  #startClock(): void {
+    if (this.#onAbort !== undefined) return;
+    const { what, deadlineMs, signal, clock } = this.#options;
+    this.#onAbort = () => this.fail(new AbortedError(what));
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (deadlineMs > 0) this.#cancelTimer = clock.after(deadlineMs, () => this.fail(new DeadlineError(what, deadlineMs)));
+    if (signal?.aborted) this.#onAbort();
+  }
+
+  #stopClock(): void {
+    this.#cancelTimer?.();
+    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** Wants bytes: they are put into `target`, whose first byte is the image's at `offset`. */
+export class ReadOperation extends Operation {
+  readonly wantsStored = false;
+  readonly target: Buffer;
+  readonly offset: number;
+  readonly #chunkBytes: number;
+
+  constructor(options: OperationOptions, target: Buffer, offset: number, chunkBytes: number) {
+    super(options);
+    this.target = target;
+    this.offset = offset;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  protected take(chunkIndex: number, buffer: Buffer | undefined): void {
+    const chunkOffset = chunkIndex * this.#chunkBytes;
+    const from = Math.max(this.offset, chunkOffset);
+    const to = Math.min(this.offset + this.target.length, chunkOffset + this.#chunkBytes);
+    if (buffer === undefined) this.target.fill(0, from - this.offset, to - this.offset);
+    else buffer.copy(this.target, from - this.offset, from - chunkOffset, to - chunkOffset);
+  }
+}
+
+/** Wants the chunks in the store, not their bytes. */
+export class StoreOperation extends Operation {
+  readonly wantsStored = true;
+
+  protected take(): void {}
+}
