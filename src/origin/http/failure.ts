@@ -1,0 +1,41 @@
+/** What undici and Node report of a connection, as an OriginError. */
+import { CopseError, errorCode, errorMessage } from '../../base/error.js';
+import { OriginError } from '../origin.js';
+
+/** Certificates that are not trusted: trying again does not help. */
+const trustCodes = /^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+/** Answers that are no HTTP, as opposed to answers that stop. */
+const garbageCodes = /^(?:HPE_(?!INVALID_EOF_STATE|CLOSED_CONNECTION)|UND_ERR_HEADERS_OVERFLOW)/;
+
+/** Requests that can't be sent at all: a line break in a credential, for example. */
+const unsendableCodes = /^(?:UND_ERR_INVALID_ARG|ERR_INVALID_ARG_VALUE|ERR_INVALID_CHAR|ERR_HTTP_INVALID)/;
+
+/** @param what names range and URL */
+export function connectionError(what: string, cause: unknown): CopseError {
+  if (cause instanceof CopseError) return cause;
+  const code = errorCode(cause);
+  if (trustCodes.test(code)) {
+    const text = `${what}: the server's certificate is not trusted (${code}): name its authority as caFile of a credential for this URL`;
+    return new OriginError('ERR_ORIGIN_REFUSED', text, { cause });
+  }
+  if (garbageCodes.test(code)) return new OriginError('ERR_ORIGIN_PROTOCOL', `${what}: the answer is not HTTP (${code})`, { cause });
+  if (unsendableCodes.test(code)) return new OriginError('ERR_ORIGIN_REFUSED', `${what}: the request can't be sent`, { cause });
+  return new OriginError('ERR_ORIGIN_UNAVAILABLE', `${what}: ${reason(code, cause)}`, { cause });
+}
+
+function reason(code: string, cause: unknown): string {
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return 'no connection in time';
+    case 'UND_ERR_HEADERS_TIMEOUT':
+      return 'no answer in time';
+    case 'UND_ERR_BODY_TIMEOUT':
+      return 'the answer stalled';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the host's name can't be resolved (${code})`;
+    default:
+      return `the connection failed (${code === 'ERR_UNKNOWN' ? errorMessage(cause) : code})`;
+  }
+}

@@ -1,0 +1,60 @@
+/** HTTP and HTTPS origins: reading pinned content by range, and pinning it. */
+import type { Logger } from '../../base/log.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import { BufferSink } from '../sink.js';
+import { type HttpOptions, HttpRequester } from './requester.js';
+import { type HttpPin, isStrong, pinOf } from './validator.js';
+
+export type { HttpOptions } from './requester.js';
+
+export class HttpOrigin implements Origin {
+  readonly url: string;
+  readonly identity: HttpPin;
+  readonly #requester: HttpRequester;
+
+  /** Contacts nobody. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no HTTP URL */
+  constructor(url: string, identity: HttpPin, options: HttpOptions = {}) {
+    this.#requester = new HttpRequester(url, options);
+    this.url = this.#requester.display;
+    this.identity = identity;
+  }
+
+  get sizeBytes(): number {
+    return this.identity.sizeBytes;
+  }
+
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+    if (lengthBytes === 0) return;
+    await this.#requester.get(offset, lengthBytes, this.identity, sink, options);
+  }
+
+  close(): Promise<void> {
+    return this.#requester.close();
+  }
+}
+
+/**
+ * Pins what is at `url` now, by a GET of its first byte: many servers answer HEAD differently.
+ *
+ * @throws OriginError `ERR_ORIGIN_PROTOCOL` when the server has no ranges, `ERR_ORIGIN_REFUSED` when there is nothing that a change could be noticed by
+ */
+export async function pinHttp(
+  url: string,
+  options: HttpOptions & { signal?: AbortSignal | undefined; log?: Logger | undefined },
+): Promise<HttpPin> {
+  const requester = new HttpRequester(url, options);
+  try {
+    const { headers, sizeBytes } = await requester.get(0, 1, undefined, new BufferSink(Buffer.alloc(1)), { signal: options.signal });
+    const pin = pinOf(headers, sizeBytes);
+    if (pin === undefined) {
+      const text = `${requester.display}: the server sends neither ETag nor Last-Modified, so a change would go unnoticed: have it send one, or copy the image to a file`;
+      throw new OriginError('ERR_ORIGIN_REFUSED', text);
+    }
+    if (!isStrong(pin.etag) && pin.lastModified === undefined) {
+      options.log?.warn({ origin: requester.display }, 'origin has only a weak ETag: changes may go unnoticed');
+    }
+    return pin;
+  } finally {
+    await requester.close();
+  }
+}

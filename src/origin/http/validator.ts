@@ -1,0 +1,59 @@
+/**
+ * What pins HTTP content: taking it from a response, asking for it in a request, comparing it.
+ *
+ * A strong ETag promises equal bytes (RFC 9110, 8.8.1) and decides alone. Without one, Last-Modified and a weak ETag are the best there is:
+ * equal ones are taken as "unchanged", any difference as "changed".
+ *
+ * Conditions go into `If-Match` and `If-Unmodified-Since`, which answer a change with a bare 412; `If-Range` would answer it with
+ * the whole content (13.1.5). Servers that ignore them are caught because every response is compared as well.
+ */
+import type { OriginIdentity } from '../origin.js';
+
+export type HttpPin = Extract<OriginIdentity, { kind: 'http' }>;
+export type HttpHeaders = Record<string, string | string[] | undefined>;
+
+/** The one value of a header; of a repeated one the first. */
+export function headerValue(headers: HttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Whether an ETag is there and promises byte equality. */
+export function isStrong(etag: string | undefined): etag is string {
+  return etag?.startsWith('"') === true;
+}
+
+/** What pins the content of this response; `undefined` when it says nothing that a change could be noticed by. */
+export function pinOf(headers: HttpHeaders, sizeBytes: number): HttpPin | undefined {
+  const etag = headerValue(headers, 'etag');
+  if (isStrong(etag)) return { kind: 'http', sizeBytes, etag };
+  const lastModified = headerValue(headers, 'last-modified');
+  if (etag === undefined && lastModified === undefined) return undefined;
+  return { kind: 'http', sizeBytes, ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }) };
+}
+
+/** Request headers (name, value, …) that make an honest server refuse to send other content than the pinned. */
+export function conditionsOf(pin: HttpPin): string[] {
+  if (isStrong(pin.etag)) return ['if-match', pin.etag];
+  return pin.lastModified === undefined ? [] : ['if-unmodified-since', pin.lastModified];
+}
+
+/** How the response's content differs from the pinned, in words; `undefined` when nothing says so. */
+export function changeOf(pin: HttpPin, headers: HttpHeaders): string | undefined {
+  const etag = headerValue(headers, 'etag');
+  if (isStrong(pin.etag)) return etag === pin.etag ? undefined : difference('ETag', pin.etag, etag);
+  if (pin.etag !== undefined && opaque(pin.etag) !== opaque(etag)) return difference('ETag', pin.etag, etag);
+  const lastModified = headerValue(headers, 'last-modified');
+  if (pin.lastModified !== undefined && pin.lastModified !== lastModified)
+    return difference('Last-Modified', pin.lastModified, lastModified);
+  return undefined;
+}
+
+function difference(name: string, was: string, is: string | undefined): string {
+  return `its ${name} was ${was} and is ${is ?? 'missing'}`;
+}
+
+/** Weak comparison looks at the opaque part alone (RFC 9110, 8.8.3.2). */
+function opaque(etag: string | undefined): string | undefined {
+  return etag?.replace(/^W\//, '');
+}
