@@ -1,0 +1,71 @@
+/**
+ * Looks at an image file before any program decodes it, and refuses one that names something outside itself.
+ *
+ * QEMU opens what an image names: backing files, data files, extents, on the host or by URL. Copse tells it every file explicitly,
+ * which overrides most names; this guard is there for the others and to say clearly what is wrong. It reads fixed
+ * header fields, never an allocation table, and runs again before each start of qemu-nbd.
+ */
+
+import { OriginError } from '../../origin.js';
+import { readContent } from '../content.js';
+import { type FormatLayer, isSupportedFormat, maxLayerCount, type SupportedFormat, unsupportedFormat } from '../layer.js';
+import type { Inspect } from './inspection.js';
+import { inspectParallels } from './parallels.js';
+import { inspectQcow } from './qcow.js';
+import { inspectQed } from './qed.js';
+import { quoteName, refusal } from './refusal.js';
+import { inspectVdi } from './vdi.js';
+import { inspectVhdx } from './vhdx.js';
+import { inspectVmdk } from './vmdk.js';
+import { inspectVpc } from './vpc.js';
+
+const inspections: Readonly<Record<SupportedFormat, Inspect>> = {
+  parallels: inspectParallels,
+  qcow: inspectQcow,
+  qcow2: inspectQcow,
+  qed: inspectQed,
+  vdi: inspectVdi,
+  vhdx: inspectVhdx,
+  vmdk: inspectVmdk,
+  vpc: inspectVpc,
+};
+
+/**
+ * Checks a layer and those below it.
+ *
+ * @returns the layers that make up the image, topmost first: each is the backing of the one before
+ * @throws OriginError `ERR_FORMAT` when a layer is of an unsupported format or names what the operator did not map; else as reads do
+ */
+export async function guardLayers(top: FormatLayer, signal?: AbortSignal): Promise<FormatLayer[]> {
+  const layers: FormatLayer[] = [];
+  for (let layer: FormatLayer | undefined = top; layer !== undefined; layer = await guardLayer(layer, signal)) {
+    layers.push(layer);
+    if (layers.length > maxLayerCount) {
+      throw new OriginError('ERR_FORMAT', `${top.container.origin.url}: its chain of backing files is longer than ${maxLayerCount}`);
+    }
+  }
+  return layers;
+}
+
+/** Resolves to the layer below, if there is one. */
+async function guardLayer(layer: FormatLayer, signal?: AbortSignal): Promise<FormatLayer | undefined> {
+  const { origin } = layer.container;
+  if (layer.format === 'raw') return undefined;
+  if (!isSupportedFormat(layer.format)) throw unsupportedFormat(layer.format, origin.url);
+  const subject = { url: origin.url, sizeBytes: origin.sizeBytes, read: readContent(origin, signal) };
+  const { backingName } = await inspections[layer.format](subject);
+  return backingName === undefined ? undefined : mapped(layer, backingName);
+}
+
+function mapped(layer: FormatLayer, backingName: string): FormatLayer {
+  const { url } = layer.container.origin;
+  const named = `its backing file is ${quoteName(backingName)}`;
+  // A description of a whole block graph instead of a name: nothing that one image could stand for.
+  if (/^\s*json:/i.test(backingName)) throw refusal(url, named, 'such a name is never followed; rewrite it with qemu-img rebase -u');
+  const backing = layer.backing ?? {};
+  const below = Object.hasOwn(backing, backingName) ? backing[backingName] : undefined;
+  if (below !== undefined) return below;
+  const names = Object.keys(backing).map(quoteName);
+  const others = names.length === 0 ? '' : ` (mapped are ${names.join(', ')})`;
+  throw refusal(url, named, `add that file as an image and map it with --backing '${quoteName(backingName).slice(1, -1)}=IMAGE'${others}`);
+}
