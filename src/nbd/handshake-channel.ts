@@ -1,0 +1,168 @@
+/**
+ * The handshake's view of a stream: exact reads, gathered writes, and one failure that ends every wait. Both ends use it.
+ *
+ * Invariants: no byte that came behind the handshake is lost, `release` hands them on; the total that one handshake may read is
+ * bounded; whoever writes waits for the peer to take it.
+ */
+import type { Duplex } from 'node:stream';
+import { NbdDisconnectedError, NbdProtocolError } from './error.js';
+
+/** Gathered replies are written when they reach this size, or when the answer is complete. */
+const FLUSH_BYTES = 64 * 1024;
+
+export class HandshakeChannel {
+  readonly #stream: Duplex;
+  readonly #peer: string;
+  #leftBytes: number;
+  #received: Buffer[] = [];
+  #receivedBytes = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+
+  /**
+   * @param peer names the other end in errors: `client` or `server`
+   * @param maxBytes the most that will be read before `release`; more is an NbdProtocolError
+   */
+  constructor(stream: Duplex, peer: string, maxBytes: number) {
+    this.#stream = stream;
+    this.#peer = peer;
+    this.#leftBytes = maxBytes;
+    stream.on('readable', this.#onEvent);
+    stream.on('drain', this.#onEvent);
+    stream.on('end', this.#onEnd);
+    stream.on('error', this.#onError);
+    stream.on('close', this.#onClose);
+    if (stream.readableEnded) this.#ended = true;
+    else if (stream.destroyed) this.#onClose();
+  }
+
+  /**
+   * The next `sizeBytes` bytes, as a copy or view of the caller's own. `undefined` when the peer ended the stream just before them.
+   *
+   * @throws NbdProtocolError when it ended among them or the bound is passed, NbdDisconnectedError when the connection broke
+   */
+  async read(sizeBytes: number): Promise<Buffer | undefined> {
+    this.#spend(sizeBytes);
+    while (this.#receivedBytes < sizeBytes) {
+      if (!(await this.#receive())) {
+        if (this.#receivedBytes === 0) return undefined;
+        throw new NbdProtocolError(`${this.#peer} ended the connection in the middle of a message`);
+      }
+    }
+    return this.#take(sizeBytes);
+  }
+
+  /** As `read`, where the peer has no business to end. */
+  async readRest(sizeBytes: number): Promise<Buffer> {
+    const bytes = sizeBytes === 0 ? Buffer.alloc(0) : await this.read(sizeBytes);
+    if (bytes === undefined) throw new NbdProtocolError(`${this.#peer} ended the connection in the middle of a message`);
+    return bytes;
+  }
+
+  /** Takes `sizeBytes` bytes and forgets them, without holding them all at once. */
+  async skip(sizeBytes: number): Promise<void> {
+    if (sizeBytes > this.#leftBytes) throw new NbdProtocolError(`${this.#peer} announced ${sizeBytes} bytes, more than a handshake takes`);
+    for (let left = sizeBytes; left > 0; left -= FLUSH_BYTES) await this.readRest(Math.min(left, FLUSH_BYTES));
+  }
+
+  /** Gathers bytes to be written. Waits only when much is gathered. */
+  async put(bytes: Buffer): Promise<void> {
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    if (this.#gatheredBytes >= FLUSH_BYTES) await this.flush();
+  }
+
+  /** Writes what is gathered, in one write, and waits until the stream wants more. */
+  async flush(): Promise<void> {
+    this.#check();
+    if (this.#gatheredBytes === 0) return;
+    const bytes = Buffer.concat(this.#gathered, this.#gatheredBytes);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (this.#stream.write(bytes)) return;
+    while (this.#stream.writableNeedDrain) {
+      await this.#event();
+      this.#check();
+    }
+  }
+
+  /** Ends every wait, now and later, with `failure`. */
+  fail(failure: Error): void {
+    this.#failure ??= failure;
+    this.#onEvent();
+  }
+
+  /**
+   * Lets go of the stream, which is neither flowing nor explicitly paused then, and returns what was read beyond the handshake.
+   * An error of a stream that failed stays caught.
+   */
+  release(): Buffer {
+    if (this.#failure !== undefined) this.#stream.on('error', () => {});
+    this.#stream.off('readable', this.#onEvent);
+    this.#stream.off('drain', this.#onEvent);
+    this.#stream.off('end', this.#onEnd);
+    this.#stream.off('error', this.#onError);
+    this.#stream.off('close', this.#onClose);
+    return this.#take(this.#receivedBytes);
+  }
+
+  readonly #onEvent = (): void => {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#onEvent();
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.fail(new NbdDisconnectedError(`connection to the ${this.#peer} broke during the handshake`, { cause: error }));
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#ended) this.fail(new NbdDisconnectedError(`connection to the ${this.#peer} closed during the handshake`));
+  };
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #spend(sizeBytes: number): void {
+    this.#leftBytes -= sizeBytes;
+    if (this.#leftBytes < 0) throw new NbdProtocolError(`${this.#peer} sent more than a handshake takes`);
+  }
+
+  /** Resolves once more bytes were received; false when none will come. */
+  async #receive(): Promise<boolean> {
+    for (;;) {
+      this.#check();
+      const piece: Buffer | null = this.#stream.read();
+      if (piece !== null) {
+        this.#received.push(piece);
+        this.#receivedBytes += piece.length;
+        return true;
+      }
+      if (this.#ended) return false;
+      await this.#event();
+    }
+  }
+
+  #event(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #take(sizeBytes: number): Buffer {
+    const first = this.#received[0];
+    const all = this.#received.length === 1 && first !== undefined ? first : Buffer.concat(this.#received, this.#receivedBytes);
+    this.#receivedBytes -= sizeBytes;
+    this.#received = this.#receivedBytes === 0 ? [] : [all.subarray(sizeBytes)];
+    return all.subarray(0, sizeBytes);
+  }
+}

@@ -1,0 +1,47 @@
+/** What the server's handshake needs from the one who serves, and what it hands back. */
+import type { Clock } from '../../base/clock.js';
+import type { ContextName, ReplyMode } from '../constant.js';
+import type { BlockSizeInfo, ExportEntry } from '../option.js';
+
+export interface HandshakeExport<E> {
+  /** The server's own; the handshake only carries it. */
+  value: E;
+  /** Canonical; may differ from the name that was asked for. */
+  name: string;
+  /** For people; may be empty. Cut to 4096 bytes on the wire. */
+  description: string;
+  sizeBytes: number;
+  /** `TransmissionFlag`s. HAS_FLAGS is added, SEND_DF and BLOCK_STATUS_PAYLOAD are taken away where replies don't allow them. */
+  transmissionFlags: number;
+  /** Powers of two but the maximum, as "Size constraints" wants them. */
+  blockSize: BlockSizeInfo;
+  /** Lets go of the export. Called once for each export that `open` gave, unless it went into a Session. */
+  release(): void;
+}
+
+export interface HandshakeDirectory<E> {
+  list(): readonly ExportEntry[] | Promise<readonly ExportEntry[]>;
+  /** `undefined` when there is none of that name. The empty name asks for the default export. A rejection's message is told to the client. */
+  open(name: string): Promise<HandshakeExport<E> | undefined>;
+}
+
+export interface HandshakeOptions {
+  /** For the whole handshake, however many options; 0 for ever. */
+  timeoutMs: number;
+  clock?: Clock | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What was agreed on. Its owner releases the export. */
+export interface Session<E> {
+  export: HandshakeExport<E>;
+  replies: ReplyMode;
+  /** The flags as the client was told. */
+  transmissionFlags: number;
+  /** Ids that BLOCK_STATUS replies carry; empty when the client selected none. */
+  contexts: ReadonlyMap<ContextName, number>;
+  /** The client asked for block sizes with GO, so it keeps to them. */
+  blockSizeAgreed: boolean;
+  /** What the client sent behind the handshake: the first bytes of the transmission. */
+  leftover: Buffer;
+}
