@@ -4,6 +4,7 @@
  * Invariant: no read is longer than 1 MiB, whatever length an image claims; the first 64 KiB are fetched once.
  */
 import { type Origin, OriginError } from '../origin.js';
+import { bufferSink } from '../sink.js';
 
 /** Reads up to `lengthBytes` at `offset`: shorter only where the content ends. The Buffer is not to be written. */
 export type ReadContent = (offset: number, lengthBytes: number) => Promise<Buffer>;
@@ -29,16 +30,6 @@ export function readContent(origin: Origin, signal?: AbortSignal): ReadContent {
 
 async function collect(origin: Origin, offset: number, lengthBytes: number, signal?: AbortSignal): Promise<Buffer> {
   const target = Buffer.alloc(lengthBytes);
-  let filledBytes = 0;
-  const sink = {
-    data(piece: Buffer): void {
-      piece.copy(target, filledBytes);
-      filledBytes += piece.length;
-    },
-    zeroes(zeroBytes: number): void {
-      filledBytes += zeroBytes;
-    },
-  };
-  await origin.read(offset, lengthBytes, sink, { signal });
+  await origin.read(offset, lengthBytes, bufferSink(target), { signal });
   return target;
 }

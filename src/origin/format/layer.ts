@@ -17,10 +17,10 @@ export interface PrivateExportHandle {
   readonly socketPath: string;
   readonly exportName: string;
   /**
-   * Why the export last answered a read with an error, if it did since the last call; the call clears it. NBD carries no more
-   * than an errno, so without it a changed origin can't be told from one that is away.
+   * How many reads the export answered with an error so far, and why it did so last. NBD carries no more than an errno, so
+   * without this a changed origin, an origin that is away and a broken image can't be told apart.
    */
-  failure?(): unknown;
+  failure?(): { count: number; error: unknown };
   close(): Promise<void>;
 }
 

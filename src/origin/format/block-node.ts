@@ -1,0 +1,44 @@
+/**
+ * The description of an image for QEMU: every file of it named by Copse, none left for QEMU to find.
+ *
+ * Invariant: each node has an explicit `file` (a private export) and an explicit `backing`, null at the lowest layer, which
+ * overrides whatever name the image holds. Source: QEMU's QAPI schema, `BlockdevOptions`.
+ */
+import type { PrivateExportHandle } from './layer.js';
+
+export interface OpenLayer {
+  format: string;
+  handle: PrivateExportHandle;
+}
+
+interface NbdNode {
+  driver: 'nbd';
+  'read-only': true;
+  server: { type: 'unix'; path: string };
+  export: string;
+}
+
+interface FormatNode {
+  driver: string;
+  'read-only': true;
+  file: NbdNode;
+  backing?: FormatNode | null;
+}
+
+/**
+ * @param layers topmost first, at least one
+ * @returns a file name for qemu-nbd, in QEMU's `json:` form, so that no character needs escaping
+ */
+export function imageFileName(layers: readonly OpenLayer[]): string {
+  return `json:${JSON.stringify(layers.reduceRight<FormatNode | null>((backing, layer) => formatNode(layer, backing), null))}`;
+}
+
+function formatNode({ format, handle }: OpenLayer, backing: FormatNode | null): FormatNode {
+  const file: NbdNode = {
+    driver: 'nbd',
+    'read-only': true,
+    server: { type: 'unix', path: handle.socketPath },
+    export: handle.exportName,
+  };
+  return { driver: format, 'read-only': true, file, backing };
+}

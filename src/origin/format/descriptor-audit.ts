@@ -1,0 +1,81 @@
+/**
+ * The second line of defence: what a started qemu-nbd has open, as the kernel tells it, before anybody reads a byte from it.
+ *
+ * QEMU opens all files of an image while it starts, so what is not open then is never opened. Allowed are /dev/null, anonymous pipes and event
+ * descriptors, its listening socket with the connections on it, and one connection to each private export. Whatever can't be looked at counts as found.
+ */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export interface AllowedSockets {
+  /** The socket that qemu-nbd listens on. */
+  listenPath: string;
+  /** The private exports that it was given, each connected to once. */
+  exportPaths: readonly string[];
+  /** It runs in a network namespace of its own: then the kernel also tells whom its sockets are connected to. */
+  privateNetwork: boolean;
+}
+
+const allowedTarget = /^(?:\/dev\/null|pipe:\[\d+\]|anon_inode:\[(?:eventfd|eventpoll|signalfd|timerfd|io_uring)\])$/;
+const standardError = '2';
+
+/** @returns what the process has open and should not, in words; empty when all is well */
+export async function auditDescriptors(pid: number, allowed: AllowedSockets): Promise<string[]> {
+  try {
+    const targets = await descriptorTargets(pid);
+    const unixSockets = await unixSocketPaths(pid);
+    return [...foreignTargets(targets, unixSockets, allowed), ...foreignPeers(unixSockets, allowed)];
+  } catch (error) {
+    return [`something that can't be looked at (${error instanceof Error ? error.message : String(error)})`];
+  }
+}
+
+function foreignTargets(targets: readonly string[], unixSockets: ReadonlyMap<string, string>, allowed: AllowedSockets): string[] {
+  const found: string[] = [];
+  let connectionCount = 0;
+  for (const target of targets) {
+    const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+    if (inode === undefined) {
+      if (!allowedTarget.test(target)) found.push(target);
+      continue;
+    }
+    const path = unixSockets.get(inode);
+    if (path === undefined) found.push('a network socket');
+    else if (path === '') connectionCount += 1;
+    else if (path !== allowed.listenPath) found.push(`the socket ${path}`);
+  }
+  if (connectionCount > allowed.exportPaths.length) {
+    found.push(`${connectionCount} connections, where ${allowed.exportPaths.length} were expected`);
+  }
+  return found;
+}
+
+/** In a namespace of its own, the table also holds the far ends of its connections, by the path that they were made to. */
+function foreignPeers(unixSockets: ReadonlyMap<string, string>, { listenPath, exportPaths, privateNetwork }: AllowedSockets): string[] {
+  if (!privateNetwork) return [];
+  return [...unixSockets.values()]
+    .filter((path) => path !== '' && path !== listenPath && !exportPaths.includes(path))
+    .map((path) => `a connection to ${path}`);
+}
+
+/** What each descriptor but standard error (this process's own pipe) is. */
+async function descriptorTargets(pid: number): Promise<string[]> {
+  const directory = `/proc/${pid}/fd`;
+  const names = (await readdir(directory)).filter((name) => name !== standardError);
+  const targets = await Promise.all(names.map((name) => readlink(`${directory}/${name}`).catch(goneIsFine)));
+  return targets.filter((target) => target !== undefined);
+}
+
+function goneIsFine(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+/** Inode to path, the empty string for sockets without one. Format: proc(5), `/proc/net/unix`. */
+async function unixSocketPaths(pid: number): Promise<Map<string, string>> {
+  const lines = (await readFile(`/proc/${pid}/net/unix`, 'utf8')).split('\n').slice(1);
+  const sockets = new Map<string, string>();
+  for (const line of lines) {
+    const [, inode, path] = /^(?:\S+\s+){6}(\d+)(?: (.*))?$/.exec(line) ?? [];
+    if (inode !== undefined) sockets.set(inode, path ?? '');
+  }
+  return sockets;
+}

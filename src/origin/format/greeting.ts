@@ -1,0 +1,66 @@
+/**
+ * Waits until an NBD server that was just started greets: from then on its export is open.
+ *
+ * The socket's appearance is an event of its directory; between bind and listen a connect is refused and tried again.
+ */
+import { watch } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
+import { errorCode } from '../../base/error.js';
+
+const retryDelayMs = 10;
+/** "NBDMAGIC" opens both negotiations of the NBD specification. */
+const greeting = 'NBDMAGIC';
+
+/**
+ * @returns the greeted connection, whose end the caller sees to
+ * @throws when `signal` aborts: with its reason
+ */
+export async function awaitGreeting(socketPath: string, signal: AbortSignal): Promise<Socket> {
+  let wake: () => void = () => undefined;
+  const watcher = watch(dirname(socketPath), (_event, name) => {
+    if (name === basename(socketPath)) wake();
+  });
+  const onAbort = (): void => wake();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const outcome = await greeted(socketPath, signal);
+      if (typeof outcome !== 'string') return outcome;
+      // Refused or cut off: the server is between two states that no event tells apart.
+      const timer = outcome === 'ENOENT' ? undefined : setTimeout(() => wake(), retryDelayMs);
+      if (!signal.aborted) await woken;
+      clearTimeout(timer);
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    watcher.close();
+  }
+}
+
+/** Resolves to the connection, or to the code of what went wrong. */
+function greeted(socketPath: string, signal: AbortSignal): Promise<Socket | string> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const end = (outcome: Socket | string): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.removeAllListeners();
+      socket.on('error', () => undefined);
+      if (typeof outcome === 'string') socket.destroy();
+      resolve(outcome);
+    };
+    const onAbort = (): void => end('ERR_ABORTED');
+    signal.addEventListener('abort', onAbort, { once: true });
+    let received = '';
+    socket.on('data', (piece) => {
+      received += piece.toString('latin1');
+      if (received.length >= greeting.length) end(received.startsWith(greeting) ? socket : 'ERR_NBD_PROTOCOL');
+    });
+    socket.on('error', (error) => end(errorCode(error)));
+    socket.on('close', () => end('ECONNRESET'));
+  });
+}
