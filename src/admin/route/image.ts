@@ -1,0 +1,44 @@
+/** Routes about images. */
+import { z } from 'zod';
+import type { Control } from '../control.js';
+import { imageAddSchema, imageParamsSchema, imageStatusSchema } from '../schema.js';
+import { type AdminApp, errorResponses } from './type.js';
+
+const tags = ['image'];
+const params = imageParamsSchema;
+const response = { 200: imageStatusSchema, ...errorResponses };
+
+export function addImageRoutes(app: AdminApp, control: Control): void {
+  app.get(
+    '/v1/images',
+    { schema: { summary: 'All images, sorted by name', tags, response: { 200: z.array(imageStatusSchema), ...errorResponses } } },
+    () => control.listImages(),
+  );
+
+  app.get('/v1/images/:name', { schema: { summary: 'Status of an image', tags, params, response } }, ({ params: { name } }) =>
+    control.imageStatus(name),
+  );
+
+  app.put(
+    '/v1/images/:name',
+    {
+      schema: { summary: "Pin an origin's content and serve it under the name; idempotent", tags, params, body: imageAddSchema, response },
+    },
+    ({ params: { name }, body }) => control.addImage({ name, ...body }),
+  );
+
+  app.delete(
+    '/v1/images/:name',
+    { schema: { summary: 'Remove an image that nobody is attached to', tags, params, response: { 204: z.null(), ...errorResponses } } },
+    async ({ params: { name } }, reply) => {
+      await control.removeImage(name);
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    '/v1/images/:name/repin',
+    { schema: { summary: "Move the name to the origin's present content", tags, params, response } },
+    ({ params: { name } }) => control.repinImage(name),
+  );
+}

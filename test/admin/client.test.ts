@@ -1,0 +1,114 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { AdminClient } from '../../src/admin/client.js';
+import { createAdminServer } from '../../src/admin/server.js';
+import { CopseError } from '../../src/base/error.js';
+import { silentLogger } from '../../src/base/log.js';
+import { FakeControl } from './fake-control.js';
+import { shortDir } from './short-dir.js';
+
+async function pair(test: Test) {
+  const control = new FakeControl();
+  await control.addImage({ name: 'debian/12', url: 'http://o/d.raw' });
+  const server = createAdminServer(control, { log: silentLogger });
+  const address = await server.listen({ kind: 'unix', path: join(shortDir(test), 'a.sock') });
+  const client = new AdminClient(address);
+  test.teardown(async () => {
+    await client.close();
+    await server.close();
+  });
+  return { control, server, client };
+}
+
+t.test('the client is the control behind the server', async (t) => {
+  const { control, client } = await pair(t);
+  t.same(await client.status(), await control.status());
+  t.same(await client.listImages(), await control.listImages());
+  t.same(await client.imageStatus('debian/12'), await control.imageStatus('debian/12'));
+  const request = {
+    name: 'b',
+    url: '/x.qcow2',
+    format: 'qcow2',
+    chunkSizeBytes: 65536,
+    deadlineMs: 0,
+    backing: { 'base.qcow2': 'debian/12' },
+  };
+  t.same(await client.addImage(request), await control.imageStatus('b'));
+  t.same(control.added.at(-1), request);
+  await client.addImage({ name: 'c', url: 'http://o', format: undefined });
+  t.same(await client.repinImage('b'), await control.imageStatus('b'));
+  await client.removeImage('b');
+  t.notOk(control.images.has('b'));
+  t.equal(await client.metrics(), await control.metrics());
+});
+
+t.test('errors keep their codes', async (t) => {
+  const { control, client } = await pair(t);
+  await t.rejects(client.imageStatus('none'), { code: 'ERR_NO_SUCH_IMAGE' });
+  await t.rejects(client.imageStatus('..'), { code: 'ERR_NO_SUCH_ROUTE' });
+  control.failure = new CopseError('ERR_FORMAT', 'not that');
+  await t.rejects(client.addImage({ name: 'x', url: 'http://o' }), { code: 'ERR_FORMAT', message: 'not that' });
+});
+
+t.test('jobs', async (t) => {
+  const { control, client } = await pair(t);
+  const seen: number[] = [];
+  const { signal } = new AbortController();
+  const result = await client.warmImage('debian/12', { signal, onProgress: ({ doneBytes }) => seen.push(doneBytes) });
+  t.same(result, { doneBytes: 1073741824, totalBytes: 1073741824, fetchedBytes: 805306368 });
+  t.equal(seen[0], 0);
+  t.same(await client.verifyImage('debian/12', { signal, onProgress() {} }), {
+    doneBytes: 1073741824,
+    totalBytes: 1073741824,
+    droppedBytes: 0,
+  });
+
+  await t.rejects(client.warmImage('none', { signal, onProgress() {} }), { code: 'ERR_NO_SUCH_IMAGE' });
+  control.jobFailure = new CopseError('ERR_ORIGIN_UNAVAILABLE', 'gone');
+  await t.rejects(client.warmImage('debian/12', { signal, onProgress() {} }), { code: 'ERR_ORIGIN_UNAVAILABLE' });
+});
+
+t.test('a job that the caller ends', async (t) => {
+  const { control, client } = await pair(t);
+  control.hangs = true;
+  const abort = new AbortController();
+  const warm = client.warmImage('debian/12', { signal: abort.signal, onProgress: () => abort.abort() });
+  await t.rejects(warm, { code: 'ERR_ABORTED' });
+  await control.aborted;
+});
+
+t.test('a daemon that goes away under a job', async (t) => {
+  const { control, client, server } = await pair(t);
+  control.hangs = true;
+  const { signal } = new AbortController();
+  const warm = client.warmImage('debian/12', { signal, onProgress: () => void server.close() });
+  await t.rejects(warm, { code: 'ERR_DAEMON_LOST' });
+});
+
+t.test('no daemon', async (t) => {
+  const dir = shortDir(t);
+  await writeFile(join(dir, 'file'), 'x');
+  for (const address of [
+    { kind: 'unix', path: join(dir, 'none.sock') },
+    { kind: 'unix', path: join(dir, 'file') },
+    { kind: 'tcp', host: '127.0.0.1', port: 1 },
+  ] as const) {
+    const client = new AdminClient(address);
+    await t.rejects(client.status(), { code: 'ERR_NO_DAEMON' });
+    await client.close();
+  }
+});
+
+t.test('somebody else answers', async (t) => {
+  const server = createServer((_request, response) => response.writeHead(500).end('<html>'));
+  const path = join(shortDir(t), 'other.sock');
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const client = new AdminClient({ kind: 'unix', path });
+  t.teardown(async () => {
+    await client.close();
+    server.close();
+  });
+  await t.rejects(client.status(), { code: 'ERR_ADMIN_PROTOCOL' });
+});
