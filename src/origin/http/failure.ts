@@ -5,9 +5,6 @@ import { OriginError } from '../origin.js';
 /** Certificates that are not trusted: trying again does not help. */
 const trustCodes = /^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|HOSTNAME_MISMATCH|INVALID_CA)/;
 
-/** Answers that are no HTTP, as opposed to answers that stop. */
-const garbageCodes = /^(?:HPE_(?!INVALID_EOF_STATE|CLOSED_CONNECTION)|UND_ERR_HEADERS_OVERFLOW)/;
-
 /** Requests that can't be sent at all: a line break in a credential, for example. */
 const unsendableCodes = /^(?:UND_ERR_INVALID_ARG|ERR_INVALID_ARG_VALUE|ERR_INVALID_CHAR|ERR_HTTP_INVALID)/;
 
@@ -19,9 +16,15 @@ export function connectionError(what: string, cause: unknown): CopseError {
     const text = `${what}: the server's certificate is not trusted (${code}): name its authority as caFile of a credential for this URL`;
     return new OriginError('ERR_ORIGIN_REFUSED', text, { cause });
   }
-  if (garbageCodes.test(code)) return new OriginError('ERR_ORIGIN_PROTOCOL', `${what}: the answer is not HTTP (${code})`, { cause });
+  if (isGarbage(cause)) return new OriginError('ERR_ORIGIN_PROTOCOL', `${what}: the answer is not HTTP`, { cause });
   if (unsendableCodes.test(code)) return new OriginError('ERR_ORIGIN_REFUSED', `${what}: the request can't be sent`, { cause });
   return new OriginError('ERR_ORIGIN_UNAVAILABLE', `${what}: ${reason(code, cause)}`, { cause });
+}
+
+/** An answer that is no HTTP, as opposed to one that stops: undici's parser then has no data to complain about. */
+function isGarbage(cause: unknown): boolean {
+  if (errorCode(cause) === 'UND_ERR_HEADERS_OVERFLOW') return true;
+  return cause instanceof Error && cause.name === 'HTTPParserError' && 'data' in cause && cause.data !== '' && cause.data !== undefined;
 }
 
 function reason(code: string, cause: unknown): string {
