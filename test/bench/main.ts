@@ -1,0 +1,106 @@
+/**
+ * `npm run bench`: Copse beside its peers, in the same run, in turns. Prints a table and keeps it as JSON and Markdown.
+ *
+ * Exit code: 0 whatever the figures are, 1 when something failed, 2 on wrong usage.
+ */
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CopseError, errorMessage } from '../../src/base/error.js';
+import { Lifecycle } from '../../src/base/lifecycle.js';
+import { chunkSize } from './case/chunk-size.js';
+import { coldRandom } from './case/cold-random.js';
+import { coldSequential } from './case/cold-sequential.js';
+import { crash } from './case/crash.js';
+import { memory } from './case/memory.js';
+import { bootReplay } from './case/replay.js';
+import { singleFlight } from './case/single-flight.js';
+import { warm } from './case/warm.js';
+import { type BenchCase, type BenchContext, originLatenciesMs } from './context.js';
+import { fullImage, sparseImage } from './harness/image-file.js';
+import { describeMachine } from './harness/machine.js';
+import { HttpOrigin } from './harness/origin.js';
+import { benchCacheDir } from './harness/place.js';
+import { type CaseResult, markdownTable, render, terminalTable } from './harness/report.js';
+import { type BenchOptions, parseOptions, usage } from './option.js';
+
+const cases: readonly BenchCase[] = [coldSequential, coldRandom, bootReplay, warm, singleFlight, crash, memory, chunkSize];
+
+function choose(options: BenchOptions): readonly BenchCase[] {
+  if (options.only.length === 0) return cases.filter((each) => !each.onRequest);
+  return options.only.map((name) => {
+    const found = cases.find((each) => each.name === name);
+    if (found === undefined) {
+      throw new CopseError('ERR_OPTION', `no case is called "${name}"; there are ${cases.map((each) => each.name).join(', ')}`);
+    }
+    return found;
+  });
+}
+
+async function runCases(chosen: readonly BenchCase[], options: BenchOptions, cacheDir: string): Promise<Map<string, CaseResult>> {
+  const parts = new Lifecycle();
+  try {
+    const workDir = await mkdtemp(join(cacheDir, 'w'));
+    const removeNow = (): void => rmSync(workDir, { recursive: true, force: true });
+    process.once('exit', removeNow);
+    parts.own({
+      close: async () => {
+        await rm(workDir, { recursive: true, force: true });
+        process.removeListener('exit', removeNow);
+      },
+    });
+    const say = (text: string): void => console.error(`bench: ${text}`);
+    say('preparing the images (once)');
+    const originDir = join(cacheDir, 'origin');
+    const [full, sparse] = [await fullImage(originDir), await sparseImage(originDir)];
+    const origin = parts.own(await HttpOrigin.start(join(workDir, 'nginx'), originDir, originLatenciesMs));
+    const context: BenchContext = { ...options, workDir, origin, full, sparse, progress: say };
+    const results = new Map<string, CaseResult>();
+    for (const each of chosen) {
+      const startMs = performance.now();
+      const result = await each.run(context);
+      results.set(each.name, result);
+      console.log(`\n${render([result], terminalTable)}`);
+      say(`${each.name} took ${Math.round((performance.now() - startMs) / 1000)} s`);
+    }
+    return results;
+  } finally {
+    await parts.close();
+  }
+}
+
+async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, cacheDir: string): Promise<void> {
+  const machine = await describeMachine();
+  const json = JSON.stringify({ machine, options, results: Object.fromEntries(results) }, undefined, 1);
+  const dir = join(cacheDir, 'results');
+  await mkdir(dir, { recursive: true });
+  const base = join(dir, machine.date.replaceAll(':', '-'));
+  await writeFile(`${base}.json`, json);
+  await writeFile(`${base}.md`, `${render([...results.values()], markdownTable)}\n`);
+  if (options.jsonPath !== undefined) await writeFile(options.jsonPath, json);
+  console.log(`\n${render([...results.values()], terminalTable)}`);
+  console.log(`\n${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}, commit ${machine.commit}`);
+  console.log(`results: ${base}.json and ${base}.md`);
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help || options.list) {
+    process.stdout.write(options.help ? usage : `${cases.map((each) => each.name).join('\n')}\n`);
+    return 0;
+  }
+  const chosen = choose(options);
+  const cacheDir = benchCacheDir();
+  await mkdir(cacheDir, { recursive: true });
+  await keep(await runCases(chosen, options, cacheDir), options, cacheDir);
+  return 0;
+}
+
+// On ^C: children end with this process, execa sees to that on exit; files go in `runCases`' exit hook.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`bench: ${errorMessage(error)}`);
+  process.exitCode = error instanceof CopseError && error.code === 'ERR_OPTION' ? 2 : 1;
+}

@@ -1,0 +1,53 @@
+/** The bench's command line. */
+import { parseArgs } from 'node:util';
+import { CopseError } from '../../src/base/error.js';
+
+export interface BenchOptions {
+  /** Names of cases; empty: all but those that run on request only. */
+  only: string[];
+  pairs: number;
+  quick: boolean;
+  /** Where the JSON goes besides the cache directory. */
+  jsonPath: string | undefined;
+  list: boolean;
+  help: boolean;
+}
+
+export const usage = `npm run bench -- [NAME…] [--only NAME]… [--pairs N] [--quick] [--json FILE] [--list]
+
+  NAME, --only NAME   run these cases alone (names may be joined by commas)
+  --pairs N           rounds of each comparison (default 5, with --quick 2)
+  --quick             shorter runs: shows that all works, its figures say little
+  --json FILE         write the results there as well
+  --list              the cases' names
+`;
+
+/** @throws CopseError `ERR_OPTION` */
+export function parseOptions(args: string[]): BenchOptions {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(args);
+  } catch (cause) {
+    throw new CopseError('ERR_OPTION', `${cause instanceof Error ? cause.message : cause}\n${usage}`, { cause });
+  }
+  const { values, positionals } = parsed;
+  const pairs = Number(values.pairs ?? (values.quick ? 2 : 5));
+  if (!Number.isInteger(pairs) || pairs < 1) throw new CopseError('ERR_OPTION', `--pairs ${values.pairs}: write a whole number from 1`);
+  const only = [...positionals, ...(values.only ?? [])].flatMap((names) => names.split(',')).filter((name) => name !== '');
+  return { only, pairs, quick: values.quick, jsonPath: values.json, list: values.list, help: values.help };
+}
+
+function parse(args: string[]) {
+  return parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      only: { type: 'string', multiple: true },
+      pairs: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+}
