@@ -1,0 +1,53 @@
+/** Places for requests in flight: so many at once, the rest in line, first come, first served. */
+import { AbortedError } from '../../base/error.js';
+
+export class Window {
+  #free: number;
+  readonly #line: { grant: () => void; refuse: (error: Error) => void }[] = [];
+  #closed: Error | undefined;
+
+  /** @param size places, at least 1 */
+  constructor(size: number) {
+    this.#free = size;
+  }
+
+  /** Resolves with a place taken. Rejects with `ERR_ABORTED`, or with what the window was closed with. */
+  enter(signal?: AbortSignal | undefined): Promise<void> | undefined {
+    if (this.#closed === undefined && this.#free > 0 && !signal?.aborted) {
+      this.#free -= 1;
+      return undefined;
+    }
+    return this.#wait(signal);
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (signal?.aborted) throw new AbortedError('NBD request', { cause: signal.reason });
+    let onAbort: (() => void) | undefined;
+    try {
+      await new Promise<void>((grant, refuse) => {
+        const place = { grant, refuse };
+        this.#line.push(place);
+        onAbort = (): void => {
+          this.#line.splice(this.#line.indexOf(place), 1);
+          refuse(new AbortedError('NBD request', { cause: signal?.reason }));
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  leave(): void {
+    const next = this.#line.shift();
+    if (next === undefined) this.#free += 1;
+    else next.grant();
+  }
+
+  /** Nobody enters any more; those in line are refused. */
+  close(error: Error): void {
+    this.#closed ??= error;
+    for (const place of this.#line.splice(0)) place.refuse(this.#closed);
+  }
+}
