@@ -1,0 +1,78 @@
+/**
+ * A local file as a read-write block device: nothing between the protocol and the file. The write path of every later device is proven over it.
+ *
+ * Durability: a write is durable after the next flush, or at once with FUA.
+ */
+import { type NativeBlockFile, native } from '../base/native.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source, WriteOptions, WriteZeroesOptions } from './device.js';
+import { blockSize } from './image.js';
+
+const features: DeviceFeatures = { readOnly: false, multiConn: true, trim: true, writeZeroes: true, fastZero: true };
+
+export class FileDevice implements BlockDevice {
+  readonly blockSize = blockSize;
+  readonly features = features;
+  readonly sizeBytes: number;
+  readonly #file: NativeBlockFile;
+  #closing: Promise<void> | undefined;
+
+  /** Opens an existing file (or block device) for reading and writing. */
+  constructor(path: string) {
+    this.#file = native.openBlockFile(path, { write: true });
+    this.sizeBytes = this.#file.sizeBytes;
+  }
+
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    return this.#file.readNow(target, targetStart, lengthBytes, offset);
+  }
+
+  isZeroNow(): boolean {
+    return false;
+  }
+
+  async read(target: Buffer, offset: number): Promise<Source> {
+    await this.#file.read(target, 0, target.length, offset);
+    return 'cache';
+  }
+
+  write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
+    return this.#file.write(source, 0, source.length, offset, options.fua === true);
+  }
+
+  async writeZeroes(offset: number, lengthBytes: number, options: WriteZeroesOptions = {}): Promise<void> {
+    await this.#file.zero(offset, lengthBytes, { punch: options.noHole !== true, fastOnly: options.fastOnly === true });
+    if (options.fua) await this.#file.sync();
+  }
+
+  async trim(offset: number, lengthBytes: number, options: WriteOptions = {}): Promise<void> {
+    await this.#file.zero(offset, lengthBytes, { punch: true, fastOnly: false });
+    if (options.fua) await this.#file.sync();
+  }
+
+  flush(): Promise<void> {
+    return this.#file.sync();
+  }
+
+  async extents(offset: number, lengthBytes: number, maxCount: number): Promise<Extent[]> {
+    const pairs = await this.#file.extents(offset, lengthBytes, maxCount);
+    const extents: Extent[] = [];
+    for (let index = 0; index + 1 < pairs.length; index += 2) {
+      const hole = pairs[index + 1] === 1;
+      extents.push({ lengthBytes: pairs[index] ?? 0, zero: hole, hole });
+    }
+    return extents;
+  }
+
+  cachedExtents(_offset: number, lengthBytes: number): CachedExtent[] {
+    return [{ lengthBytes, cached: true }];
+  }
+
+  cache(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#file.close();
+    return this.#closing;
+  }
+}

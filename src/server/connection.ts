@@ -1,0 +1,104 @@
+/** One client's connection from accept to close: negotiation, transmission, and a word in the log about how it ended. */
+import type { Duplex } from 'node:stream';
+import { type Clock, systemClock } from '../base/clock.js';
+import { errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { type HandshakeDirectory, negotiate } from '../nbd/handshake.js';
+import type { Export, ExportDirectory } from './export.js';
+import type { RequestMemory } from './request-memory.js';
+import { Transmission, type TransmissionLimits } from './transmission.js';
+import { transmissionFlags } from './transmission-flag.js';
+
+export interface ConnectionOptions {
+  stream: Duplex;
+  /** For logs: who is at the other end. */
+  peer: string;
+  directory: ExportDirectory;
+  memory: RequestMemory;
+  limits: TransmissionLimits;
+  handshakeTimeoutMs: number;
+  log: Logger;
+  clock?: Clock;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #ended = new AbortController();
+  #transmission: Transmission | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    // Without a listener an error of the socket would end the process; what it means is learnt from `close`.
+    options.stream.on('error', () => {});
+  }
+
+  /** Serves the client until it leaves. Never rejects; the stream is closed when it resolves. */
+  async serve(): Promise<void> {
+    const { stream, peer, log } = this.#options;
+    try {
+      await this.#serve();
+      // Hard, once all is sent: a client that keeps its end open gets no say.
+      stream.end(() => stream.destroy());
+    } catch (error) {
+      const garbage = errorCode(error) === 'ERR_NBD_PROTOCOL';
+      log[garbage ? 'warn' : 'debug']({ peer, code: errorCode(error), reason: errorMessage(error) }, 'connection ended by an error');
+      stream.destroy();
+    }
+  }
+
+  /** Answers what is under way and takes nothing new. A client that still negotiates is cut off. */
+  drain(): void {
+    if (this.#transmission === undefined) this.#ended.abort();
+    else this.#transmission.drain();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#ended.abort();
+    this.#options.stream.destroy();
+  }
+
+  async #serve(): Promise<void> {
+    const { stream, directory, handshakeTimeoutMs, clock = systemClock, log, peer, memory, limits } = this.#options;
+    const session = await negotiate(stream, handshakeDirectory(directory), {
+      timeoutMs: handshakeTimeoutMs,
+      clock,
+      signal: this.#ended.signal,
+    });
+    if (session === undefined) return;
+    const { value: opened } = session.export;
+    const { metrics, device } = opened;
+    metrics.connections += 1;
+    log.info({ peer, export: opened.name, replies: session.replies }, 'attached');
+    const { replies, contexts, leftover } = session;
+    this.#transmission = new Transmission({ stream, device, metrics, replies, contexts, leftover, memory, limits });
+    try {
+      if (this.#ended.signal.aborted) this.#transmission.drain();
+      await this.#transmission.run();
+    } finally {
+      metrics.connections -= 1;
+      session.export.release();
+      log.info({ peer, export: opened.name }, 'detached');
+    }
+  }
+}
+
+function handshakeDirectory(directory: ExportDirectory): HandshakeDirectory<Export> {
+  return {
+    list: () => directory.list(),
+    open: async (name) => {
+      const opened = await directory.open(name);
+      if (opened === undefined) return undefined;
+      const { device, description } = opened;
+      return {
+        value: opened,
+        name: opened.name,
+        description,
+        sizeBytes: device.sizeBytes,
+        transmissionFlags: transmissionFlags(device.features),
+        blockSize: device.blockSize,
+        release: () => opened.release(),
+      };
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/** Listening sockets: unix, TCP, and those that systemd passes (sd_listen_fds(3)). */
+import { chmod, chown, lstat, mkdir, unlink } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { formatNbdUri } from '../nbd/uri.js';
+
+export type ListenAddress =
+  | { kind: 'unix'; path: string /** Permission bits. */; mode?: number | undefined /** Numeric group. */; groupId?: number | undefined }
+  | { kind: 'tcp'; host: string; port: number }
+  | { kind: 'descriptor'; descriptor: number };
+
+export interface Listener {
+  /** As an NBD URI without an export name; for TCP with the port that the kernel chose. */
+  readonly uri: string;
+  /** Stops accepting. Connections go on. A unix socket's file goes. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param onConnection is given each connection, with Nagle's algorithm off
+ * @throws CopseError `ERR_LISTEN` that says what is in the way and what to do
+ */
+export async function listen(address: ListenAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, onConnection);
+  // Of the accept queue's errors (EMFILE and the like) none may end the daemon; the client sees a connection that closes.
+  try {
+    if (address.kind === 'unix') await listenUnix(server, address);
+    else if (address.kind === 'tcp') await listenOn(server, { host: address.host, port: address.port });
+    else await listenOn(server, { fd: address.descriptor });
+  } catch (error) {
+    server.close();
+    throw new CopseError('ERR_LISTEN', `can't listen on ${describe(address)}: ${remedy(error)}`, { cause: error });
+  }
+  server.on('error', () => {});
+  const uri = uriOf(address, server);
+  return {
+    uri,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+function listenOn(server: Server, options: ListenOptions | { fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function listenUnix(server: Server, address: Extract<ListenAddress, { kind: 'unix' }>): Promise<void> {
+  const { path, mode, groupId } = address;
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await removeStaleSocket(path);
+  await listenOn(server, { path });
+  if (groupId !== undefined) await chown(path, -1, groupId);
+  if (mode !== undefined) await chmod(path, mode);
+}
+
+/** A socket that a killed daemon left behind goes; one that somebody listens on stays, and so does anything that is no socket. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stat = await lstat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (stat === undefined) return;
+  if (!stat.isSocket()) throw new CopseError('ERR_LISTEN', 'a file that is no socket is in the way; remove it or choose another path');
+  const answered = await new Promise<boolean>((resolve) => {
+    const probe = connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (answered) throw new CopseError('ERR_LISTEN', 'another process answers there; stop it or choose another path');
+  await unlink(path);
+}
+
+function describe(address: ListenAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return address.kind === 'tcp' ? `tcp:${address.host}:${address.port}` : `descriptor ${address.descriptor}`;
+}
+
+function remedy(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return 'another process uses it; stop it or choose another port or path';
+    case 'EACCES':
+      return 'permission denied; choose another port or path, or run as a user who may';
+    case 'EADDRNOTAVAIL':
+      return 'this host has no such address';
+    case 'EINVAL':
+    case 'ENAMETOOLONG':
+      return 'the path of a unix socket may have at most 107 bytes';
+    default:
+      return errorMessage(error);
+  }
+}
+
+function uriOf(address: ListenAddress, server: Server): string {
+  const bound = server.address();
+  if (typeof bound === 'string') return formatNbdUri({ address: { path: bound }, exportName: '' });
+  if (bound !== null) return formatNbdUri({ address: { host: hostOf(bound, address), port: bound.port }, exportName: '' });
+  return describe(address);
+}
+
+function hostOf(bound: AddressInfo, address: ListenAddress): string {
+  return address.kind === 'tcp' ? address.host : bound.address;
+}

@@ -1,0 +1,110 @@
+/**
+ * The way out of a connection: collects replies and sends them with as few writes as possible.
+ *
+ * Replies to hits are put one behind another into a batch buffer that leaves as one write at the end of the input chunk. Replies that come later are corked together until
+ * the event loop's check phase, so that all completions of one poll leave as one writev.
+ *
+ * Invariant: a buffer goes back to its pool when the stream has taken all of it, never earlier.
+ */
+import type { Duplex } from 'node:stream';
+import { KiB } from '../base/size.js';
+import { headerRoomBytes, type RequestMemory } from './request-memory.js';
+
+/** Payload of a batch buffer: 32 replies of 4 KiB with their headers, twice. */
+export const batchBytes = 256 * KiB;
+
+export class ReplyStream {
+  readonly #stream: Duplex;
+  readonly #memory: RequestMemory;
+  readonly #onSent: () => void;
+  #batch: Buffer | undefined;
+  #batchBytes = 0;
+  #corked = false;
+  /** Bytes of buffers that are held, sent or not. */
+  #heldBytes = 0;
+
+  /** @param onSent called when held memory became free */
+  constructor(stream: Duplex, memory: RequestMemory, onSent: () => void) {
+    this.#stream = stream;
+    this.#memory = memory;
+    this.#onSent = onSent;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /**
+   * Room for a reply of at most `lengthBytes` (up to `batchBytes`) at `batchAt` of the returned buffer; `commit` what was used of it.
+   * `undefined`: no memory just now, `onSent` will be called.
+   */
+  room(lengthBytes: number): Buffer | undefined {
+    if (this.#batch !== undefined && this.#batchBytes + lengthBytes > this.#batch.length) this.flush();
+    this.#batch ??= this.take(batchBytes);
+    return this.#batch;
+  }
+
+  get batchAt(): number {
+    return this.#batchBytes;
+  }
+
+  /** The batch is filled up to `end`. */
+  commit(end: number): void {
+    this.#batchBytes = end;
+  }
+
+  /** Sends the batch. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const usedBytes = this.#batchBytes;
+    this.#batchBytes = 0;
+    if (usedBytes === 0) this.give(batch);
+    else this.#write(batch.subarray(0, usedBytes), batch);
+  }
+
+  /** A buffer for a request or its reply, to be given to `send` or `give`. `undefined`: no memory just now. */
+  take(lengthBytes: number): Buffer | undefined {
+    const buffer = this.#memory.tryTake(lengthBytes + headerRoomBytes, this.#heldBytes === 0);
+    if (buffer !== undefined) this.#heldBytes += buffer.length;
+    return buffer;
+  }
+
+  give(buffer: Buffer): void {
+    this.#heldBytes -= buffer.length;
+    this.#memory.give(buffer);
+  }
+
+  /** Sends pieces in order, with whatever else is sent in this turn of the event loop. `owner`, from `take`, is given back when they left. */
+  send(pieces: readonly Buffer[], owner: Buffer | undefined): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#stream.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#stream.uncork();
+      });
+    }
+    const lastIndex = pieces.length - 1;
+    pieces.forEach((piece, index) => {
+      this.#write(piece, index === lastIndex ? owner : undefined);
+    });
+  }
+
+  #write(piece: Buffer, owner: Buffer | undefined): void {
+    if (this.#stream.destroyed || this.#stream.writableEnded) {
+      if (owner !== undefined) this.give(owner);
+      return;
+    }
+    if (owner === undefined) {
+      this.#stream.write(piece);
+      return;
+    }
+    // Called on failure too, so nothing is kept when the connection dies.
+    this.#stream.write(piece, () => {
+      this.give(owner);
+      this.#onSent();
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Memory for requests and replies on their way, shared by all connections and bounded.
+ *
+ * A connection that has nothing under way always gets its buffer, even beyond the bound: so connections whose clients stopped reading can't starve the others, and
+ * nobody ever waits for anybody else's memory. The excess is at most one request a connection.
+ *
+ * Buffers come in sizes of 64 bytes + a power of two (a header and a payload), and are used again: fresh memory costs a page fault per 4 KiB.
+ */
+import { KiB, MiB } from '../base/size.js';
+
+/** Room for any header before a payload. */
+export const headerRoomBytes = 64;
+const leastPayloadBytes = 4 * KiB;
+/** Larger buffers are not kept. */
+const mostKeptPayloadBytes = 2 * MiB;
+
+export class RequestMemory {
+  readonly #limitBytes: number;
+  readonly #keepLimitBytes: number;
+  readonly #free = new Map<number, Buffer[]>();
+  #takenBytes = 0;
+  #keptBytes = 0;
+
+  /** @param limitBytes the bound on what is taken; an eighth of it, at most 32 MiB, is kept for reuse */
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+    this.#keepLimitBytes = Math.min(32 * MiB, limitBytes / 8);
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /**
+   * A buffer of at least `lengthBytes`, content undefined, to be given back with `give`; `undefined` when the bound is reached.
+   *
+   * @param always grant it in any case: the connection has nothing else under way
+   */
+  tryTake(lengthBytes: number, always: boolean): Buffer | undefined {
+    const sizeBytes = bufferBytes(lengthBytes);
+    if (!always && this.#takenBytes + sizeBytes > this.#limitBytes) return undefined;
+    this.#takenBytes += sizeBytes;
+    const kept = this.#free.get(sizeBytes)?.pop();
+    if (kept === undefined) return Buffer.allocUnsafeSlow(sizeBytes);
+    this.#keptBytes -= sizeBytes;
+    return kept;
+  }
+
+  give(buffer: Buffer): void {
+    const sizeBytes = buffer.length;
+    this.#takenBytes -= sizeBytes;
+    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes || this.#keptBytes + sizeBytes > this.#keepLimitBytes) return;
+    const kept = this.#free.get(sizeBytes);
+    if (kept === undefined) this.#free.set(sizeBytes, [buffer]);
+    else kept.push(buffer);
+    this.#keptBytes += sizeBytes;
+  }
+}
+
+function bufferBytes(lengthBytes: number): number {
+  const payloadBytes = Math.max(leastPayloadBytes, lengthBytes - headerRoomBytes);
+  return 2 ** Math.ceil(Math.log2(payloadBytes)) + headerRoomBytes;
+}

@@ -1,0 +1,109 @@
+/**
+ * The NBD server: accepts on any number of listeners, bounds connections and memory, and stops in order.
+ *
+ * Invariant: no connection can hold up another: each is served by itself, and the only thing they share is bounded memory (see `request-memory.ts`).
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import { Connection } from './connection.js';
+import type { ExportDirectory } from './export.js';
+import { type ListenAddress, type Listener, listen } from './listener.js';
+import { RequestMemory } from './request-memory.js';
+
+export interface ServerLimits {
+  connectionCount: number;
+  handshakeTimeoutMs: number;
+  requestsPerConnection: number;
+  bytesPerConnection: number;
+  requestMemoryBytes: number;
+}
+
+export interface ServerOptions {
+  directory: ExportDirectory;
+  limits: ServerLimits;
+  log: Logger;
+  clock?: Clock;
+}
+
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #memory: RequestMemory;
+  readonly #listeners: Listener[] = [];
+  readonly #connections = new Map<Connection, Promise<void>>();
+  #stopping = false;
+  #refusedCount = 0;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#memory = new RequestMemory(options.limits.requestMemoryBytes);
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Connections that were closed at once because there were too many. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  /** NBD URIs without export names. */
+  get uris(): string[] {
+    return this.#listeners.map((listener) => listener.uri);
+  }
+
+  /** @throws CopseError `ERR_LISTEN` */
+  async listen(address: ListenAddress): Promise<string> {
+    const listener = await listen(address, (socket) => this.#onSocket(socket));
+    this.#listeners.push(listener);
+    return listener.uri;
+  }
+
+  /** Serves a client on a stream that is connected already. Resolves when it has left. */
+  async accept(stream: Duplex, peer: string): Promise<void> {
+    const { directory, limits, log, clock = systemClock } = this.#options;
+    if (this.#stopping || this.#connections.size >= limits.connectionCount) {
+      this.#refusedCount += 1;
+      if (!this.#stopping) log.warn({ peer, limit: limits.connectionCount }, 'too many connections: refused');
+      stream.on('error', () => {});
+      stream.destroy();
+      return;
+    }
+    const connection = new Connection({
+      stream,
+      peer,
+      directory,
+      memory: this.#memory,
+      limits: { requests: limits.requestsPerConnection, bytes: limits.bytesPerConnection },
+      handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      log,
+      clock,
+    });
+    const served = connection.serve();
+    this.#connections.set(connection, served);
+    await served;
+    this.#connections.delete(connection);
+  }
+
+  /** Accepts nothing more, gives what is under way `drainMs` to be answered, then closes hard. */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    const { clock = systemClock } = this.#options;
+    const closed = this.#listeners.map((listener) => listener.close());
+    for (const connection of this.#connections.keys()) connection.drain();
+    const drained = Promise.all(this.#connections.values());
+    const cancel = clock.after(drainMs, () => {
+      for (const connection of this.#connections.keys()) connection.destroy();
+    });
+    await drained;
+    cancel();
+    await Promise.all(closed);
+  }
+
+  #onSocket(socket: Socket): void {
+    const peer = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
+    void this.accept(socket, peer);
+  }
+}
