@@ -78,7 +78,7 @@ async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOpti
   await writeFile(`${base}.json`, json);
   await writeFile(`${base}.md`, `${render([...results.values()], markdownTable)}\n`);
   if (options.jsonPath !== undefined) await writeFile(options.jsonPath, json);
-  console.log(`\n${render([...results.values()], terminalTable)}`);
+  if (results.size > 1) console.log(`\n${render([...results.values()], terminalTable)}`); // one alone was printed already
   console.log(`\n${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}, commit ${machine.commit}`);
   console.log(`results: ${base}.json and ${base}.md`);
 }

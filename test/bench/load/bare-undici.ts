@@ -44,7 +44,8 @@ async function lane(): Promise<void> {
   while (next < sizeBytes) {
     const offset = next;
     next += rangeBytes;
-    bytes += await fetchRange(offset);
+    const got = await fetchRange(offset); // not `bytes += await …`, which adds to what `bytes` was before the wait
+    bytes += got;
   }
 }
 
