@@ -45,6 +45,12 @@ export class ReplyReceiver {
   /** @throws NbdProtocolError; the receiver is of no use then */
   push(piece: Buffer): void {
     for (let at = 0; at < piece.length; ) {
+      const headerBytes = this.#wholeHeaderBytes(piece, at);
+      if (headerBytes > 0) {
+        this.#reply(piece.subarray(at, at + headerBytes));
+        at += headerBytes;
+        continue;
+      }
       const size = Math.min(this.#neededBytes - (this.#expecting === 'data' ? 0 : this.#gatheredBytes), piece.length - at);
       const part = piece.subarray(at, at + size);
       at += size;
@@ -56,6 +62,13 @@ export class ReplyReceiver {
       this.#gatheredBytes += size;
       if (this.#gatheredBytes === this.#neededBytes) this.#complete();
     }
+  }
+
+  /** Size of the header at `at` if it is all there, the usual case, else 0. */
+  #wholeHeaderBytes(piece: Buffer, at: number): number {
+    if (!this.idle || piece.length - at < 4) return 0;
+    const headerBytes = replyHeaderBytes(piece.readUInt32BE(at), this.#replies);
+    return piece.length - at < headerBytes ? 0 : headerBytes;
   }
 
   #complete(): void {

@@ -29,7 +29,10 @@ export class Window {
         const place = { grant, refuse };
         this.#line.push(place);
         onAbort = (): void => {
-          this.#line.splice(this.#line.indexOf(place), 1);
+          const index = this.#line.indexOf(place);
+          // Granted already, in this very turn: the place is this caller's.
+          if (index < 0) return;
+          this.#line.splice(index, 1);
           refuse(new AbortedError('NBD request', { cause: signal?.reason }));
         };
         signal?.addEventListener('abort', onAbort, { once: true });

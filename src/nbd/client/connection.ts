@@ -1,0 +1,195 @@
+/**
+ * One connection in transmission: requests out, replies in, any number in flight up to the window.
+ *
+ * Invariants: a cookie is in use once; when the connection dies, for whatever reason, every request in flight and in line rejects
+ * with that reason, and the socket is destroyed. Requests made one after the other without waiting leave in one write.
+ */
+import type { Socket } from 'node:net';
+import { AbortedError, ClosedError } from '../../base/error.js';
+import { type Logger, silentLogger } from '../../base/log.js';
+import { Command, CommandFlag, EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../constant.js';
+import { NbdDisconnectedError, NbdProtocolError, NbdRequestError } from '../error.js';
+import { putCompactRequest, putExtendedRequest } from '../frame.js';
+import { type Ask, Exchange } from './exchange.js';
+import type { Attached } from './handshake.js';
+import { ReplyReceiver } from './receiver.js';
+import { Window } from './window.js';
+
+/** How long a server may take to close after DISC. */
+const FAREWELL_MS = 1000;
+
+export class Connection {
+  /** Resolves when the connection has ended; never rejects. */
+  readonly closed: Promise<void>;
+  readonly #socket: Socket;
+  readonly #extended: boolean;
+  readonly #contextIds: ReadonlySet<number>;
+  readonly #window: Window;
+  readonly #inFlight = new Map<number, Exchange>();
+  readonly #receiver: ReplyReceiver;
+  readonly #log: Logger;
+  #nextCookie = 0;
+  #corked = false;
+  #failure: Error | undefined;
+  #farewell: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(attached: Attached, maxInFlight: number, log: Logger = silentLogger) {
+    const { socket, agreement, leftover } = attached;
+    this.#socket = socket;
+    this.#log = log;
+    this.#extended = agreement.replies === 'extended';
+    this.#contextIds = new Set(agreement.contexts.values());
+    this.#window = new Window(maxInFlight);
+    this.#receiver = new ReplyReceiver(agreement.replies, {
+      find: (cookieHigh, cookieLow) => (cookieHigh === 0 ? this.#inFlight.get(cookieLow) : undefined),
+      finished: (_exchange, cookieLow) => this.#finished(cookieLow),
+    });
+    socket.on('data', (piece: Buffer) => this.#receive(piece));
+    socket.on('error', (cause) => this.destroy(new NbdDisconnectedError('connection to the NBD server broke', { cause })));
+    socket.on('end', () => this.destroy(new NbdDisconnectedError('NBD server closed the connection')));
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.destroy(new NbdDisconnectedError('connection to the NBD server is gone'));
+        resolve();
+      });
+    });
+    if (socket.destroyed) this.destroy(new NbdDisconnectedError('connection to the NBD server is gone'));
+    if (leftover.length > 0) this.#receive(leftover);
+    socket.resume();
+  }
+
+  /** Why nothing can be asked any more; `undefined` while it can. */
+  get failure(): Error | undefined {
+    return this.#failure ?? (this.#farewell === undefined ? undefined : new ClosedError('NBD connection'));
+  }
+
+  /** Asks, and resolves with the exchange when its reply is complete and good. */
+  async ask(ask: Ask, signal: AbortSignal | undefined): Promise<Exchange> {
+    const turn = this.failure === undefined ? this.#window.enter(signal) : undefined;
+    if (turn !== undefined) await turn;
+    if (this.failure !== undefined) throw this.failure;
+    const exchange = new Exchange(ask, this.#contextIds);
+    const sent = this.#send(exchange);
+    if (signal === undefined) {
+      await exchange.settled;
+      return exchange;
+    }
+    return this.#underSignal(exchange, sent, signal);
+  }
+
+  /** Finishes what is in flight, says DISC, closes. */
+  disconnect(): Promise<void> {
+    this.#farewell ??= this.#leave();
+    return this.#farewell;
+  }
+
+  /** Ends the connection at once, with `error` for everybody who waits. The first error counts. */
+  destroy(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    if (this.#farewell === undefined) this.#log.debug({ err: error, inFlight: this.#inFlight.size }, 'NBD connection ended');
+    this.#window.close(error);
+    for (const exchange of this.#inFlight.values()) exchange.die(error);
+    this.#inFlight.clear();
+    this.#socket.destroy();
+    this.#onIdle?.();
+  }
+
+  async #underSignal(exchange: Exchange, sent: Promise<void>, signal: AbortSignal): Promise<Exchange> {
+    let onAbort: (() => void) | undefined;
+    const aborted = new Promise<never>((_resolve, reject) => {
+      onAbort = (): void => {
+        exchange.forget();
+        // A payload is the caller's again only when the kernel has it.
+        const error = new AbortedError('NBD request', { cause: signal.reason });
+        if (exchange.ask.payload === undefined) reject(error);
+        else
+          sent.then(
+            () => reject(error),
+            () => reject(error),
+          );
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      await Promise.race([exchange.settled, aborted]);
+      return exchange;
+    } finally {
+      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Resolves when the socket has passed the request on, or is gone. */
+  #send(exchange: Exchange): Promise<void> {
+    const { ask } = exchange;
+    while (this.#inFlight.has(this.#nextCookie)) this.#nextCookie = (this.#nextCookie + 1) >>> 0;
+    const cookieLow = this.#nextCookie;
+    this.#nextCookie = (cookieLow + 1) >>> 0;
+    this.#inFlight.set(cookieLow, exchange);
+    const header = Buffer.allocUnsafe(this.#extended ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES);
+    const flags = ask.flags | (this.#extended && ask.payload !== undefined ? CommandFlag.PAYLOAD_LEN : 0);
+    const fields = { flags, type: ask.type, cookieHigh: 0, cookieLow, offset: ask.offset, lengthBytes: ask.lengthBytes };
+    if (this.#extended) putExtendedRequest(header, 0, fields);
+    else putCompactRequest(header, 0, fields);
+    this.#cork();
+    if (ask.payload === undefined) {
+      this.#socket.write(header);
+      return Promise.resolve();
+    }
+    const { payload } = ask;
+    this.#socket.write(header);
+    return new Promise((resolve) => this.#socket.write(payload, () => resolve()));
+  }
+
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #receive(piece: Buffer): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#receiver.push(piece);
+    } catch (error) {
+      this.destroy(error instanceof NbdProtocolError ? error : new NbdProtocolError('reply could not be taken', { cause: error }));
+    }
+  }
+
+  #finished(cookieLow: number): void {
+    const exchange = this.#inFlight.get(cookieLow);
+    this.#inFlight.delete(cookieLow);
+    this.#window.leave();
+    // The server is going away and a client that hears so must leave too ("Terminating the transmission phase").
+    exchange?.settled.catch((error: unknown) => {
+      if (error instanceof NbdRequestError && error.code === 'ESHUTDOWN') return this.disconnect();
+      return undefined;
+    });
+    if (this.#inFlight.size === 0) this.#onIdle?.();
+  }
+
+  async #leave(): Promise<void> {
+    this.#window.close(new ClosedError('NBD connection'));
+    if (this.#failure === undefined && this.#inFlight.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    if (this.#failure === undefined) {
+      const header = Buffer.alloc(this.#extended ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES);
+      const fields = { flags: 0, type: Command.DISC, cookieHigh: 0, cookieLow: this.#nextCookie, offset: 0, lengthBytes: 0 };
+      if (this.#extended) putExtendedRequest(header, 0, fields);
+      else putCompactRequest(header, 0, fields);
+      this.#socket.end(header);
+      const timer = setTimeout(() => this.destroy(new ClosedError('NBD connection')), FAREWELL_MS);
+      await this.closed;
+      clearTimeout(timer);
+    } else await this.closed;
+  }
+}

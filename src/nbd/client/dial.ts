@@ -1,0 +1,51 @@
+/** Opens the socket to an NBD server. */
+import { connect, type Socket } from 'node:net';
+import { AbortedError } from '../../base/error.js';
+import { NbdDisconnectedError } from '../error.js';
+import { formatNbdUri, type NbdAddress, type NbdUri, parseNbdUri } from '../uri.js';
+
+/** Where to connect to: a URI, or its parts. */
+export type NbdTarget = string | NbdAddress | NbdUri;
+
+/** @throws CopseError `ERR_URL` */
+export function resolveTarget(target: NbdTarget, exportName: string | undefined): NbdUri {
+  const uri = typeof target === 'string' ? parseNbdUri(target) : 'address' in target ? target : { address: target, exportName: '' };
+  return exportName === undefined ? uri : { address: uri.address, exportName };
+}
+
+/**
+ * Rejects with NbdDisconnectedError when nobody answers, `ERR_ABORTED` when `signal` ends the attempt. The caller owns the socket,
+ * which is paused, without Nagle's delay ("Protocol phases"), and must have its own `error` listener before it yields.
+ */
+export function dial(uri: NbdUri, signal: AbortSignal | undefined): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const what = `connection to ${formatNbdUri(uri)}`;
+    const fail = (error: Error): void => {
+      end();
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const onError = (cause: Error): void => fail(new NbdDisconnectedError(`${what} failed`, { cause }));
+    const onAbort = (): void => fail(new AbortedError(what, { cause: signal?.reason }));
+    const onConnect = (): void => {
+      end();
+      // Until the handshake listens, and after it: a socket without a listener would throw.
+      socket.on('error', () => {});
+      socket.setNoDelay(true);
+      if ('host' in uri.address) socket.setKeepAlive(true, 15_000);
+      resolve(socket);
+    };
+    const end = (): void => {
+      socket.off('error', onError);
+      socket.off('connect', onConnect);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const socket =
+      'path' in uri.address ? connect({ path: uri.address.path }) : connect({ host: uri.address.host, port: uri.address.port });
+    socket.on('error', onError);
+    socket.on('connect', onConnect);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}

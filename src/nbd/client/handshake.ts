@@ -1,0 +1,102 @@
+/** Connects, shakes hands under one deadline, and leaves nothing open when that fails. */
+import type { Socket } from 'node:net';
+import { waitFor } from '../../base/deadline.js';
+import type { ReplyMode } from '../constant.js';
+import { NbdDisconnectedError } from '../error.js';
+import { HandshakeChannel } from '../handshake-channel.js';
+import type { ExportEntry } from '../option.js';
+import { formatNbdUri, type NbdUri } from '../uri.js';
+import type { NbdAgreement, NbdExportInfo } from './contract.js';
+import { dial, type NbdTarget, resolveTarget } from './dial.js';
+import { Haggle } from './haggle.js';
+
+/** Most bytes of a server's handshake: a list of a hundred thousand exports. */
+const MAX_HANDSHAKE_BYTES = 32 * 1024 * 1024;
+const MAX_LIST_COUNT = 100_000;
+
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+export interface HandshakeLimits {
+  signal?: AbortSignal | undefined;
+  /** For connecting and the handshake together. Default 30 000; 0 for ever. */
+  timeoutMs?: number | undefined;
+}
+
+/** A socket in transmission. */
+export interface Attached {
+  socket: Socket;
+  agreement: NbdAgreement;
+  /** What came behind the handshake; a server has nothing to say yet, but who knows. */
+  leftover: Buffer;
+}
+
+/** @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED` */
+export async function attach(uri: NbdUri, contexts: readonly string[], best: ReplyMode, limits: HandshakeLimits): Promise<Attached> {
+  const { socket, result, leftover } = await converse(uri, limits, async (haggle) => {
+    const replies = await haggle.replies(best);
+    const granted = await haggle.contexts(uri.exportName, contexts, replies);
+    return haggle.go(uri.exportName, replies, granted);
+  });
+  return { socket, agreement: result, leftover };
+}
+
+/** The exports of a server, as it lists them. Rejects as `attach`. */
+export async function listExports(target: NbdTarget, limits: HandshakeLimits = {}): Promise<ExportEntry[]> {
+  return visit(resolveTarget(target, undefined), limits, (haggle) => haggle.list(MAX_LIST_COUNT));
+}
+
+/** What a server says of an export, without attaching to it. Rejects as `attach`. */
+export async function describeExport(
+  target: NbdTarget,
+  options: HandshakeLimits & { exportName?: string | undefined } = {},
+): Promise<NbdExportInfo> {
+  const uri = resolveTarget(target, options.exportName);
+  return visit(uri, options, async (haggle) => {
+    // Flags depend on the replies: ask as a client that would attach does.
+    await haggle.replies('extended');
+    return haggle.info(uri.exportName);
+  });
+}
+
+async function visit<T>(uri: NbdUri, limits: HandshakeLimits, work: (haggle: Haggle) => Promise<T>): Promise<T> {
+  const { socket, result } = await converse(uri, limits, async (haggle) => {
+    const answer = await work(haggle);
+    await haggle.abort().catch(() => {});
+    return answer;
+  });
+  socket.resume();
+  socket.end();
+  // A server that never closes its side does not keep us.
+  socket.setTimeout(1000, () => socket.destroy());
+  socket.unref();
+  return result;
+}
+
+async function converse<T>(
+  uri: NbdUri,
+  limits: HandshakeLimits,
+  work: (haggle: Haggle) => Promise<T>,
+): Promise<{ socket: Socket; result: T; leftover: Buffer }> {
+  const end = new AbortController();
+  let open: { socket: Socket; channel: HandshakeChannel } | undefined;
+  const all = async (): Promise<{ socket: Socket; result: T; leftover: Buffer }> => {
+    const socket = await dial(uri, end.signal);
+    const channel = new HandshakeChannel(socket, 'server', MAX_HANDSHAKE_BYTES);
+    open = { socket, channel };
+    const haggle = new Haggle(channel);
+    await haggle.greet();
+    const result = await work(haggle);
+    end.signal.throwIfAborted();
+    return { socket, result, leftover: channel.release() };
+  };
+  try {
+    const what = `NBD handshake with ${formatNbdUri(uri)}`;
+    return await waitFor(what, all(), { timeoutMs: limits.timeoutMs ?? DEFAULT_TIMEOUT_MS, signal: limits.signal });
+  } catch (error) {
+    end.abort();
+    open?.channel.fail(new NbdDisconnectedError('handshake was given up'));
+    open?.channel.release();
+    open?.socket.destroy();
+    throw error;
+  }
+}
