@@ -2,10 +2,33 @@
   "targets": [
     {
       "target_name": "copse",
-      "sources": ["native/addon.cc"],
+      "sources": [
+        "native/addon.cc",
+        "native/binding/argument.cc",
+        "native/binding/block_file_class.cc",
+        "native/binding/chunk_file_call.cc",
+        "native/binding/chunk_file_class.cc",
+        "native/binding/environment.cc",
+        "native/binding/error.cc",
+        "native/binding/file_handle.cc",
+        "native/binding/file_job.cc",
+        "native/binding/lock_function.cc",
+        "native/binding/memory_function.cc",
+        "native/core/block_file.cc",
+        "native/core/chunk_change.cc",
+        "native/core/chunk_file.cc",
+        "native/core/chunk_lease.cc",
+        "native/core/chunk_map.cc",
+        "native/core/chunk_record.cc",
+        "native/core/crc32c.cc",
+        "native/core/direct_io.cc",
+        "native/core/file_io.cc",
+        "native/core/file_lock.cc",
+        "native/core/thread_pool.cc"
+      ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
-      "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fno-exceptions"]
+      "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fno-exceptions", "-fvisibility=hidden"]
     }
   ]
 }

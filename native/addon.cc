@@ -1,6 +1,18 @@
+// The addon's exports; src/base/native.ts has their types and is their only importer.
 #include <napi.h>
 
+#include "binding/environment.h"
+#include "binding/exports.h"
+
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  if (copse::Environment::Attach(env) == nullptr || !copse::DefineBlockFileClass(env) || !copse::DefineChunkFileClass(env)) return exports;
+  const napi_property_descriptor functions[] = {
+      copse::Method("openBlockFile", copse::OpenBlockFile), copse::Method("openChunkFile", copse::OpenChunkFile),
+      copse::Method("crc32c", copse::Crc32cOf),             copse::Method("crc32cByTable", copse::Crc32cByTableOf),
+      copse::Method("isZero", copse::IsZeroBytes),          copse::Method("lockFile", copse::LockFile),
+      copse::Method("unlockFile", copse::UnlockFile),
+  };
+  napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;
 }
 

@@ -1,0 +1,26 @@
+// What the two halves of NativeChunkFile share: argument checks against the file at hand.
+#pragma once
+
+#include <node_api.h>
+
+#include <vector>
+
+#include "../core/chunk_file.h"
+#include "argument.h"
+#include "environment.h"
+#include "file_handle.h"
+
+namespace copse {
+
+using ChunkHandle = OpenFile<ChunkFile>;
+
+// The offset at argument 3 of a read of `size` bytes, the range inside the image.
+bool ReadOffset(const Arguments& arguments, const ChunkFile& file, size_t size, uint64_t* offset);
+
+// The chunk index at argument 0.
+bool ChunkIndex(const Arguments& arguments, ChunkFile& file, uint32_t* index);
+
+// The calls that return promises.
+std::vector<napi_property_descriptor> ChunkFileCalls();
+
+}  // namespace copse

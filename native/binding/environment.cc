@@ -1,0 +1,89 @@
+#include "environment.h"
+
+namespace copse {
+
+void Job::Run() {
+  Work();
+  environment_->Complete(this);
+}
+
+Environment* Environment::Attach(napi_env env) {
+  auto* const environment = new Environment(env);
+  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
+  if (napi_set_instance_data(env, environment, finalize, nullptr) != napi_ok) {
+    delete environment;
+    return nullptr;
+  }
+  // The hook comes after the waker: hooks run in reverse order, so that no job is left when the waker goes.
+  if (!environment->CreateWaker() || napi_add_env_cleanup_hook(env, TearDown, environment) != napi_ok) return nullptr;
+  return environment;
+}
+
+Environment* Environment::Of(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return static_cast<Environment*>(data);
+}
+
+bool Environment::CreateWaker() {
+  napi_value name;
+  return napi_create_string_utf8(env_, "copse", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+         napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, OnWake, &waker_) == napi_ok &&
+         napi_unref_threadsafe_function(env_, waker_) == napi_ok;
+}
+
+void Environment::Submit(Job* job, Lane lane) {
+  job->environment_ = this;
+  if (under_way_ == 0) napi_ref_threadsafe_function(env_, waker_);
+  under_way_ += 1;
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    unfinished_ += 1;
+  }
+  ThreadPool::Shared().Submit(job, lane, this);
+}
+
+void Environment::Complete(Job* job) {
+  // All under the mutex: as soon as it is free and nothing is unfinished, the environment may go.
+  const std::lock_guard<std::mutex> guard(mutex_);
+  finished_.push_back(job);
+  unfinished_ -= 1;
+  if (finished_.size() == 1) napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+  if (unfinished_ == 0) idle_.notify_all();
+}
+
+void Environment::OnWake(napi_env env, napi_value, void* context, void*) {
+  // Without an environment it is being torn down: TearDown has seen to the jobs.
+  if (env != nullptr) static_cast<Environment*>(context)->Drain();
+}
+
+void Environment::Drain() {
+  std::vector<Job*> settling;
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    settling.swap(finished_);
+  }
+  for (Job* job : settling) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(env_, &scope) == napi_ok) {
+      job->Settle(env_);
+      napi_close_handle_scope(env_, scope);
+    }
+    delete job;
+  }
+  under_way_ -= settling.size();
+  if (under_way_ == 0) napi_unref_threadsafe_function(env_, waker_);
+}
+
+void Environment::TearDown(void* data) {
+  auto* const environment = static_cast<Environment*>(data);
+  const std::deque<Task*> not_begun = ThreadPool::Shared().TakeBack(environment);
+  std::unique_lock<std::mutex> guard(environment->mutex_);
+  environment->unfinished_ -= not_begun.size();
+  environment->idle_.wait(guard, [environment] { return environment->unfinished_ == 0; });
+  for (Task* task : not_begun) delete task;
+  for (Job* job : environment->finished_) delete job;
+  environment->finished_.clear();
+}
+
+}  // namespace copse

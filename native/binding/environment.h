@@ -1,0 +1,75 @@
+// What the addon keeps for one environment (the main thread, or a worker): jobs that are under way and how their ends come home.
+//
+// Finished jobs gather in a list; the environment is woken once when the list turns from empty to not empty and settles all of them in
+// one turn. It is referenced only while jobs are under way, so an idle addon never keeps a process alive. When the environment is torn
+// down, jobs that have not begun are taken back, those that run are waited for (they use its buffers), and none is settled.
+#pragma once
+
+#include <node_api.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "../core/descriptor.h"
+#include "../core/thread_pool.h"
+
+namespace copse {
+
+class Environment;
+
+// Created, settled and deleted on the environment's thread; its work runs on one of the pool.
+class Job : public Task {
+ public:
+  void Run() final;
+
+ protected:
+  virtual void Work() = 0;
+  virtual void Settle(napi_env env) = 0;
+
+ private:
+  friend class Environment;
+  Environment* environment_ = nullptr;
+};
+
+class Environment {
+ public:
+  // Null, with an exception pending, when Node-API refuses.
+  static Environment* Attach(napi_env env);
+  static Environment* Of(napi_env env);
+
+  // Takes the job over. On the environment's thread only, like all that follows.
+  void Submit(Job* job, Lane lane);
+
+  // The classes of open files, and what the constructor that runs just now is to wrap (files are made by the open calls alone).
+  napi_ref block_file_class = nullptr;
+  napi_ref chunk_file_class = nullptr;
+  void* pending_native = nullptr;
+  napi_finalize pending_finalize = nullptr;
+
+  // Locks held, by descriptor.
+  std::map<int, Descriptor> locks;
+
+ private:
+  friend class Job;
+  explicit Environment(napi_env env) : env_(env) {}
+  static void TearDown(void* environment);
+  static void OnWake(napi_env env, napi_value callback, void* context, void* data);
+  bool CreateWaker();
+  void Complete(Job* job);
+  void Drain();
+
+  napi_env env_;
+  napi_threadsafe_function waker_ = nullptr;
+  // Jobs submitted and not settled. The environment's thread only.
+  size_t under_way_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  // Both under the mutex: jobs submitted and not finished, and those finished and not settled.
+  size_t unfinished_ = 0;
+  std::vector<Job*> finished_;
+};
+
+}  // namespace copse

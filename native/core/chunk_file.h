@@ -1,0 +1,128 @@
+// A cached image on the disk: the sparse data file, the map file's records, and the states in memory. Any thread; what a call needs
+// to own is taken first (ChunkMap) and held by a lease, whose end gives it back whatever happens.
+//
+// Order of things on the disk:
+//   store   data, record (no sync), then the state is published. A crash between the two is caught by the record's checksums.
+//   evict   the state becomes absent, records are cleared, the map is synced, and only then holes are punched.
+// The descriptors are closed when the last holder of the ChunkFile lets go, so no thread ever reads a closed one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "chunk_map.h"
+#include "descriptor.h"
+#include "file_io.h"
+#include "status.h"
+
+namespace copse {
+
+struct ChunkFileLayout {
+  uint64_t size_bytes;
+  uint32_t chunk_bytes;
+  uint64_t records_offset;
+  uint32_t record_seed;
+  bool trusted;
+};
+
+enum class NowResult { kHit = 0, kWouldBlock = 1, kAbsent = 2 };
+
+class ChunkFile;
+
+// A byte range whose chunks were all readable, pinned until this goes.
+class PinnedRange {
+ public:
+  PinnedRange() = default;
+  PinnedRange(PinnedRange&&) = default;
+  PinnedRange& operator=(PinnedRange&&) = delete;
+  ~PinnedRange() { Release(); }
+  // Whether everything stayed valid until now. Idempotent: false once it is released.
+  bool Release();
+
+ private:
+  friend class ChunkFile;
+  struct Run {
+    uint32_t first;
+    uint32_t count;
+    bool zero;
+  };
+  std::shared_ptr<ChunkFile> file_;
+  std::vector<Run> runs_;
+  uint64_t offset_ = 0;
+  size_t size_ = 0;
+};
+
+// Chunks that were taken; those not published by the time this goes get back the state that they had.
+class TakenChunks {
+ public:
+  struct Chunk {
+    uint32_t index;
+    ChunkState before;
+    bool published;
+  };
+  TakenChunks() = default;
+  explicit TakenChunks(std::shared_ptr<ChunkFile> file) : file_(std::move(file)) {}
+  TakenChunks(TakenChunks&&) = default;
+  TakenChunks& operator=(TakenChunks&&) = delete;
+  ~TakenChunks();
+
+ private:
+  friend class ChunkFile;
+  void Publish(Chunk& chunk, ChunkState state);
+  void PublishAll(ChunkState state);
+  std::shared_ptr<ChunkFile> file_;
+  std::vector<Chunk> chunks_;
+};
+
+class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
+ public:
+  // `*failed_path` is the file that the status is about.
+  static Status Open(const char* data_path, const char* map_path, const ChunkFileLayout& layout, std::shared_ptr<ChunkFile>* opened,
+                     const char** failed_path);
+
+  ChunkMap& map() { return map_; }
+  uint64_t size_bytes() const { return layout_.size_bytes; }
+  bool IsZero(uint64_t offset, uint64_t size) const;
+
+  NowResult ReadNow(uint8_t* target, size_t size, uint64_t offset);
+
+  // Pins the range; EBUSY when a chunk has no pin left; `*readable` false when some chunk is neither present nor zero.
+  Status PinRange(uint64_t offset, size_t size, PinnedRange* range, bool* readable);
+  // `*valid` false: a chunk turned out rotten meanwhile, the target is void.
+  Status Read(PinnedRange& range, uint8_t* target, bool* valid) const;
+
+  // EBUSY when one of the chunks is busy or pinned; then none is taken.
+  Status TakeForStore(uint32_t first, uint32_t count, TakenChunks* taken);
+  Status TakeForVerify(uint32_t index, TakenChunks* taken);
+  // Takes those that can be taken.
+  void TakeForEvict(const uint32_t* indices, size_t count, TakenChunks* taken);
+
+  // The source holds the whole of the (single) taken chunk. On error it is absent.
+  Status Store(TakenChunks& taken, const uint8_t* source, ChunkState* state);
+  Status StoreZero(TakenChunks& taken);
+  // An I/O error leaves the state as it was.
+  Status Verify(TakenChunks& taken, bool* good);
+  // The chunks are absent afterwards, on error too (some of their space may be in use still then).
+  Status Evict(TakenChunks& taken, uint64_t* freed_bytes);
+
+  Status Sync() const;
+
+ private:
+  Status Load();
+  uint64_t RecordOffset(uint32_t index) const { return layout_.records_offset + static_cast<uint64_t>(index) * 8; }
+  uint64_t ChunkOffset(uint32_t index) const { return static_cast<uint64_t>(index) * layout_.chunk_bytes; }
+  Status WriteRecord(uint32_t index, ChunkState state, uint32_t data_crc) const;
+  Status ClearRecords(uint32_t first, uint32_t count) const;
+  Status Punch(uint32_t first, uint32_t count) const;
+  void Drop(uint32_t index) const;
+
+  ChunkFileLayout layout_{};
+  Descriptor data_fd_;
+  Descriptor map_fd_;
+  ChunkMap map_;
+  PageCacheReader page_cache_;
+};
+
+}  // namespace copse

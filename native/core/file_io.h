@@ -1,0 +1,43 @@
+// Positioned file I/O that is complete or an error: short counts and EINTR end here. No state but a remembered refusal; any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "status.h"
+
+namespace copse {
+
+// What reads find beyond the end of the file.
+enum class AtEnd { kZeros, kError };
+
+// Fills all of `target`. Beyond the end of the file: zeros, or EIO (a file that was cut behind our back).
+Status ReadFull(int fd, uint8_t* target, size_t size, uint64_t offset, AtEnd at_end);
+
+// Writes all of `source`; `durable` as RWF_DSYNC.
+Status WriteFull(int fd, const uint8_t* source, size_t size, uint64_t offset, bool durable);
+
+// Writes `size` zero bytes.
+Status WriteZeros(int fd, uint64_t size, uint64_t offset);
+
+Status SyncData(int fd);
+
+// Frees the whole pages inside [offset, end) so that they read as zeros; the file keeps its size. Returns what was punched
+// in [*punched_start, *punched_end), which is empty when the range holds no whole page. EOPNOTSUPP where there are no holes.
+Status PunchPages(int fd, uint64_t offset, uint64_t end, uint64_t* punched_start, uint64_t* punched_end);
+
+uint64_t PageBytes();
+
+// Reads what is in the page cache, and only that (preadv2 with RWF_NOWAIT). One for each file: a file system that refuses the flag
+// (tmpfs does) is asked once.
+class PageCacheReader {
+ public:
+  // Whether all `size` bytes were there; if not, the target is undefined.
+  bool Read(int fd, uint8_t* target, size_t size, uint64_t offset);
+
+ private:
+  std::atomic<bool> refused_{false};
+};
+
+}  // namespace copse

@@ -1,0 +1,12 @@
+// What a call of the operating system came to: an errno and the call that gave it. Cheap to return, never thrown.
+#pragma once
+
+namespace copse {
+
+struct Status {
+  int error = 0;          // errno, 0 when all went well
+  const char* call = "";  // static name of the failing call, for people
+  bool ok() const { return error == 0; }
+};
+
+}  // namespace copse
