@@ -4,12 +4,17 @@ import { join } from 'node:path';
 import type { ImageFile } from './harness/image-file.js';
 import type { HttpOrigin } from './harness/origin.js';
 import type { CaseResult } from './harness/report.js';
+import type { TraceName } from './harness/trace.js';
 
 export interface BenchContext {
   /** Rounds of a comparison. */
   pairs: number;
   /** Shorter runs: to see that all works, not for figures. */
   quick: boolean;
+  /** Boots to replay; undefined: the case's own choice. */
+  traces: readonly TraceName[] | undefined;
+  /** Origin latencies of replays. */
+  latenciesMs: readonly number[];
   /** On a real file system. Everything in it goes when the bench ends. */
   workDir: string;
   origin: HttpOrigin;

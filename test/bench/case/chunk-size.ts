@@ -3,7 +3,7 @@
  * bytes fetched ÷ bytes touched (4 KiB pages), requests.
  */
 import { formatSize, KiB } from '../../../src/base/size.js';
-import { type BenchCase, type BenchContext, originLatenciesMs } from '../context.js';
+import type { BenchCase, BenchContext } from '../context.js';
 import type { CaseResult } from '../harness/report.js';
 import { type Contender, medianValue, type Rounds, runRounds } from '../harness/round.js';
 import { median } from '../harness/statistic.js';
@@ -22,10 +22,10 @@ export const chunkSize: BenchCase = {
     const rows: string[][] = [];
     const samples: unknown[] = [];
     const [fast] = traceNames;
-    for (const name of context.quick ? [fast] : traceNames) {
+    for (const name of context.traces ?? (context.quick ? [fast] : traceNames)) {
       const trace = await loadTrace(name);
       for (const keepGaps of name === fast ? [false, true] : [false]) {
-        for (const latencyMs of originLatenciesMs) {
+        for (const latencyMs of context.latenciesMs) {
           const contenders = chunkSizesBytes.map((bytes) => contender(context, trace, latencyMs, bytes, keepGaps));
           const rounds = await runRounds(contenders, { unit: 's', better: 'lower' }, { pairs: context.pairs });
           rows.push([`${name}${keepGaps ? ', gaps' : ''}`, `${latencyMs} ms`, ...contenders.map((each) => cell(rounds, each.name))]);

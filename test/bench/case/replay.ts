@@ -4,7 +4,7 @@
  * Without the recorded gaps each read follows at once on the answer before it; with them the guest's own work lies between.
  */
 import { MiB } from '../../../src/base/size.js';
-import { type BenchCase, type BenchContext, originLatenciesMs } from '../context.js';
+import type { BenchCase, BenchContext } from '../context.js';
 import { type CaseResult, rowOf } from '../harness/report.js';
 import { type Contender, runRounds } from '../harness/round.js';
 import { loadTrace, type Trace, traceNames } from '../harness/trace.js';
@@ -24,11 +24,11 @@ export const bootReplay: BenchCase = {
   async run(context) {
     const results: CaseResult[] = [];
     const [fast] = traceNames;
-    for (const name of context.quick ? [fast] : traceNames) {
+    for (const name of context.traces ?? (context.quick ? [fast] : traceNames)) {
       const trace = await loadTrace(name);
       // The gaps of the longer traces alone would take 44 s for each run.
       for (const keepGaps of name === fast && !context.quick ? [false, true] : [false]) {
-        for (const latencyMs of originLatenciesMs) results.push(await replayRow(context, trace, latencyMs, keepGaps));
+        for (const latencyMs of context.latenciesMs) results.push(await replayRow(context, trace, latencyMs, keepGaps));
       }
     }
     return { rows: results.flatMap((result) => result.rows), samples: results.map((result) => result.samples) };
