@@ -1,0 +1,194 @@
+/**
+ * Files and block devices as origins, on this host or on NFS.
+ *
+ * Invariant: a piece is delivered only after the file was seen unchanged behind its read, so a file that is truncated or written to
+ * under us ends in `ERR_ORIGIN_CHANGED`, never in zeros or new bytes.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { AbortedError, ClosedError } from '../../base/error.js';
+import type { Origin, OriginReadOptions, RangeSink } from '../origin.js';
+import { originPath } from '../url.js';
+import { changedFile, type FilePin, fileChange, fileError } from './identity.js';
+import { OpenedFile } from './opened-file.js';
+import { PiecePool } from './pool.js';
+
+export interface FileOptions {
+  clock?: Clock | undefined;
+  /** How often, at most, it is checked that the path still names the same file; default 1000. Changes in place are noticed at once. */
+  pathCheckMs?: number | undefined;
+}
+
+/** Shared by all files: 4 MiB at rest. */
+const pool = new PiecePool(256 * 1024, 16);
+const maxExtentCount = 256;
+
+export class FileOrigin implements Origin {
+  readonly url: string;
+  readonly identity: FilePin;
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #pathCheckMs: number;
+  #opening: Promise<OpenedFile> | undefined;
+  #checkedMs = 0;
+  #closed = false;
+
+  /** Touches nothing. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no absolute path or `file:` URL */
+  constructor(url: string, identity: FilePin, options: FileOptions = {}) {
+    this.#path = originPath(url);
+    this.url = url;
+    this.identity = identity;
+    this.#clock = options.clock ?? systemClock;
+    this.#pathCheckMs = options.pathCheckMs ?? 1000;
+  }
+
+  get sizeBytes(): number {
+    return this.identity.sizeBytes;
+  }
+
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+    if (lengthBytes === 0) return;
+    const { signal } = options;
+    let opened: OpenedFile | undefined;
+    try {
+      opened = await waitFor(this.#what(offset), this.#acquire(), { signal });
+      opened.use();
+      await waitFor(this.#what(offset), this.#checkPath(opened), { signal });
+      await this.#readOpened(opened, offset, lengthBytes, sink, signal);
+    } catch (error) {
+      // The next read opens the path anew: the pinned file may be back, or NFS may want a new handle.
+      if (opened !== undefined && !(error instanceof AbortedError)) this.#drop(opened);
+      throw fileError(this.#path, error);
+    } finally {
+      opened?.leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opening = this.#opening;
+    this.#opening = undefined;
+    const opened = await opening?.catch(() => undefined);
+    opened?.drop();
+  }
+
+  #what(offset: number): string {
+    return `${this.#path} at ${offset}`;
+  }
+
+  #acquire(): Promise<OpenedFile> {
+    if (this.#closed) return Promise.reject(new ClosedError(this.#path));
+    if (this.#opening === undefined) {
+      const opening = this.#open();
+      this.#opening = opening;
+      opening.catch(() => {
+        if (this.#opening === opening) this.#opening = undefined;
+      });
+    }
+    return this.#opening;
+  }
+
+  async #open(): Promise<OpenedFile> {
+    const opened = await OpenedFile.open(this.#path);
+    const change = fileChange(this.identity, opened.pin);
+    if (change !== undefined) {
+      opened.drop();
+      throw changedFile(this.#path, change);
+    }
+    this.#checkedMs = this.#clock.nowMs();
+    return opened;
+  }
+
+  #drop(opened: OpenedFile): void {
+    const opening = this.#opening;
+    void opening?.then(
+      (current) => {
+        if (current !== opened || this.#opening !== opening) return;
+        this.#opening = undefined;
+        opened.drop();
+      },
+      () => {},
+    );
+  }
+
+  async #checkPath(opened: OpenedFile): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#checkedMs < this.#pathCheckMs) return;
+    await opened.assertInPlace();
+    this.#checkedMs = nowMs;
+  }
+
+  /** Holes are not read; the rest comes in pieces through the pool. */
+  async #readOpened(
+    opened: OpenedFile,
+    offset: number,
+    lengthBytes: number,
+    sink: RangeSink,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const end = offset + lengthBytes;
+    let at = offset;
+    while (at < end) {
+      const extents = await waitFor(this.#what(at), opened.file.extents(at, end - at, maxExtentCount), { signal });
+      await waitFor(this.#what(at), opened.assertUnchanged(), { signal });
+      const start = at;
+      for (let index = 0; index + 1 < extents.length; index += 2) {
+        const extentBytes = extents[index] ?? 0;
+        if (extents[index + 1] === 1) sink.zeroes(extentBytes);
+        else await this.#readData(opened, at, extentBytes, sink, signal);
+        at += extentBytes;
+      }
+      if (at === start) throw changedFile(this.#path, 'it ends before the pinned size');
+    }
+  }
+
+  async #readData(
+    opened: OpenedFile,
+    offset: number,
+    lengthBytes: number,
+    sink: RangeSink,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const end = offset + lengthBytes;
+    for (let at = offset; at < end; at += pool.pieceBytes) {
+      const pieceBytes = Math.min(end - at, pool.pieceBytes);
+      const piece = pool.take();
+      const reading = readPiece(opened, piece, pieceBytes, at);
+      try {
+        await waitFor(this.#what(at), reading, { signal });
+        sink.data(piece.subarray(0, pieceBytes));
+      } finally {
+        // A read that was given up may still write to its piece.
+        void reading.then(
+          () => pool.give(piece),
+          () => pool.give(piece),
+        );
+      }
+    }
+  }
+}
+
+async function readPiece(opened: OpenedFile, piece: Buffer, pieceBytes: number, offset: number): Promise<void> {
+  opened.use();
+  try {
+    await opened.file.read(piece, 0, pieceBytes, offset);
+    await opened.assertUnchanged();
+  } finally {
+    opened.leave();
+  }
+}
+
+/** Pins the file or block device as it is now. @throws OriginError `ERR_ORIGIN_REFUSED`, `ERR_ORIGIN_UNAVAILABLE` */
+export async function pinFile(url: string, options: { signal?: AbortSignal | undefined } = {}): Promise<FilePin> {
+  const path = originPath(url);
+  try {
+    const opening = OpenedFile.open(path);
+    opening.then(
+      (opened) => opened.drop(),
+      () => {},
+    );
+    return (await waitFor(path, opening, options)).pin;
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}

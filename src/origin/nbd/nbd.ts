@@ -1,0 +1,147 @@
+/**
+ * NBD exports as origins. Zeros that the server knows of are not transferred; reads keep to its block sizes.
+ *
+ * What pins an export is its size: NBD has nothing better, so a server whose content changes under the same size goes unnoticed.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { errorCode } from '../../base/error.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import { type AllocationExtent, AllocationMap, type FetchAllocation } from './allocation.js';
+import { nbdError } from './failure.js';
+import { type NbdConnect, NbdLink, type NbdPeer } from './link.js';
+import { ClippingSink, OrderedSink } from './ordered-sink.js';
+
+export type NbdPin = { kind: 'nbd'; sizeBytes: number };
+
+export interface NbdOptions {
+  clock?: Clock | undefined;
+  /** Without any answer to a read for this long, the connection counts as lost; default 10 000. */
+  idleTimeoutMs?: number | undefined;
+}
+
+/** `base:allocation` (NBD protocol, "Base allocation metadata context"): bit 1 says that it reads as zeros. */
+const allocationContext = 'base:allocation';
+const zeroFlag = 2;
+/** Zeros shorter than this are read with their surroundings: a request of its own would cost more. */
+const minZeroBytes = 32 * 1024;
+
+/** What a client must ask for when it connects for an NbdOrigin. */
+export const nbdContexts = [allocationContext];
+
+export class NbdOrigin implements Origin {
+  readonly url: string;
+  readonly identity: NbdPin;
+  readonly #links: Record<'demand' | 'prefetch', NbdLink>;
+  readonly #allocation: AllocationMap;
+  readonly #clock: Clock;
+  readonly #idleTimeoutMs: number;
+  #closed = false;
+
+  /** Contacts nobody. @param connect makes one connection, with `nbdContexts` */
+  constructor(url: string, identity: NbdPin, connect: NbdConnect, options: NbdOptions = {}) {
+    this.url = url;
+    this.identity = identity;
+    this.#links = {
+      demand: new NbdLink(url, identity.sizeBytes, connect),
+      prefetch: new NbdLink(url, identity.sizeBytes, connect),
+    };
+    this.#allocation = new AllocationMap(identity.sizeBytes);
+    this.#clock = options.clock ?? systemClock;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? 10_000;
+  }
+
+  get sizeBytes(): number {
+    return this.identity.sizeBytes;
+  }
+
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+    if (lengthBytes === 0) return;
+    const what = `${this.url}, ${lengthBytes} bytes at ${offset}`;
+    const link = this.#links[options.priority ?? 'demand'];
+    const ordered = new OrderedSink(offset, lengthBytes, sink);
+    let unwatch: (() => void) | undefined;
+    try {
+      const peer = await link.peer(options.signal);
+      unwatch = this.#watch(what, peer, ordered);
+      await this.#readFrom(peer, offset, lengthBytes, ordered, options.signal);
+    } catch (cause) {
+      throw ordered.failure === undefined ? nbdError(what, cause, this.#closed) : ordered.failure.error;
+    } finally {
+      unwatch?.();
+      ordered.end();
+    }
+    if (ordered.failure !== undefined) throw ordered.failure.error;
+    if (!ordered.complete) throw new OriginError('ERR_ORIGIN_PROTOCOL', `${what}: the answer has gaps`);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([this.#links.demand.close(), this.#links.prefetch.close()]);
+  }
+
+  async #readFrom(peer: NbdPeer, offset: number, lengthBytes: number, sink: OrderedSink, signal: AbortSignal | undefined): Promise<void> {
+    const runs = await this.#runs(peer, offset, lengthBytes, sink, signal);
+    const reads: Promise<void>[] = [];
+    let at = offset;
+    for (const run of runs) {
+      if (run.zero) sink.zeroes(at, run.lengthBytes);
+      else reads.push(this.#readRun(peer, at, run.lengthBytes, sink, signal));
+      at += run.lengthBytes;
+    }
+    await Promise.all(reads);
+  }
+
+  #runs(
+    peer: NbdPeer,
+    offset: number,
+    lengthBytes: number,
+    sink: OrderedSink,
+    signal: AbortSignal | undefined,
+  ): Promise<AllocationExtent[]> {
+    if (!peer.contexts.has(allocationContext)) return Promise.resolve([{ lengthBytes, zero: false }]);
+    const fetch: FetchAllocation = (at, bytes) => this.#fetchAllocation(peer, sink, at, bytes);
+    return waitFor(`block status of ${this.url}`, this.#allocation.runs(offset, lengthBytes, minZeroBytes, fetch), { signal });
+  }
+
+  /** Widened to the server's minimum block; the client splits at its maximum. */
+  #readRun(peer: NbdPeer, offset: number, lengthBytes: number, sink: OrderedSink, signal: AbortSignal | undefined): Promise<void> {
+    const unitBytes = Math.max(peer.blockSize.minimumBytes, 1);
+    const start = Math.floor(offset / unitBytes) * unitBytes;
+    const end = Math.min(Math.ceil((offset + lengthBytes) / unitBytes) * unitBytes, this.sizeBytes);
+    const aligned = start === offset && end === offset + lengthBytes;
+    return peer.read(start, end - start, aligned ? sink : new ClippingSink(sink, offset, lengthBytes), { signal });
+  }
+
+  /** Shared by all reads that wait for the segment, so no one's signal ends it. A server that refuses has no zeros to tell of. */
+  async #fetchAllocation(peer: NbdPeer, sink: OrderedSink, offset: number, lengthBytes: number): Promise<AllocationExtent[]> {
+    const unitBytes = Math.max(peer.blockSize.minimumBytes, 1);
+    const wantedBytes = Math.min(lengthBytes, 2 ** 31);
+    try {
+      const statuses = await peer.blockStatus(offset, Math.max(wantedBytes - (wantedBytes % unitBytes), Math.min(unitBytes, lengthBytes)));
+      const extents = statuses.get(allocationContext) ?? [];
+      if (extents.length > 0) return extents.map((extent) => ({ lengthBytes: extent.lengthBytes, zero: (extent.flags & zeroFlag) !== 0 }));
+    } catch (error) {
+      if (errorCode(error).startsWith('ERR_')) throw error;
+    } finally {
+      sink.arrivalCount += 1;
+    }
+    return [{ lengthBytes, zero: false }];
+  }
+
+  /** Ends the connection when nothing comes for `idleTimeoutMs`: a server that vanished without a word would never be noticed. */
+  #watch(what: string, peer: NbdPeer, sink: OrderedSink): () => void {
+    let seen = sink.arrivalCount;
+    let cancel: () => void = () => {};
+    const look = (): void => {
+      if (sink.arrivalCount === seen) {
+        peer.destroy(new OriginError('ERR_ORIGIN_UNAVAILABLE', `${what}: the server does not answer`));
+        return;
+      }
+      seen = sink.arrivalCount;
+      cancel = this.#clock.after(this.#idleTimeoutMs, look);
+    };
+    cancel = this.#clock.after(this.#idleTimeoutMs, look);
+    return () => cancel();
+  }
+}

@@ -1,0 +1,57 @@
+/** From a URL to the origin behind it. The only place that knows all kinds. */
+import { type Logger, silentLogger } from '../base/log.js';
+import { NbdClient } from '../nbd/client/nbd-client.js';
+import { type FileOptions, FileOrigin, pinFile } from './file/file.js';
+import { type HttpOptions, HttpOrigin, pinHttp } from './http/http.js';
+import { nbdError } from './nbd/failure.js';
+import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
+import { type Origin, OriginError, type OriginIdentity } from './origin.js';
+import { displayUrl, originKind } from './url.js';
+
+export interface OriginOptions extends HttpOptions, FileOptions, NbdOptions {
+  log?: Logger | undefined;
+}
+
+/**
+ * The origin of pinned content. Contacts nobody and touches no file: what is wrong there shows at the first read.
+ *
+ * @throws OriginError `ERR_ORIGIN_REFUSED` when the URL is of no supported kind, or the identity is not of the URL's kind
+ */
+export function openOrigin(url: string, identity: OriginIdentity, options: OriginOptions = {}): Origin {
+  const kind = originKind(url);
+  if (kind === 'http' && identity.kind === 'http') return new HttpOrigin(url, identity, options);
+  if (kind === 'file' && identity.kind === 'file') return new FileOrigin(url, identity, options);
+  if (kind === 'nbd' && identity.kind === 'nbd') {
+    return new NbdOrigin(displayUrl(url), identity, () => connectNbd(url, options), options);
+  }
+  throw new OriginError('ERR_ORIGIN_REFUSED', `${displayUrl(url)} was pinned as ${identity.kind}, which it is not: pin it again`);
+}
+
+/**
+ * Asks the origin what it holds now. One attempt; texts of errors say what to do.
+ *
+ * @throws OriginError, and `ERR_ABORTED`
+ */
+export async function pinOrigin(url: string, options: OriginOptions & { signal?: AbortSignal | undefined } = {}): Promise<OriginIdentity> {
+  const kind = originKind(url);
+  const identity = await (kind === 'http' ? pinHttp(url, options) : kind === 'file' ? pinFile(url, options) : pinNbd(url, options));
+  if (identity.sizeBytes > 0) return identity;
+  throw new OriginError('ERR_ORIGIN_REFUSED', `${displayUrl(url)} is empty`);
+}
+
+/** @throws OriginError and `ERR_ABORTED` */
+async function pinNbd(url: string, options: OriginOptions & { signal?: AbortSignal | undefined }): Promise<OriginIdentity> {
+  try {
+    const client = await connectNbd(url, options, options.signal);
+    const { sizeBytes } = client;
+    client.destroy();
+    return { kind: 'nbd', sizeBytes };
+  } catch (cause) {
+    throw nbdError(displayUrl(url), cause, false);
+  }
+}
+
+function connectNbd(url: string, options: OriginOptions, signal?: AbortSignal): Promise<NbdClient> {
+  const { connectTimeoutMs = 10_000, log = silentLogger } = options;
+  return NbdClient.connect(url, { contexts: nbdContexts, timeoutMs: connectTimeoutMs, log, signal });
+}
