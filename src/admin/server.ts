@@ -5,7 +5,7 @@
  * status of its code; closing ends the jobs that clients wait for.
  */
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyBaseLogger, type FastifyError } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -86,7 +86,8 @@ function createApp(log: Logger): AdminApp {
   const logger: FastifyBaseLogger = log.child({ room: 'admin' });
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    // Failures are logged by the error handler, with their codes.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
     // Percent-encoded names of 255 characters.
     routerOptions: { maxParamLength: 3 * 255 },

@@ -6,9 +6,9 @@
  */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { absoluteAddress, formatAddress, isLocalAddress, type SocketAddress } from './address.js';
+import { formatAddress, isLocalAddress } from './address.js';
 import type { FileConfig, FileInput } from './file-schema.js';
-import { currentSurroundings, defaultAdmin, defaultListen, defaultStateDir, type Surroundings } from './place.js';
+import { checkedDefault, currentSurroundings, defaultAdmin, defaultListen, defaultStateDir, type Surroundings } from './place.js';
 import { ConfigError, problemAt } from './problem.js';
 import { type ConfigPart, readConfigFile, readConfigFlags } from './read.js';
 import { type Config, type ConfiguredImage, defaults } from './schema.js';
@@ -90,28 +90,6 @@ function adminOf(file: ConfigPart, flags: ConfigPart, written: FileConfig, state
     throw new ConfigError([problemAt(source, ['admin'], `${formatAddress(admin)} can be reached by other hosts, and ${remedy}`)]);
   }
   return { admin, adminAllowRemote };
-}
-
-/**
- * Where the daemon that these options describe listens for commands, without reading more than that takes.
- *
- * @throws ConfigError
- */
-export async function loadAdminAddress(options: LoadConfigOptions = {}): Promise<SocketAddress> {
-  const file = options.file === undefined ? {} : (await readConfigFile(options.file)).config;
-  const written = layer(file, readConfigFlags(options.flags ?? {}).config);
-  const stateDir = written.state ?? defaultStateDir({ ...currentSurroundings(), ...options });
-  return written.admin ?? checkedDefault('--admin', defaultAdmin(stateDir));
-}
-
-/** A default below a long state directory may be too long for a socket. */
-function checkedDefault(flag: string, address: SocketAddress): SocketAddress {
-  try {
-    return absoluteAddress(address, '/');
-  } catch (error) {
-    const message = `${error instanceof Error ? error.message : error}, or give another address by ${flag}`;
-    throw new ConfigError([{ file: 'defaults', key: flag.slice(2), message }], { cause: error });
-  }
 }
 
 /** Size in bytes of the file system that holds the directory, or that will hold it once it is made. */

@@ -1,7 +1,8 @@
 /** Where things lie by default: it depends on who runs the program. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { SocketAddress } from './address.js';
+import { CopseError, errorMessage } from '../base/error.js';
+import { absoluteAddress, type SocketAddress } from './address.js';
 
 /** Environment variables and user that choose the places. */
 export interface Surroundings {
@@ -29,4 +30,18 @@ export function defaultListen({ env, isRoot }: Surroundings, stateDir: string): 
 /** In the state directory, so that daemon and commands agree when they are told the same one. */
 export function defaultAdmin(stateDir: string): SocketAddress {
   return { kind: 'unix', path: join(stateDir, 'admin.sock') };
+}
+
+/**
+ * A default below a long state directory may be too long for a socket.
+ *
+ * @param flag what chooses another address
+ * @throws CopseError `ERR_CONFIG`
+ */
+export function checkedDefault(flag: string, address: SocketAddress): SocketAddress {
+  try {
+    return absoluteAddress(address, '/');
+  } catch (error) {
+    throw new CopseError('ERR_CONFIG', `${errorMessage(error)}, or give another address by ${flag}`, { cause: error });
+  }
 }

@@ -7,6 +7,7 @@ import { absoluteAddress, type SocketAddress } from './address.js';
 import { type FileConfig, type FileInput, fileSchema } from './file-schema.js';
 import { ConfigError, type ConfigProblem, type ConfigSource, problemAt, problemsOf } from './problem.js';
 import type { KeyPath } from './toml-line.js';
+import { absoluteUrl } from './url.js';
 
 /** A piece of configuration and where it comes from. Its paths and addresses are absolute. */
 export interface ConfigPart {
@@ -77,11 +78,6 @@ function checkConfig(source: ConfigSource, input: unknown, baseDir: string): Fil
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return absolute;
-}
-
-/** A relative path becomes absolute; whatever has a scheme stays as it is. */
-export function absoluteUrl(url: string, baseDir: string): string {
-  return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(url) ? url : resolve(baseDir, url);
 }
 
 function checkUniqueNames(source: ConfigSource, config: FileConfig, problems: ConfigProblem[]): void {

@@ -47,7 +47,7 @@ t.test('the client is the control behind the server', async (t) => {
 t.test('errors keep their codes', async (t) => {
   const { control, client } = await pair(t);
   await t.rejects(client.imageStatus('none'), { code: 'ERR_NO_SUCH_IMAGE' });
-  await t.rejects(client.imageStatus('..'), { code: 'ERR_NO_SUCH_ROUTE' });
+  await t.rejects(client.imageStatus('..'), { code: 'ERR_NO_SUCH_IMAGE' });
   control.failure = new CopseError('ERR_FORMAT', 'not that');
   await t.rejects(client.addImage({ name: 'x', url: 'http://o' }), { code: 'ERR_FORMAT', message: 'not that' });
 });

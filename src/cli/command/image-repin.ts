@@ -1,0 +1,18 @@
+/** `copse image repin` */
+import type { Command } from 'commander';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { describeImage } from '../describe.js';
+import { printJson, printText } from '../output.js';
+
+export function addImageRepinCommand(parent: Command): void {
+  addDaemonOptions(
+    parent
+      .command('repin')
+      .description("move a name to the origin's present content; clients that are attached keep the old one")
+      .argument('<name>', 'name of the image'),
+  ).action(async (name: string, options: DaemonOptions) => {
+    const image = await withDaemon(options, (control) => control.repinImage(name));
+    if (options.json) printJson(image);
+    else printText(describeImage(image, []));
+  });
+}

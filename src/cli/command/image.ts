@@ -1,0 +1,20 @@
+/** `copse image …`: the group of commands about images. */
+import type { Command } from 'commander';
+import { addImageAddCommand } from './image-add.js';
+import { addImageLsCommand } from './image-ls.js';
+import { addImageRepinCommand } from './image-repin.js';
+import { addImageRmCommand } from './image-rm.js';
+import { addImageStatusCommand } from './image-status.js';
+import { addImageVerifyCommand } from './image-verify.js';
+import { addImageWarmCommand } from './image-warm.js';
+
+export function addImageCommands(parent: Command): void {
+  const image = parent.command('image').description('add, show, warm, verify and remove images');
+  addImageAddCommand(image);
+  addImageLsCommand(image);
+  addImageStatusCommand(image);
+  addImageWarmCommand(image);
+  addImageVerifyCommand(image);
+  addImageRepinCommand(image);
+  addImageRmCommand(image);
+}

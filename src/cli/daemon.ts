@@ -1,0 +1,32 @@
+/** How commands find the daemon that they talk to. */
+import type { Command } from 'commander';
+import type { Control } from '../admin/control.js';
+import { chooseAdminAddress } from '../config/admin-address.js';
+
+/** Options that every command to a daemon has. */
+export interface DaemonOptions {
+  admin?: string;
+  state?: string;
+  config?: string;
+  json?: boolean;
+}
+
+export function addDaemonOptions(command: Command): Command {
+  return command
+    .option('--admin <address>', 'daemon to ask: unix:PATH or tcp:HOST:PORT (default: $COPSE_ADMIN, else STATE/admin.sock)')
+    .option('--state <dir>', 'state directory of the daemon to ask')
+    .option('--config <file>', 'configuration of the daemon to ask')
+    .option('--json', 'print JSON');
+}
+
+/** Runs `action` against the daemon that the options choose. Every error of `Control` passes. */
+export async function withDaemon<T>(options: DaemonOptions, action: (control: Control) => Promise<T>): Promise<T> {
+  const address = await chooseAdminAddress({ admin: options.admin, stateDir: options.state, file: options.config });
+  const { AdminClient } = await import('../admin/client.js');
+  const client = new AdminClient(address);
+  try {
+    return await action(client);
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,44 @@
+/** The exit codes of `copse`, a stable interface (docs/cli.md). */
+
+export const ExitCode = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  noDaemon: 3,
+  notFound: 4,
+  conflict: 5,
+  damaged: 6,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+const exitCodeByCode: Record<string, number> = {
+  ERR_CONFIG: ExitCode.usage,
+  ERR_ADDRESS: ExitCode.usage,
+  ERR_DURATION: ExitCode.usage,
+  ERR_SIZE: ExitCode.usage,
+  ERR_NAME: ExitCode.usage,
+  ERR_URL: ExitCode.usage,
+  ERR_OPTION: ExitCode.usage,
+  ERR_REQUEST: ExitCode.usage,
+  ERR_NO_DAEMON: ExitCode.noDaemon,
+  ERR_NO_SUCH_IMAGE: ExitCode.notFound,
+  ERR_IMAGE_EXISTS: ExitCode.conflict,
+  ERR_IMAGE_IN_USE: ExitCode.conflict,
+};
+
+/** @param code the stable code of an error */
+export function exitCodeOf(code: string): number {
+  return exitCodeByCode[code] ?? ExitCode.failed;
+}
+
+/** For `copse --help`. */
+export const exitCodeHelp = `Exit codes:
+  0    done
+  1    the operation failed
+  2    wrong usage or configuration
+  3    no daemon answers
+  4    there is no such image
+  5    the image is in use, or exists with another origin
+  6    verify found damaged chunks; they were dropped and will be fetched again
+  130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

@@ -1,0 +1,52 @@
+/** The command line as a whole: every command, the help, and what a wrong command is answered with. */
+import { Command, type CommanderError } from 'commander';
+import { addImageCommands } from './command/image.js';
+import { addServeCommand } from './command/serve.js';
+import { addStatusCommand } from './command/status.js';
+import { ExitCode, exitCodeHelp } from './exit-code.js';
+import { packageVersion } from './version.js';
+
+const examples = `
+Examples:
+  copse serve --image debian-12=https://images.example/debian-12.raw
+  copse image add debian-12 https://images.example/debian-12.raw
+  copse image warm debian-12
+  copse status --json
+
+${exitCodeHelp}
+`;
+
+/** Errors of usage are thrown as CommanderError, after they were printed. */
+export function createProgram(): Command {
+  const program = new Command('copse');
+  program
+    .description('copy-on-read NBD server: VMs boot at once from images that are fetched block by block and kept on this host')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help of a command')
+    .addHelpText('after', examples)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(`copse: ${text.replace(/^error: /, '').trimEnd()}${hint(program, text)}\n`),
+    });
+  addServeCommand(program);
+  addImageCommands(program);
+  addStatusCommand(program);
+  return program;
+}
+
+/** `copse warm` is probably meant to be `copse image warm`. */
+function hint(program: Command, text: string): string {
+  const word = /unknown command '([^']*)'/.exec(text)?.[1];
+  if (word === undefined || text.includes('Did you mean')) return '';
+  for (const group of program.commands) {
+    const meant = group.commands.find((command) => command.name() === word || command.aliases().includes(word));
+    if (meant !== undefined) return `\n(Did you mean ${program.name()} ${group.name()} ${meant.name()}?)`;
+  }
+  return `\nSee "${program.name()} --help".`;
+}
+
+/** Commander ends with 1 on wrong usage, and so it does for help that nobody asked for. */
+export function exitCodeOfUsage(error: CommanderError): number {
+  return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+}

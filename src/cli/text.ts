@@ -1,0 +1,33 @@
+/** Numbers as people read them. */
+import { formatSize } from '../base/size.js';
+
+/** `45s`, `3m 20s`, `2h 5m`, `4d 1h`: the two largest units. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 3600) % 24, 'h'],
+    [Math.floor(whole / 60) % 60, 'm'],
+    [whole % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first === -1) return '0s';
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
+}
+
+/** A deadline: `30s`, `500ms`, `none`. */
+export function formatDeadline(deadlineMs: number): string {
+  if (deadlineMs === 0) return 'none, waits for ever';
+  return deadlineMs % 1000 === 0 ? formatSeconds(deadlineMs / 1000) : `${deadlineMs}ms`;
+}
+
+/** `256 MiB of 1 GiB (25 %)`; 100 % only when nothing is left. */
+export function formatPart(partBytes: number, wholeBytes: number): string {
+  return `${formatSize(partBytes)} of ${formatSize(wholeBytes)} (${percent(partBytes, wholeBytes)} %)`;
+}
+
+/** Rounded down, so that 100 means all. */
+export function percent(part: number, whole: number): number {
+  return whole === 0 ? 100 : Math.floor((part / whole) * 100);
+}

@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import t from 'tap';
+import { CopseError } from '../../src/base/error.js';
+import { shortDir } from '../admin/short-dir.js';
+import { fakeDaemon, run, start } from './run.js';
+
+t.test('exit codes', async (t) => {
+  const { control, cli } = await fakeDaemon(t);
+  for (const [code, exitCode] of [
+    ['ERR_NO_SUCH_IMAGE', 4],
+    ['ERR_IMAGE_IN_USE', 5],
+    ['ERR_IMAGE_EXISTS', 5],
+    ['ERR_URL', 2],
+    ['ERR_ORIGIN_UNAVAILABLE', 1],
+    ['EIO', 1],
+  ] as const) {
+    control.failure = new CopseError(code, 'a reason');
+    const result = await cli('image', 'repin', 'debian/12', '--json');
+    t.same(
+      [result.exitCode, result.stderr, JSON.parse(result.stdout)],
+      [exitCode, 'copse: a reason', { error: { code, message: 'a reason' } }],
+      code,
+    );
+  }
+});
+
+t.test('no daemon', async (t) => {
+  const dir = shortDir(t);
+  const result = await run(['status', '--state', dir]);
+  t.same([result.exitCode, result.stdout], [3, '']);
+  t.match(result.stderr, /^copse: no daemon answers on unix:.*admin\.sock: start one with "copse serve"/);
+  t.equal((await run(['status'], { env: { COPSE_ADMIN: 'tcp:127.0.0.1:1' } })).exitCode, 3);
+  t.notMatch(result.stderr, /\n {4}at /, 'no stack trace');
+  t.match((await run(['status', '--state', dir], { env: { COPSE_DEBUG: '1' } })).stderr, /\n {4}at /, 'unless it is asked for');
+});
+
+t.test('the daemon is chosen by flag and environment', async (t) => {
+  const { address } = await fakeDaemon(t);
+  t.equal((await run(['status', '--admin', address])).exitCode, 0);
+  t.equal((await run(['status'], { env: { COPSE_ADMIN: address } })).exitCode, 0);
+  t.equal((await run(['status', '--state', shortDir(t)], { env: { COPSE_ADMIN: address } })).exitCode, 3);
+});
+
+t.test('wrong usage', async (t) => {
+  const cases: [args: string, stderr: RegExp][] = [
+    ['imgae ls', /^copse: unknown command 'imgae'\n\(Did you mean image\?\)$/],
+    ['image wram x', /Did you mean warm\?/],
+    ['warm x', /Did you mean copse image warm\?/],
+    ['ls', /Did you mean copse image ls\?/],
+    ['frobnicate', /copse --help/],
+    ['image ls --jsno', /Did you mean --json\?/],
+    ['image add x', /missing required argument 'url'/],
+    ['image add ../x http://o', /can't name an image/],
+    ['image add x http://o --chunk-size 3K', /power of two/],
+    ['image add x http://o --deadline 3', /30s/],
+    ['image add x http://o --backing y', /--backing FILE=IMAGE/],
+    ['image rm a b', /too many arguments/],
+    ['status --admin nonsense', /tcp:HOST:PORT/],
+    ['status --config /nonexistent.toml', /can't be read/],
+    ['serve --image x', /--image NAME=URL/],
+    ['serve --listen x', /--listen: "x" is not an address/],
+    ['serve --cache-size 12X', /--cache-size/],
+    ['serve --log-level loud', /--log-level: must be one of fatal/],
+    ['serve --config /nonexistent.toml', /can't be read/],
+    ['', /Usage: copse/],
+    ['image', /Usage: copse image/],
+  ];
+  for (const [args, stderr] of cases) {
+    const result = await run(args.split(' ').filter((word) => word !== ''));
+    t.same([result.exitCode, result.stdout], [2, ''], args);
+    t.match(result.stderr, stderr, args);
+  }
+});
+
+t.test('help and version', async (t) => {
+  t.match(await run(['--version']), { exitCode: 0, stdout: /^\d+\.\d+\.\d+$/ });
+  const help = await run(['--help']);
+  t.match(help, { exitCode: 0, stdout: /Examples:[^]*Exit codes:[^]*3 +no daemon answers/ });
+  t.match(await run(['help', 'serve']), { exitCode: 0, stdout: /--min-free/ });
+});
+
+t.test('a job is ended by SIGINT', async (t) => {
+  const { control, stateDir } = await fakeDaemon(t);
+  control.hangs = true;
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const child = start(['image', 'warm', 'debian/12', '--state', stateDir]);
+    if (child.stderr === null || child.stderr === undefined) throw new Error('no stderr');
+    await once(child.stderr, 'data');
+    child.kill(signal);
+    t.equal((await child).exitCode, exitCode, signal);
+    await control.aborted;
+  }
+});
+
+t.test('the daemon goes away under a job', async (t) => {
+  const { control, server, stateDir } = await fakeDaemon(t);
+  control.hangs = true;
+  const child = start(['image', 'verify', 'debian/12', '--state', stateDir]);
+  if (child.stderr === null || child.stderr === undefined) throw new Error('no stderr');
+  await once(child.stderr, 'data');
+  await server.close();
+  const { exitCode, stderr } = await child;
+  t.equal(exitCode, 1);
+  t.match(String(stderr), /copse: the daemon on unix:.* went away/);
+});
+
+t.test('damage that verify found', async (t) => {
+  const { control, cli } = await fakeDaemon(t);
+  control.verifyImage = async () => ({ doneBytes: 10, totalBytes: 10, droppedBytes: 4 });
+  const result = await cli('image', 'verify', 'debian/12');
+  t.equal(result.exitCode, 6);
+  t.match(result.stdout, /4 B were damaged/);
+});
+
+t.test('a reader that closes its end is no error', async (t) => {
+  const { stateDir } = await fakeDaemon(t);
+  const child = start(['image', 'ls', '--json', '--state', stateDir]);
+  child.stdout?.destroy();
+  const { stderr, exitCode } = await child;
+  t.same([String(stderr), exitCode], ['', 0]);
+});
+
+t.test('configuration names where the daemon is', async (t) => {
+  const { stateDir } = await fakeDaemon(t);
+  const { writeFile } = await import('node:fs/promises');
+  const file = join(shortDir(t), 'c.toml');
+  await writeFile(file, `state = ${JSON.stringify(stateDir)}\n`);
+  t.equal((await run(['status', '--config', file])).exitCode, 0);
+});

@@ -1,0 +1,177 @@
+import { readFile, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'smol-toml';
+import t from 'tap';
+import { chooseAdminAddress } from '../../src/config/admin-address.js';
+import { configJsonSchema } from '../../src/config/file-schema.js';
+import { loadConfig } from '../../src/config/load.js';
+import { defaults } from '../../src/config/schema.js';
+import { shortDir } from '../admin/short-dir.js';
+
+const root = { env: {}, isRoot: true };
+const examplePath = fileURLToPath(new URL('../../../examples/config/copse.toml', import.meta.url));
+
+t.test('defaults', async (t) => {
+  const { blocks, bsize } = await statfs('/');
+  const config = await loadConfig({ flags: { state: '/none/such' }, ...root });
+  t.same(config, {
+    stateDir: '/none/such',
+    listen: [{ kind: 'unix', path: '/run/copse/nbd.sock' }],
+    listenGiven: false,
+    socketMode: 0o660,
+    socketGroup: undefined,
+    admin: { kind: 'unix', path: '/none/such/admin.sock' },
+    adminAllowRemote: false,
+    logLevel: 'info',
+    cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
+    imageDefault: defaults.imageDefault,
+    limit: defaults.limit,
+    images: [],
+    credentials: [],
+  });
+});
+
+t.test('places', async (t) => {
+  const placesOf = async (env: Record<string, string>, isRoot: boolean) => {
+    const { stateDir, listen, admin } = await loadConfig({ env, isRoot });
+    return [stateDir, ...listen, admin].map((place) => (typeof place === 'string' ? place : place.kind === 'unix' ? place.path : ''));
+  };
+  t.same(await placesOf({ HOME: '/h', XDG_STATE_HOME: '/s' }, true), [
+    '/var/lib/copse',
+    '/run/copse/nbd.sock',
+    '/var/lib/copse/admin.sock',
+  ]);
+  t.same(await placesOf({ HOME: '/h' }, false), [
+    '/h/.local/state/copse',
+    '/h/.local/state/copse/nbd.sock',
+    '/h/.local/state/copse/admin.sock',
+  ]);
+  t.same(await placesOf({ XDG_STATE_HOME: '/s', XDG_RUNTIME_DIR: '/r' }, false), ['/s/copse', '/r/copse/nbd.sock', '/s/copse/admin.sock']);
+});
+
+t.test('flags win over the file', async (t) => {
+  const dir = t.testdir({
+    'c.toml': `state = "s"\nlisten = ["unix:n.sock"]\nlog_level = "warn"\n[cache]\nsize = "1G"\nmin_free = "1M"
+[[image]]\nname = "a"\nurl = "a.raw"\n[[image]]\nname = "b"\nurl = "http://o/b"\ndeadline = "0"\n`,
+  });
+  const file = join(dir, 'c.toml');
+  const fromFile = await loadConfig({ file, ...root });
+  t.equal(fromFile.stateDir, join(dir, 's'), 'relative to the file');
+  t.same(fromFile.listen, [{ kind: 'unix', path: join(dir, 'n.sock') }]);
+  t.equal(fromFile.listenGiven, true);
+  t.same(fromFile.cache, { sizeBytes: 2 ** 30, minFreeBytes: 2 ** 20 });
+  t.match(fromFile.images, [
+    { name: 'a', url: join(dir, 'a.raw'), deadlineMs: undefined },
+    { name: 'b', url: 'http://o/b', deadlineMs: 0 },
+  ]);
+
+  const flags = {
+    state: 'f',
+    listen: ['tcp:[::1]:0'],
+    log_level: 'debug',
+    cache: { size: '2G' },
+    image: [
+      { name: 'a', url: 'x.raw' },
+      { name: 'c', url: '/c' },
+    ],
+  } as const;
+  const both = await loadConfig({ file, flags: { ...flags, listen: [...flags.listen], image: [...flags.image] }, ...root });
+  t.equal(both.stateDir, join(process.cwd(), 'f'), 'relative to the working directory');
+  t.same(both.admin, { kind: 'unix', path: join(process.cwd(), 'f/admin.sock') });
+  t.same(both.listen, [{ kind: 'tcp', host: '::1', port: 0 }]);
+  t.same(both.cache, { sizeBytes: 2 ** 31, minFreeBytes: 2 ** 20 });
+  t.equal(both.logLevel, 'debug');
+  t.same(
+    both.images.map(({ name, url }) => [name, url]),
+    [
+      ['b', 'http://o/b'],
+      ['a', join(process.cwd(), 'x.raw')],
+      ['c', '/c'],
+    ],
+  );
+});
+
+t.test('secrets lie in files', async (t) => {
+  const dir = t.testdir({
+    pw: 'secret\nsecond line\n',
+    token: 'tok\r\n',
+    empty: '\n',
+    'c.toml':
+      '[[credential]]\nurl_prefix="http://a"\nuser="u"\npassword_file="pw"\nca_file="ca.pem"\n[[credential]]\nurl_prefix="http://b"\nbearer_file="token"',
+    'empty.toml': '[[credential]]\nurl_prefix="http://a"\nbearer_file="empty"',
+  });
+  const { credentials } = await loadConfig({ file: join(dir, 'c.toml'), ...root });
+  t.same(credentials, [
+    { urlPrefix: 'http://a', basic: { user: 'u', password: 'secret' }, bearer: undefined, caFile: join(dir, 'ca.pem') },
+    { urlPrefix: 'http://b', basic: undefined, bearer: 'tok', caFile: undefined },
+  ]);
+  await t.rejects(loadConfig({ file: join(dir, 'empty.toml'), ...root }), { code: 'ERR_CONFIG' });
+});
+
+t.test('commands find the daemon of the same choice', async (t) => {
+  const dir = shortDir(t);
+  await writeFile(join(dir, 'state.toml'), 'state = "s"');
+  await writeFile(join(dir, 'admin.toml'), 'admin = "tcp:127.0.0.1:7"');
+  for (const [file, stateDir] of [
+    [undefined, undefined],
+    [undefined, 'here'],
+    ['state.toml', undefined],
+    ['state.toml', 'here'],
+    ['admin.toml', 'here'],
+  ] as const) {
+    const path = file && join(dir, file);
+    const config = await loadConfig({ file: path, flags: stateDir === undefined ? {} : { state: stateDir }, ...root });
+    t.same(await chooseAdminAddress({ file: path, stateDir }, root), config.admin, `${file}, ${stateDir}`);
+  }
+  const env = { env: { COPSE_ADMIN: 'unix:/e' }, isRoot: true };
+  t.same(await chooseAdminAddress({}, env), { kind: 'unix', path: '/e' });
+  t.same(
+    await chooseAdminAddress({ stateDir: '/s' }, env),
+    { kind: 'unix', path: '/s/admin.sock' },
+    'what is asked for wins over the environment',
+  );
+  t.same(await chooseAdminAddress({ admin: 'tcp:h:1', stateDir: '/s' }, env), { kind: 'tcp', host: 'h', port: 1 });
+  await t.rejects(chooseAdminAddress({ admin: 'nonsense' }, env), { code: 'ERR_ADDRESS' });
+});
+
+type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; description?: string };
+
+/** Every key that a schema knows, as `image.name`. */
+function keysOf(schema: JsonSchema, prefix = ''): string[] {
+  const inner = schema.items ?? schema;
+  return Object.entries(inner.properties ?? {}).flatMap(([key, value]) => {
+    const below = keysOf(value, `${prefix}${key}.`);
+    return below.length > 0 ? below : [`${prefix}${key}`];
+  });
+}
+
+t.test('the example has every key and says the defaults', async (t) => {
+  const keys = keysOf(configJsonSchema() as JsonSchema);
+  t.ok(
+    keys.includes('limit.request_memory') && keys.includes('credential.bearer_file') && keys.includes('image.backing'),
+    'keys are found',
+  );
+  const text = await readFile(examplePath, 'utf8');
+  const example = parse(text) as Record<string, unknown>;
+  for (const key of keys) {
+    const found = key
+      .split('.')
+      .reduce<unknown[]>((values, part) => values.flatMap((value) => (value as Record<string, unknown>)[part] ?? []), [example]);
+    const last = key.split('.').at(-1);
+    t.ok(found.length > 0 || text.includes(`# or ${last} = `), key);
+  }
+
+  const config = await loadConfig({ file: examplePath, ...root });
+  const plain = await loadConfig(root);
+  for (const key of ['stateDir', 'admin', 'adminAllowRemote', 'logLevel', 'socketMode', 'cache', 'imageDefault', 'limit'] as const) {
+    t.same(config[key], plain[key], `${key} is the default`);
+  }
+  t.equal(config.images.length, 2);
+  t.equal(config.credentials.length, 2);
+});
+
+t.test('the documentation names every key', async (t) => {
+  const text = await readFile(fileURLToPath(new URL('../../../docs/configuration.md', import.meta.url)), 'utf8');
+  for (const key of keysOf(configJsonSchema() as JsonSchema)) t.match(text, new RegExp(`\`${key.split('.').at(-1)}\``), key);
+});

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { absoluteAddress, formatAddress, isLocalAddress, parseAddress } from '../../src/config/address.js';
+import { nearest } from '../../src/config/nearest.js';
+import { absoluteUrl } from '../../src/config/url.js';
+import { checkImageName, parseChunkSize, parseDuration, parseMode, parsePair, parseSizeOrShare } from '../../src/config/value.js';
+
+t.test('durations', async (t) => {
+  for (const [text, ms] of [
+    ['0', 0],
+    ['500ms', 500],
+    ['30s', 30_000],
+    ['1.5m', 90_000],
+    ['2 h', 7_200_000],
+    ['596h', 2_145_600_000],
+  ] as const) {
+    t.equal(parseDuration(text), ms, text);
+  }
+  for (const text of ['', '30', '-1s', '1d', '1e3s', 's', '597h', '1.s', 'Infinity', '1ss'])
+    t.throws(() => parseDuration(text), { code: 'ERR_DURATION' }, text);
+});
+
+t.test('sizes and shares', async (t) => {
+  t.same(parseSizeOrShare('100G'), { bytes: 100 * 2 ** 30 });
+  t.same(parseSizeOrShare('0'), { bytes: 0 });
+  t.same(parseSizeOrShare('50%'), { share: 0.5 });
+  t.same(parseSizeOrShare('100 %'), { share: 1 });
+  for (const text of ['0%', '101%', '-5%', '%', '5%%', 'G', '']) t.throws(() => parseSizeOrShare(text), { code: 'ERR_SIZE' }, text);
+});
+
+t.test('chunk sizes', async (t) => {
+  for (const [text, bytes] of [
+    ['64K', 65536],
+    ['1M', 1048576],
+    ['262144', 262144],
+  ] as const)
+    t.equal(parseChunkSize(text), bytes);
+  for (const text of ['32K', '2M', '96K', '0', '65537', '64Q']) t.throws(() => parseChunkSize(text), { code: 'ERR_SIZE' }, text);
+});
+
+t.test('modes', async (t) => {
+  t.equal(parseMode('0660'), 0o660);
+  t.equal(parseMode('600'), 0o600);
+  for (const text of ['888', '1660', '66', 'rw', '']) t.throws(() => parseMode(text), { code: 'ERR_MODE' }, text);
+});
+
+t.test('names of images', async (t) => {
+  for (const name of ['a', 'debian-12', 'a/b.c_d', 'x'.repeat(255)]) t.equal(checkImageName(name), name);
+  for (const name of ['', '.a', '/a', 'a b', 'ä', 'x'.repeat(256), 'a\n']) t.throws(() => checkImageName(name), { code: 'ERR_NAME' }, name);
+});
+
+t.test('pairs', async (t) => {
+  t.same(parsePair('a=http://x/?b=c', 'A=B'), ['a', 'http://x/?b=c']);
+  for (const text of ['a', '=a', 'a=']) t.throws(() => parsePair(text, 'A=B'), { code: 'ERR_OPTION' }, text);
+});
+
+t.test('addresses', async (t) => {
+  for (const text of ['unix:/run/a b.sock', 'tcp:127.0.0.1:10809', 'tcp:[::1]:0', 'tcp:host.example:65535', 'unix:rel']) {
+    t.equal(formatAddress(parseAddress(text)), text);
+  }
+  for (const text of ['', 'unix:', 'tcp:1', 'tcp:a:b', 'tcp:a:65536', 'tcp:::1:80', '/run/x', 'udp:a:1', 'tcp::80']) {
+    t.throws(() => parseAddress(text), { code: 'ERR_ADDRESS' }, text);
+  }
+  t.same(absoluteAddress({ kind: 'unix', path: 'a' }, '/b'), { kind: 'unix', path: '/b/a' });
+  t.throws(() => absoluteAddress({ kind: 'unix', path: 'a'.repeat(107) }, '/'), { code: 'ERR_ADDRESS' });
+  t.doesNotThrow(() => absoluteAddress({ kind: 'unix', path: 'a'.repeat(106) }, '/'));
+  for (const text of ['unix:/a', 'tcp:localhost:1', 'tcp:127.1.2.3:1', 'tcp:[::1]:1']) t.ok(isLocalAddress(parseAddress(text)), text);
+  for (const text of ['tcp:0.0.0.0:1', 'tcp:[::]:1', 'tcp:127.example.org:1', 'tcp:10.0.0.1:1'])
+    t.notOk(isLocalAddress(parseAddress(text)), text);
+});
+
+t.test('URLs', async (t) => {
+  t.equal(absoluteUrl('d.raw', '/a'), '/a/d.raw');
+  t.equal(absoluteUrl('/d.raw', '/a'), '/d.raw');
+  for (const url of ['https://o/x', 'nbd+unix:///x?socket=/s', 'file:/x']) t.equal(absoluteUrl(url, '/a'), url);
+});
+
+t.test('nearest word', async (t) => {
+  const known = ['size', 'min_free', 'chunk_size', 'deadline'];
+  const meant = {
+    minfree: 'min_free',
+    'min-free': 'min_free',
+    chunksize: 'chunk_size',
+    dealdine: 'deadline',
+    Size: 'size',
+    free: 'min_free',
+  };
+  for (const [word, key] of Object.entries(meant)) t.equal(nearest(word, known), key, word);
+  t.equal(nearest('colour', known), undefined);
+  fc.assert(fc.property(fc.constantFrom(...known), (word) => nearest(word, known) === word));
+});
