@@ -4,7 +4,7 @@
  * Exit code: 0 whatever the figures are, 1 when something failed, 2 on wrong usage.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../src/base/error.js';
 import { Lifecycle } from '../../src/base/lifecycle.js';
@@ -17,10 +17,11 @@ import { bootReplay } from './case/replay.js';
 import { singleFlight } from './case/single-flight.js';
 import { warm } from './case/warm.js';
 import { type BenchCase, type BenchContext, originLatenciesMs } from './context.js';
+import { replaceSection } from './harness/doc-section.js';
 import { fullImage, sparseImage } from './harness/image-file.js';
-import { describeMachine } from './harness/machine.js';
+import { describeMachine, type Machine } from './harness/machine.js';
 import { HttpOrigin } from './harness/origin.js';
-import { benchCacheDir } from './harness/place.js';
+import { benchCacheDir, performancePage } from './harness/place.js';
 import { type CaseResult, markdownTable, render, terminalTable } from './harness/report.js';
 import { type BenchOptions, parseOptions, usage } from './option.js';
 
@@ -69,8 +70,7 @@ async function runCases(chosen: readonly BenchCase[], options: BenchOptions, cac
   }
 }
 
-async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, cacheDir: string): Promise<void> {
-  const machine = await describeMachine();
+async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, machine: Machine, cacheDir: string): Promise<void> {
   const json = JSON.stringify({ machine, options, results: Object.fromEntries(results) }, undefined, 1);
   const dir = join(cacheDir, 'results');
   await mkdir(dir, { recursive: true });
@@ -83,6 +83,21 @@ async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOpti
   console.log(`results: ${base}.json and ${base}.md`);
 }
 
+/** Into docs/performance.md: the main table when all its cases ran, the study when it ran. */
+async function document(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, machine: Machine): Promise<void> {
+  let page = await readFile(performancePage, 'utf8');
+  const { nginx, nbdkit, qemu, fio } = machine.programs;
+  const where = `${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}; ${nbdkit}, ${qemu}, ${fio}, ${nginx}`;
+  const section = (command: string, chosen: readonly CaseResult[]): string =>
+    `\`${command}\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.pairs} rounds. ${where}.\n\n${render(chosen, markdownTable)}`;
+  const study = results.get(chunkSize.name);
+  const main = cases.filter((each) => !each.onRequest).map((each) => results.get(each.name));
+  const ran = main.filter((result) => result !== undefined);
+  if (ran.length === main.length) page = replaceSection(page, 'measured', section('npm run bench', ran));
+  if (study !== undefined) page = replaceSection(page, 'chunk-size', section('npm run bench -- chunk-size', [study]));
+  await writeFile(performancePage, page);
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   if (options.help || options.list) {
@@ -92,7 +107,10 @@ async function main(): Promise<number> {
   const chosen = choose(options);
   const cacheDir = benchCacheDir();
   await mkdir(cacheDir, { recursive: true });
-  await keep(await runCases(chosen, options, cacheDir), options, cacheDir);
+  const results = await runCases(chosen, options, cacheDir);
+  const machine = await describeMachine();
+  await keep(results, options, machine, cacheDir);
+  if (options.doc) await document(results, options, machine);
   return 0;
 }
 

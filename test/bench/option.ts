@@ -15,6 +15,8 @@ export interface BenchOptions {
   latenciesMs: number[];
   /** Where the JSON goes besides the cache directory. */
   jsonPath: string | undefined;
+  /** Put the tables into docs/performance.md. */
+  doc: boolean;
   list: boolean;
   help: boolean;
 }
@@ -27,6 +29,7 @@ export const usage = `npm run bench -- [NAME…] [--only NAME]… [--pairs N] [-
   --trace NAME        replay this boot alone (repeatable): debian-fast-boot, debian-systemd-boot, debian-fast-boot-workload
   --latency MS        replay against an origin of this latency alone (repeatable): 1, 10, 50
   --json FILE         write the results there as well
+  --doc               put the tables into docs/performance.md (the main one only when all its cases ran)
   --list              the cases' names
 `;
 
@@ -44,7 +47,17 @@ export function parseOptions(args: string[]): BenchOptions {
   const only = [...positionals, ...(values.only ?? [])].flatMap((names) => names.split(',')).filter((name) => name !== '');
   const traces = values.trace?.map((name) => oneOf(traceNames, name, '--trace'));
   const latenciesMs = values.latency?.map((ms) => oneOf(originLatenciesMs, Number(ms), '--latency')) ?? [...originLatenciesMs];
-  return { only, pairs, quick: values.quick, traces, latenciesMs, jsonPath: values.json, list: values.list, help: values.help };
+  return {
+    only,
+    pairs,
+    quick: values.quick,
+    traces,
+    latenciesMs,
+    jsonPath: values.json,
+    doc: values.doc,
+    list: values.list,
+    help: values.help,
+  };
 }
 
 function oneOf<T>(known: readonly T[], given: unknown, option: string): T {
@@ -64,6 +77,7 @@ function parse(args: string[]) {
       trace: { type: 'string', multiple: true },
       latency: { type: 'string', multiple: true },
       json: { type: 'string' },
+      doc: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
