@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rename, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import t from 'tap';
+import { FileOrigin } from '../../src/origin/file/file.js';
+import { openOrigin, pinOrigin } from '../../src/origin/open.js';
+import type { RangeSink } from '../../src/origin/origin.js';
+import { bufferSink } from '../../src/origin/sink.js';
+
+const MiB = 1024 * 1024;
+
+async function pinnedFile(dir: string, content: Buffer): Promise<{ path: string; origin: FileOrigin }> {
+  const path = join(dir, 'image.raw');
+  await writeFile(path, content);
+  const identity = await pinOrigin(path);
+  if (identity.kind !== 'file') throw new Error('pinned as something else');
+  return { path, origin: new FileOrigin(path, identity, { pathCheckMs: 0 }) };
+}
+
+const nowhere: RangeSink = { data: () => {}, zeroes: () => {} };
+
+t.test('any range of a file, many at once', async (t) => {
+  const content = randomBytes(3 * MiB + 123);
+  const { path, origin } = await pinnedFile(t.testdir(), content);
+  t.teardown(() => origin.close());
+  const ranges = [
+    [0, content.length],
+    [1, 1],
+    [content.length - 1, 1],
+    [262_143, 2],
+    [1000, MiB],
+    [5, 0],
+  ] as const;
+  await Promise.all(
+    ranges.map(async ([offset, lengthBytes]) => {
+      const target = Buffer.alloc(lengthBytes);
+      await origin.read(offset, lengthBytes, bufferSink(target));
+      t.ok(target.equals(content.subarray(offset, offset + lengthBytes)), `${lengthBytes} at ${offset}`);
+    }),
+  );
+  const byUrl = openOrigin(`file://${path}`, origin.identity);
+  const target = Buffer.alloc(100);
+  await byUrl.read(50, 100, bufferSink(target));
+  t.ok(target.equals(content.subarray(50, 150)));
+  await byUrl.close();
+  await t.rejects(byUrl.read(0, 1, nowhere), { code: 'ERR_CLOSED' });
+});
+
+t.test('holes are told and not read', async (t) => {
+  const path = join(t.testdir(), 'sparse.raw');
+  const data = randomBytes(65_536);
+  const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+  await handle.truncate(64 * MiB);
+  await handle.write(data, 0, data.length, 32 * MiB);
+  await handle.close();
+  const origin = openOrigin(path, await pinOrigin(path));
+  t.teardown(() => origin.close());
+  const seen: [string, number][] = [];
+  let bytes = Buffer.alloc(0);
+  await origin.read(MiB, 63 * MiB, {
+    data: (piece) => {
+      seen.push(['data', piece.length]);
+      bytes = Buffer.concat([bytes, piece]);
+    },
+    zeroes: (lengthBytes) => seen.push(['zeroes', lengthBytes]),
+  });
+  t.same(seen, [
+    ['zeroes', 31 * MiB],
+    ['data', 65_536],
+    ['zeroes', 32 * MiB - 65_536],
+  ]);
+  t.ok(bytes.equals(data));
+});
+
+t.test('a file that changes under us is never mixed', async (t) => {
+  for (const [name, change] of Object.entries({
+    truncated: (path: string) => truncate(path, 1000),
+    'written to': async (path: string) => {
+      const handle = await open(path, 'r+');
+      await handle.write('x', 5);
+      await handle.close();
+      await utimes(path, new Date(), new Date(Date.now() + 5000));
+    },
+    replaced: async (path: string) => {
+      await writeFile(`${path}.new`, randomBytes(MiB));
+      await rename(`${path}.new`, path);
+    },
+  })) {
+    const { path, origin } = await pinnedFile(t.testdir(), randomBytes(MiB));
+    await origin.read(0, 4096, nowhere);
+    await change(path);
+    let deliveredBytes = 0;
+    const sink: RangeSink = { data: (piece) => (deliveredBytes += piece.length), zeroes: (lengthBytes) => (deliveredBytes += lengthBytes) };
+    await t.rejects(origin.read(0, MiB, sink), { code: 'ERR_ORIGIN_CHANGED' }, name);
+    await t.rejects(origin.read(0, MiB, sink), { code: 'ERR_ORIGIN_CHANGED' }, `${name}, opened anew`);
+    t.equal(deliveredBytes, 0);
+    await origin.close();
+  }
+});
+
+t.test('a file that grows a hole where data was is changed, not zeros', async (t) => {
+  const { path, origin } = await pinnedFile(t.testdir(), randomBytes(MiB));
+  t.teardown(() => origin.close());
+  await origin.read(0, 4096, nowhere);
+  await execa('fallocate', ['--punch-hole', '--offset', '0', '--length', '65536', path]);
+  await t.rejects(origin.read(0, MiB, nowhere), { code: 'ERR_ORIGIN_CHANGED' });
+});
+
+t.test('a file that is gone and comes back', async (t) => {
+  const { path, origin } = await pinnedFile(t.testdir(), randomBytes(4096));
+  t.teardown(() => origin.close());
+  await origin.read(0, 4096, nowhere);
+  await rename(path, `${path}.away`);
+  await t.rejects(origin.read(0, 4096, nowhere), { code: 'ERR_ORIGIN_REFUSED' });
+  await rename(`${path}.away`, path);
+  await origin.read(0, 4096, nowhere);
+});
+
+t.test('what is no image is refused, and a FIFO keeps nobody waiting', async (t) => {
+  const dir = t.testdir({ empty: '' });
+  await execa('mkfifo', [join(dir, 'fifo')]);
+  for (const path of [dir, join(dir, 'none'), join(dir, 'fifo'), join(dir, 'empty'), '/dev/null', 'relative.raw', 'file:relative.raw']) {
+    await t.rejects(pinOrigin(path), { code: 'ERR_ORIGIN_REFUSED' }, path);
+  }
+});
+
+t.test('a block device is pinned by number and size', async (t) => {
+  const path = join(t.testdir(), 'disk.raw');
+  const content = randomBytes(4 * MiB);
+  await writeFile(path, content);
+  const loop = await execa('losetup', ['--find', '--show', '--read-only', path], { reject: false });
+  if (loop.failed) return t.comment(`skipped, no loop device: ${loop.stderr}`);
+  const device = loop.stdout;
+  try {
+    const origin = openOrigin(device, await pinOrigin(device));
+    t.equal(origin.sizeBytes, 4 * MiB);
+    t.match(origin.identity, { inode: `device ${(await stat(device)).rdev}` });
+    const target = Buffer.alloc(MiB);
+    await origin.read(MiB - 7, MiB, bufferSink(target));
+    t.ok(target.equals(content.subarray(MiB - 7, 2 * MiB - 7)));
+    await origin.close();
+  } finally {
+    await execa('losetup', ['--detach', device]);
+    await unlink(path);
+  }
+});
+
+t.test('a read that is given up', async (t) => {
+  const { origin } = await pinnedFile(t.testdir(), randomBytes(8 * MiB));
+  t.teardown(() => origin.close());
+  const controller = new AbortController();
+  const sink: RangeSink = { data: () => controller.abort(), zeroes: () => {} };
+  await t.rejects(origin.read(0, 8 * MiB, sink, { signal: controller.signal }), { code: 'ERR_ABORTED' });
+  await origin.read(0, 4096, nowhere);
+});
