@@ -118,6 +118,7 @@ function exportOf(name: string, description: string, device: BlockDevice, held: 
     writtenBytes: 0,
     writeLatency: new LatencyHistogram(),
     errors: 0,
+    lastError: undefined,
     connections: 0,
   };
   return { name, description, device, metrics, release: () => held.set(name, (held.get(name) ?? 0) - 1) };
