@@ -28,7 +28,7 @@ function text<T>(parse: (text: string) => T, example = 'text') {
 /** A size may also be a plain number of bytes. */
 function size<T>(parse: (text: string) => T) {
   return z
-    .union([z.string(), z.int().min(0)])
+    .union([z.string(), z.int().min(0, 'must not be negative: write a size such as "100G", or a number of bytes')])
     .transform(String)
     .pipe(text(parse));
 }

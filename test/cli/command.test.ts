@@ -15,15 +15,21 @@ t.test('status', async (t) => {
 t.test('image ls and status', async (t) => {
   const { control, cli } = await fakeDaemon(t);
   const image = await control.imageStatus('debian/12');
-  const list = await cli('image', 'ls');
+  const [list, ...documents] = await Promise.all([
+    cli('image', 'ls'),
+    cli('image', 'ls', '--json'),
+    cli('image', 'status', '--json'),
+    cli('image', 'status', 'debian/12', '--json'),
+  ]);
   const [head, row, ...rest] = list.stdout.split('\n');
   t.match(head, /^NAME +SIZE +CACHED +CLIENTS +ORIGIN +URL$/);
   t.match(row, /^debian\/12 +1 GiB +256 MiB 25 % +0 +ok +https:\/\/images\.example\/d\.raw$/);
   t.same(rest, []);
   t.notMatch(list.stdout, /\p{Cc}(?<!\n)/u, 'no colours, no control characters');
-  t.same(JSON.parse((await cli('image', 'ls', '--json')).stdout), [image]);
-  t.same(JSON.parse((await cli('image', 'status', '--json')).stdout), [image]);
-  t.same(JSON.parse((await cli('image', 'status', 'debian/12', '--json')).stdout), image);
+  t.same(
+    documents.map(({ stdout }) => JSON.parse(stdout) as unknown),
+    [[image], [image], image],
+  );
   t.match((await cli('image', 'status', 'debian/12')).stdout, /^attach +nbd\+unix:\/\/\/debian\/12\?socket=\/run\/copse\/nbd\.sock$/m);
 
   image.origin = { health: 'changed', message: 'the origin changed: run copse image repin' };

@@ -1,28 +1,30 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { CopseError } from '../../src/base/error.js';
+import { exitCodeOf } from '../../src/cli/exit-code.js';
 import { shortDir } from '../admin/short-dir.js';
 import { fakeDaemon, run, start } from './run.js';
 
 t.test('exit codes', async (t) => {
-  const { control, cli } = await fakeDaemon(t);
   for (const [code, exitCode] of [
+    ['ERR_NO_DAEMON', 3],
     ['ERR_NO_SUCH_IMAGE', 4],
     ['ERR_IMAGE_IN_USE', 5],
     ['ERR_IMAGE_EXISTS', 5],
     ['ERR_URL', 2],
+    ['ERR_CONFIG', 2],
     ['ERR_ORIGIN_UNAVAILABLE', 1],
     ['EIO', 1],
   ] as const) {
-    control.failure = new CopseError(code, 'a reason');
-    const result = await cli('image', 'repin', 'debian/12', '--json');
-    t.same(
-      [result.exitCode, result.stderr, JSON.parse(result.stdout)],
-      [exitCode, 'copse: a reason', { error: { code, message: 'a reason' } }],
-      code,
-    );
+    t.equal(exitCodeOf(code), exitCode, code);
   }
+  const { control, cli } = await fakeDaemon(t);
+  control.failure = new CopseError('ERR_IMAGE_IN_USE', 'a reason');
+  const result = await cli('image', 'repin', 'debian/12', '--json');
+  t.same([result.exitCode, result.stderr], [5, 'copse: a reason']);
+  t.same(JSON.parse(result.stdout), { error: { code: 'ERR_IMAGE_IN_USE', message: 'a reason' } });
 });
 
 t.test('no daemon', async (t) => {
@@ -47,36 +49,30 @@ t.test('wrong usage', async (t) => {
     ['imgae ls', /^copse: unknown command 'imgae'\n\(Did you mean image\?\)$/],
     ['image wram x', /Did you mean warm\?/],
     ['warm x', /Did you mean copse image warm\?/],
-    ['ls', /Did you mean copse image ls\?/],
     ['frobnicate', /copse --help/],
-    ['image ls --jsno', /Did you mean --json\?/],
     ['image add x', /missing required argument 'url'/],
     ['image add ../x http://o', /can't name an image/],
-    ['image add x http://o --chunk-size 3K', /power of two/],
-    ['image add x http://o --deadline 3', /30s/],
     ['image add x http://o --backing y', /--backing FILE=IMAGE/],
     ['image rm a b', /too many arguments/],
     ['status --admin nonsense', /tcp:HOST:PORT/],
     ['status --config /nonexistent.toml', /can't be read/],
     ['serve --image x', /--image NAME=URL/],
-    ['serve --listen x', /--listen: "x" is not an address/],
-    ['serve --cache-size 12X', /--cache-size/],
     ['serve --log-level loud', /--log-level: must be one of fatal/],
-    ['serve --config /nonexistent.toml', /can't be read/],
     ['', /Usage: copse/],
     ['image', /Usage: copse image/],
   ];
-  for (const [args, stderr] of cases) {
+  const check = async ([args, stderr]: [string, RegExp]): Promise<void> => {
     const result = await run(args.split(' ').filter((word) => word !== ''));
     t.same([result.exitCode, result.stdout], [2, ''], args);
     t.match(result.stderr, stderr, args);
-  }
+  };
+  await Promise.all(cases.map(check));
 });
 
 t.test('help and version', async (t) => {
   t.match(await run(['--version']), { exitCode: 0, stdout: /^\d+\.\d+\.\d+$/ });
   const help = await run(['--help']);
-  t.match(help, { exitCode: 0, stdout: /Examples:[^]*Exit codes:[^]*3 +no daemon answers/ });
+  t.match(help, { exitCode: 0, stdout: /Examples:.*Exit codes:.*3 +no daemon answers/s });
   t.match(await run(['help', 'serve']), { exitCode: 0, stdout: /--min-free/ });
 });
 
@@ -126,7 +122,6 @@ t.test('a reader that closes its end is no error', async (t) => {
 
 t.test('configuration names where the daemon is', async (t) => {
   const { stateDir } = await fakeDaemon(t);
-  const { writeFile } = await import('node:fs/promises');
   const file = join(shortDir(t), 'c.toml');
   await writeFile(file, `state = ${JSON.stringify(stateDir)}\n`);
   t.equal((await run(['status', '--config', file])).exitCode, 0);

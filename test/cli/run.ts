@@ -21,7 +21,8 @@ export type StartOptions = Omit<Options, 'env'> & { env?: Record<string, string>
 /** Starts `copse ARGS` with an environment that has nothing to do with the machine's. */
 export function start(args: string[], options: StartOptions = {}): ResultPromise {
   const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...options.env };
-  return execa(process.execPath, [mainPath, ...args], { reject: false, stdin: 'ignore', ...options, env, extendEnv: false });
+  const settings: Options = { reject: false, stdin: 'ignore', ...options, env, extendEnv: false };
+  return execa(process.execPath, [mainPath, ...args], settings);
 }
 
 export async function run(args: string[], options: StartOptions = {}): Promise<CliResult> {
