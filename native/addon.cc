@@ -10,7 +10,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("openBlockFile", copse::OpenBlockFile), copse::Method("openChunkFile", copse::OpenChunkFile),
       copse::Method("crc32c", copse::Crc32cOf),             copse::Method("crc32cByTable", copse::Crc32cByTableOf),
       copse::Method("isZero", copse::IsZeroBytes),          copse::Method("lockFile", copse::LockFile),
-      copse::Method("unlockFile", copse::UnlockFile),
+      copse::Method("unlockFile", copse::UnlockFile),       copse::Method("sendDatagram", copse::SendDatagramTo),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

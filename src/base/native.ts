@@ -2,12 +2,14 @@
  * The only loader of the addon, and its types. Everything native enters the program here.
  *
  * All asynchronous calls run on the addon's own threads, never on libuv's. Buffers given to them belong to the call until
- * its promise settles. Offsets and lengths are safe integers. Errors of the operating system carry Node's usual `code` (`EIO`, `ENOSPC`, …).
+ * its promise settles: they must not be transferred, detached or resized before. Offsets and lengths are safe integers. Errors of the
+ * operating system carry Node's usual `code` (`EIO`, `ENOSPC`, `ENOTSUP`, …). Wrong arguments are the caller's bug and throw at once, from calls that return
+ * promises too: a TypeError `ERR_INVALID_ARG_TYPE` or a RangeError `ERR_OUT_OF_RANGE`.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** An open file for block I/O. Closed by `close`; a call after that rejects with `ERR_CLOSED`. */
+/** An open file for block I/O. Closed by `close`; a call after that rejects (one that returns at once throws) with `ERR_CLOSED`. */
 export interface NativeBlockFile {
   /** Size of the file (or block device) in bytes when it was opened, or last set by `truncate`. */
   readonly sizeBytes: number;
@@ -27,6 +29,7 @@ export interface NativeBlockFile {
   /** Data and holes of the range by SEEK_DATA and SEEK_HOLE: `[length, isHole ? 1 : 0, length, …]`, at most `maxCount` pairs, merged. */
   extents(offset: number, lengthBytes: number, maxCount: number): Promise<Float64Array>;
   truncate(sizeBytes: number): Promise<void>;
+  /** Waits for the calls before it, then closes. Does not sync. Closing again waits for the same end. */
   close(): Promise<void>;
 }
 
@@ -66,25 +69,27 @@ export interface NativeChunkFile {
   /**
    * Stores a whole chunk: writes data and record, then publishes the state. A chunk of zeros becomes a record alone. Without sync. Resolves to the new state.
    * Must not be called for a chunk that another store, verify or evict is busy with (the caller's single flight sees to that; the addon rejects with `EBUSY`).
+   * A chunk that is there already is replaced, and absent meanwhile; one that a `read` has pinned is `EBUSY`. On failure the chunk is absent. A new chunk is not marked as used.
    */
   store(chunkIndex: number, source: Uint8Array, sourceStart: number): Promise<ChunkStateValue>;
   /** Marks chunks as zeros without data (sparse origins). Same rule as `store`. */
   storeZero(firstIndex: number, chunkCount: number): Promise<void>;
-  /** Reads the chunk and compares its checksum: true, it is present (a verified `unverified` becomes `present`); false, it was dropped (record cleared, state absent). Zero chunks are true. */
+  /** Reads the chunk and compares its checksum: true, it is present (a verified `unverified` becomes `present`); false, it was dropped (record cleared, state absent). Zero chunks are true, absent ones false.
+   *  When it can't be read (`EIO`) the state stays as it was. A `read` of the chunk that was under way when it was dropped resolves false. */
   verify(chunkIndex: number): Promise<boolean>;
   /**
    * Second-chance sweep over data chunks (present or unverified): from `handIndex`, clears the used mark of used chunks and collects unused, unpinned ones, until
-   * `maxCount` are found or `maxScan` chunks were seen. Returns `[next hand, index, index, …]`.
+   * `maxCount` are found or `maxScan` chunks were seen (one lap at most), wrapping round at the end. Returns `[next hand, index, index, …]`.
    */
   sweep(handIndex: number, maxScan: number, maxCount: number): Uint32Array;
   /**
    * Removes chunks: state absent, records cleared, map synced, then holes punched (whole pages). Those that are pinned or busy are skipped. Resolves to the bytes freed.
-   * From its start until it settles these chunks are busy.
+   * From its start until it settles these chunks are busy. `ENOTSUP`: the file system knows no holes; the chunks are absent, their space is not freed.
    */
   evict(chunkIndices: Uint32Array): Promise<number>;
   /** fdatasync of data, then of the map. */
   sync(): Promise<void>;
-  /** Waits for what is under way, then closes. Does not sync. */
+  /** Waits for what is under way, then closes. Does not sync. Closing again waits for the same end. */
   close(): Promise<void>;
 }
 
@@ -92,6 +97,7 @@ export interface ChunkFileOptions {
   dataPath: string;
   mapPath: string;
   sizeBytes: number;
+  /** A multiple of 4096, at most 64 MiB; at most 2^28 chunks. */
   chunkBytes: number;
   /** Where the records begin in the map file. */
   recordsOffset: number;
@@ -102,18 +108,24 @@ export interface ChunkFileOptions {
 }
 
 export interface NativeAddon {
+  /** `create` with mode 0600. `direct` goes past the page cache (O_DIRECT) for what is aligned to 4096 bytes, where the file system can. */
   openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
   /** Opens or creates both files; reads all records. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records. */
   openChunkFile(options: ChunkFileOptions): NativeChunkFile;
-  /** CRC-32C (Castagnoli), SSE4.2 where there is one. */
+  /** CRC-32C (Castagnoli), SSE4.2 where there is one. `seed` is the CRC of what came before. */
   crc32c(data: Uint8Array, start?: number, end?: number, seed?: number): number;
+  /** The same without special instructions: what other processors run. */
+  crc32cByTable(data: Uint8Array, start?: number, end?: number, seed?: number): number;
   /** Whether every byte is zero. */
   isZero(data: Uint8Array, start: number, end: number): boolean;
   /**
-   * Takes an exclusive lock (flock) on the file, created if missing, without waiting. Returns the descriptor to keep, or -1 when another process has it.
+   * Takes an exclusive lock (flock) on the file, created if missing, without waiting. Returns the descriptor to keep, or -1 when somebody else, in
+   * this process or another, has it. The end of the process or worker lets go of it.
    */
   lockFile(path: string): number;
   unlockFile(descriptor: number): void;
+  /** Sends one datagram to a unix socket (a leading `@`: the abstract namespace) without waiting. Throws the system's error. */
+  sendDatagram(path: string, text: string): void;
 }
 
 const require = createRequire(import.meta.url);

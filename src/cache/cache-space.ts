@@ -41,6 +41,8 @@ export class CacheSpace {
   readonly #log: Logger;
   readonly #readFree: () => Promise<number>;
   readonly #stores: ChunkStore[] = [];
+  /** Content that nobody reads any more: goes before anything else. The callback is told when nothing is left. */
+  readonly #orphans = new Map<ChunkStore, () => void>();
   #nextStore = 0;
   /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
   readonly #reserved: Budget;
@@ -80,14 +82,23 @@ export class CacheSpace {
   }
 
   get usedBytes(): number {
-    return this.#stores.reduce((sum, store) => sum + store.dataBytes, 0);
+    let bytes = 0;
+    for (const store of this.#stores) bytes += store.dataBytes;
+    for (const store of this.#orphans.keys()) bytes += store.dataBytes;
+    return bytes;
   }
 
   add(store: ChunkStore): void {
     this.#stores.push(store);
   }
 
+  /** @param onEmpty called once, when all of the store was evicted; it is no longer known here then */
+  addOrphan(store: ChunkStore, onEmpty: () => void): void {
+    this.#orphans.set(store, onEmpty);
+  }
+
   remove(store: ChunkStore): void {
+    this.#orphans.delete(store);
     const index = this.#stores.indexOf(store);
     if (index >= 0) this.#stores.splice(index, 1);
   }
@@ -155,29 +166,39 @@ export class CacheSpace {
   }
 
   async #evictDown(): Promise<void> {
-    const reserveBytes = this.#reserveBytes();
     try {
+      for (const [store, onEmpty] of this.#orphans) {
+        while (store.dataBytes > 0 && this.#excessBytes() > -this.#reserveBytes()) if (!(await this.#evictFrom(store)).progress) break;
+        if (store.dataBytes > 0) continue;
+        this.#orphans.delete(store);
+        onEmpty();
+      }
       // Clearing the used marks takes one pass over each store, collecting another; the hand begins anywhere.
       let passesLeft = this.#stores.length * 3;
-      while (passesLeft > 0 && this.#excessBytes() > -reserveBytes) {
+      while (passesLeft > 0 && this.#excessBytes() > -this.#reserveBytes()) {
         const store = this.#stores[this.#nextStore % this.#stores.length];
         if (store === undefined) return;
-        const wantedCount = Math.ceil((this.#excessBytes() + reserveBytes) / store.chunkBytes);
-        const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
-        if (wrapped) {
+        if ((await this.#evictFrom(store)).wrapped) {
           passesLeft -= 1;
           this.#nextStore += 1;
         }
-        if (found.length === 0) continue;
-        const freedBytes = await store.evict(found);
-        this.evictedChunks += found.length;
-        this.evictedBytes += freedBytes;
-        this.#freeBytes += freedBytes;
       }
       await this.#refreshFree();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** One step of a store's hand. `progress`: something was found, or the hand has still to pass over used chunks. */
+  async #evictFrom(store: ChunkStore): Promise<{ wrapped: boolean; progress: boolean }> {
+    const wantedCount = Math.ceil((this.#excessBytes() + this.#reserveBytes()) / store.chunkBytes);
+    const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
+    if (found.length === 0) return { wrapped, progress: !wrapped };
+    const freedBytes = await store.evict(found);
+    this.evictedChunks += found.length;
+    this.evictedBytes += freedBytes;
+    this.#freeBytes += freedBytes;
+    return { wrapped, progress: freedBytes > 0 };
   }
 
   async #refreshFree(): Promise<void> {

@@ -10,6 +10,8 @@ export interface ExportMetrics {
   readonly writeLatency: LatencyHistogram;
   /** Requests answered with an error. */
   errors: number;
+  /** What the last request that failed at the device failed with. */
+  lastError: unknown;
   connections: number;
 }
 

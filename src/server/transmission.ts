@@ -391,6 +391,7 @@ export class Transmission {
   }
 
   #replyFailure(request: Request, error: unknown): void {
+    this.#metrics.lastError = error;
     this.#replyError(request, toNbdError(error), errorMessage(error));
   }
 

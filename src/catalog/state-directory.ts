@@ -1,0 +1,89 @@
+/**
+ * The state directory: what lies where, which version of it this program reads, and who holds it.
+ *
+ *   format          the version of all the rest, one line
+ *   lock            held (flock) by the daemon that uses the directory; holds its pid
+ *   catalog/        one JSON file an image: what is served
+ *   cache/          ID.data and ID.map for each content: what is cached
+ *   run/            private sockets; emptied at each start
+ *
+ * Invariant: whoever has a StateDirectory is alone with it until `close`.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Closeable } from '../base/lifecycle.js';
+import { native } from '../base/native.js';
+
+const formatLine = 'copse-state 1';
+
+export class StateDirectory implements Closeable {
+  readonly path: string;
+  readonly catalogDir: string;
+  readonly cacheDir: string;
+  readonly runDir: string;
+  readonly #lockDescriptor: number;
+
+  /**
+   * Opens the directory, created (mode 0700) when it is missing.
+   *
+   * @throws CopseError `ERR_STATE_LOCKED` when another process uses it, `ERR_STATE_VERSION` when it is of another version, `ERR_STATE` when it can't be used
+   */
+  constructor(path: string) {
+    this.path = path;
+    this.catalogDir = join(path, 'catalog');
+    this.cacheDir = join(path, 'cache');
+    this.runDir = join(path, 'run');
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      this.#lockDescriptor = lock(path);
+    } catch (error) {
+      if (error instanceof CopseError) throw error;
+      throw new CopseError('ERR_STATE', `state directory ${path} can't be used: ${errorMessage(error)}`, { cause: error });
+    }
+    try {
+      checkFormat(path);
+      rmSync(this.runDir, { recursive: true, force: true });
+      for (const dir of [this.catalogDir, this.cacheDir, this.runDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      native.unlockFile(this.#lockDescriptor);
+      if (error instanceof CopseError) throw error;
+      throw new CopseError('ERR_STATE', `state directory ${path} can't be used: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  close(): void {
+    native.unlockFile(this.#lockDescriptor);
+  }
+}
+
+function lock(path: string): number {
+  const lockPath = join(path, 'lock');
+  const descriptor = native.lockFile(lockPath);
+  if (descriptor < 0) {
+    throw new CopseError(
+      'ERR_STATE_LOCKED',
+      `state directory ${path} is in use by another copse (pid ${readFileSync(lockPath, 'utf8').trim() || 'unknown'}): stop it, or choose another directory by --state`,
+    );
+  }
+  writeFileSync(lockPath, `${process.pid}\n`);
+  return descriptor;
+}
+
+function checkFormat(path: string): void {
+  const formatPath = join(path, 'format');
+  let found: string;
+  try {
+    found = readFileSync(formatPath, 'utf8').trim();
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    writeFileSync(formatPath, `${formatLine}\n`, { mode: 0o600 });
+    return;
+  }
+  if (found !== formatLine) {
+    throw new CopseError(
+      'ERR_STATE_VERSION',
+      `state directory ${path} says "${found}", this copse reads "${formatLine}": use the version that wrote it, or another directory by --state`,
+    );
+  }
+}

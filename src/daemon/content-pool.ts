@@ -1,0 +1,190 @@
+/**
+ * All contents of the node: each open once however many names, backing chains and connections use it, closed with its last user.
+ *
+ * Content that no name stands for any more (after a repin) stays on the disk until it is evicted, before anything else is: an orphan, known to the cache's
+ * space but readable by nobody. Opened again it becomes a content again.
+ */
+import { readdirSync } from 'node:fs';
+import type { Budget } from '../base/budget.js';
+import { errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { CacheSpace } from '../cache/cache-space.js';
+import { ChunkStore, removeStoreFiles } from '../cache/chunk-store.js';
+import { readMapHeader } from '../cache/map-header.js';
+import { type ContentSpec, containerSpec, contentId } from '../catalog/image-record.js';
+import { openFormatOrigin } from '../origin/format/format-origin.js';
+import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
+import { openOrigin } from '../origin/open.js';
+import type { Origin, OriginCredential } from '../origin/origin.js';
+import { CachedOrigin } from './cached-origin.js';
+import { Content, contentPaths, type Releasable } from './content.js';
+import { privateExport } from './private-export.js';
+
+export interface ContentPoolOptions {
+  cacheDir: string;
+  runDir: string;
+  space: CacheSpace;
+  /** For fetches of raw contents, and for those that wait for a decoder, which waits for the former. */
+  memory: { raw: Budget; decoded: Budget };
+  readaheadBytes: number;
+  credentials: OriginCredential[];
+  log: Logger;
+}
+
+/** Holds a content open. Releasing it closes the content if this was the last user; a second release does nothing. */
+export interface ContentLease extends Releasable {
+  readonly content: Content;
+}
+
+interface Entry {
+  content: Content;
+  useCount: number;
+}
+
+export class ContentPool {
+  readonly #options: ContentPoolOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #orphans = new Map<string, ChunkStore>();
+  /** Closing contents, which must be gone before they are opened again. */
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(options: ContentPoolOptions) {
+    this.#options = options;
+  }
+
+  get contents(): Content[] {
+    return [...this.#entries.values()].map((entry) => entry.content);
+  }
+
+  /** Opens a content, and what lies below it. Asks no origin. @param deadlineMs for whoever opens it first */
+  async lease(spec: ContentSpec, deadlineMs: number): Promise<ContentLease> {
+    const id = contentId(spec);
+    await this.#closing.get(id);
+    let entry = this.#entries.get(id);
+    if (entry === undefined) {
+      const below: ContentLease[] = [];
+      const origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, deadlineMs, below);
+      await this.#adopt(id);
+      // Somebody else may have been quicker.
+      entry = this.#entries.get(id);
+      if (entry === undefined) {
+        entry = { content: this.#create(spec, origin, deadlineMs, below), useCount: 0 };
+        this.#entries.set(id, entry);
+      } else {
+        await origin.close();
+        for (const lease of below) await lease.release();
+      }
+    }
+    return this.#leaseOf(id, entry);
+  }
+
+  /** The container of a content as the format room wants it, and the leases that it stands on. */
+  async container(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<FormatContainer> {
+    const lease = await this.lease(containerSpec(spec), deadlineMs);
+    below.push(lease);
+    const { content } = lease;
+    return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
+  }
+
+  /** A backing file as a layer, and the leases that it stands on. */
+  async layer(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<FormatLayer> {
+    const backing: Record<string, FormatLayer> = {};
+    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, deadlineMs, below);
+    return { container: await this.container(spec, deadlineMs, below), format: spec.format, backing };
+  }
+
+  /** Takes up what lies in the cache directory and belongs to none of `knownIds`. */
+  adoptOrphans(knownIds: ReadonlySet<string>): void {
+    for (const file of readdirSync(this.#options.cacheDir)) {
+      const id = /^([0-9a-f]{32})\.map$/.exec(file)?.[1];
+      if (id !== undefined && !knownIds.has(id)) this.#orphan(id);
+    }
+  }
+
+  async close(): Promise<void> {
+    const contents = this.contents;
+    this.#entries.clear();
+    // The top ones first: decoders read from their containers.
+    contents.sort((left, right) => Number(left.spec.format === 'raw') - Number(right.spec.format === 'raw'));
+    for (const content of contents) await content.close();
+    for (const store of this.#orphans.values()) await store.close();
+    this.#orphans.clear();
+  }
+
+  #leaseOf(id: string, entry: Entry): ContentLease {
+    entry.useCount += 1;
+    let released = false;
+    return {
+      content: entry.content,
+      release: async ({ forget = false } = {}) => {
+        if (released) return;
+        released = true;
+        entry.useCount -= 1;
+        if (entry.useCount > 0 || this.#entries.get(id) !== entry) return;
+        this.#entries.delete(id);
+        const closing = entry.content.close({ forget }).then(() => {
+          this.#closing.delete(id);
+          if (forget) removeStoreFiles(contentPaths(this.#options.cacheDir, id));
+          else this.#orphan(id);
+        });
+        this.#closing.set(id, closing);
+        await closing;
+      },
+    };
+  }
+
+  #openOrigin(spec: ContentSpec): Origin {
+    const { credentials, log } = this.#options;
+    return openOrigin(spec.url, spec.identity, { credentials, log });
+  }
+
+  async #openDecoder(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<Origin> {
+    const { runDir, log } = this.#options;
+    return openFormatOrigin({ ...(await this.layer(spec, deadlineMs, below)), sizeBytes: spec.sizeBytes, runDir, log });
+  }
+
+  #create(spec: ContentSpec, origin: Origin, deadlineMs: number, leases: ContentLease[]): Content {
+    const { cacheDir, space, memory, readaheadBytes, log } = this.#options;
+    return new Content({
+      spec,
+      origin,
+      cacheDir,
+      space,
+      memory: spec.format === 'raw' ? memory.raw : memory.decoded,
+      deadlineMs,
+      readaheadBytes,
+      log,
+      below: leases,
+    });
+  }
+
+  /** Leaves what a content cached to the cache's space alone. */
+  #orphan(id: string): void {
+    const { cacheDir, space, log } = this.#options;
+    const paths = contentPaths(cacheDir, id);
+    try {
+      const header = readMapHeader(paths.mapPath);
+      if (header === undefined) {
+        removeStoreFiles(paths);
+        return;
+      }
+      const { sizeBytes, chunkBytes, recordSeed } = header;
+      const store = new ChunkStore({ ...paths, sizeBytes, chunkBytes, recordSeed });
+      this.#orphans.set(id, store);
+      space.addOrphan(store, () => {
+        this.#orphans.delete(id);
+        void store.close().then(() => removeStoreFiles(paths));
+      });
+    } catch (error) {
+      log.error({ file: paths.mapPath, reason: errorMessage(error) }, 'cached chunks of no image can neither be used nor removed');
+    }
+  }
+
+  async #adopt(id: string): Promise<void> {
+    const store = this.#orphans.get(id);
+    if (store === undefined) return;
+    this.#orphans.delete(id);
+    this.#options.space.remove(store);
+    await store.close();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The images of this node by name: what the NBD server offers, and what the control interface changes.
+ *
+ * Invariants: an image that is attached keeps its content until the last client lets go, whatever happens to its name; the catalog is durable before a
+ * change is visible; changes of one name happen one after another.
+ */
+
+import type { ImageAddRequest } from '../admin/control.js';
+import { CopseError } from '../base/error.js';
+import type { ImageCatalog } from '../catalog/image-catalog.js';
+import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
+import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
+import { createExportMetrics } from '../server/export-metrics.js';
+import type { ContentLease, ContentPool } from './content-pool.js';
+import type { ImagePinner } from './image-pinner.js';
+
+export interface ServedImage {
+  record: ImageRecord;
+  readonly lease: ContentLease;
+  /** Of the name: they go on over a repin. */
+  readonly metrics: ExportMetrics;
+}
+
+export interface ImageRegistryOptions {
+  catalog: ImageCatalog;
+  pool: ContentPool;
+  pinner: ImagePinner;
+  defaultDeadlineMs: number;
+}
+
+export class ImageRegistry implements ExportDirectory {
+  readonly #options: ImageRegistryOptions;
+  readonly #served = new Map<string, ServedImage>();
+  /** The last change of each name. */
+  readonly #changes = new Map<string, Promise<unknown>>();
+
+  constructor(options: ImageRegistryOptions) {
+    this.#options = options;
+  }
+
+  get images(): ServedImage[] {
+    return [...this.#served.values()].sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
+  }
+
+  /** @throws CopseError `ERR_NO_SUCH_IMAGE` */
+  get(name: string): ServedImage {
+    const image = this.#served.get(name);
+    if (image === undefined) {
+      throw new CopseError('ERR_NO_SUCH_IMAGE', `there is no image "${name}": "copse image ls" lists those that there are`);
+    }
+    return image;
+  }
+
+  deadlineMsOf(record: ImageRecord): number {
+    return record.deadlineMs ?? this.#options.defaultDeadlineMs;
+  }
+
+  /** Serves what the catalog holds; asks no origin. */
+  async start(): Promise<void> {
+    for (const record of this.#options.catalog.list()) await this.#serve(record, createExportMetrics());
+  }
+
+  list(): { name: string; description: string }[] {
+    return this.images.map(({ record }) => ({ name: record.name, description: describe(record) }));
+  }
+
+  async open(name: string): Promise<Export | undefined> {
+    const image = this.#served.get(name);
+    if (image === undefined) return undefined;
+    const { record, metrics } = image;
+    const lease = await this.#options.pool.lease(record.content, this.deadlineMsOf(record));
+    const release = (): void => void lease.release();
+    return { name, description: describe(record), device: lease.content.device, metrics, release };
+  }
+
+  /** Pins and serves a new image. Adding the same again changes nothing. */
+  add(request: ImageAddRequest, signal?: AbortSignal): Promise<ServedImage> {
+    return this.#change(request.name, async () => {
+      checkImageName(request.name);
+      if (request.chunkSizeBytes !== undefined) checkChunkSize(request.chunkSizeBytes);
+      const existing = this.#served.get(request.name);
+      if (existing !== undefined) {
+        const difference = differenceOf(existing.record, request);
+        if (difference === undefined) return existing;
+        throw new CopseError(
+          'ERR_IMAGE_EXISTS',
+          `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
+        );
+      }
+      const record = await this.#options.pinner.pin(request, signal);
+      this.#options.catalog.put(record);
+      return this.#serve(record, createExportMetrics());
+    });
+  }
+
+  /** @throws CopseError `ERR_IMAGE_IN_USE` while clients are attached or other images are built on it */
+  remove(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      const image = this.get(name);
+      const { connections } = image.metrics;
+      if (connections > 0) {
+        throw new CopseError(
+          'ERR_IMAGE_IN_USE',
+          `image "${name}" has ${connections} client${connections === 1 ? '' : 's'} attached: detach them first`,
+        );
+      }
+      const user = this.images.find(({ record }) => Object.values(record.backingImages ?? {}).includes(name));
+      if (user !== undefined) {
+        throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" is a backing file of image "${user.record.name}": remove that first`);
+      }
+      this.#options.catalog.remove(name);
+      this.#served.delete(name);
+      await image.lease.release({ forget: true });
+    });
+  }
+
+  /** Moves the name to what its origin has now. */
+  repin(name: string, signal?: AbortSignal): Promise<ServedImage> {
+    return this.#change(name, async () => {
+      const image = this.get(name);
+      const { record, metrics, lease } = image;
+      const request: ImageAddRequest = {
+        name,
+        url: record.content.url,
+        format: record.content.format,
+        chunkSizeBytes: record.content.chunkSizeBytes,
+        deadlineMs: record.deadlineMs,
+        backing: record.backingImages,
+      };
+      const next = await this.#options.pinner.pin(request, signal);
+      if (contentId(next.content) === contentId(record.content)) return image;
+      this.#options.catalog.put(next);
+      const served = await this.#serve(next, metrics);
+      await lease.release();
+      return served;
+    });
+  }
+
+  async #serve(record: ImageRecord, metrics: ExportMetrics): Promise<ServedImage> {
+    const lease = await this.#options.pool.lease(record.content, this.deadlineMsOf(record));
+    const image = { record, lease, metrics };
+    this.#served.set(record.name, image);
+    return image;
+  }
+
+  #change<T>(name: string, change: () => Promise<T>): Promise<T> {
+    const done = (this.#changes.get(name) ?? Promise.resolve()).then(change, change);
+    this.#changes.set(name, done);
+    const forget = (): void => {
+      if (this.#changes.get(name) === done) this.#changes.delete(name);
+    };
+    done.then(forget, forget);
+    return done;
+  }
+}
+
+function describe(record: ImageRecord): string {
+  return `${record.content.format} image, pinned ${record.pinnedAt}`;
+}
+
+/** What of a request is not as in the record, for people; `undefined` when they mean the same. */
+function differenceOf(record: ImageRecord, request: ImageAddRequest): string | undefined {
+  const { content } = record;
+  if (request.url !== content.url) return `URL is ${content.url}`;
+  if (request.format !== undefined && request.format !== content.format) return `format is ${content.format}`;
+  if (request.chunkSizeBytes !== undefined && request.chunkSizeBytes !== content.chunkSizeBytes)
+    return `chunk size is ${content.chunkSizeBytes}`;
+  if (request.deadlineMs !== undefined && request.deadlineMs !== record.deadlineMs)
+    return `deadline is ${record.deadlineMs ?? 'the default'}`;
+  if (JSON.stringify(request.backing ?? {}) !== JSON.stringify(record.backingImages ?? {})) return 'backing files are others';
+  return undefined;
+}

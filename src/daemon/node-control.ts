@@ -1,0 +1,146 @@
+/** What the admin API may ask of this node, answered from the object graph. */
+import type {
+  CacheStatus,
+  Control,
+  DaemonStatus,
+  ImageAddRequest,
+  ImageStatus,
+  JobOptions,
+  VerifyResult,
+  WarmResult,
+} from '../admin/control.js';
+import { ChunkState } from '../base/native.js';
+import type { CacheSpace } from '../cache/cache-space.js';
+import { displayUrl } from '../origin/url.js';
+import type { Server } from '../server/server.js';
+import type { Content } from './content.js';
+import type { ContentPool } from './content-pool.js';
+import type { ImageRegistry, ServedImage } from './image-registry.js';
+import { verify, warm } from './job.js';
+import { renderMetrics } from './metrics.js';
+import { version } from './version.js';
+
+export interface NodeControlOptions {
+  registry: ImageRegistry;
+  pool: ContentPool;
+  space: CacheSpace;
+  server: Server;
+  stateDir: string;
+}
+
+export class NodeControl implements Control {
+  readonly #options: NodeControlOptions;
+
+  constructor(options: NodeControlOptions) {
+    this.#options = options;
+  }
+
+  async status(): Promise<DaemonStatus> {
+    const { server, stateDir, registry } = this.#options;
+    return {
+      version,
+      pid: process.pid,
+      uptimeSeconds: Math.round(process.uptime()),
+      stateDir,
+      listeners: server.uris,
+      connections: server.connectionCount,
+      cache: await this.#cacheStatus(),
+      imageCount: registry.images.length,
+      residentBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  async listImages(): Promise<ImageStatus[]> {
+    return this.#options.registry.images.map((image) => this.#statusOf(image));
+  }
+
+  async imageStatus(name: string): Promise<ImageStatus> {
+    return this.#statusOf(this.#options.registry.get(name));
+  }
+
+  async addImage(request: ImageAddRequest): Promise<ImageStatus> {
+    return this.#statusOf(await this.#options.registry.add(request));
+  }
+
+  removeImage(name: string): Promise<void> {
+    return this.#options.registry.remove(name);
+  }
+
+  async repinImage(name: string): Promise<ImageStatus> {
+    return this.#statusOf(await this.#options.registry.repin(name));
+  }
+
+  warmImage(name: string, options: JobOptions): Promise<WarmResult> {
+    return this.#withContent(name, (content) => warm(content, options));
+  }
+
+  verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
+    return this.#withContent(name, (content) => verify(content, options));
+  }
+
+  async metrics(): Promise<string> {
+    const { registry, pool, space, server } = this.#options;
+    return renderMetrics({ images: registry.images, contents: pool.contents, space, server });
+  }
+
+  /** The image may be removed or repinned while the work goes on. */
+  async #withContent<T>(name: string, work: (content: Content) => Promise<T>): Promise<T> {
+    const { registry, pool } = this.#options;
+    const { record } = registry.get(name);
+    const lease = await pool.lease(record.content, registry.deadlineMsOf(record));
+    try {
+      return await work(lease.content);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async #cacheStatus(): Promise<CacheStatus> {
+    const { space } = this.#options;
+    const freeBytes = await space.freeBytes();
+    const { budgetBytes, minFreeBytes, usedBytes, state, message } = space;
+    return { budgetBytes, minFreeBytes, usedBytes, freeBytes, state, ...(message === undefined ? {} : { message }) };
+  }
+
+  #statusOf(image: ServedImage): ImageStatus {
+    const { record, metrics } = image;
+    const { content } = image.lease;
+    const { store } = content.cache;
+    const { healthMessage } = content;
+    return {
+      name: record.name,
+      url: displayUrl(record.content.url),
+      format: record.content.format,
+      sizeBytes: record.content.sizeBytes,
+      chunkSizeBytes: record.content.chunkSizeBytes,
+      deadlineMs: this.#options.registry.deadlineMsOf(record),
+      identity: record.content.identity,
+      pinnedAt: record.pinnedAt,
+      origin: {
+        health: content.health,
+        ...(healthMessage === undefined ? {} : { message: remedyOf(record.name, content.health, healthMessage) }),
+      },
+      cache: { cachedBytes: store.dataBytes + store.zeroBytes, dataBytes: store.dataBytes, unverifiedBytes: unverifiedBytes(content) },
+      connections: metrics.connections,
+    };
+  }
+}
+
+function remedyOf(name: string, health: string, message: string): string {
+  return health === 'changed' ? `${message}; "copse image repin ${name}" moves the name to what the origin has now` : message;
+}
+
+/** Counted when asked for: runs of states are few. */
+function unverifiedBytes(content: Content): number {
+  const { store } = content.cache;
+  let bytes = 0;
+  for (let chunk = 0; chunk < store.chunkCount; ) {
+    const runs = store.runs(chunk, store.chunkCount - chunk, 4096);
+    for (let index = 0; index + 1 < runs.length; index += 2) {
+      const count = runs[index + 1] ?? 0;
+      if (runs[index] === ChunkState.unverified) bytes += Math.min(count * store.chunkBytes, store.sizeBytes - chunk * store.chunkBytes);
+      chunk += count;
+    }
+  }
+  return bytes;
+}

@@ -1,0 +1,16 @@
+/** A fresh set of counters for one export. */
+import { LatencyHistogram } from '../base/metric.js';
+import type { ExportMetrics } from './export.js';
+
+export function createExportMetrics(): ExportMetrics {
+  const reads = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
+  return {
+    reads: { cache: reads(), origin: reads() },
+    writes: 0,
+    writtenBytes: 0,
+    writeLatency: new LatencyHistogram(),
+    errors: 0,
+    lastError: undefined,
+    connections: 0,
+  };
+}
