@@ -55,3 +55,35 @@ export class CountingSink implements RangeSink {
     this.#sink.zeroes(lengthBytes);
   }
 }
+
+/** Remembers what the sink behind threw, so that an origin can tell a sink's errors from its own: they are passed on as they are. */
+export class GuardedSink implements RangeSink {
+  readonly #sink: RangeSink;
+  #failure: { error: unknown } | undefined;
+
+  constructor(sink: RangeSink) {
+    this.#sink = sink;
+  }
+
+  get failure(): { error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  data(piece: Buffer): void {
+    try {
+      this.#sink.data(piece);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  zeroes(lengthBytes: number): void {
+    try {
+      this.#sink.zeroes(lengthBytes);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+}

@@ -155,3 +155,17 @@ t.test('a read that is given up', async (t) => {
   await t.rejects(origin.read(0, 8 * MiB, sink, { signal: controller.signal }), { code: 'ERR_ABORTED' });
   await origin.read(0, 4096, nowhere);
 });
+
+t.test('an error of the sink is the error of the read', async (t) => {
+  const { origin } = await pinnedFile(t.testdir(), randomBytes(4096));
+  t.teardown(() => origin.close());
+  const full = Object.assign(new Error('full'), { code: 'ENOSPC' });
+  const sink: RangeSink = {
+    data: () => {
+      throw full;
+    },
+    zeroes: () => {},
+  };
+  await t.rejects(origin.read(0, 4096, sink), full);
+  await origin.read(0, 4096, nowhere);
+});

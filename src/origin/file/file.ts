@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError } from '../../base/error.js';
 import type { Origin, OriginReadOptions, RangeSink } from '../origin.js';
+import { GuardedSink } from '../sink.js';
 import { originPath } from '../url.js';
 import { changedFile, type FilePin, fileChange, fileError } from './identity.js';
 import { OpenedFile } from './opened-file.js';
@@ -49,13 +50,15 @@ export class FileOrigin implements Origin {
   async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     const { signal } = options;
+    const guarded = new GuardedSink(sink);
     let opened: OpenedFile | undefined;
     try {
       opened = await waitFor(this.#what(offset), this.#acquire(), { signal });
       opened.use();
       await waitFor(this.#what(offset), this.#checkPath(opened), { signal });
-      await this.#readOpened(opened, offset, lengthBytes, sink, signal);
+      await this.#readOpened(opened, offset, lengthBytes, guarded, signal);
     } catch (error) {
+      if (guarded.failure !== undefined) throw guarded.failure.error;
       // The next read opens the path anew: the pinned file may be back, or NFS may want a new handle.
       if (opened !== undefined && !(error instanceof AbortedError)) this.#drop(opened);
       throw fileError(this.#path, error);
@@ -114,8 +117,8 @@ export class FileOrigin implements Origin {
   async #checkPath(opened: OpenedFile): Promise<void> {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#checkedMs < this.#pathCheckMs) return;
-    await opened.assertInPlace();
     this.#checkedMs = nowMs;
+    await opened.assertInPlace();
   }
 
   /** Holes are not read; the rest comes in pieces through the pool. */
