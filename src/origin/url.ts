@@ -9,7 +9,7 @@ import { OriginError } from './origin.js';
 export type OriginKind = 'http' | 'file' | 'nbd';
 
 /** For error texts and documentation. */
-export const supportedOrigins = 'https://…, http://…, file:///…, an absolute path, nbd://…, nbd+unix://…';
+const supportedOrigins = 'https://…, http://…, file:///…, an absolute path, nbd://…, nbd+unix://…';
 
 /** @throws OriginError `ERR_ORIGIN_REFUSED` for what Copse can't fetch from; the text lists what it can */
 export function originKind(url: string): OriginKind {

@@ -7,10 +7,11 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError } from '../../base/error.js';
+import { changedError } from '../change.js';
 import type { Origin, OriginReadOptions, RangeSink } from '../origin.js';
 import { GuardedSink } from '../sink.js';
 import { originPath } from '../url.js';
-import { changedFile, type FilePin, fileChange, fileError } from './identity.js';
+import { type FilePin, fileChange, fileError } from './identity.js';
 import { OpenedFile } from './opened-file.js';
 import { PiecePool } from './pool.js';
 
@@ -96,7 +97,7 @@ export class FileOrigin implements Origin {
     const change = fileChange(this.identity, opened.pin);
     if (change !== undefined) {
       opened.drop();
-      throw changedFile(this.#path, change);
+      throw changedError(this.#path, change);
     }
     this.#checkedMs = this.#clock.nowMs();
     return opened;
@@ -141,7 +142,7 @@ export class FileOrigin implements Origin {
         else await this.#readData(opened, at, extentBytes, sink, signal);
         at += extentBytes;
       }
-      if (at === start) throw changedFile(this.#path, 'it ends before the pinned size');
+      if (at === start) throw changedError(this.#path, 'it ends before the pinned size');
     }
   }
 

@@ -26,13 +26,6 @@ export function fileChange(pin: FilePin, now: FilePin): string | undefined {
   return undefined;
 }
 
-export function changedFile(path: string, how: string): OriginError {
-  return new OriginError(
-    'ERR_ORIGIN_CHANGED',
-    `${path}: the origin changed, ${how}; the image stays as it was pinned; "copse image repin NAME" moves it to the new version`,
-  );
-}
-
 const refusalCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'EISDIR', 'EINVAL']);
 
 /** An error of the operating system about the file, as an OriginError; what is one already, as it is. */

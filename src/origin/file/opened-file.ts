@@ -7,7 +7,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type NativeBlockFile, native } from '../../base/native.js';
-import { changedFile, type FilePin, fileChange, filePin } from './identity.js';
+import { changedError } from '../change.js';
+import { type FilePin, fileChange, filePin } from './identity.js';
 
 export class OpenedFile {
   readonly path: string;
@@ -74,7 +75,7 @@ export class OpenedFile {
 
   #assertSame(now: FilePin): void {
     const change = fileChange(this.pin, now);
-    if (change !== undefined) throw changedFile(this.path, change);
+    if (change !== undefined) throw changedError(this.path, change);
   }
 
   #closeIfUnused(): void {

@@ -4,6 +4,7 @@
  * Invariant: `judge` says `body` only for 206, identity encoding, the exact range, the pinned size and the pinned validators; an error
  * page, a whole file, another range or another version never get past it.
  */
+import { changedError } from '../change.js';
 import { OriginError } from '../origin.js';
 import { changeOf, type HttpHeaders, type HttpPin, headerValue } from './validator.js';
 
@@ -17,9 +18,6 @@ export interface WantedRange {
 }
 
 export type Verdict = { kind: 'body'; sizeBytes: number } | { kind: 'redirect'; location: string } | { kind: 'error'; error: OriginError };
-
-/** What to do about a changed origin, in every text that tells of one. */
-export const repinAdvice = 'the image stays as it was pinned; "copse image repin NAME" moves it to the new version';
 
 export function judge(status: number, headers: HttpHeaders, wanted: WantedRange): Verdict {
   if (status === 206) return judgePartial(headers, wanted);
@@ -49,7 +47,7 @@ function judgePartial(headers: HttpHeaders, wanted: WantedRange): Verdict {
       : sizeBytes === pin.sizeBytes
         ? changeOf(pin, headers)
         : `its size was ${pin.sizeBytes} and is ${sizeBytes}`;
-  if (change !== undefined) return { kind: 'error', error: changed(wanted, change) };
+  if (change !== undefined) return { kind: 'error', error: changedError(wanted.what(), change) };
   if (first !== offset || last !== offset + lengthBytes - 1) return protocol(wanted, `another range was sent: ${text}`);
   const length = headerValue(headers, 'content-length');
   if (length !== undefined && Number(length) > lengthBytes) return protocol(wanted, `${length} bytes were announced for ${lengthBytes}`);
@@ -61,7 +59,7 @@ function wholeContent(headers: HttpHeaders, wanted: WantedRange): OriginError {
   const { pin } = wanted;
   const speaks = headers['etag'] !== undefined || headers['last-modified'] !== undefined;
   const change = pin !== undefined && speaks ? changeOf(pin, headers) : undefined;
-  if (change !== undefined) return changed(wanted, change);
+  if (change !== undefined) return changedError(wanted.what(), change);
   return new OriginError(
     'ERR_ORIGIN_PROTOCOL',
     `${wanted.what()}: the server ignores Range (200 instead of 206), or this is a page and no image: serve the image from a server with range requests, or copy it to a file`,
@@ -79,7 +77,7 @@ function refusal(status: number, headers: HttpHeaders, wanted: WantedRange): Ori
     case 410:
       return new OriginError('ERR_ORIGIN_REFUSED', `${what}: ${status}, there is no such file: check the URL`);
     case 412:
-      return changed(wanted, 'the server says that it is not the pinned version any more (412)');
+      return changedError(wanted.what(), 'the server says that it is not the pinned version any more (412)');
     case 416:
       return outside(headers, wanted);
   }
@@ -99,12 +97,8 @@ function outside(headers: HttpHeaders, wanted: WantedRange): OriginError {
     );
   }
   if (size !== undefined && Number(size) !== wanted.pin.sizeBytes)
-    return changed(wanted, `its size was ${wanted.pin.sizeBytes} and is ${size}`);
+    return changedError(wanted.what(), `its size was ${wanted.pin.sizeBytes} and is ${size}`);
   return new OriginError('ERR_ORIGIN_PROTOCOL', `${wanted.what()}: 416, the server says that this range is outside of the file`);
-}
-
-export function changed(wanted: WantedRange, how: string): OriginError {
-  return new OriginError('ERR_ORIGIN_CHANGED', `${wanted.what()}: the origin changed, ${how}; ${repinAdvice}`);
 }
 
 function protocol(wanted: WantedRange, how: string): Verdict {
@@ -114,7 +108,7 @@ function protocol(wanted: WantedRange, how: string): Verdict {
 const maxRetryAfterMs = 60_000;
 
 /** Seconds or a date (RFC 9110, 10.2.3), as milliseconds from now, 0 to 60 000; `undefined` for anything else. */
-export function retryAfter(value: string | undefined, nowEpochMs = Date.now()): number | undefined {
+function retryAfter(value: string | undefined, nowEpochMs = Date.now()): number | undefined {
   if (value === undefined) return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowEpochMs;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), maxRetryAfterMs);

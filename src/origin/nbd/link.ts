@@ -6,7 +6,7 @@
 import { waitFor } from '../../base/deadline.js';
 import { ClosedError } from '../../base/error.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import { OriginError } from '../origin.js';
+import { changedError } from '../change.js';
 
 /** What is used of a connected NbdClient. */
 export type NbdPeer = Pick<NbdClient, 'sizeBytes' | 'blockSize' | 'contexts' | 'failure' | 'read' | 'blockStatus' | 'destroy'>;
@@ -60,8 +60,6 @@ export class NbdLink {
     if (peer.sizeBytes === this.#sizeBytes && !this.#closed) return peer;
     peer.destroy(new ClosedError(this.#display));
     if (this.#closed) throw new ClosedError(this.#display);
-    const how = `its size was ${this.#sizeBytes} and is ${peer.sizeBytes}`;
-    const text = `${this.#display}: the origin changed, ${how}; the image stays as it was pinned; "copse image repin NAME" moves it to the new version`;
-    throw new OriginError('ERR_ORIGIN_CHANGED', text);
+    throw changedError(this.#display, `its size was ${this.#sizeBytes} and is ${peer.sizeBytes}`);
   }
 }
