@@ -140,6 +140,6 @@ export function decodeReplyError(payload: Buffer, type: number): ReplyError {
   const text = decodeErrorText(reader.bytes(reader.uint16()));
   const offset = type === ReplyType.ERROR_OFFSET ? reader.uint64() : undefined;
   if (type === ReplyType.ERROR || type === ReplyType.ERROR_OFFSET) reader.end();
-  if (error === 0 && type === ReplyType.ERROR) throw new NbdProtocolError('error chunk without an error');
+  if (error === 0) throw new NbdProtocolError('error chunk without an error');
   return { error, text, offset };
 }

@@ -51,7 +51,7 @@ interface Talk {
 }
 
 /** Begins a handshake; with `flags` it is past the greeting. */
-async function talk(flags: number | undefined = 3, options: Partial<HandshakeOptions> = {}): Promise<Talk> {
+async function talk(flags: number | 'unsent' = 3, options: Partial<HandshakeOptions> = {}): Promise<Talk> {
   const { stream, peer } = rawPair();
   const directory = new Directory();
   const outcome = negotiate(stream, directory, { timeoutMs: 5000, ...options });
@@ -61,7 +61,7 @@ async function talk(flags: number | undefined = 3, options: Partial<HandshakeOpt
   );
   const hello = await peer.read(18);
   if (hello.toString('latin1') !== 'NBDMAGICIHAVEOPT\0\x03') throw new Error('no greeting');
-  if (flags !== undefined) peer.write(u32(flags));
+  if (flags !== 'unsent') peer.write(u32(flags));
   return { peer, directory, outcome };
 }
 
@@ -197,7 +197,7 @@ t.test('ABORT is acknowledged, whatever its data', async (t) => {
 });
 
 t.test('leaving between options is polite, in the middle it is not', async (t) => {
-  const before = await talk(undefined);
+  const before = await talk('unsent');
   before.peer.end();
   t.equal(await before.outcome, undefined, 'a port that is only probed');
   const between = await talk();
@@ -207,7 +207,7 @@ t.test('leaving between options is polite, in the middle it is not', async (t) =
   const whole = Buffer.concat([u32(3), encodeOption(Option.INFO, info('one')), encodeOption(Option.STRUCTURED_REPLY)]);
   const polite = new Set([0, 4, 4 + 16 + 9, whole.length]);
   for (let cut = 0; cut <= whole.length; cut += 1) {
-    const { peer, directory, outcome } = await talk(undefined);
+    const { peer, directory, outcome } = await talk('unsent');
     peer.write(whole.subarray(0, cut));
     peer.end();
     const code = await outcome.then(

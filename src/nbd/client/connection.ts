@@ -32,6 +32,8 @@ export class Connection {
   #corked = false;
   #failure: Error | undefined;
   #farewell: Promise<void> | undefined;
+  /** DISC is sent: whatever ends the connection now was asked for. */
+  #left = false;
   #onIdle: (() => void) | undefined;
 
   constructor(attached: Attached, maxInFlight: number, log: Logger = silentLogger) {
@@ -87,7 +89,7 @@ export class Connection {
   /** Ends the connection at once, with `error` for everybody who waits. The first error counts. */
   destroy(error: Error): void {
     if (this.#failure !== undefined) return;
-    this.#failure = error;
+    this.#failure = this.#left ? new ClosedError('NBD connection') : error;
     if (this.#farewell === undefined) this.#log.debug({ err: error, inFlight: this.#inFlight.size }, 'NBD connection ended');
     this.#window.close(error);
     for (const exchange of this.#inFlight.values()) exchange.die(error);
@@ -186,6 +188,7 @@ export class Connection {
       const fields = { flags: 0, type: Command.DISC, cookieHigh: 0, cookieLow: this.#nextCookie, offset: 0, lengthBytes: 0 };
       if (this.#extended) putExtendedRequest(header, 0, fields);
       else putCompactRequest(header, 0, fields);
+      this.#left = true;
       this.#socket.end(header);
       const timer = setTimeout(() => this.destroy(new ClosedError('NBD connection')), FAREWELL_MS);
       await this.closed;

@@ -110,7 +110,7 @@ export class ReplyReceiver {
       this.#expect('dataOffset', 8);
       return;
     }
-    if (header.payloadBytes > maxChunkPayloadBytes(header.type)) {
+    if (header.payloadBytes > maxChunkPayloadBytes(header.type) || (header.type === ReplyType.NONE && !header.done)) {
       throw new NbdProtocolError(`server announced ${header.payloadBytes} bytes in a chunk of type ${header.type}`);
     }
     if (header.payloadBytes === 0) this.#payload(Buffer.alloc(0));

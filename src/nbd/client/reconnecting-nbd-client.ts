@@ -2,7 +2,8 @@
  * An export that outlives its connections: connects when first asked, and again after a loss.
  *
  * Use it for servers that may restart. It costs one promise a call. It does not repeat what was in flight when a connection was
- * lost: those calls reject with `ERR_NBD_DISCONNECTED`, and who made them knows whether to try again.
+ * lost: those calls reject with `ERR_NBD_DISCONNECTED`, and who made them knows whether to try again. Nor does a flush speak for writes
+ * of a connection that was lost: who writes through this repeats them.
  *
  * Invariants: one attempt to connect at a time, however many wait for it; attempts that follow a failure keep a distance that doubles,
  * with jitter; the export that was seen first is the export, one of another size rejects with `ERR_NBD_CHANGED`.
