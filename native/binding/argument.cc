@@ -103,9 +103,11 @@ bool Arguments::IntegerOf(napi_value from, const char* name, uint64_t max, uint6
   // As a double: Node-API's own conversion to int64 would cut fractions and turn NaN into 0.
   double number;
   if (napi_get_value_double(env_, from, &number) != napi_ok) return WrongType(name, "a number");
+  // Through a signed integer, which is one instruction where an unsigned one is a branch. No `max` is beyond 2^53.
   if (!(number >= 0 && number <= static_cast<double>(max))) return OutOfRange(name, max);
-  *value = static_cast<uint64_t>(number);
-  return (static_cast<double>(*value) == number && *value <= max) || OutOfRange(name, max);
+  const int64_t integer = static_cast<int64_t>(number);
+  *value = static_cast<uint64_t>(integer);
+  return static_cast<double>(integer) == number || OutOfRange(name, max);
 }
 
 bool Arguments::BooleanOf(napi_value from, const char* name, bool* value) const {

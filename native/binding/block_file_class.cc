@@ -23,7 +23,8 @@ File* Open(const Arguments& arguments, void** wrapped, napi_value* rejection) {
   return nullptr;
 }
 
-// Once for every 4 KiB read of a guest. Measured with test/bench/native-read-now.ts.
+// Once for every 4 KiB read of a guest, so raw Node-API and no allocation. Medians for 4 KiB from the page cache, in one run on one
+// core of a virtual machine: 985 ns, of a chunk file 1031 ns, fs.readSync 995 ns; the bare preadv2 in C takes 806 ns of it, pread 700 ns.
 napi_value ReadNow(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   File* const file = FileOf<BlockFile>(arguments.Unwrap());
