@@ -1,25 +1,41 @@
 /** Reads the lines that tell of a job: the other end of `job-stream.ts`. */
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { CopseError } from '../base/error.js';
 import type { Progress } from './control.js';
 import { DaemonAnswerError } from './daemon-error.js';
 
 type Line<T> = ({ type: 'progress' } & Progress) | ({ type: 'result' } & T) | { type: 'error'; code: string; message: string };
 
+/** No line of a daemon comes near it. */
+const maxLineLength = 64 * 1024;
+
 /**
+ * Reads to the end of the stream, so that nothing of it is left to fail later.
+ *
  * @returns the job's result, or `undefined` when the stream ended without one
- * @throws DaemonAnswerError with the code of the job's error
+ * @throws DaemonAnswerError with the code of the job's error; what the stream fails with
  */
 export async function readJob<T extends Progress>(body: Readable, onProgress: (progress: Progress) => void): Promise<T | undefined> {
-  for await (const text of createInterface({ input: body })) {
+  let end: Line<T> | undefined;
+  for await (const text of linesOf(body)) {
     const line = JSON.parse(text) as Line<T>;
-    if (line.type === 'error') throw new DaemonAnswerError(line.code, line.message);
-    if (line.type === 'progress') {
-      onProgress({ doneBytes: line.doneBytes, totalBytes: line.totalBytes });
-    } else {
-      const { type: _, ...result } = line;
-      return result as unknown as T;
-    }
+    if (line.type === 'progress') onProgress({ doneBytes: line.doneBytes, totalBytes: line.totalBytes });
+    else end = line;
   }
-  return undefined;
+  if (end?.type === 'error') throw new DaemonAnswerError(end.code, end.message);
+  if (end?.type !== 'result') return undefined;
+  const { type: _, ...result } = end;
+  return result as unknown as T;
+}
+
+async function* linesOf(body: Readable): AsyncGenerator<string> {
+  body.setEncoding('utf8');
+  let rest = '';
+  for await (const piece of body as AsyncIterable<string>) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > maxLineLength)
+      throw new CopseError('ERR_ADMIN_PROTOCOL', 'a line without end: whoever answers there is not a copse daemon');
+    yield* lines;
+  }
 }

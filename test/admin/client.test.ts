@@ -19,7 +19,7 @@ async function pair(test: Test) {
     await client.close();
     await server.close();
   });
-  return { control, server, client };
+  return { control, server, client, address };
 }
 
 t.test('the client is the control behind the server', async (t) => {
@@ -68,6 +68,18 @@ t.test('jobs', async (t) => {
   await t.rejects(client.warmImage('none', { signal, onProgress() {} }), { code: 'ERR_NO_SUCH_IMAGE' });
   control.jobFailure = new CopseError('ERR_ORIGIN_UNAVAILABLE', 'gone');
   await t.rejects(client.warmImage('debian/12', { signal, onProgress() {} }), { code: 'ERR_ORIGIN_UNAVAILABLE' });
+});
+
+t.test('a client that is closed at once after a job', async (t) => {
+  const { control, address } = await pair(t);
+  control.stepCount = 1;
+  for (let round = 0; round < 30; round += 1) {
+    const client = new AdminClient(address);
+    const { signal } = new AbortController();
+    await client.warmImage('debian/12', { signal, onProgress() {} });
+    await client.close();
+  }
+  t.pass('nothing of the answer is left to fail');
 });
 
 t.test('a job that the caller ends', async (t) => {
