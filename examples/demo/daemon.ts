@@ -1,7 +1,7 @@
 /** Copse itself, started the way an operator does. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Lifetime, type Program, startProgram } from './lifetime.js';
+import { type Lifetime, startProgram } from './lifetime.js';
 
 const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
@@ -16,13 +16,6 @@ export async function startDaemon(lifetime: Lifetime, options: { workDir: string
   const socketPath = join(workDir, 'nbd.sock');
   const args = [command, 'serve', '--state', join(workDir, 'state'), '--listen', `unix:${socketPath}`, '--image', `${image}=${url}`];
   const daemon = startProgram(lifetime, process.execPath, args, join(workDir, 'copse.log'));
-  await ready(daemon);
+  if (!(await daemon.waitForLine(/^copse: ready/))) throw new Error('copse ended before it was ready');
   return { socketPath, stop: () => daemon.stop() };
-}
-
-async function ready(daemon: Program): Promise<void> {
-  for await (const line of daemon.lines()) {
-    if (line.startsWith('copse: ready')) return;
-  }
-  throw new Error('copse ended before it was ready');
 }

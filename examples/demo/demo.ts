@@ -64,13 +64,13 @@ async function demo(lifetime: Lifetime, diskPath: string, workDir: string): Prom
 async function main(diskPath: string): Promise<void> {
   const workDir = await mkdtemp(join(tmpdir(), 'copse-demo-'));
   const lifetime = new Lifetime();
+  let interrupted = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      say(`${signal}: ending what was started`);
-      void lifetime.end().then(async () => {
-        await rm(workDir, { recursive: true, force: true });
-        process.exit(130);
-      });
+    // What waits for a program that is being ended fails, so the demo ends by itself.
+    process.on(signal, () => {
+      if (!interrupted) say(`${signal}: ending what was started`);
+      interrupted = true;
+      void lifetime.end();
     });
   }
   try {
@@ -79,6 +79,10 @@ async function main(diskPath: string): Promise<void> {
     await rm(workDir, { recursive: true, force: true });
   } catch (error) {
     await lifetime.end();
+    if (interrupted) {
+      await rm(workDir, { recursive: true, force: true });
+      process.exit(130);
+    }
     say(`failed: ${error instanceof Error ? error.message : String(error)}`);
     say(`the logs of copse, nginx and QEMU are in ${workDir}`);
     process.exitCode = 1;

@@ -50,11 +50,7 @@ export async function bootGuest(lifetime: Lifetime, options: GuestOptions): Prom
   const qemu = startProgram(lifetime, 'qemu-system-x86_64', args, logPath);
   const giveUp = setTimeout(() => void qemu.stop('SIGKILL'), timeoutMs);
   try {
-    let message: string | undefined;
-    for await (const line of qemu.lines()) {
-      message = /COPSE-DEMO: (userspace up.*)/.exec(line)?.[1]?.trim();
-      if (message !== undefined) break;
-    }
+    const message = (await qemu.waitForLine(/COPSE-DEMO: (userspace up.*)/))?.[1]?.trim();
     const secondsToUserspace = (performance.now() - startMs) / 1000;
     if (message === undefined) throw new Error(`the guest did not come up within ${timeoutMs / 1000} s; what it said is in ${logPath}`);
     await waitForListener({ path: monitor }, qemu, 5000);

@@ -4,26 +4,41 @@
  * Invariant: after `end` resolved, nothing that was registered is left running.
  */
 import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { execa, type Options } from 'execa';
 
 export class Lifetime {
   readonly #endings: (() => Promise<void>)[] = [];
 
+  #ended: Promise<void> | undefined;
+
+  /** Throws when the end has come: nothing may be started any more. */
   onEnd(ending: () => Promise<void>): void {
+    this.check();
     this.#endings.push(ending);
   }
 
-  async end(): Promise<void> {
+  check(): void {
+    if (this.#ended) throw new Error('interrupted');
+  }
+
+  /** Ends everything; a second call waits for the first. */
+  end(): Promise<void> {
+    this.#ended ??= this.#endAll();
+    return this.#ended;
+  }
+
+  async #endAll(): Promise<void> {
     for (let ending = this.#endings.pop(); ending; ending = this.#endings.pop()) {
       await ending().catch((error: unknown) => console.error(`demo: ${String(error)}`));
     }
   }
 }
 
-/** A program that runs until it is stopped. Its output goes to a log file, and line by line to whoever asks for it. */
+/** A program that runs until it is stopped. Its output goes to a log file. */
 export interface Program {
-  /** Lines of standard output from now on; ends when the program does. */
-  lines(): AsyncIterable<string>;
+  /** Resolves to the first match in a line of standard output. To be called as soon as the program was started; to `undefined` when the output ends without one. */
+  waitForLine(pattern: RegExp): Promise<RegExpExecArray | undefined>;
   /** Resolves when the program has ended, however it did. */
   readonly ended: Promise<void>;
   /** SIGTERM, SIGKILL after 5 seconds; resolves when it is gone. */
@@ -31,6 +46,7 @@ export interface Program {
 }
 
 export function startProgram(lifetime: Lifetime, file: string, args: string[], logPath: string): Program {
+  lifetime.check();
   const log = { file: logPath, append: true } as const;
   const options = {
     reject: false,
@@ -41,14 +57,20 @@ export function startProgram(lifetime: Lifetime, file: string, args: string[], l
     stderr: log,
   } as const satisfies Options;
   const child = execa(file, args, options);
-  // Nobody may want the lines; the pipe must be emptied all the same.
-  child.stdout.resume();
+  const output = createInterface({ input: child.stdout });
   const ended = child.then((result) => {
     if (result.code === 'ENOENT') throw new Error(`${file} is not installed`);
   });
   ended.catch(() => undefined);
   const program: Program = {
-    lines: () => child.iterable(),
+    waitForLine: (pattern) =>
+      new Promise((resolve) => {
+        output.on('line', (line) => {
+          const match = pattern.exec(line);
+          if (match) resolve(match);
+        });
+        output.on('close', () => resolve(undefined));
+      }),
     ended,
     async stop(signal = 'SIGTERM') {
       child.kill(signal);

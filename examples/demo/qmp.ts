@@ -18,7 +18,10 @@ export class Qmp {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => this.#take(JSON.parse(line) as Message));
+    // A QEMU that is killed resets the connection: the interface reports that too, 'close' is enough.
+    createInterface({ input: socket })
+      .on('line', (line) => this.#take(JSON.parse(line) as Message))
+      .on('error', () => undefined);
     socket.on('error', () => undefined).on('close', () => this.#close());
   }
 

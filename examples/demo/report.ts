@@ -15,7 +15,7 @@ export function report(phases: readonly Phase[]): string {
   const table = new Table({
     head: ['boot', 'seconds to userspace', 'read by the guest', 'fetched from the origin', 'requests to the origin'],
     colAligns: ['left', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
   });
   for (const { title, boot, traffic } of phases) {
     table.push([title, boot.secondsToUserspace.toFixed(1), mib(boot.readBytes), mib(traffic.bytes), String(traffic.requests)]);
