@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: Copse beside its peers, in the same run, in turns. Prints a table and keeps it as JSON and Markdown.
  *
- * Exit code: 0 whatever the figures are, 1 when something failed, 2 on wrong usage.
+ * Exit code: 0 whatever the figures are, 1 when a case failed (the others are reported all the same), 2 on wrong usage.
  */
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -59,9 +59,15 @@ async function runCases(chosen: readonly BenchCase[], options: BenchOptions, cac
     const results = new Map<string, CaseResult>();
     for (const each of chosen) {
       const startMs = performance.now();
-      const result = await each.run(context);
-      results.set(each.name, result);
-      console.log(`\n${render([result], terminalTable)}`);
+      try {
+        const result = await each.run(context);
+        results.set(each.name, result);
+        console.log(`\n${render([result], terminalTable)}`);
+      } catch (error) {
+        // What the others measure is kept all the same.
+        process.exitCode = 1;
+        say(`${each.name} FAILED: ${errorMessage(error)}`);
+      }
       say(`${each.name} took ${Math.round((performance.now() - startMs) / 1000)} s`);
     }
     return results;
@@ -117,7 +123,8 @@ async function main(): Promise<number> {
 // On ^C: children end with this process, execa sees to that on exit; files go in `runCases`' exit hook.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 try {
-  process.exitCode = await main();
+  const exitCode = await main();
+  if (exitCode !== 0) process.exitCode = exitCode;
 } catch (error) {
   console.error(`bench: ${errorMessage(error)}`);
   process.exitCode = error instanceof CopseError && error.code === 'ERR_OPTION' ? 2 : 1;

@@ -22,7 +22,7 @@ async function attachAll(context: BenchContext, dir: string): Promise<CaseResult
   const { sparse, origin } = context;
   const names = Array.from({ length: imageCount }, (_, index) => `image-${index}`);
   // Each image its own URL and its own cache.
-  const images = Object.fromEntries(names.map((name) => [name, origin.url(latencyMs, `copse/${name}`, sparse.name)]));
+  const images = Object.fromEntries(names.map((name) => [name, origin.url(latencyMs, `copse-${name}`, sparse.name)]));
   context.progress(`memory: starting with ${imageCount} images`);
   const server = await startCopse(dir, { images });
   try {
