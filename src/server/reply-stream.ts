@@ -8,7 +8,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { KiB } from '../base/size.js';
-import { headerRoomBytes, type RequestMemory } from './request-memory.js';
+import type { RequestMemory } from './request-memory.js';
 
 /** Payload of a batch buffer: 32 replies of 4 KiB with their headers, twice. */
 export const batchBytes = 256 * KiB;
@@ -66,7 +66,7 @@ export class ReplyStream {
 
   /** A buffer for a request or its reply, to be given to `send` or `give`. `undefined`: no memory just now. */
   take(lengthBytes: number): Buffer | undefined {
-    const buffer = this.#memory.tryTake(lengthBytes + headerRoomBytes, this.#heldBytes === 0);
+    const buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
     if (buffer !== undefined) this.#heldBytes += buffer.length;
     return buffer;
   }

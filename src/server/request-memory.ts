@@ -49,10 +49,20 @@ export class RequestMemory {
   give(buffer: Buffer): void {
     const sizeBytes = buffer.length;
     this.#takenBytes -= sizeBytes;
-    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes || this.#keptBytes + sizeBytes > this.#keepLimitBytes) return;
-    const kept = this.#free.get(sizeBytes);
-    if (kept === undefined) this.#free.set(sizeBytes, [buffer]);
-    else kept.push(buffer);
+    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes) return;
+    const kept = this.#free.get(sizeBytes) ?? [];
+    // The size that is in use moves to the end; what is kept of others makes room for it.
+    this.#free.delete(sizeBytes);
+    for (const [otherBytes, others] of this.#free) {
+      if (this.#keptBytes + sizeBytes <= this.#keepLimitBytes) break;
+      const dropCount = Math.min(others.length, Math.ceil((this.#keptBytes + sizeBytes - this.#keepLimitBytes) / otherBytes));
+      others.length -= dropCount;
+      this.#keptBytes -= dropCount * otherBytes;
+      if (others.length === 0) this.#free.delete(otherBytes);
+    }
+    this.#free.set(sizeBytes, kept);
+    if (this.#keptBytes + sizeBytes > this.#keepLimitBytes) return;
+    kept.push(buffer);
     this.#keptBytes += sizeBytes;
   }
 }
