@@ -97,7 +97,8 @@ function createApp(log: Logger): AdminApp {
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error: FastifyError | CopseError, request, reply) => {
     const { status, code, message } = describe(error);
-    if (status >= 500) request.log.error({ err: error, method: request.method, url: request.url }, 'request failed');
+    // Others are the asker's concern, or the origin's, which the daemon tells of by itself.
+    if (status === 500) request.log.error({ err: error, method: request.method, url: request.url }, 'request failed');
     return reply.code(status).send({ code, message });
   });
   app.setNotFoundHandler((request, reply) => {

@@ -1,10 +1,10 @@
 /** The command line as a whole: every command, the help, and what a wrong command is answered with. */
 import { Command, type CommanderError } from 'commander';
+import { version } from '../daemon/version.js';
 import { addImageCommands } from './command/image.js';
 import { addServeCommand } from './command/serve.js';
 import { addStatusCommand } from './command/status.js';
 import { ExitCode, exitCodeHelp } from './exit-code.js';
-import { packageVersion } from './version.js';
 
 const examples = `
 Examples:
@@ -21,7 +21,7 @@ export function createProgram(): Command {
   const program = new Command('copse');
   program
     .description('copy-on-read NBD server: VMs boot at once from images that are fetched block by block and kept on this host')
-    .version(packageVersion(), '--version', 'print the version')
+    .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
     .addHelpText('after', examples)
