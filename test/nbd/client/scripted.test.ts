@@ -146,7 +146,7 @@ t.test('a wait that is given up leaves the connection in step', async (t) => {
 /** What a server must not answer to a READ of 100 bytes at 1000 (the rest are other commands). */
 const lies: Record<string, (chunk: Scripted['chunk'], request: Request) => Buffer> = {
   'a magic that is none': () => Buffer.alloc(16, 1),
-  'an unknown cookie': (chunk, request) => chunk({ ...request, cookieLow: request.cookieLow + 1 }, DONE, NONE),
+  'an unknown cookie': (chunk, request) => chunk({ ...request, cookieLow: request.cookieLow + 1000 }, DONE, NONE),
   'a cookie with another upper half': (chunk, request) => chunk({ ...request, cookieHigh: 1 }, DONE, NONE),
   'a gap': (chunk, request) => chunk(request, DONE, OFFSET_DATA, u64(1000), Buffer.alloc(99)),
   'nothing at all': (chunk, request) => chunk(request, DONE, NONE),
