@@ -1,8 +1,9 @@
 /**
  * The description of an image for QEMU: every file of it named by Copse, none left for QEMU to find.
  *
- * Invariant: each node has an explicit `file` (a private export) and an explicit `backing`, null at the lowest layer, which
- * overrides whatever name the image holds. Source: QEMU's QAPI schema, `BlockdevOptions`.
+ * Invariant: each node has an explicit `file` (a private export) and an explicit `backing`, null at the lowest layer. QEMU merges a backing
+ * node's description with the name that it finds in the image (`bdrv_open_backing_file`), so layers above another are
+ * served without that name. Source: QEMU's QAPI schema, `BlockdevOptions`.
  */
 import type { PrivateExportHandle } from './layer.js';
 
@@ -22,7 +23,7 @@ interface FormatNode {
   driver: string;
   'read-only': true;
   file: NbdNode;
-  backing?: FormatNode | null;
+  backing: FormatNode | null;
 }
 
 /**

@@ -116,7 +116,11 @@ export class Decoder {
     try {
       const directory = await mkdtemp(join(runDir, 'q-'));
       parts.own({ close: () => rm(directory, { recursive: true, force: true }) });
-      for (const { format, container } of layers) open.push({ format, handle: parts.own(await container.privateExport.open()) });
+      for (const { layer, patches } of layers) {
+        const { privateExport } = layer.container;
+        const handle = await (patches.length === 0 ? privateExport.open() : privateExport.open(patches));
+        open.push({ format: layer.format, handle: parts.own(handle) });
+      }
       failedBefore = totalFailure(open)?.count;
       const startedMs = this.#clock.nowMs();
       const qemuNbd = parts.own(await startQemuNbd({ url, layers: open, socketPath: join(directory, 's'), searchPath, log, signal }));

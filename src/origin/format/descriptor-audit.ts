@@ -23,7 +23,9 @@ export async function auditDescriptors(pid: number, allowed: AllowedSockets): Pr
   try {
     const targets = await descriptorTargets(pid);
     const unixSockets = await unixSocketPaths(pid);
-    return [...foreignTargets(targets, unixSockets, allowed), ...foreignPeers(unixSockets, allowed)];
+    // A connection that it accepted belongs to the network namespace of whoever connected: this process.
+    const known = new Map([...(await unixSocketPaths('self')), ...unixSockets]);
+    return [...foreignTargets(targets, known, allowed), ...foreignPeers(unixSockets, allowed)];
   } catch (error) {
     return [`something that can't be looked at (${error instanceof Error ? error.message : String(error)})`];
   }
@@ -70,7 +72,7 @@ function goneIsFine(error: NodeJS.ErrnoException): undefined {
 }
 
 /** Inode to path, the empty string for sockets without one. Format: proc(5), `/proc/net/unix`. */
-async function unixSocketPaths(pid: number): Promise<Map<string, string>> {
+async function unixSocketPaths(pid: number | 'self'): Promise<Map<string, string>> {
   const lines = (await readFile(`/proc/${pid}/net/unix`, 'utf8')).split('\n').slice(1);
   const sockets = new Map<string, string>();
   for (const line of lines) {

@@ -8,8 +8,19 @@ import { type Origin, OriginError } from '../origin.js';
 
 /** The one thing of the outside that qemu-nbd gets to see of an image file. Given by the daemon. */
 export interface PrivateExport {
-  /** Serves the raw bytes on a private unix socket, from the first call on. May be called again after `close` of the handle. */
-  open(): Promise<PrivateExportHandle>;
+  /**
+   * Serves the raw bytes on a private unix socket until the handle is closed. May be called again, also before that.
+   *
+   * @param patches what is served in place of the container's own bytes. Only layers with a mapped backing file have any: a name that QEMU saw
+   *   in the header it would add to the node that it is given instead, and refuse both
+   */
+  open(patches?: readonly Patch[]): Promise<PrivateExportHandle>;
+}
+
+/** Bytes that stand in for others of the same place. Few and short; patches of one container do not overlap. */
+export interface Patch {
+  readonly offset: number;
+  readonly bytes: Buffer;
 }
 
 export interface PrivateExportHandle {

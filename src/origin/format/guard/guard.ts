@@ -8,8 +8,8 @@
 
 import { OriginError } from '../../origin.js';
 import { readContent } from '../content.js';
-import { type FormatLayer, isSupportedFormat, maxLayerCount, type SupportedFormat, unsupportedFormat } from '../layer.js';
-import type { Inspect } from './inspection.js';
+import { type FormatLayer, isSupportedFormat, maxLayerCount, type Patch, type SupportedFormat, unsupportedFormat } from '../layer.js';
+import type { Inspect, Inspection } from './inspection.js';
 import { inspectParallels } from './parallels.js';
 import { inspectQcow } from './qcow.js';
 import { inspectQed } from './qed.js';
@@ -30,31 +30,36 @@ const inspections: Readonly<Record<SupportedFormat, Inspect>> = {
   vpc: inspectVpc,
 };
 
+/** A layer that may be decoded. */
+export interface GuardedLayer {
+  readonly layer: FormatLayer;
+  /** To be served in place of the container's own bytes, so that QEMU sees no name. */
+  readonly patches: readonly Patch[];
+}
+
 /**
  * Checks a layer and those below it.
  *
  * @returns the layers that make up the image, topmost first: each is the backing of the one before
  * @throws OriginError `ERR_FORMAT` when a layer is of an unsupported format or names what the operator did not map; else as reads do
  */
-export async function guardLayers(top: FormatLayer, signal?: AbortSignal): Promise<FormatLayer[]> {
-  const layers: FormatLayer[] = [];
-  for (let layer: FormatLayer | undefined = top; layer !== undefined; layer = await guardLayer(layer, signal)) {
-    layers.push(layer);
+export async function guardLayers(top: FormatLayer, signal?: AbortSignal): Promise<GuardedLayer[]> {
+  const layers: GuardedLayer[] = [];
+  for (let layer: FormatLayer | undefined = top; layer !== undefined; ) {
+    const { backing } = await inspect(layer, signal);
+    layers.push({ layer, patches: backing === undefined ? [] : [backing.removal] });
     if (layers.length > maxLayerCount) {
       throw new OriginError('ERR_FORMAT', `${top.container.origin.url}: its chain of backing files is longer than ${maxLayerCount}`);
     }
+    layer = backing === undefined ? undefined : mapped(layer, backing.name);
   }
   return layers;
 }
 
-/** Resolves to the layer below, if there is one. */
-async function guardLayer(layer: FormatLayer, signal?: AbortSignal): Promise<FormatLayer | undefined> {
-  const { origin } = layer.container;
-  if (layer.format === 'raw') return undefined;
-  if (!isSupportedFormat(layer.format)) throw unsupportedFormat(layer.format, origin.url);
-  const subject = { url: origin.url, sizeBytes: origin.sizeBytes, read: readContent(origin, signal) };
-  const { backingName } = await inspections[layer.format](subject);
-  return backingName === undefined ? undefined : mapped(layer, backingName);
+async function inspect({ format, container: { origin } }: FormatLayer, signal?: AbortSignal): Promise<Inspection> {
+  if (format === 'raw') return {};
+  if (!isSupportedFormat(format)) throw unsupportedFormat(format, origin.url);
+  return inspections[format]({ url: origin.url, sizeBytes: origin.sizeBytes, read: readContent(origin, signal) });
 }
 
 function mapped(layer: FormatLayer, backingName: string): FormatLayer {

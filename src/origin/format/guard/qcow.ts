@@ -4,7 +4,7 @@
  *
  * Source: QEMU docs/interop/qcow2.txt, "Header" and "Header extensions"; for version 1 block/qcow.c, `QCowHeader`.
  */
-import type { Inspect, Subject } from './inspection.js';
+import type { BackingName, Inspect, Subject } from './inspection.js';
 import { convertRemedy, malformed, quoteName, refusal } from './refusal.js';
 
 const magic = 0x514649fb;
@@ -28,10 +28,10 @@ export const inspectQcow: Inspect = async (subject) => {
       throw refusal(url, `its data are in another file, ${quoteName(name)}`, convertRemedy);
     }
   }
-  return { backingName: await backingName(subject, header) };
+  return { backing: await backingName(subject, header) };
 };
 
-async function backingName({ url, read }: Subject, header: Buffer): Promise<string | undefined> {
+async function backingName({ url, read }: Subject, header: Buffer): Promise<BackingName | undefined> {
   const offset = header.readBigUInt64BE(8);
   const lengthBytes = header.readUInt32BE(16);
   // QEMU looks for a backing file when the offset is set. A length of zero is no name, but not what a sound program writes.
@@ -41,7 +41,7 @@ async function backingName({ url, read }: Subject, header: Buffer): Promise<stri
     throw malformed(url, 'qcow', `its backing file name is ${lengthBytes} bytes at ${offset}`);
   const name = await read(Number(offset), lengthBytes);
   if (name.length !== lengthBytes) throw malformed(url, 'qcow', 'its backing file name is cut off');
-  return name.toString('utf8');
+  return { name: name.toString('utf8'), removal: { offset: 8, bytes: Buffer.alloc(12) } };
 }
 
 async function dataFileName({ read }: Subject, headerBytes: number): Promise<string> {

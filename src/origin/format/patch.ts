@@ -1,0 +1,16 @@
+/** Applying patches: for whoever serves a private export, whatever it reads from. */
+import type { Patch } from './layer.js';
+
+/** Whether any patch touches the range. */
+export function isPatched(patches: readonly Patch[], offset: number, lengthBytes: number): boolean {
+  return patches.some((patch) => patch.offset < offset + lengthBytes && patch.offset + patch.bytes.length > offset);
+}
+
+/** Overwrites what `target`, read from `offset`, has of the patched bytes. */
+export function applyPatches(patches: readonly Patch[], target: Buffer, offset: number): void {
+  for (const { offset: patchOffset, bytes } of patches) {
+    const start = Math.max(patchOffset, offset);
+    const end = Math.min(patchOffset + bytes.length, offset + target.length);
+    if (start < end) bytes.copy(target, start - offset, start - patchOffset, end - patchOffset);
+  }
+}
