@@ -125,7 +125,8 @@ export class HandshakeChannel {
   };
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.fail(new NbdDisconnectedError(`connection to the ${this.#peer} closed during the handshake`));
+    if (this.#ended) this.#onEvent();
+    else this.fail(new NbdDisconnectedError(`connection to the ${this.#peer} closed during the handshake`));
   };
 
   #check(): void {
