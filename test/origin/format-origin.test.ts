@@ -59,7 +59,7 @@ t.test('every format gives the bytes that qemu-img convert gives', async (t) => 
     const { bytes, zeroBytes } = await readAll(origin);
     const reference = await decodedByQemuImg(directory, image, format);
     t.ok(bytes.equals(reference), `${format} ${options ?? ''} ${flags ?? ''}: ${bytes.length} bytes`);
-    if (format === 'qcow2') t.ok(zeroBytes > MiB, `${zeroBytes} bytes of zeros were not transferred`);
+    if (format === 'qcow2' && options !== 'cluster_size=2M') t.ok(zeroBytes > MiB, `${zeroBytes} bytes of zeros were not transferred`);
     await origin.close();
   }
 });
