@@ -1,6 +1,6 @@
 /** The command line as a whole: every command, the help, and what a wrong command is answered with. */
 import { Command, type CommanderError } from 'commander';
-import { version } from '../daemon/version.js';
+import { version } from '../base/version.js';
 import { addImageCommands } from './command/image.js';
 import { addServeCommand } from './command/serve.js';
 import { addStatusCommand } from './command/status.js';

@@ -17,7 +17,7 @@ import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
 import { openOrigin } from '../origin/open.js';
 import type { Origin, OriginCredential } from '../origin/origin.js';
 import { CachedOrigin } from './cached-origin.js';
-import { Content, contentPaths, type Releasable } from './content.js';
+import { Content, contentPaths, demandRequests, prefetchRequests, type Releasable } from './content.js';
 import { privateExport } from './private-export.js';
 
 export interface ContentPoolOptions {
@@ -135,7 +135,12 @@ export class ContentPool {
 
   #openOrigin(spec: ContentSpec): Origin {
     const { credentials, log } = this.#options;
-    return openOrigin(spec.url, spec.identity, { credentials, log });
+    return openOrigin(spec.url, spec.identity, {
+      credentials,
+      log,
+      demandConnections: demandRequests,
+      prefetchConnections: prefetchRequests,
+    });
   }
 
   async #openDecoder(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<Origin> {

@@ -24,6 +24,9 @@ import { withRetry } from '../origin/retry.js';
 
 /** The longest request to an origin: long enough that latency hardly counts, short enough that several travel side by side. */
 const maxRunBytes = 1 * MiB;
+/** Requests under way at once to one content's origin, for guests and ahead of them. HTTP opens as many connections. */
+export const demandRequests = 32;
+export const prefetchRequests = 8;
 
 /** `forget`: what it has cached goes too, when nobody else uses it. */
 export interface Releasable {
@@ -86,7 +89,7 @@ export class Content {
       source,
       space,
       memory: options.memory,
-      limits: { demandRequests: 32, prefetchRequests: 8, maxRunChunks: Math.max(1, maxRunBytes / chunkBytes) },
+      limits: { demandRequests, prefetchRequests, maxRunChunks: Math.max(1, maxRunBytes / chunkBytes) },
       readaheadBytes: options.readaheadBytes,
       deadlineMs: options.deadlineMs,
       clock: systemClock,

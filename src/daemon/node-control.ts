@@ -10,6 +10,7 @@ import type {
   WarmResult,
 } from '../admin/control.js';
 import { ChunkState } from '../base/native.js';
+import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { displayUrl } from '../origin/url.js';
 import type { Server } from '../server/server.js';
@@ -18,7 +19,6 @@ import type { ContentPool } from './content-pool.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
 import { renderMetrics } from './metrics.js';
-import { version } from './version.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;
