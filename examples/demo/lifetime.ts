@@ -45,10 +45,17 @@ export interface Program {
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
-export function startProgram(lifetime: Lifetime, file: string, args: string[], logPath: string): Program {
+export function startProgram(
+  lifetime: Lifetime,
+  file: string,
+  args: string[],
+  logPath: string,
+  { env = {} }: { env?: Record<string, string> } = {},
+): Program {
   lifetime.check();
   const log = { file: logPath, append: true } as const;
   const options = {
+    env,
     reject: false,
     buffer: false,
     forceKillAfterDelay: 5000,

@@ -1,0 +1,44 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import t from 'tap';
+import { createHost, examplesDir, type Host, imageSizeBytes } from './host.js';
+
+const run = (host: Host, name: string, ...args: string[]) =>
+  execa('bash', [join(examplesDir, 'debug', name), ...args], { env: host.env, reject: false });
+
+t.test('inspect lists exports, maps and what is cached', async (t) => {
+  const host = await createHost(t);
+  await host.serve();
+  const { exitCode, stdout } = await run(host, 'inspect');
+  t.equal(exitCode, 0);
+  t.match(stdout, /export="debian-12"/);
+  t.match(stdout, /virtual size: 8 MiB/);
+  t.match(stdout, / {2}data/);
+});
+
+t.test('read shows bytes, which are cached then', async (t) => {
+  const host = await createHost(t);
+  host.env['OFFSET'] = String(imageSizeBytes / 2);
+  await host.serve();
+  const { exitCode, stdout } = await run(host, 'read');
+  t.equal(exitCode, 0);
+  t.match(stdout, /read 64\/64 bytes at offset 4194304/);
+  t.match(stdout, /^00400000: {2}01 08 00 00/m, 'block 1024 holds its number');
+  const cached = stdout.split('\n').some((line) => {
+    const [offset, length, type] = line.trim().split(/\s+/).map(Number);
+    const start = offset ?? Number.NaN;
+    return type === 1 && start <= imageSizeBytes / 2 && start + (length ?? 0) > imageSizeBytes / 2;
+  });
+  t.ok(cached, 'the chunk of the offset has type 1');
+});
+
+t.test('compare tells equal from different', async (t) => {
+  const host = await createHost(t);
+  await host.serve();
+  t.equal((await run(host, 'compare', host.imagePath)).exitCode, 0);
+
+  const other = join(host.dir, 'other.raw');
+  await writeFile(other, Buffer.alloc(imageSizeBytes, 1));
+  t.equal((await run(host, 'compare', other)).exitCode, 1);
+});
