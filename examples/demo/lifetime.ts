@@ -37,7 +37,7 @@ export class Lifetime {
 
 /** A program that runs until it is stopped. Its output goes to a log file. */
 export interface Program {
-  /** Resolves to the first match in a line of standard output. To be called as soon as the program was started; to `undefined` when the output ends without one. */
+  /** Resolves to the first match in a line of standard output from now on (at once after the start: in all of them); to `undefined` when the output ends without one. */
   waitForLine(pattern: RegExp): Promise<RegExpExecArray | undefined>;
   /** Resolves when the program has ended, however it did. */
   readonly ended: Promise<void>;

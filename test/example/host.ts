@@ -3,7 +3,7 @@
  *
  * Invariant: what is started is ended by `t.teardown`, newest first.
  */
-import { chmod, mkdtemp, open, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,13 +29,13 @@ export interface Host {
   serve(): Promise<Program>;
 }
 
-/** The image repeats each block's number, so that no block is all zeros and none is like another. */
+/** The byte that fills a 4 KiB block of the image: never zero, and not the neighbour's. */
+export const blockByte = (blockIndex: number): number => 1 + (blockIndex % 255);
+
 async function writeImage(path: string): Promise<void> {
   const content = Buffer.alloc(imageSizeBytes);
-  for (let at = 0; at < imageSizeBytes; at += 4) content.writeUInt32LE(1 + Math.floor(at / 4096), at);
-  const file = await open(path, 'w');
-  await file.write(content);
-  await file.close();
+  for (let at = 0; at < imageSizeBytes; at += 4096) content.fill(blockByte(at / 4096), at, at + 4096);
+  await writeFile(path, content);
 }
 
 export async function createHost(t: Test): Promise<Host> {
