@@ -1,0 +1,92 @@
+/** What a daemon shares with others of its kind, and must not: state directory, sockets, ports. And how it ends. */
+import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { pattern } from '../conformance/content.js';
+import { shortDir } from '../conformance/short-dir.js';
+import { Errno } from '../conformance/wire/constant.js';
+import { timed, until } from './check.js';
+import { Daemon } from './daemon.js';
+import { ScriptedOrigin } from './origin.js';
+
+const bytes = pattern(1024 * 1024, 91);
+const origin = await ScriptedOrigin.start(t, bytes);
+
+t.test('the second daemon on a state directory says who holds it and exits', async (t) => {
+  const first = await Daemon.start(t, { images: { image: origin.url } });
+  const second = new Daemon(await shortDir(t), { images: { image: origin.url }, state: first.state });
+  t.teardown(() => second.kill());
+  const exit = await second.launch();
+  t.ok(exit !== undefined && exit.code !== 0 && exit.signal === null, 'it ends by itself, with an error');
+  t.match(second.stderr, String(first.pid), 'naming the process');
+  t.match(second.stderr, first.state, 'and the directory');
+  t.equal((await (await first.attach('image')).read(0, 16)).error, 0);
+  await first.kill();
+  t.equal(await second.launch(), undefined, 'when the first is gone the second may');
+});
+
+t.test('a port or socket in use is an error that names it', async (t) => {
+  const blocker = createServer();
+  await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => blocker.close());
+  const { port } = blocker.address() as AddressInfo;
+  const daemon = new Daemon(await shortDir(t), { images: { image: origin.url }, listen: [`tcp:127.0.0.1:${port}`] });
+  t.teardown(() => daemon.kill());
+  const exit = await daemon.launch();
+  t.ok(exit !== undefined && exit.code !== 0);
+  t.match(daemon.stderr, String(port));
+
+  const holder = await Daemon.start(t, { images: { image: origin.url } });
+  const rival = new Daemon(await shortDir(t), { images: { image: origin.url }, listen: [`unix:${holder.socketPath}`] });
+  t.teardown(() => rival.kill());
+  const refused = await rival.launch();
+  t.ok(refused !== undefined && refused.code !== 0);
+  t.match(rival.stderr, holder.socketPath);
+  t.equal((await (await holder.attach('image')).read(0, 16)).error, 0, 'the holder keeps its socket');
+});
+
+t.test('a state directory of a later version is left alone', async (t) => {
+  const daemon = await Daemon.start(t, { images: { image: origin.url } });
+  await daemon.stop();
+  writeFileSync(join(daemon.state, 'format'), 'copse-state 999\n');
+  const exit = await daemon.launch();
+  t.ok(exit !== undefined && exit.code !== 0);
+  t.match(daemon.stderr, /999|version/);
+});
+
+t.test('SIGTERM answers what is under way, then ends with 0; nothing is left of its sockets', async (t) => {
+  const daemon = await Daemon.start(t, { images: { image: origin.url } });
+  const session = await daemon.attach('image');
+  const idle = await daemon.attach('image');
+  origin.always({ kind: 'delay', delayMs: 500 });
+  t.teardown(() => origin.always(undefined));
+  const asked = origin.requests.length;
+  const cookie = session.send({ type: 0, offset: 500_000, lengthBytes: 4096 });
+  await until('a request to the origin', () => origin.requests.length > asked);
+  const { tookMs, value } = await timed(() => daemon.stop());
+  t.same(value, { code: 0, signal: null });
+  t.ok(tookMs < 6000, `${tookMs} ms`);
+  const answer = await session.answer(cookie);
+  t.equal(answer.error, 0);
+  t.ok(answer.data.equals(bytes.subarray(500_000, 504_096)), 'the read was answered before the end');
+  t.ok((await idle.bytes.rest('end of an idle connection')).length === 0);
+  await t.rejects(daemon.connect(), { code: /ENOENT|ECONNREFUSED/ });
+});
+
+t.test('SIGTERM with an origin that never answers ends in bounded time, and not with ESHUTDOWN', async (t) => {
+  const daemon = await Daemon.start(t, { images: { image: origin.url }, deadline: '0' });
+  const session = await daemon.attach('image');
+  origin.always({ kind: 'hang' });
+  t.teardown(() => origin.always(undefined));
+  const asked = origin.requests.length;
+  const cookie = session.send({ type: 0, offset: 500_000, lengthBytes: 4096 });
+  await until('a request to the origin', () => origin.requests.length > asked);
+  const { tookMs, value } = await timed(() => daemon.stop());
+  t.same(value, { code: 0, signal: null });
+  t.ok(tookMs < 9000, `${tookMs} ms`);
+  const answer = await session.answer(cookie).catch(() => undefined);
+  if (answer !== undefined) t.not(answer.error, Errno.ESHUTDOWN);
+  else t.ok(session.bytes.closed, 'closed hard: QEMU comes back and asks again');
+});

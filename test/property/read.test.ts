@@ -1,0 +1,194 @@
+/**
+ * Random reads against the origin's bytes: unaligned, overlapping, concurrent, over several connections and all forms of reply, through a cache that is cold,
+ * warm, or shrinking under the readers. fast-check prints the seed of what fails and makes it small.
+ */
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { Budget } from '../../src/base/budget.js';
+import { systemClock } from '../../src/base/clock.js';
+import { silentLogger } from '../../src/base/log.js';
+import { LatencyHistogram } from '../../src/base/metric.js';
+import { CacheSpace } from '../../src/cache/cache-space.js';
+import { ChunkCache } from '../../src/cache/chunk-cache.js';
+import { ChunkStore } from '../../src/cache/chunk-store.js';
+import { ImageDevice } from '../../src/device/image.js';
+import type { ExportMetrics } from '../../src/server/export.js';
+import { Server } from '../../src/server/server.js';
+import { pattern } from '../conformance/content.js';
+import { shortDir } from '../conformance/short-dir.js';
+import { enter } from '../conformance/wire/handshake.js';
+import type { Replies, Session } from '../conformance/wire/session.js';
+
+const kibibyte = 1024;
+const chunkBytes = 64 * kibibyte;
+const sizeBytes = 40 * chunkBytes + 1234;
+const bytes = pattern(sizeBytes, 5);
+bytes.fill(0, 10 * chunkBytes, 14 * chunkBytes);
+bytes.fill(0, 20 * chunkBytes + 100, 21 * chunkBytes);
+
+/** How the cache stands while reads run. */
+type Weather = 'cold' | 'warm' | 'shrinking';
+
+interface Served {
+  connect(replies: Replies): Promise<Session>;
+  /** Free space on the disk, as the cache is told. */
+  setFree(bytes: number): void;
+  dataBytes(): number;
+  close(): Promise<void>;
+}
+
+async function serve(t: Test, readaheadBytes: number): Promise<Served> {
+  const folder = await shortDir(t);
+  let freeBytes = 1024 * 1024 * kibibyte;
+  let simulatedMs = 0;
+  // Free space is read anew at most once a second of this clock, so the clock runs fast.
+  const clock = { nowMs: () => (simulatedMs += 300), after: systemClock.after };
+  const common = { clock, log: silentLogger };
+  const store = new ChunkStore({ dataPath: join(folder, 'd'), mapPath: join(folder, 'm'), sizeBytes, chunkBytes, recordSeed: 3 });
+  const space = new CacheSpace({
+    ...common,
+    path: folder,
+    budgetBytes: 16 * chunkBytes,
+    minFreeBytes: 1024 * 1024,
+    freeBytes: () => Promise.resolve(freeBytes),
+  });
+  space.add(store);
+  const cache = new ChunkCache({
+    ...common,
+    clock: systemClock,
+    name: 'image',
+    store,
+    source: {
+      read: async (offset, lengthBytes, sink) => {
+        for (let at = offset; at < offset + lengthBytes; ) {
+          const end = Math.min(offset + lengthBytes, at + 10_000 + (at % 7919));
+          await new Promise((resolve) => setImmediate(resolve));
+          const inHole = at >= 10 * chunkBytes && end <= 14 * chunkBytes;
+          if (inHole) sink.zeroes(end - at);
+          else sink.data(bytes.subarray(at, end));
+          at = end;
+        }
+      },
+    },
+    space,
+    memory: new Budget(8 * chunkBytes),
+    limits: { demandRequests: 4, prefetchRequests: 2, maxRunChunks: 4 },
+    readaheadBytes,
+    deadlineMs: 10_000,
+  });
+  const device = new ImageDevice(cache);
+  const counters = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
+  const metrics: ExportMetrics = {
+    reads: { cache: counters(), origin: counters() },
+    writes: 0,
+    writtenBytes: 0,
+    writeLatency: new LatencyHistogram(),
+    errors: 0,
+    lastError: undefined,
+    connections: 0,
+  };
+  const server = new Server({
+    directory: { list: () => [], open: async () => ({ name: 'image', description: '', device, metrics, release: () => {} }) },
+    limits: {
+      connectionCount: 20,
+      handshakeTimeoutMs: 5000,
+      requestsPerConnection: 16,
+      bytesPerConnection: 4 * 1024 * kibibyte,
+      requestMemoryBytes: 16 * 1024 * kibibyte,
+    },
+    log: silentLogger,
+  });
+  const path = join(folder, 's');
+  await server.listen({ kind: 'unix', path });
+  return {
+    connect: async (replies) => {
+      const stream = createConnection({ path });
+      await once(stream, 'connect');
+      return await enter(stream, 'image', { replies });
+    },
+    setFree: (value) => {
+      freeBytes = value;
+    },
+    dataBytes: () => store.dataBytes,
+    close: async () => {
+      await server.stop(1000);
+      await device.close();
+      space.close();
+    },
+  };
+}
+
+interface Read {
+  session: number;
+  offset: number;
+  lengthBytes: number;
+}
+
+const someRead = fc
+  .record({
+    session: fc.nat(2),
+    // Most begin or end near a chunk's edge, where mistakes are.
+    anchor: fc.nat(41),
+    shift: fc.integer({ min: -600, max: 600 }),
+    lengthBytes: fc.oneof(
+      fc.integer({ min: 1, max: 1300 }),
+      fc.integer({ min: 1, max: 5 * chunkBytes }),
+      fc.constant(4096),
+      fc.constant(chunkBytes),
+    ),
+  })
+  .map(({ session, anchor, shift, lengthBytes }): Read => {
+    const offset = Math.min(Math.max(0, anchor * chunkBytes + shift), sizeBytes - 1);
+    return { session, offset, lengthBytes: Math.min(lengthBytes, sizeBytes - offset) };
+  });
+
+async function check(served: Served, sessions: Session[], reads: Read[], weather: Weather): Promise<void> {
+  const sent = reads.map(({ session, offset, lengthBytes }, index) => {
+    if (weather === 'shrinking') served.setFree(index % 3 === 0 ? 1024 * kibibyte : 3 * 1024 * kibibyte);
+    const at = sessions[session];
+    if (at === undefined) throw new Error('no such session');
+    return { at, offset, lengthBytes, cookie: at.send({ type: 0, offset, lengthBytes }) };
+  });
+  for (const { at, offset, lengthBytes, cookie } of sent) {
+    const answer = await at.answer(cookie);
+    if (answer.error !== 0) throw new Error(`${lengthBytes} bytes at ${offset}: error ${answer.error} ${answer.message}`);
+    if (!answer.data.equals(bytes.subarray(offset, offset + lengthBytes))) throw new Error(`${lengthBytes} bytes at ${offset} are wrong`);
+  }
+}
+
+for (const [weather, readaheadBytes, runs] of [
+  ['cold', 0, 40],
+  ['cold', 8 * chunkBytes, 40],
+  ['warm', 0, 200],
+  ['shrinking', 0, 200],
+  ['shrinking', 4 * chunkBytes, 200],
+] as const) {
+  t.test(`random reads through a cache that is ${weather}, readahead ${readaheadBytes}`, async (t) => {
+    const shared = await serve(t, readaheadBytes);
+    const sessions = await Promise.all((['simple', 'structured', 'extended'] as const).map((replies) => shared.connect(replies)));
+    await fc.assert(
+      fc.asyncProperty(fc.array(someRead, { minLength: 1, maxLength: 60 }), async (reads) => {
+        if (weather !== 'cold') return await check(shared, sessions, reads, weather);
+        const own = await serve(t, readaheadBytes);
+        try {
+          await check(
+            own,
+            await Promise.all((['simple', 'structured', 'extended'] as const).map((replies) => own.connect(replies))),
+            reads,
+            weather,
+          );
+        } finally {
+          await own.close();
+        }
+        return undefined;
+      }),
+      { numRuns: runs, endOnFailure: true },
+    );
+    t.ok(shared.dataBytes() <= 16 * chunkBytes, 'the budget holds');
+    await shared.close();
+    t.pass();
+  });
+}
