@@ -26,6 +26,7 @@ export class ChunkStore {
   readonly #options: ChunkStoreOptions;
   /** Chunks under eviction, and its end. */
   readonly #evicting = new Map<number, Promise<unknown>>();
+  #lastStore: Promise<unknown> = Promise.resolve();
   #handIndex = 0;
   #closing: Promise<void> | undefined;
 
@@ -81,10 +82,19 @@ export class ChunkStore {
     return this.#file.read(target, targetStart, lengthBytes, offset);
   }
 
-  /** Stores one chunk without syncing it. At most one store or verify of a chunk at a time; waits for an eviction of it that is under way. */
-  async store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
-    await this.#evicting.get(chunkIndex);
-    return this.#file.store(chunkIndex, source, 0);
+  /**
+   * Stores one chunk without syncing it. At most one store or verify of a chunk at a time; waits for an eviction of it that is under way.
+   *
+   * One after another: the kernel lets one thread at a time write to a file, and the others spin meanwhile (6 % of a cold read's CPU).
+   */
+  store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
+    const store = async (): Promise<ChunkStateValue> => {
+      await this.#evicting.get(chunkIndex);
+      return this.#file.store(chunkIndex, source, 0);
+    };
+    const stored = this.#lastStore.then(store, store);
+    this.#lastStore = stored;
+    return stored;
   }
 
   async storeZero(chunkIndex: number): Promise<void> {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { silentLogger } from '../base/log.js';
 import { MiB } from '../base/size.js';
 import type { BlockDevice } from '../device/device.js';
+import { PatchedDevice } from '../device/patched.js';
 import type { PrivateExport, PrivateExportHandle } from '../origin/format/layer.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { Server } from '../server/server.js';
@@ -20,7 +21,9 @@ const limits = {
 
 /** @param runDir a directory that only this user may enter */
 export function privateExport(device: BlockDevice, runDir: string): PrivateExport {
-  return { open: () => openPrivateExport(device, runDir) };
+  return {
+    open: (patches = []) => openPrivateExport(patches.length === 0 ? device : new PatchedDevice(device, patches), runDir),
+  };
 }
 
 async function openPrivateExport(device: BlockDevice, runDir: string): Promise<PrivateExportHandle> {

@@ -1,0 +1,86 @@
+/**
+ * A read-only device with a few bytes replaced: how a container is shown to its decoder when a name inside has to be blanked out.
+ *
+ * When to use: for private exports that patches are asked for. Cost: every read waits its turn; nothing is answered from the page cache at once.
+ *
+ * Invariant: patched bytes never read as what is below, be it data or zeros.
+ */
+import type { BlockDevice, BlockSize, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
+
+export interface Patch {
+  offset: number;
+  bytes: Buffer;
+}
+
+export class PatchedDevice implements BlockDevice {
+  readonly sizeBytes: number;
+  readonly blockSize: BlockSize;
+  readonly features: DeviceFeatures;
+  readonly #below: BlockDevice;
+  readonly #patches: readonly Patch[];
+
+  /** `below` stays its owner's to close, and is read-only. */
+  constructor(below: BlockDevice, patches: readonly Patch[]) {
+    this.sizeBytes = below.sizeBytes;
+    this.blockSize = below.blockSize;
+    this.features = below.features;
+    this.#below = below;
+    this.#patches = patches;
+  }
+
+  readNow(): boolean {
+    return false;
+  }
+
+  isZeroNow(offset: number, lengthBytes: number): boolean {
+    return !this.#touches(offset, lengthBytes) && this.#below.isZeroNow(offset, lengthBytes);
+  }
+
+  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+    const source = await this.#below.read(target, offset, options);
+    for (const patch of this.#patches) {
+      const start = Math.max(patch.offset, offset);
+      const end = Math.min(patch.offset + patch.bytes.length, offset + target.length);
+      if (start < end) patch.bytes.copy(target, start - offset, start - patch.offset, end - patch.offset);
+    }
+    return source;
+  }
+
+  write(): Promise<void> {
+    return this.#below.write(Buffer.alloc(0), 0);
+  }
+
+  writeZeroes(): Promise<void> {
+    return this.#below.writeZeroes(0, 0);
+  }
+
+  trim(): Promise<void> {
+    return this.#below.trim(0, 0);
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Where a patch touches, all is data. */
+  async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
+    if (this.#touches(offset, lengthBytes)) return [{ lengthBytes, zero: false, hole: false }];
+    return this.#below.extents(offset, lengthBytes, maxCount, options);
+  }
+
+  cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+    return this.#below.cachedExtents(offset, lengthBytes, maxCount);
+  }
+
+  cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void> {
+    return this.#below.cache(offset, lengthBytes, options);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #touches(offset: number, lengthBytes: number): boolean {
+    return this.#patches.some((patch) => patch.offset < offset + lengthBytes && patch.offset + patch.bytes.length > offset);
+  }
+}
