@@ -2,7 +2,7 @@
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { Errno } from '../conformance/wire/constant.js';
-import { differences, timed } from './check.js';
+import { differences, timed, until } from './check.js';
 import { Daemon } from './daemon.js';
 import { type Misbehaviour, ScriptedOrigin } from './origin.js';
 
@@ -95,6 +95,43 @@ t.test('many misses wait for a slow origin together, not one after the other', a
     for (const cookie of cookies) t.equal((await session.answer(cookie)).error, 0);
   });
   t.ok(tookMs < 8 * 200, `${tookMs} ms`);
+});
+
+t.test('four clients ask for the same absent chunk at once: the origin is asked once', async (t) => {
+  const sessions = await Promise.all([0, 1, 2, 3].map(() => daemon.attach('image')));
+  const index = fresh();
+  origin.always({ kind: 'delay', delayMs: 200 });
+  t.teardown(() => origin.always(undefined));
+  const asked = origin.requests.length;
+  const cookies = sessions.map((session, which) => session.send({ type: 0, offset: index * chunkBytes + which * 1000, lengthBytes: 5000 }));
+  for (const [which, session] of sessions.entries()) {
+    const answer = await session.answer(cookies[which] ?? 0n);
+    t.ok(answer.data.equals(chunk(index).subarray(which * 1000, which * 1000 + 5000)));
+  }
+  t.equal(origin.requests.length - asked, 1);
+});
+
+t.test('a client that leaves while it waits takes nothing from the others', async (t) => {
+  const [leaving, staying] = [await daemon.attach('image'), await daemon.attach('image')];
+  const index = fresh();
+  origin.always({ kind: 'delay', delayMs: 300 });
+  t.teardown(() => origin.always(undefined));
+  const asked = origin.requests.length;
+  for (const session of [leaving, staying]) session.send({ type: 0, offset: index * chunkBytes, lengthBytes: 4096, cookie: 7n });
+  await until('a request to the origin', () => origin.requests.length > asked);
+  leaving.bytes.destroy();
+  t.ok((await staying.answer(7n)).data.equals(chunk(index).subarray(0, 4096)));
+});
+
+t.test('a deadline of 0 waits until the origin is back', async (t) => {
+  const patient = await Daemon.start(t, { images: { image: origin.url }, deadline: '0' });
+  const session = await patient.attach('image');
+  await origin.stop();
+  const cookie = session.send({ type: 0, offset: 5_000_000, lengthBytes: 4096 });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.equal(session.bytes.bufferedBytes, 0, 'no answer yet');
+  await origin.start();
+  t.ok((await session.answer(cookie, 10_000)).data.equals(bytes.subarray(5_000_000, 5_004_096)));
 });
 
 t.test('a dead origin: what is cached is served, what is not is EIO in time, and its return is noticed', async (t) => {
