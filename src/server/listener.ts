@@ -17,12 +17,15 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** A TCP peer that went without a word is noticed after this and the kernel's probes (tcp(7)). */
+const keepAliveMs = 60_000;
+
 /**
  * @param onConnection is given each connection, with Nagle's algorithm off
  * @throws CopseError `ERR_LISTEN` that says what is in the way and what to do
  */
 export async function listen(address: ListenAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
-  const server = createServer({ noDelay: true, allowHalfOpen: true }, onConnection);
+  const server = createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, onConnection);
   // Of the accept queue's errors (EMFILE and the like) none may end the daemon; the client sees a connection that closes.
   try {
     if (address.kind === 'unix') await listenUnix(server, address);

@@ -20,7 +20,7 @@ export class ReplyStream {
   #batch: Buffer | undefined;
   #batchBytes = 0;
   #corked = false;
-  /** Bytes of buffers that are held, sent or not. */
+  /** Bytes of buffers that are held and of replies that have not left. */
   #heldBytes = 0;
 
   /** @param onSent called when held memory became free */
@@ -97,13 +97,12 @@ export class ReplyStream {
       if (owner !== undefined) this.give(owner);
       return;
     }
-    if (owner === undefined) {
-      this.#stream.write(piece);
-      return;
-    }
+    // Replies without a buffer of their own (errors, block status) count too: a client may ask for many and read none.
+    if (owner === undefined) this.#heldBytes += piece.length;
     // Called on failure too, so nothing is kept when the connection dies.
     this.#stream.write(piece, () => {
-      this.give(owner);
+      if (owner === undefined) this.#heldBytes -= piece.length;
+      else this.give(owner);
       this.#onSent();
     });
   }
