@@ -115,6 +115,34 @@ export function blockStatus(t: Test, subject: Subject): void {
     structured,
   );
 
+  ruleInEachMode(
+    t,
+    subject,
+    'a map of thousands of extents is told piece by piece, and right',
+    async (t, client, replies) => {
+      const session = await client.file({ replies, contexts: ['base:allocation'] });
+      const size = Number(session.info.sizeBytes);
+      const strideBytes = 8192;
+      t.equal((await session.do({ type: Cmd.trim, lengthBytes: size })).error, 0);
+      const cookies: bigint[] = [];
+      for (let offset = 0; offset < size; offset += strideBytes) {
+        cookies.push(session.send({ type: Cmd.write, offset, payload: Buffer.alloc(512, 0x55) }));
+        if (cookies.length >= 64) await session.answer(cookies.shift() ?? 0n);
+      }
+      for (const cookie of cookies) await session.answer(cookie);
+      const extents = await map(session, 'base:allocation');
+      t.equal(extents.at(-1)?.end, size);
+      const wrong = extents.filter(({ start, end, flags }) => {
+        const nextWrite = Math.ceil(start / strideBytes) * strideBytes;
+        return (flags & State.zero) !== 0 && (nextWrite < end || start % strideBytes < 512);
+      });
+      t.same(wrong, [], 'nothing that was written is called zero');
+      if (has.holes) t.ok(extents.length > size / strideBytes, `${extents.length} extents`);
+      t.equal((await session.do({ type: Cmd.trim, lengthBytes: size })).error, 0);
+    },
+    structured,
+  );
+
   rule(
     t,
     subject,

@@ -57,6 +57,8 @@ const subject: Subject = {
   file: { name: 'file', sizeBytes: fileSizeBytes },
   has: { extended: false, cachedContext: false, holes: false },
   deviations: {
+    'DISC with requests in flight is obeyed after they are handled': 'it answers some of them with ESHUTDOWN',
+    'a client that never reads can leave, and nobody minds': 'an assertion of 1.32 fails, and with it the server',
     'block sizes keep to the rules for them': 'the file plugin of 1.32 announces none',
     'unknown information requests are ignored': 'as above',
     'a hundred options on one connection': 'it allows 32',
