@@ -24,14 +24,28 @@ export async function runDaemon(config: Config): Promise<number> {
     );
   });
   const daemon = await startDaemon(config, log);
-  const signal = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);
-  });
+  const signal = awaitSignal();
   process.stdout.write(`copse: ready ${daemon.uris.join(' ')} admin ${formatAddress(daemon.adminAddress)}\n`);
   notify('READY=1', log);
   log.info({ signal: await signal }, 'stopping');
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
   notify('STOPPING=1', log);
   await daemon.stop();
   return 0;
+}
+
+/**
+ * Resolves with the first signal to stop; the second ends the process at once.
+ *
+ * The listeners stay on: libraries that clean up after children (signal-exit) end the process themselves when they find no other listener left.
+ */
+function awaitSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const onSignal = (name: NodeJS.Signals): void => {
+      count += 1;
+      if (count > 1) process.exit(1);
+      resolve(name);
+    };
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
+  });
 }
