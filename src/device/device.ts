@@ -25,11 +25,6 @@ export interface WriteZeroesOptions extends WriteOptions {
   fastOnly?: boolean | undefined;
 }
 
-export interface Range {
-  offset: number;
-  lengthBytes: number;
-}
-
 export interface Extent {
   lengthBytes: number;
   /** Reads as zeros. */
