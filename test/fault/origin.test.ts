@@ -69,12 +69,12 @@ for (const misbehaviour of lasting) {
     const startMs = performance.now();
     const hit = await timed(() => bystander.read(warm * chunkBytes, 4096));
     t.equal(hit.value.error, 0);
-    t.ok(hit.tookMs < 500, `a hit took ${hit.tookMs} ms meanwhile`);
+    t.ok(hit.tookMs < 900, `a hit took ${hit.tookMs} ms meanwhile`);
     const answer = await session.answer(cookie);
     const tookMs = performance.now() - startMs;
     t.equal(answer.error, Errno.EIO);
     t.not(answer.message, '', 'and says why');
-    t.ok(tookMs < deadlineMs + 1000, `${tookMs} ms`);
+    t.ok(tookMs < deadlineMs + 2000, `${tookMs} ms`);
     if (misbehaviour.kind === 'ignore-range') t.ok(origin.sentBytes - sentBytes <= 4 * bytes.length, 'not asked again and again');
     origin.always(undefined);
     const after = await session.read(index * chunkBytes, chunkBytes);
@@ -143,7 +143,7 @@ t.test('a dead origin: what is cached is served, what is not is EIO in time, and
   const cold = fresh();
   const { tookMs, value } = await timed(() => session.read(cold * chunkBytes, 512));
   t.equal(value.error, Errno.EIO);
-  t.ok(tookMs < deadlineMs + 1000, `${tookMs} ms`);
+  t.ok(tookMs < deadlineMs + 2000, `${tookMs} ms`);
   await daemon.stop();
   await daemon.start();
   const again = await daemon.attach('image');
