@@ -9,6 +9,7 @@ export class FaultDevice implements BlockDevice, Fault {
   #code: string | undefined;
   #gate: { opened: Promise<void>; open: () => void } | undefined;
   #waiting = 0;
+  #failureCount = 0;
   readonly #watchers: { count: number; resolve: () => void }[] = [];
 
   constructor(device: BlockDevice, range: { offset: number; lengthBytes: number }) {
@@ -116,6 +117,9 @@ export class FaultDevice implements BlockDevice, Fault {
       await this.#gate.opened;
       this.#waiting -= 1;
     }
-    if (this.#code !== undefined) throw Object.assign(new Error(`injected: ${'x'.repeat(2000)}`), { code: this.#code });
+    if (this.#code === undefined) return;
+    // Too long for a reply, and cut at each byte of a character in turn.
+    this.#failureCount += 1;
+    throw Object.assign(new Error(`${'x'.repeat(this.#failureCount % 3)}${'€'.repeat(1000)}`), { code: this.#code });
   }
 }

@@ -1,5 +1,6 @@
 /** The client's side of fixed newstyle negotiation, byte by byte: what a test sends may be wrong on purpose, what it receives is checked. */
 import assert from 'node:assert/strict';
+import { isUtf8 } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { ByteStream } from './byte-stream.js';
 import { Flag, Info, initMagic, Option, optionMagic, optionReplyMagic, Rep } from './constant.js';
@@ -203,13 +204,4 @@ export function parseInfo(replies: OptionReply[]): ExportInfo {
   }
   assert.ok(info, 'NBD_INFO_EXPORT is sent before success');
   return { ...info, ...rest };
-}
-
-function isUtf8(bytes: Buffer): boolean {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -3,6 +3,7 @@
  * the test is about; a reply that breaks one fails the test that happened to receive it.
  */
 import assert from 'node:assert/strict';
+import { isUtf8 } from 'node:buffer';
 import type { ByteStream } from './byte-stream.js';
 import { patienceMs } from './byte-stream.js';
 import {
@@ -233,6 +234,7 @@ export class Session {
       const messageBytes = payload.readUInt16BE(4);
       assert.ok(6 + messageBytes + tailBytes <= payload.length, "the message fits its chunk's length");
       assert.ok(messageBytes < 900, `QEMU drops connections over error texts of some 990 bytes; this one has ${messageBytes}`);
+      assert.ok(isUtf8(payload.subarray(6, 6 + messageBytes)), 'the text of an error is UTF-8');
       if (tailBytes > 0) {
         const offset = payload.readBigUInt64BE(6 + messageBytes);
         assert.ok(offset >= request.offset && offset <= request.offset + request.lengthBytes, 'the offset of an error lies in the request');
