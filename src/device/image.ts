@@ -1,6 +1,7 @@
 /** An image as a read-only block device: what its cache answers. */
 import { CopseError } from '../base/error.js';
 import type { ChunkCache } from '../cache/chunk-cache.js';
+import { fill } from '../cache/fill.js';
 import type { BlockDevice, BlockSize, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
 
 /** Any offset and length is served; 4 KiB is what guests and the page cache work in. */
@@ -57,8 +58,8 @@ export class ImageDevice implements BlockDevice {
     return this.#cache.cachedExtents(offset, lengthBytes, maxCount);
   }
 
-  async cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void> {
-    await this.#cache.ensure(offset, lengthBytes, options);
+  cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void> {
+    return fill(this.#cache, offset, lengthBytes, options);
   }
 
   close(): Promise<void> {

@@ -1,0 +1,38 @@
+/**
+ * Fills a range of any length into the cache, a few steps at a time: the deadline of a request counts for each step, not for all of a large image, and what is
+ * queued for it stays little, so that guests are not kept waiting behind it.
+ */
+import { MiB } from '../base/size.js';
+import type { RequestOptions } from '../device/device.js';
+import type { ChunkCache } from './chunk-cache.js';
+
+/** Enough at once to keep an origin busy. */
+const stepBytes = 4 * MiB;
+const stepsAtOnce = 4;
+
+export interface FillOptions extends RequestOptions {
+  onProgress?: ((doneBytes: number) => void) | undefined;
+}
+
+/** Resolves when all of the range is on this host's disk; rejects as `ChunkCache.ensure` does, with the first step that failed. */
+export async function fill(cache: ChunkCache, offset: number, lengthBytes: number, options: FillOptions = {}): Promise<void> {
+  const end = offset + lengthBytes;
+  let next = offset;
+  let doneBytes = 0;
+  const work = async (): Promise<void> => {
+    while (next < end) {
+      const at = next;
+      // Steps end where chunks do, as long as chunks are no larger.
+      next = Math.min(end, (Math.floor(at / stepBytes) + 1) * stepBytes);
+      const stepLengthBytes = next - at;
+      await cache.ensure(at, stepLengthBytes, options);
+      doneBytes += stepLengthBytes;
+      options.onProgress?.(doneBytes);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: stepsAtOnce }, work));
+  } finally {
+    next = end;
+  }
+}
