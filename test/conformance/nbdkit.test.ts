@@ -22,17 +22,18 @@ const file = await open(join(folder, 'file'), 'r+');
 await file.truncate(fileSizeBytes);
 await file.close();
 
-// nbdkit serves a file read-only when it can't be opened for writing, which for root takes a read-only mount.
-const mounted = await execa('mount', ['--bind', join(folder, 'image'), join(folder, 'image')], { reject: false });
-if (mounted.exitCode === 0) await execa('mount', ['-o', 'remount,bind,ro', join(folder, 'image')]);
-
 const socket = `${folder}.sock`;
-const server = execa('nbdkit', ['--foreground', '--unix', socket, 'file', `dir=${folder}`], { reject: false, stderr: 'ignore' });
+// nbdkit serves a file read-only when it can't be opened for writing, which for root takes a read-only mount: in a namespace of its own, so that nothing is left
+// whatever becomes of the test.
+const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec nbdkit --foreground --unix "$2" file dir="$3"';
+const server = execa('unshare', ['--mount', 'sh', '-c', script, 'sh', join(folder, 'image'), socket, folder], {
+  reject: false,
+  stderr: 'ignore',
+});
 
 t.teardown(async () => {
   server.kill('SIGTERM');
   await server;
-  if (mounted.exitCode === 0) await execa('umount', [join(folder, 'image')]);
   await rm(folder, { recursive: true, force: true });
   await rm(socket, { force: true });
 });
@@ -70,5 +71,6 @@ const subject: Subject = {
   },
 };
 
-if (mounted.exitCode === 0) conformance(t, subject);
-else t.pass('skipped: a read-only mount takes root');
+const possible = process.getuid?.() === 0 && (await execa('nbdkit', ['--version'], { reject: false })).exitCode === 0;
+if (possible) conformance(t, subject);
+else t.pass('skipped: it takes root and nbdkit');
