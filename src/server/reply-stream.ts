@@ -66,7 +66,12 @@ export class ReplyStream {
 
   /** A buffer for a request or its reply, to be given to `send` or `give`. `undefined`: no memory just now. */
   take(lengthBytes: number): Buffer | undefined {
-    const buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
+    let buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
+    if (buffer === undefined && this.#batch !== undefined && this.#batchBytes === 0) {
+      // An empty batch is never sent, so nobody would be told when it is free.
+      this.flush();
+      buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
+    }
     if (buffer !== undefined) this.#heldBytes += buffer.length;
     return buffer;
   }
