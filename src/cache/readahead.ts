@@ -41,11 +41,14 @@ export class Readahead {
     return false;
   }
 
-  /** A read hit chunks of which one is marked: continues its stream. */
+  /** A read touched chunks `firstChunk` to `lastChunk`, of which one is marked: continues its stream. */
   onMark(firstChunk: number, lastChunk: number): PrefetchRange | undefined {
     for (let chunk = lastChunk; chunk >= firstChunk; chunk -= 1) {
       const stream = this.#marks.get(chunk);
-      if (stream !== undefined) return this.#advance(stream);
+      if (stream === undefined) continue;
+      // A read that is longer than the window is already beyond it.
+      stream.nextChunk = Math.max(stream.nextChunk, lastChunk + 1);
+      return this.#advance(stream);
     }
     return undefined;
   }
