@@ -3,7 +3,8 @@
  *
  * Opening decides trust: after a clean end with an untouched data file the records hold; after anything else each chunk is verified against its
  * checksum before it is first served; a data file that is missing or of another size voids the map.
- * Invariant: the header says `clean` only between a close that synced everything and the next open.
+ * Invariant: the header says `clean` only between a close that synced everything, with no chunk left unverified, and the next open. A record does not
+ * tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
  */
 import { rmSync } from 'node:fs';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
@@ -45,14 +46,14 @@ export class ChunkStore {
     this.chunkCount = this.#file.chunkCount;
   }
 
-  /** Bytes on the disk, those not yet verified included. */
+  /** Bytes on the disk, those not yet verified included; 0 from `close` on, when nothing of it can be evicted any more. */
   get dataBytes(): number {
-    return this.#file.dataBytes;
+    return this.#closing === undefined ? this.#file.dataBytes : 0;
   }
 
-  /** Bytes that are known to be zeros and take no space. */
+  /** Bytes that are known to be zeros and take no space; 0 from `close` on. */
   get zeroBytes(): number {
-    return this.#file.zeroBytes;
+    return this.#closing === undefined ? this.#file.zeroBytes : 0;
   }
 
   state(chunkIndex: number): ChunkStateValue {
@@ -102,10 +103,13 @@ export class ChunkStore {
     await this.#file.storeZero(chunkIndex, 1);
   }
 
-  /** Compares a chunk with its checksum; what does not match, or can't be read, is dropped. */
+  /**
+   * Compares a chunk with its checksum. `false`: it did not match, and was dropped. A chunk that is absent, or that an eviction under way took, is not wrong.
+   * Rejects when it can't be read; it stays as it was then. At most one store or verify of a chunk at a time.
+   */
   async verify(chunkIndex: number): Promise<boolean> {
     await this.#evicting.get(chunkIndex);
-    if (this.#file.state(chunkIndex) === ChunkState.absent) return false;
+    if (this.#file.state(chunkIndex) === ChunkState.absent) return true;
     return this.#file.verify(chunkIndex);
   }
 
@@ -113,6 +117,7 @@ export class ChunkStore {
    * Chunks that were not used since the hand last passed, at most `maxCount` of the next `maxScan`; second chance. `wrapped`: the hand passed the end.
    */
   sweep(maxScan: number, maxCount: number): { found: Uint32Array; wrapped: boolean } {
+    if (this.#closing !== undefined) return { found: new Uint32Array(0), wrapped: true };
     const [hand = 0, ...found] = this.#file.sweep(this.#handIndex, maxScan, maxCount);
     const wrapped = hand <= this.#handIndex;
     this.#handIndex = hand;
@@ -131,22 +136,41 @@ export class ChunkStore {
     }
   }
 
-  /** Syncs everything, marks the map clean and closes. Idempotent. */
+  /**
+   * Syncs everything, marks the map clean and closes. Idempotent. Does not reject: what could not be synced costs a checksum when it is next
+   * read, and whoever closes can do nothing better about it.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** Data, then map, to the disk. */
+  protected sync(): Promise<void> {
+    return this.#file.sync();
+  }
+
   async #close(): Promise<void> {
-    let synced = false;
     try {
-      await this.#file.sync();
-      synced = true;
-    } finally {
+      await this.sync();
+      const verified = !this.#hasUnverified();
       await this.#file.close();
       const stamp = dataFileStamp(this.#options.dataPath, this.sizeBytes);
-      if (synced && stamp !== undefined) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
+      if (verified && stamp !== undefined) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
+    } catch {
+      await this.#file.close();
     }
+  }
+
+  #hasUnverified(): boolean {
+    for (let chunk = 0; chunk < this.chunkCount; ) {
+      const runs = this.#file.runs(chunk, this.chunkCount - chunk, 1024);
+      for (let index = 0; index + 1 < runs.length; index += 2) {
+        if (runs[index] === ChunkState.unverified) return true;
+        chunk += runs[index + 1] ?? 0;
+      }
+    }
+    return false;
   }
 }
 
