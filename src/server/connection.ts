@@ -37,8 +37,7 @@ export class Connection {
     const { stream, peer, log } = this.#options;
     try {
       await this.#serve();
-      // Hard, once all is sent: a client that keeps its end open gets no say.
-      stream.end(() => stream.destroy());
+      await endHard(stream);
     } catch (error) {
       const garbage = errorCode(error) === 'ERR_NBD_PROTOCOL';
       log[garbage ? 'warn' : 'debug']({ peer, code: errorCode(error), reason: errorMessage(error) }, 'connection ended by an error');
@@ -81,6 +80,15 @@ export class Connection {
       log.info({ peer, export: opened.name }, 'detached');
     }
   }
+}
+
+/** Closes a stream once all is sent: a client that keeps its end open gets no say. */
+function endHard(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', resolve);
+    stream.end(() => stream.destroy());
+    if (stream.closed) resolve();
+  });
 }
 
 function handshakeDirectory(directory: ExportDirectory): HandshakeDirectory<Export> {

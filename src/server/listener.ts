@@ -17,6 +17,9 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** The longest path in `sockaddr_un` without its closing zero (unix(7)). */
+const maxUnixPathBytes = 107;
+
 /** A TCP peer that went without a word is noticed after this and the kernel's probes (tcp(7)). */
 const keepAliveMs = 60_000;
 
@@ -55,6 +58,8 @@ function listenOn(server: Server, options: ListenOptions | { fd: number }): Prom
 
 async function listenUnix(server: Server, address: Extract<ListenAddress, { kind: 'unix' }>): Promise<void> {
   const { path, mode, groupId } = address;
+  // libuv cuts a longer path off without a word, and the socket would appear under another name.
+  if (Buffer.byteLength(path) > maxUnixPathBytes) throw new CopseError('ENAMETOOLONG', 'the path is too long');
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   await removeStaleSocket(path);
   await listenOn(server, { path });
@@ -97,7 +102,7 @@ function remedy(error: unknown): string {
       return 'this host has no such address';
     case 'EINVAL':
     case 'ENAMETOOLONG':
-      return 'the path of a unix socket may have at most 107 bytes';
+      return `the path of a unix socket may have at most ${maxUnixPathBytes} bytes`;
     default:
       return errorMessage(error);
   }
