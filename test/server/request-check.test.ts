@@ -29,7 +29,6 @@ const flagNames = ['FUA', 'NO_HOLE', 'DF', 'REQ_ONE', 'FAST_ZERO', 'PAYLOAD_LEN'
 /** Flags beside FUA that a command takes on a structured connection. From doc/proto.md, "Command flags". */
 const taken: Record<number, readonly string[]> = {
   [Command.READ]: ['DF'],
-  [Command.WRITE]: ['PAYLOAD_LEN'],
   [Command.WRITE_ZEROES]: ['NO_HOLE', 'FAST_ZERO'],
   [Command.BLOCK_STATUS]: ['REQ_ONE'],
 };
@@ -60,9 +59,11 @@ t.test('DF is for structured and extended replies', async (t) => {
     t.equal(check({ type: Command.READ, flags: CommandFlag.DF }, { replies }), expected[replies], replies);
 });
 
-t.test('with extended headers a WRITE must say PAYLOAD_LEN', async (t) => {
+t.test('PAYLOAD_LEN is for a WRITE with extended headers, which needs it', async (t) => {
   t.equal(check({ type: Command.WRITE }, { replies: 'extended' }), EINVAL);
   t.equal(check({ type: Command.WRITE, flags: CommandFlag.PAYLOAD_LEN }, { replies: 'extended' }), undefined);
+  for (const type of commands.filter((other) => other !== Command.WRITE))
+    t.equal(check({ type, flags: CommandFlag.PAYLOAD_LEN, lengthBytes: 0 }, { replies: 'extended' }), EINVAL, `${type}`);
 });
 
 t.test('a read-only export refuses what writes, whatever the range, and FUA, which it did not offer', async (t) => {
