@@ -3,6 +3,7 @@
  *
  * A file that can't be read is set aside by its name in the log, and the others are served.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -58,7 +59,7 @@ export class ImageCatalog {
   }
 
   #pathOf(name: string): string {
-    return join(this.#dir, `${encodeURIComponent(name)}.json`);
+    return join(this.#dir, `${fileNameOf(name)}.json`);
   }
 
   #syncDir(): void {
@@ -69,4 +70,11 @@ export class ImageCatalog {
       closeSync(descriptor);
     }
   }
+}
+
+/** The name itself where a file can have it; a file name has at most 255 bytes. */
+function fileNameOf(name: string): string {
+  const encoded = encodeURIComponent(name);
+  if (encoded.length <= 200) return encoded;
+  return `${encoded.slice(0, 180)}-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
