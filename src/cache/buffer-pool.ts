@@ -23,3 +23,23 @@ export class BufferPool {
     if (this.#free.length < this.#freeLimit) this.#free.push(buffer);
   }
 }
+
+/** One pool for each chunk size, shared by all images. */
+export class BufferPools {
+  readonly #freeLimitBytes: number;
+  readonly #pools = new Map<number, BufferPool>();
+
+  /** @param freeLimitBytes the most unused bytes that are kept of each size */
+  constructor(freeLimitBytes: number) {
+    this.#freeLimitBytes = freeLimitBytes;
+  }
+
+  of(chunkBytes: number): BufferPool {
+    let pool = this.#pools.get(chunkBytes);
+    if (pool === undefined) {
+      pool = new BufferPool(chunkBytes, Math.max(1, Math.floor(this.#freeLimitBytes / chunkBytes)));
+      this.#pools.set(chunkBytes, pool);
+    }
+    return pool;
+  }
+}

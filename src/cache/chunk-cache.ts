@@ -3,19 +3,19 @@
  * memory as it arrives, and kept.
  *
  * Chunk by chunk, from the state in the store:
- *   present, zero   read from the store; should the chunk vanish meanwhile (evicted, unreadable), it is looked at again
+ *   present, zero   read from the store; should the chunk vanish meanwhile (evicted), it is looked at again
  *   unverified      compared with its checksum first: present if it matches, else dropped and fetched
  *   absent          joins the chunk's flight, or begins one
  *
- * No trouble with this host's disk fails a read that the source could answer.
+ * No trouble with this host's disk fails a read that the source could answer: a chunk that the disk does not give back is fetched, whatever its state says.
  */
 import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
-import { AbortedError, ClosedError, errorMessage } from '../base/error.js';
+import { AbortedError, ClosedError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ChunkState } from '../base/native.js';
 import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
-import { BufferPool } from './buffer-pool.js';
+import type { BufferPool, BufferPools } from './buffer-pool.js';
 import { CacheMetrics } from './cache-metrics.js';
 import type { CacheSpace } from './cache-space.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
@@ -33,8 +33,10 @@ export interface ChunkCacheOptions {
   store: ChunkStore;
   source: ChunkSource;
   space: CacheSpace;
-  /** Memory for chunks on their way, shared by all images. */
+  /** Bound on the memory for chunks on their way, shared by all images. */
   memory: Budget;
+  /** Where that memory comes from and goes back to. */
+  buffers: BufferPools;
   limits: FetchLimits;
   /** The most bytes that are prefetched ahead of a sequential reader; 0 turns readahead off. */
   readaheadBytes: number;
@@ -63,7 +65,7 @@ export class ChunkCache {
     this.#options = options;
     this.#store = options.store;
     this.#chunkBytes = options.store.chunkBytes;
-    this.#pool = new BufferPool(this.#chunkBytes, Math.ceil((8 * 1024 * 1024) / this.#chunkBytes));
+    this.#pool = options.buffers.of(this.#chunkBytes);
     this.#readahead = new Readahead({
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
@@ -73,6 +75,7 @@ export class ChunkCache {
       chunkBytes: this.#chunkBytes,
       memory: options.memory,
       fetch: (run) => this.#fetch(run),
+      drop: (flight) => this.#forget(flight),
     });
   }
 
@@ -120,10 +123,11 @@ export class ChunkCache {
   async close(): Promise<void> {
     this.#closed = true;
     for (const { abort } of new Set(this.#fetches.values())) abort.abort();
+    // Those that wait for their turn, or for memory.
     for (const flight of [...this.#flights.values()]) {
-      if (flight.state !== 'queued') continue;
+      if (this.#fetches.has(flight)) continue;
       this.#queue.remove(flight);
-      this.#flights.delete(flight.chunkIndex);
+      this.#forget(flight);
       flight.settle(new ClosedError(this.#options.name));
     }
     await Promise.allSettled([...this.#running, ...this.#verifying.values()]);
@@ -182,75 +186,94 @@ export class ChunkCache {
     const { target, offset } = operation;
     const from = Math.max(offset, first * this.#chunkBytes);
     const to = Math.min(offset + target.length, (last + 1) * this.#chunkBytes);
+    const readAgain = (from: number, to: number): void => this.#readStored(operation, from, to);
     operation.begin();
     this.#store
       .read(target, from - offset, to - from, from)
       .then(
-        (complete) => complete,
+        (complete) => {
+          if (complete) return;
+          for (let chunk = first; chunk <= last; chunk += 1) this.#again(operation, chunk, readAgain);
+        },
         async (error: unknown) => {
-          this.#options.log.error({ reason: errorMessage(error), image: this.#options.name, first, last }, 'reading cached chunks failed');
-          for (let chunk = first; chunk <= last; chunk += 1) await this.#drop(chunk);
-          return false;
+          // Of several chunks, one by one: the others are well, perhaps.
+          if (first < last) for (let chunk = first; chunk <= last; chunk += 1) this.#again(operation, chunk, readAgain);
+          else await this.#replace(operation, first, error);
         },
       )
-      .then((complete) => {
-        if (!complete) {
-          for (let chunk = first; chunk <= last; chunk += 1) {
-            this.#again(operation, chunk, (from, to) => this.#readStored(operation, from, to));
-          }
-        }
-        operation.end();
-      })
-      .catch((error: unknown) => operation.end(error));
+      .then(
+        () => operation.end(),
+        (error: unknown) => operation.end(error),
+      );
   }
 
-  /** A chunk that the disk does not give back is dropped if its checksum can't be proven. */
-  async #drop(chunkIndex: number): Promise<void> {
-    if (await this.#verify(chunkIndex)) return;
-    if (this.#store.state(chunkIndex) !== ChunkState.absent) await this.#store.evict(Uint32Array.of(chunkIndex));
+  /** The disk does not give a chunk back: it is dropped as far as that goes, and fetched in any case. */
+  async #replace(operation: Operation, chunkIndex: number, error: unknown): Promise<void> {
+    if (!this.#closed) await this.#drop(chunkIndex, error);
+    if (operation.isOver || this.#closed) operation.fail(new ClosedError(this.#options.name));
+    else this.#joinFlight(operation, chunkIndex);
   }
 
   #verifyThen(operation: Operation, chunkIndex: number, useStored: (first: number, last: number) => void): void {
     operation.begin();
-    this.#verify(chunkIndex).then(
-      () => {
-        this.#again(operation, chunkIndex, useStored);
+    this.verify(chunkIndex).then(
+      (right) => {
+        const stillThere = !operation.isOver && !this.#closed && this.#store.state(chunkIndex) === ChunkState.unverified;
+        // Neither verified nor dropped: a disk that does neither is not asked again.
+        if (!right && stillThere) this.#joinFlight(operation, chunkIndex);
+        else this.#again(operation, chunkIndex, useStored);
         operation.end();
       },
       (error: unknown) => operation.end(error),
     );
   }
 
-  /** Verifies a chunk once however many ask. Never rejects: what can't be read counts as wrong. */
-  #verify(chunkIndex: number): Promise<boolean> {
+  /** Compares a stored chunk with its checksum, once however many ask. `false`: it was wrong, or could not be read, and was dropped. Never rejects. */
+  verify(chunkIndex: number): Promise<boolean> {
     const running = this.#verifying.get(chunkIndex);
     if (running !== undefined) return running;
-    const verified = this.verify(chunkIndex).finally(() => this.#verifying.delete(chunkIndex));
+    const verified = this.#verify(chunkIndex).finally(() => this.#verifying.delete(chunkIndex));
     this.#verifying.set(chunkIndex, verified);
     return verified;
   }
 
-  /** Compares a stored chunk with its checksum; `false`: it was dropped, or was not there. */
-  async verify(chunkIndex: number): Promise<boolean> {
-    const wasThere = this.#store.state(chunkIndex) !== ChunkState.absent;
-    let right = false;
+  async #verify(chunkIndex: number): Promise<boolean> {
     try {
-      right = await this.#store.verify(chunkIndex);
+      const right = await this.#store.verify(chunkIndex);
+      if (!right) this.metrics.droppedChunks += 1;
+      return right;
     } catch (error) {
-      this.#options.log.error({ reason: errorMessage(error), image: this.#options.name, chunkIndex }, 'verifying a cached chunk failed');
+      // EBUSY: it is being stored, so it is not what was to be verified any more.
+      if (errorCode(error) === 'EBUSY') return true;
+      if (!this.#closed) await this.#drop(chunkIndex, error);
+      return false;
     }
-    if (wasThere && !right) this.metrics.droppedChunks += 1;
-    return right;
+  }
+
+  /** Frees a chunk that can't be read. Does not reject: a disk that can't be written either keeps it. */
+  async #drop(chunkIndex: number, reason: unknown): Promise<void> {
+    const { log, name } = this.#options;
+    log.error(
+      { reason: errorMessage(reason), image: name, chunkIndex },
+      'a cached chunk can not be read: it is fetched again when it is needed',
+    );
+    this.metrics.droppedChunks += 1;
+    try {
+      await this.#store.evict(Uint32Array.of(chunkIndex));
+    } catch (error) {
+      log.error({ reason: errorMessage(error), image: name, chunkIndex }, 'a cached chunk that can not be read can not be dropped either');
+    }
   }
 
   #joinFlight(operation: Operation, chunkIndex: number): void {
+    if (operation.isOver) return;
     let flight = this.#flights.get(chunkIndex);
     this.metrics.missedChunks += 1;
     if (flight === undefined) {
       flight = new Flight(chunkIndex, 'demand');
       this.#flights.set(chunkIndex, flight);
       this.#queue.add(flight);
-    } else if (flight.state === 'arrived' && !operation.wantsStored) {
+    } else if (flight.has(operation)) {
       operation.source = 'origin';
       operation.begin();
       operation.arrived(chunkIndex, flight.buffer);
@@ -262,7 +285,8 @@ export class ChunkCache {
   }
 
   #prefetch(range: PrefetchRange | undefined): void {
-    if (range === undefined) return;
+    // What can't be kept would be fetched twice.
+    if (range === undefined || this.#options.space.state !== 'ok') return;
     for (let chunk = range.firstChunk; chunk < range.firstChunk + range.chunkCount; chunk += 1) {
       if (this.#flights.has(chunk) || this.#store.state(chunk) !== ChunkState.absent) continue;
       const flight = new Flight(chunk, 'prefetch');
@@ -277,23 +301,29 @@ export class ChunkCache {
     if (flight.waiters.size > 0 || flight.priority === 'prefetch') return;
     if (flight.state === 'queued') {
       this.#queue.remove(flight);
-      this.#flights.delete(flight.chunkIndex);
+      this.#forget(flight);
       return;
     }
     const fetch = this.#fetches.get(flight);
     if (fetch === undefined || fetch.run.priority === 'prefetch') return;
     if (fetch.run.flights.some((other) => other.waiters.size > 0)) return;
     // Whoever asks from here on begins anew instead of joining what is being given up.
-    for (const other of fetch.run.flights) {
-      if (other.state === 'fetching' && this.#flights.get(other.chunkIndex) === other) this.#flights.delete(other.chunkIndex);
-    }
+    for (const other of fetch.run.flights) if (other.state === 'fetching') this.#forget(other);
     fetch.abort.abort();
   }
 
+  /** Who asks for the chunk from here on begins anew. */
+  #forget(flight: Flight): void {
+    if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
+  }
+
   #fetch(run: Run): Promise<void> {
-    const abort = new AbortController();
     // Between being chosen and having memory, everybody may have left.
-    if (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0)) abort.abort();
+    if (this.#closed || (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0))) {
+      for (const flight of run.flights) this.#forget(flight);
+      return Promise.resolve();
+    }
+    const abort = new AbortController();
     for (const flight of run.flights) this.#fetches.set(flight, { run, abort });
     const fetch = new Fetch({
       run,
@@ -305,7 +335,7 @@ export class ChunkCache {
       keep: (flight) => this.#keep(flight),
       finish: (flight) => {
         this.#fetches.delete(flight);
-        if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
+        this.#forget(flight);
       },
     });
     const running = fetch.run().finally(() => this.#running.delete(running));

@@ -3,6 +3,8 @@
  *
  * Chunks that are asked for in the same turn of the event loop are coalesced into runs. Demand goes before prefetch, and each has its own bound on requests under
  * way; prefetch starts only where memory is free at once, demand waits for memory in order.
+ *
+ * Invariant: whatever is queued will be looked at again: a turn is scheduled, or a request of this queue is under way and schedules one when it ends.
  */
 import type { Budget } from '../base/budget.js';
 import type { Flight } from './flight.js';
@@ -27,15 +29,24 @@ export class FetchQueue {
   readonly #memory: Budget;
   /** Settles when the request has ended and all its chunks are stored or given up. */
   readonly #fetch: (run: Run) => Promise<void>;
+  readonly #drop: (flight: Flight) => void;
   readonly #queued = { demand: new Map<number, Flight>(), prefetch: new Map<number, Flight>() };
   readonly #running = { demand: 0, prefetch: 0 };
   #scheduled = false;
 
-  constructor(options: { limits: FetchLimits; chunkBytes: number; memory: Budget; fetch: (run: Run) => Promise<void> }) {
+  /** @param options.drop told of each prefetch that is given up before it began: nobody waits for those */
+  constructor(options: {
+    limits: FetchLimits;
+    chunkBytes: number;
+    memory: Budget;
+    fetch: (run: Run) => Promise<void>;
+    drop: (flight: Flight) => void;
+  }) {
     this.#limits = options.limits;
     this.#chunkBytes = options.chunkBytes;
     this.#memory = options.memory;
     this.#fetch = options.fetch;
+    this.#drop = options.drop;
   }
 
   add(flight: Flight): void {
@@ -76,7 +87,7 @@ export class FetchQueue {
       const bytes = flights.length * this.#chunkBytes;
       if (priority === 'prefetch') {
         if (!this.#memory.tryTake(bytes)) {
-          for (const flight of flights) queue.set(flight.chunkIndex, flight);
+          this.#putBack(flights);
           return;
         }
         this.#start({ flights, priority }, bytes, Promise.resolve());
@@ -84,6 +95,19 @@ export class FetchQueue {
         this.#start({ flights, priority }, bytes, this.#memory.take(bytes));
       }
     }
+  }
+
+  /** There is no memory for a prefetch. Where nothing of ours will end, nobody would come back for it either: it all goes. */
+  #putBack(flights: Flight[]): void {
+    const queue = this.#queued.prefetch;
+    for (const flight of flights) {
+      flight.state = 'queued';
+      queue.set(flight.chunkIndex, flight);
+    }
+    if (this.#running.demand + this.#running.prefetch > 0) return;
+    const dropped = [...queue.values()];
+    queue.clear();
+    for (const flight of dropped) this.#drop(flight);
   }
 
   /** The contiguous run around `first`, from its lowest queued neighbour on. */

@@ -57,7 +57,10 @@ export class Fetch {
         throw new CopseError('ERR_SHORT_READ', `the source ended ${this.#flights.length - this.#position} chunks early`);
     } catch (error) {
       metrics.failedFetches += 1;
-      for (const flight of this.#flights.slice(this.#position)) this.#abandon(flight, error);
+      const abandoned = this.#flights.slice(this.#position);
+      // Whatever the source sends from here on is too late.
+      this.#position = this.#flights.length;
+      for (const flight of abandoned) this.#abandon(flight, error);
     }
     await Promise.all(this.#kept);
   }
@@ -103,7 +106,10 @@ export class Fetch {
 
   #advance(flight: Flight, count: number): void {
     this.#filledBytes += count;
-    if (this.#filledBytes < this.#lengthOf(flight)) return;
+    if (this.#filledBytes < this.#lengthOf(flight)) {
+      flight.deliverSoFar(this.#filledBytes);
+      return;
+    }
     this.#position += 1;
     this.#filledBytes = 0;
     flight.deliver();

@@ -2,6 +2,8 @@
  * One absent chunk on its way here: single flight for however many ask.
  *
  * Life: queued, then fetching (part of one Fetch), then arrived (bytes in memory, being stored), then gone.
+ * A waiter is answered as soon as the bytes that it wants are here, be the chunk complete or not: a source delivers a right prefix or nothing.
+ *
  * Invariant: the buffer goes back to the pool only when it is stored and every waiter was told, so a waiter may copy from it
  * inside its callback and at no other time.
  */
@@ -11,6 +13,8 @@ export interface FlightWaiter {
   failed(chunkIndex: number, error: unknown): void;
   /** Wanted for its place in the cache, not for its bytes: told when it is stored instead (`arrived`), or that it could not be (`failed`). */
   readonly wantsStored: boolean;
+  /** How much of the chunk, from its first byte on, has to be here before `arrived` may be called. */
+  neededBytes(chunkIndex: number): number;
 }
 
 export type FlightState = 'queued' | 'fetching' | 'arrived';
@@ -20,6 +24,8 @@ export class Flight {
   priority: 'demand' | 'prefetch';
   state: FlightState = 'queued';
   buffer: Buffer | undefined;
+  /** How much of the chunk is here already, from its first byte on. */
+  filledBytes = 0;
   readonly waiters = new Set<FlightWaiter>();
 
   constructor(chunkIndex: number, priority: 'demand' | 'prefetch') {
@@ -27,11 +33,29 @@ export class Flight {
     this.priority = priority;
   }
 
-  /** The bytes arrived: answers everybody who waits for bytes. */
+  /** All bytes arrived: answers everybody who waits for bytes. */
   deliver(): void {
     this.state = 'arrived';
+    this.#answer();
+  }
+
+  /** More bytes arrived: answers those whose bytes are all among them, so that a small read waits for no more of its chunk than it wants. */
+  deliverSoFar(filledBytes: number): void {
+    this.filledBytes = filledBytes;
+    if (this.waiters.size > 0) this.#answer();
+  }
+
+  /** Whether the waiter could be answered at once. */
+  has(waiter: FlightWaiter): boolean {
+    return (
+      !waiter.wantsStored &&
+      (this.state === 'arrived' || (this.state === 'fetching' && waiter.neededBytes(this.chunkIndex) <= this.filledBytes))
+    );
+  }
+
+  #answer(): void {
     for (const waiter of this.waiters) {
-      if (waiter.wantsStored) continue;
+      if (!this.has(waiter)) continue;
       this.waiters.delete(waiter);
       waiter.arrived(this.chunkIndex, this.buffer);
     }

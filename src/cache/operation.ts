@@ -20,6 +20,7 @@ export interface OperationOptions {
 
 export abstract class Operation implements FlightWaiter {
   abstract readonly wantsStored: boolean;
+  abstract neededBytes(chunkIndex: number): number;
   /** Settles when every part did. */
   readonly done: Promise<Source>;
   source: Source = 'cache';
@@ -128,6 +129,10 @@ export class ReadOperation extends Operation {
     this.#chunkBytes = chunkBytes;
   }
 
+  neededBytes(chunkIndex: number): number {
+    return Math.min(this.#chunkBytes, this.offset + this.target.length - chunkIndex * this.#chunkBytes);
+  }
+
   protected take(chunkIndex: number, buffer: Buffer | undefined): void {
     const chunkOffset = chunkIndex * this.#chunkBytes;
     const from = Math.max(this.offset, chunkOffset);
@@ -140,6 +145,10 @@ export class ReadOperation extends Operation {
 /** Wants the chunks in the store, not their bytes. */
 export class StoreOperation extends Operation {
   readonly wantsStored = true;
+
+  neededBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
 
   protected take(): void {}
 }

@@ -8,6 +8,8 @@ import { readdirSync } from 'node:fs';
 import type { Budget } from '../base/budget.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { MiB } from '../base/size.js';
+import { BufferPools } from '../cache/buffer-pool.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkStore, removeStoreFiles } from '../cache/chunk-store.js';
 import { readMapHeader } from '../cache/map-header.js';
@@ -41,8 +43,12 @@ interface Entry {
   useCount: number;
 }
 
+/** Unused chunk buffers that are kept. */
+const keptBufferBytes = 16 * MiB;
+
 export class ContentPool {
   readonly #options: ContentPoolOptions;
+  readonly #buffers = new BufferPools(keptBufferBytes);
   readonly #entries = new Map<string, Entry>();
   readonly #orphans = new Map<string, ChunkStore>();
   /** Closing contents, which must be gone before they are opened again. */
@@ -156,6 +162,7 @@ export class ContentPool {
       cacheDir,
       space,
       memory: spec.format === 'raw' ? memory.raw : memory.decoded,
+      buffers: this.#buffers,
       deadlineMs,
       readaheadBytes,
       log,

@@ -12,6 +12,7 @@ import type { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
+import type { BufferPools } from '../cache/buffer-pool.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkCache } from '../cache/chunk-cache.js';
 import { ChunkStore } from '../cache/chunk-store.js';
@@ -40,6 +41,7 @@ export interface ContentOptions {
   cacheDir: string;
   space: CacheSpace;
   memory: Budget;
+  buffers: BufferPools;
   deadlineMs: number;
   readaheadBytes: number;
   log: Logger;
@@ -89,6 +91,7 @@ export class Content {
       source,
       space,
       memory: options.memory,
+      buffers: options.buffers,
       limits: { demandRequests, prefetchRequests, maxRunChunks: Math.max(1, maxRunBytes / chunkBytes) },
       readaheadBytes: options.readaheadBytes,
       deadlineMs: options.deadlineMs,

@@ -118,16 +118,14 @@ export class NodeControl implements Control {
       pinnedAt: record.pinnedAt,
       origin: {
         health: content.health,
-        ...(healthMessage === undefined ? {} : { message: remedyOf(record.name, content.health, healthMessage) }),
+        ...(healthMessage === undefined
+          ? {}
+          : { message: healthMessage.replaceAll('copse image repin NAME', `copse image repin ${record.name}`) }),
       },
       cache: { cachedBytes: store.dataBytes + store.zeroBytes, dataBytes: store.dataBytes, unverifiedBytes: unverifiedBytes(content) },
       connections: metrics.connections,
     };
   }
-}
-
-function remedyOf(name: string, health: string, message: string): string {
-  return health === 'changed' ? `${message}; "copse image repin ${name}" moves the name to what the origin has now` : message;
 }
 
 /** Counted when asked for: runs of states are few. */

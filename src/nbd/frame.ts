@@ -99,12 +99,12 @@ export function parseExtendedRequest(source: Buffer, at: number, into: Request):
 }
 
 /**
- * How many bytes follow the request's header. A WRITE always carries its data; with extended headers any command that says
- * PAYLOAD_LEN does. May be `OUT_OF_RANGE`; whoever skips or stores them bounds it first.
+ * How many bytes follow the request's header. A compact WRITE carries its data; with extended headers those commands carry a payload that say
+ * PAYLOAD_LEN, and only those. May be `OUT_OF_RANGE`; whoever skips or stores them bounds it first.
  */
 export function requestPayloadBytes(request: Request, extended: boolean): number {
-  if (request.type === Command.WRITE) return request.lengthBytes;
-  return extended && (request.flags & CommandFlag.PAYLOAD_LEN) !== 0 ? request.lengthBytes : 0;
+  const hasPayload = extended ? (request.flags & CommandFlag.PAYLOAD_LEN) !== 0 : request.type === Command.WRITE;
+  return hasPayload ? request.lengthBytes : 0;
 }
 
 /** 28 bytes, for the client. `offset` and `lengthBytes` are safe integers, the length below 2^32. */

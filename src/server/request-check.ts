@@ -39,6 +39,9 @@ export function refusalOf(request: Request, context: CheckContext): Refusal | un
   const allowed = allowedFlags[type];
   if (allowed === undefined) return { error: ErrorNumber.EINVAL, text: `command ${type} is not known here` };
   if ((flags & ~allowed) !== 0) return { error: ErrorNumber.EINVAL, text: `flags 0x${flags.toString(16)} do not go with command ${type}` };
+  if ((flags & CommandFlag.PAYLOAD_LEN) !== 0 && replies !== 'extended') {
+    return { error: ErrorNumber.EINVAL, text: 'PAYLOAD_LEN needs extended headers' };
+  }
   if ((flags & CommandFlag.DF) !== 0 && replies === 'simple') return { error: ErrorNumber.EINVAL, text: 'DF needs structured replies' };
   if ((flags & CommandFlag.FUA) !== 0 && device.features.readOnly)
     return { error: ErrorNumber.EINVAL, text: 'FUA was not offered by this export' };

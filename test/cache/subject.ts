@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { Budget } from '../../src/base/budget.js';
+import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { CacheSpace } from '../../src/cache/cache-space.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import type { FetchLimits } from '../../src/cache/fetch-queue.js';
@@ -82,6 +83,7 @@ export function open(t: Test, options: SubjectOptions = {}): Subject {
     source,
     space,
     memory,
+    buffers: new BufferPools(1024 * 1024),
     limits: { demandRequests: 8, prefetchRequests: 4, maxRunChunks: 4, ...options.limits },
     readaheadBytes: (options.readaheadChunks ?? 0) * chunkBytes,
     deadlineMs: options.deadlineMs ?? 0,

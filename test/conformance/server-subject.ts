@@ -5,6 +5,7 @@ import { Budget } from '../../src/base/budget.js';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { LatencyHistogram } from '../../src/base/metric.js';
+import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { CacheSpace } from '../../src/cache/cache-space.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import type { ChunkSource } from '../../src/cache/chunk-source.js';
@@ -103,6 +104,7 @@ function imageDevice(folder: string, bytes: Buffer): ImageDevice {
     source,
     space,
     memory: new Budget(64 * 1024 * 1024),
+    buffers: new BufferPools(1024 * 1024),
     limits: { demandRequests: 8, prefetchRequests: 4, maxRunChunks: 16 },
     readaheadBytes: 1024 * 1024,
     deadlineMs: 4000,

@@ -11,6 +11,7 @@ import { Budget } from '../../src/base/budget.js';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { LatencyHistogram } from '../../src/base/metric.js';
+import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { CacheSpace } from '../../src/cache/cache-space.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import { ChunkStore } from '../../src/cache/chunk-store.js';
@@ -76,6 +77,7 @@ async function serve(t: Test, readaheadBytes: number): Promise<Served> {
     },
     space,
     memory: new Budget(8 * chunkBytes),
+    buffers: new BufferPools(1024 * 1024),
     limits: { demandRequests: 4, prefetchRequests: 2, maxRunChunks: 4 },
     readaheadBytes,
     deadlineMs: 10_000,
