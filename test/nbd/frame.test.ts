@@ -115,8 +115,10 @@ t.test('replies come back as they went', async (t) => {
       let end = putOffsetHole(target, 0, extended, reply, done, offset, size);
       const hole = decodeHole(whole(end));
       let good = parse() && hole.offset === offset && hole.lengthBytes === size && header.done === done && header.payloadBytes === 12;
-      end = putOffsetData(target, 0, extended, reply, done, offset, size);
-      good &&= parse() && header.payloadBytes === size + 8 && end === headerBytes + 8 && header.type === ReplyType.OFFSET_DATA;
+      // With its offset, the chunk's length has to fit 32 bits too.
+      const dataBytes = Math.min(size, 0xffffffff - 8);
+      end = putOffsetData(target, 0, extended, reply, done, offset, dataBytes);
+      good &&= parse() && header.payloadBytes === dataBytes + 8 && end === headerBytes + 8 && header.type === ReplyType.OFFSET_DATA;
       end = putErrorOffset(target, 0, extended, reply, done, ErrorNumber.EIO, 'who knows', offset);
       const error = decodeReplyError(whole(end), ReplyType.ERROR_OFFSET);
       good &&= parse() && error.error === 5 && error.text === 'who knows' && error.offset === offset;
