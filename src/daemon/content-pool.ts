@@ -65,23 +65,27 @@ export class ContentPool {
   /** Opens a content, and what lies below it. Asks no origin. @param deadlineMs for whoever opens it first */
   async lease(spec: ContentSpec, deadlineMs: number): Promise<ContentLease> {
     const id = contentId(spec);
-    await this.#closing.get(id);
-    let entry = this.#entries.get(id);
-    if (entry === undefined) {
-      const below: ContentLease[] = [];
-      const origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, deadlineMs, below);
-      await this.#adopt(id);
-      // Somebody else may have been quicker.
-      entry = this.#entries.get(id);
+    const open = this.#entries.get(id);
+    if (open !== undefined) return this.#leaseOf(id, open);
+    const below: ContentLease[] = [];
+    let origin: Origin | undefined;
+    try {
+      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, deadlineMs, below);
+      // The files are one store's at a time: whoever has them must be gone. Others may have waited for the same, and been quicker.
+      for (let closing = this.#vacate(id); closing !== undefined; closing = this.#vacate(id)) await closing;
+      let entry = this.#entries.get(id);
       if (entry === undefined) {
-        entry = { content: this.#create(spec, origin, deadlineMs, below), useCount: 0 };
+        entry = { content: this.#create(spec, origin, deadlineMs, [...below]), useCount: 0 };
         this.#entries.set(id, entry);
-      } else {
-        await origin.close();
-        for (const lease of below) await lease.release();
+        // They are the content's now.
+        origin = undefined;
+        below.length = 0;
       }
+      return this.#leaseOf(id, entry);
+    } finally {
+      await origin?.close();
+      for (const lease of below) await lease.release();
     }
-    return this.#leaseOf(id, entry);
   }
 
   /** The container of a content as the format room wants it, and the leases that it stands on. */
@@ -107,14 +111,16 @@ export class ContentPool {
     }
   }
 
+  /** No file is open when it resolves. */
   async close(): Promise<void> {
     const contents = this.contents;
     this.#entries.clear();
     // The top ones first: decoders read from their containers.
     contents.sort((left, right) => Number(left.spec.format === 'raw') - Number(right.spec.format === 'raw'));
-    for (const content of contents) await content.close();
-    for (const store of this.#orphans.values()) await store.close();
+    for (const content of contents) await this.#track(content.id, content.close());
+    for (const [id, store] of this.#orphans) await this.#track(id, store.close());
     this.#orphans.clear();
+    await Promise.all(this.#closing.values());
   }
 
   #leaseOf(id: string, entry: Entry): ContentLease {
@@ -128,13 +134,10 @@ export class ContentPool {
         entry.useCount -= 1;
         if (entry.useCount > 0 || this.#entries.get(id) !== entry) return;
         this.#entries.delete(id);
-        const closing = entry.content.close({ forget }).then(() => {
-          this.#closing.delete(id);
+        await this.#track(id, entry.content.close({ forget }), () => {
           if (forget) removeStoreFiles(contentPaths(this.#options.cacheDir, id));
           else this.#orphan(id);
         });
-        this.#closing.set(id, closing);
-        await closing;
       },
     };
   }
@@ -185,18 +188,34 @@ export class ContentPool {
       this.#orphans.set(id, store);
       space.addOrphan(store, () => {
         this.#orphans.delete(id);
-        void store.close().then(() => removeStoreFiles(paths));
+        void this.#track(id, store.close(), () => removeStoreFiles(paths));
       });
     } catch (error) {
       log.error({ file: paths.mapPath, reason: errorMessage(error) }, 'cached chunks of no image can neither be used nor removed');
     }
   }
 
-  async #adopt(id: string): Promise<void> {
+  /** What has to end before a content's files can be opened; `undefined`: nothing. */
+  #vacate(id: string): Promise<void> | undefined {
     const store = this.#orphans.get(id);
-    if (store === undefined) return;
+    if (store === undefined) return this.#closing.get(id);
     this.#orphans.delete(id);
     this.#options.space.remove(store);
-    await store.close();
+    return this.#track(id, store.close());
+  }
+
+  /** Keeps everybody from a content's files until they are closed and what comes `then` is done. Never rejects. */
+  #track(id: string, closed: Promise<void>, then: () => void = () => {}): Promise<void> {
+    const closing = closed
+      .catch((error: unknown) => {
+        // What could not be synced is verified before it is served again.
+        this.#options.log.error({ content: id, reason: errorMessage(error) }, 'cached content did not close cleanly');
+      })
+      .then(() => {
+        this.#closing.delete(id);
+        then();
+      });
+    this.#closing.set(id, closing);
+    return closing;
   }
 }

@@ -65,7 +65,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     new ContentPool({ cacheDir, runDir, space, memory, readaheadBytes: imageDefault.readaheadBytes, credentials, log }),
   );
   const pinner = new ImagePinner({ catalog, pool, runDir, credentials, defaultChunkSizeBytes: imageDefault.chunkSizeBytes, log });
-  const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: imageDefault.deadlineMs });
+  const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: imageDefault.deadlineMs, log });
   await registry.start();
   pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));
   await addConfiguredImages(config, registry, log);
@@ -83,17 +83,19 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
  * A configured image that can't be added must not keep the others from their guests: it is logged. Only where there would be nothing to serve is it fatal.
  */
 async function addConfiguredImages(config: Config, registry: ImageRegistry, log: Logger): Promise<void> {
+  const failures: unknown[] = [];
   for (const image of config.images) {
     try {
       await registry.add(image);
     } catch (error) {
-      if (registry.images.length === 0) throw error;
+      failures.push(error);
       log.error(
         { image: image.name, code: errorCode(error), reason: errorMessage(error) },
         'this image of the configuration is not served as it says',
       );
     }
   }
+  if (failures.length > 0 && registry.images.length === 0) throw failures[0];
 }
 
 /** Sockets that systemd passes take the place of addresses that nobody chose. */

@@ -6,7 +6,8 @@
  */
 
 import type { ImageAddRequest } from '../admin/control.js';
-import { CopseError } from '../base/error.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
 import type { ImageCatalog } from '../catalog/image-catalog.js';
 import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
@@ -26,6 +27,7 @@ export interface ImageRegistryOptions {
   pool: ContentPool;
   pinner: ImagePinner;
   defaultDeadlineMs: number;
+  log: Logger;
 }
 
 export class ImageRegistry implements ExportDirectory {
@@ -55,9 +57,19 @@ export class ImageRegistry implements ExportDirectory {
     return record.deadlineMs ?? this.#options.defaultDeadlineMs;
   }
 
-  /** Serves what the catalog holds; asks no origin. */
+  /** Serves what the catalog holds; asks no origin. What can't be served is logged and keeps no other from its guests. */
   async start(): Promise<void> {
-    for (const record of this.#options.catalog.list()) await this.#serve(record, createExportMetrics());
+    const { catalog, log } = this.#options;
+    for (const record of catalog.list()) {
+      try {
+        await this.#serve(record, createExportMetrics());
+      } catch (error) {
+        log.error(
+          { image: record.name, code: errorCode(error), reason: errorMessage(error) },
+          'this image of the catalog is not served: remove what is in the way and start again',
+        );
+      }
+    }
   }
 
   list(): { name: string; description: string }[] {
