@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { silentLogger } from '../base/log.js';
 import { MiB } from '../base/size.js';
 import type { BlockDevice } from '../device/device.js';
-import { PatchedDevice } from '../device/patched.js';
 import type { PrivateExport, PrivateExportHandle } from '../origin/format/layer.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { Server } from '../server/server.js';
+import { PatchedDevice } from './patched-device.js';
 
 const limits = {
   connectionCount: 16,

@@ -12,9 +12,6 @@ export const OPTION_MAGIC = Buffer.from('IHAVEOPT', 'latin1');
 /** 0x3e889045565a9, high and low half: the head of every option reply. */
 export const OPTION_REPLY_MAGIC_HIGH = 0x0003e889;
 export const OPTION_REPLY_MAGIC_LOW = 0x045565a9;
-/** 0x00420281861253, high and low half: oldstyle's second magic, which Copse refuses. */
-export const OLDSTYLE_MAGIC_HIGH = 0x00004202;
-export const OLDSTYLE_MAGIC_LOW = 0x81861253;
 
 export const REQUEST_MAGIC = 0x25609513;
 export const EXTENDED_REQUEST_MAGIC = 0x21e41c71;

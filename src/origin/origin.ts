@@ -70,12 +70,6 @@ export class OriginError extends CopseError {
   }
 }
 
-/** How an origin is told apart from its neighbours before it is opened: what the catalog stores. */
-export interface OriginLocation {
-  /** `https://…`, `http://…`, `file:…`, a plain absolute path, `nbd://…`, `nbd+unix://…`. */
-  url: string;
-}
-
 /** Secrets and trust of this node for origins, from its configuration; the catalog only ever names URLs. */
 export interface OriginCredential {
   /** Applies to URLs that begin with this prefix; the longest match wins. */

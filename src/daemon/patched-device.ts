@@ -5,12 +5,9 @@
  *
  * Invariant: patched bytes never read as what is below, be it data or zeros.
  */
-import type { BlockDevice, BlockSize, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
-
-export interface Patch {
-  offset: number;
-  bytes: Buffer;
-}
+import type { BlockDevice, BlockSize, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
+import type { Patch } from '../origin/format/layer.js';
+import { applyPatches, isPatched } from '../origin/format/patch.js';
 
 export class PatchedDevice implements BlockDevice {
   readonly sizeBytes: number;
@@ -33,16 +30,12 @@ export class PatchedDevice implements BlockDevice {
   }
 
   isZeroNow(offset: number, lengthBytes: number): boolean {
-    return !this.#touches(offset, lengthBytes) && this.#below.isZeroNow(offset, lengthBytes);
+    return !isPatched(this.#patches, offset, lengthBytes) && this.#below.isZeroNow(offset, lengthBytes);
   }
 
   async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
     const source = await this.#below.read(target, offset, options);
-    for (const patch of this.#patches) {
-      const start = Math.max(patch.offset, offset);
-      const end = Math.min(patch.offset + patch.bytes.length, offset + target.length);
-      if (start < end) patch.bytes.copy(target, start - offset, start - patch.offset, end - patch.offset);
-    }
+    applyPatches(this.#patches, target, offset);
     return source;
   }
 
@@ -64,7 +57,7 @@ export class PatchedDevice implements BlockDevice {
 
   /** Where a patch touches, all is data. */
   async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
-    if (this.#touches(offset, lengthBytes)) return [{ lengthBytes, zero: false, hole: false }];
+    if (isPatched(this.#patches, offset, lengthBytes)) return [{ lengthBytes, zero: false, hole: false }];
     return this.#below.extents(offset, lengthBytes, maxCount, options);
   }
 
@@ -78,9 +71,5 @@ export class PatchedDevice implements BlockDevice {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  #touches(offset: number, lengthBytes: number): boolean {
-    return this.#patches.some((patch) => patch.offset < offset + lengthBytes && patch.offset + patch.bytes.length > offset);
   }
 }
