@@ -48,6 +48,10 @@ export class CacheSpace {
   readonly #reserved: Budget;
   #freeBytes = Number.POSITIVE_INFINITY;
   #freeReadAtMs = Number.NEGATIVE_INFINITY;
+  #freeReadCount = 0;
+  /** Since the start: tells what was written while free space was being read. */
+  #writtenBytes = 0;
+  #freeReading: Promise<void> | undefined;
   #eviction: Promise<void> | undefined;
   #brokenUntilMs = Number.NEGATIVE_INFINITY;
   #state: SpaceState = 'ok';
@@ -115,27 +119,21 @@ export class CacheSpace {
    * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: not stored; whoever waits for the bytes gets them all the same
    */
   async use(lengthBytes: number, store: () => Promise<unknown>): Promise<void> {
-    if (this.#clock.nowMs() < this.#brokenUntilMs)
-      throw new CopseError('ERR_CACHE_BROKEN', `the cache rests after a failure: ${this.#message}`);
+    this.#assertWell();
     if (this.#clock.nowMs() - this.#freeReadAtMs > freeAgeMs) await this.#refreshFree();
     await this.#reserved.take(lengthBytes);
     try {
-      if (this.#excessBytes() > 0) {
-        await this.#evict();
-        if (this.#excessBytes() > 0) {
-          this.#enter('full', this.#fullMessage());
-          throw new CopseError('ERR_CACHE_FULL', this.#message ?? 'the cache is full');
-        }
-      } else if (this.#excessBytes() > -this.#reserveBytes()) {
-        void this.#evict();
-      }
+      if (this.#excessBytes() > 0) await this.#makeRoom();
+      else if (this.#excessBytes() > -this.#reserveBytes()) void this.#evict();
+      // Others may have found out that it isn't, while this one waited.
+      this.#assertWell();
       await store();
       // Until the next reading, what is written here is what the file system has less.
       this.#freeBytes -= lengthBytes;
-      this.#enter('ok', undefined);
+      this.#writtenBytes += lengthBytes;
+      if (this.#isWell()) this.#enter('ok', undefined);
     } catch (error) {
-      // EBUSY: somebody else is busy with the chunk, the disk is well.
-      if (!(error instanceof CopseError) && errorCode(error) !== 'EBUSY') this.#fail(error);
+      if (isOfTheDisk(error)) this.#fail(error);
       throw error;
     } finally {
       this.#reserved.release(lengthBytes);
@@ -146,15 +144,36 @@ export class CacheSpace {
     this.#cancelWatch?.();
   }
 
+  #isWell(): boolean {
+    return this.#clock.nowMs() >= this.#brokenUntilMs;
+  }
+
+  #assertWell(): void {
+    if (this.#isWell()) return;
+    throw new CopseError('ERR_CACHE_BROKEN', `the cache rests after a failure: ${this.#message}`);
+  }
+
+  async #makeRoom(): Promise<void> {
+    const joined = this.#eviction !== undefined;
+    await this.#evict();
+    // One that was under way already may have ended by what was wanted before.
+    if (joined && this.#excessBytes() > 0) await this.#evict();
+    this.#assertWell();
+    if (this.#excessBytes() <= 0) return;
+    const message = this.#fullMessage();
+    this.#enter('full', message);
+    throw new CopseError('ERR_CACHE_FULL', message);
+  }
+
   /** Bytes that are too many: positive when something has to go before anything may be stored. */
   #excessBytes(): number {
     const reservedBytes = this.#reserved.taken;
     return Math.max(this.usedBytes + reservedBytes - this.budgetBytes, this.minFreeBytes + reservedBytes - this.#freeBytes);
   }
 
-  /** How far below the limits eviction works ahead. */
+  /** How far below the limits eviction works ahead: a small share of what there is, or a disk that others have filled would leave nothing. */
   #reserveBytes(): number {
-    return Math.min(256 * MiB, Math.floor(this.budgetBytes / 32));
+    return Math.min(256 * MiB, Math.floor(Math.min(this.budgetBytes, this.usedBytes) / 32));
   }
 
   /** One eviction at a time, however many wait for it. */
@@ -169,7 +188,8 @@ export class CacheSpace {
     try {
       for (const [store, onEmpty] of this.#orphans) {
         while (store.dataBytes > 0 && this.#excessBytes() > -this.#reserveBytes()) if (!(await this.#evictFrom(store)).progress) break;
-        if (store.dataBytes > 0) continue;
+        // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
+        if (store.dataBytes > 0 || !this.#orphans.has(store)) continue;
         this.#orphans.delete(store);
         onEmpty();
       }
@@ -177,8 +197,8 @@ export class CacheSpace {
       let passesLeft = this.#stores.length * 3;
       while (passesLeft > 0 && this.#excessBytes() > -this.#reserveBytes()) {
         const store = this.#stores[this.#nextStore % this.#stores.length];
-        if (store === undefined) return;
-        if ((await this.#evictFrom(store)).wrapped) {
+        if (store === undefined) break;
+        if (store.dataBytes === 0 || (await this.#evictFrom(store)).wrapped) {
           passesLeft -= 1;
           this.#nextStore += 1;
         }
@@ -194,20 +214,33 @@ export class CacheSpace {
     const wantedCount = Math.ceil((this.#excessBytes() + this.#reserveBytes()) / store.chunkBytes);
     const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
     if (found.length === 0) return { wrapped, progress: !wrapped };
+    const freeReadCount = this.#freeReadCount;
     const freedBytes = await store.evict(found);
     this.evictedChunks += found.length;
     this.evictedBytes += freedBytes;
-    this.#freeBytes += freedBytes;
+    // A reading since then has seen what was freed.
+    if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
     return { wrapped, progress: freedBytes > 0 };
   }
 
-  async #refreshFree(): Promise<void> {
-    this.#freeReadAtMs = this.#clock.nowMs();
+  /** One reading at a time: whoever needs it waits for it, since the one before it may be none at all. */
+  #refreshFree(): Promise<void> {
+    this.#freeReading ??= this.#readFreeNow().finally(() => {
+      this.#freeReading = undefined;
+    });
+    return this.#freeReading;
+  }
+
+  async #readFreeNow(): Promise<void> {
+    const writtenBytes = this.#writtenBytes;
     try {
-      this.#freeBytes = await this.#readFree();
+      // What was written meanwhile counts twice, perhaps: rather too little free than too much.
+      this.#freeBytes = (await this.#readFree()) - (this.#writtenBytes - writtenBytes);
+      this.#freeReadCount += 1;
     } catch (error) {
       this.#fail(error);
     }
+    this.#freeReadAtMs = this.#clock.nowMs();
   }
 
   /** The disk may fill for other reasons: the cache shrinks then, though nobody stores anything. */
@@ -239,4 +272,9 @@ export class CacheSpace {
     if (state === 'ok') this.#log.info('the cache stores again');
     else this.#log.error({ state, reason: message }, 'the cache does not store: reads pass through until there is room again');
   }
+}
+
+/** EBUSY and ERR_CLOSED are about one chunk and one image; the disk is well. */
+function isOfTheDisk(error: unknown): boolean {
+  return !(error instanceof CopseError) && !['EBUSY', 'ERR_CLOSED'].includes(errorCode(error));
 }
