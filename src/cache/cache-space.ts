@@ -153,16 +153,18 @@ export class CacheSpace {
     throw new CopseError('ERR_CACHE_BROKEN', `the cache rests after a failure: ${this.#message}`);
   }
 
+  /** Others take room while an eviction ends, so that one may not do; only one that finds nothing to evict means full. */
   async #makeRoom(): Promise<void> {
-    const joined = this.#eviction !== undefined;
-    await this.#evict();
-    // One that was under way already may have ended by what was wanted before.
-    if (joined && this.#excessBytes() > 0) await this.#evict();
-    this.#assertWell();
-    if (this.#excessBytes() <= 0) return;
-    const message = this.#fullMessage();
-    this.#enter('full', message);
-    throw new CopseError('ERR_CACHE_FULL', message);
+    while (this.#excessBytes() > 0) {
+      const joined = this.#eviction !== undefined;
+      const evictedBytes = this.evictedBytes;
+      await this.#evict();
+      this.#assertWell();
+      if (joined || this.evictedBytes > evictedBytes || this.#excessBytes() <= 0) continue;
+      const message = this.#fullMessage();
+      this.#enter('full', message);
+      throw new CopseError('ERR_CACHE_FULL', message);
+    }
   }
 
   /** Bytes that are too many: positive when something has to go before anything may be stored. */
@@ -216,7 +218,8 @@ export class CacheSpace {
     if (found.length === 0) return { wrapped, progress: !wrapped };
     const freeReadCount = this.#freeReadCount;
     const freedBytes = await store.evict(found);
-    this.evictedChunks += found.length;
+    // Those in use were passed over.
+    this.evictedChunks += Math.ceil(freedBytes / store.chunkBytes);
     this.evictedBytes += freedBytes;
     // A reading since then has seen what was freed.
     if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
