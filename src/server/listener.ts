@@ -1,4 +1,5 @@
 /** Listening sockets: unix, TCP, and those that systemd passes (sd_listen_fds(3)). */
+import { fstatSync, readFileSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -100,7 +101,6 @@ function remedy(error: unknown): string {
       return 'permission denied; choose another port or path, or run as a user who may';
     case 'EADDRNOTAVAIL':
       return 'this host has no such address';
-    case 'EINVAL':
     case 'ENAMETOOLONG':
       return `the path of a unix socket may have at most ${maxUnixPathBytes} bytes`;
     default:
@@ -112,7 +112,21 @@ function uriOf(address: ListenAddress, server: Server): string {
   const bound = server.address();
   if (typeof bound === 'string') return formatNbdUri({ address: { path: bound }, exportName: '' });
   if (bound !== null) return formatNbdUri({ address: { host: hostOf(bound, address), port: bound.port }, exportName: '' });
-  return describe(address);
+  const path = address.kind === 'descriptor' ? pathOfDescriptor(address.descriptor) : undefined;
+  return path === undefined ? describe(address) : formatNbdUri({ address: { path }, exportName: '' });
+}
+
+/** Where a unix socket that was passed is bound, which Node does not know. Source: proc(5), /proc/net/unix. */
+function pathOfDescriptor(descriptor: number): string | undefined {
+  try {
+    const inode = String(fstatSync(descriptor).ino);
+    const line = readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .find((entry) => entry.trim().split(/\s+/)[6] === inode);
+    return /(\/.*)$/.exec(line ?? '')?.[1];
+  } catch {
+    return undefined;
+  }
 }
 
 function hostOf(bound: AddressInfo, address: ListenAddress): string {
