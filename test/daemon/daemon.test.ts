@@ -1,6 +1,7 @@
 /** The object graph from a configuration: images come, move and go while clients are attached, and everything is there after a restart. */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import t from 'tap';
 import { content, Node } from './node.js';
 
@@ -187,3 +188,26 @@ t.test('a start that fails lets go of everything', async (t) => {
   rmSync(join(node.folder, 'nbd'));
   await t.resolves(node.start());
 });
+
+const qemu = await execa('qemu-img', ['--version'], { reject: false });
+
+t.test(
+  'a backing image stays while another image is built on it',
+  { skip: qemu.failed && 'qemu-img is not installed (package qemu-utils)' },
+  async (t) => {
+    const node = await Node.start(t);
+    const [base, top] = [node.originPath('base.raw'), node.originPath('top.qcow2')];
+    writeFileSync(base, first);
+    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', 'base.raw', top], { cwd: node.originPath('.') });
+    const request = { name: 'top', url: top, backing: { 'base.raw': 'base' } };
+    await t.rejects(node.admin.addImage(request), { code: 'ERR_NO_SUCH_IMAGE' }, 'what it is built on comes first');
+    await node.admin.addImage({ name: 'base', url: base });
+    t.match(await node.admin.addImage(request), { format: 'qcow2', sizeBytes });
+    await t.rejects(node.admin.removeImage('base'), { code: 'ERR_IMAGE_IN_USE' });
+    t.ok((await node.readAll('top', sizeBytes)).equals(first));
+    t.equal((await node.admin.imageStatus('base')).cache.cachedBytes, sizeBytes, 'its chunks are those of the image below');
+    await node.admin.removeImage('top');
+    await node.admin.removeImage('base');
+    t.same(readdirSync(join(node.config.stateDir, 'cache')), []);
+  },
+);
