@@ -93,13 +93,17 @@ export class Node {
     };
   }
 
-  /** All of an export of `sizeBytes`, by one connection of its own. */
+  /** All of an export of `sizeBytes`, by one connection of its own, piece by piece, so that the cache is never asked to store much at once. */
   async readAll(name: string, sizeBytes: number): Promise<Buffer> {
     const { session, detach } = await this.attach(name);
-    const { error, message, data } = await session.read(0, sizeBytes);
+    const pieces: Buffer[] = [];
+    for (let offset = 0; offset < sizeBytes; offset += 65_536) {
+      const { error, message, data } = await session.read(offset, Math.min(65_536, sizeBytes - offset));
+      if (error !== 0) throw new Error(`reading ${name} at ${offset}: error ${error} ${message}`);
+      pieces.push(data);
+    }
     await detach();
-    if (error !== 0) throw new Error(`reading ${name}: error ${error} ${message}`);
-    return data;
+    return Buffer.concat(pieces);
   }
 }
 
