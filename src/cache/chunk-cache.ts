@@ -337,6 +337,12 @@ export class ChunkCache {
         this.#fetches.delete(flight);
         this.#forget(flight);
       },
+      askAgain: (flight) => {
+        this.#fetches.delete(flight);
+        flight.priority = 'demand';
+        flight.state = 'queued';
+        this.#queue.add(flight);
+      },
     });
     const running = fetch.run().finally(() => this.#running.delete(running));
     this.#running.add(running);

@@ -10,9 +10,9 @@ import type { Budget } from '../base/budget.js';
 import type { Flight } from './flight.js';
 
 export interface FetchLimits {
-  /** Requests under way to the source for guests. */
+  /** Requests under way to the source for somebody who waits: guests, warming. */
   demandRequests: number;
-  /** Requests under way for readahead and warming. */
+  /** Requests under way for readahead. */
   prefetchRequests: number;
   /** The longest request, in chunks. */
   maxRunChunks: number;

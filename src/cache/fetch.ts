@@ -22,6 +22,8 @@ export interface FetchOptions {
   keep(flight: Flight): Promise<void>;
   /** The chunk is out of the single flight from here on. */
   finish(flight: Flight): void;
+  /** A prefetch failed that a guest has come to wait for: the chunk is asked for again, as the demand that it is. */
+  askAgain(flight: Flight): void;
 }
 
 export class Fetch {
@@ -60,7 +62,11 @@ export class Fetch {
       const abandoned = this.#flights.slice(this.#position);
       // Whatever the source sends from here on is too late.
       this.#position = this.#flights.length;
-      for (const flight of abandoned) this.#abandon(flight, error);
+      for (const flight of abandoned) {
+        // One attempt is all that a prefetch gets; a guest's chunk is worth as many as its deadline allows.
+        if (run.priority === 'prefetch' && flight.waiters.size > 0 && !signal.aborted) this.#askAgain(flight);
+        else this.#abandon(flight, error);
+      }
     }
     await Promise.all(this.#kept);
   }
@@ -129,6 +135,12 @@ export class Fetch {
     flight.deliver();
     flight.settle(failure);
     this.#recycle(flight);
+  }
+
+  #askAgain(flight: Flight): void {
+    this.#recycle(flight);
+    flight.filledBytes = 0;
+    this.#options.askAgain(flight);
   }
 
   #abandon(flight: Flight, error: unknown): void {

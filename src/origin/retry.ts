@@ -3,7 +3,8 @@
  *
  * When to use: around every origin whose reads have a deadline above. Cost: one small object a read; nothing when the first attempt is good.
  *
- * Invariants: a byte that was delivered is not asked for again; only errors that say `retryable` are retried; the wait before a retry
+ * Invariants: a byte that was delivered is not asked for again; only errors that say `retryable` are retried, and no prefetch (nobody waits for it, and it would hold
+ * memory for as long as the origin is away); the wait before a retry
  * ends at once when the signal aborts. Without a signal it tries for ever: deadlines belong to the layers above.
  */
 import { type Clock, systemClock } from '../base/clock.js';
@@ -60,7 +61,7 @@ class RetryingOrigin implements Origin {
       try {
         return await this.#origin.read(offset + doneBytes, lengthBytes - doneBytes, counting, options);
       } catch (error) {
-        if (!(error instanceof OriginError) || !error.retryable) throw error;
+        if (!(error instanceof OriginError) || !error.retryable || options.priority === 'prefetch') throw error;
         const progress = counting.deliveredBytes > doneBytes;
         // A connection that ended right behind the last byte, before the origin could say that all was well: all is there.
         if (progress && counting.deliveredBytes === lengthBytes) return;

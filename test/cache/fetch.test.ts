@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { BufferPool } from '../../src/cache/buffer-pool.js';
 import { CacheMetrics } from '../../src/cache/cache-metrics.js';
 import { Fetch } from '../../src/cache/fetch.js';
+import type { Run } from '../../src/cache/fetch-queue.js';
 import { Flight, type FlightWaiter } from '../../src/cache/flight.js';
 import type { RangeSink } from '../../src/origin/origin.js';
 import { pattern } from '../conformance/content.js';
@@ -41,20 +42,28 @@ interface Outcome {
   finished: number[];
   metrics: CacheMetrics;
   flights: Flight[];
+  askedAgain: number[];
 }
 
-async function fetch(t: Test, chunks: { first: number; count: number }, script: Script, keepFails?: Error): Promise<Outcome> {
+async function fetch(
+  t: Test,
+  chunks: { first: number; count: number },
+  script: Script,
+  keepFails?: Error,
+  priority: Run['priority'] = 'demand',
+): Promise<Outcome> {
   const store = openStore(t.testdir({}), sizeBytes);
   const bytes = new Waiter(false);
   const stored = new Waiter(true);
-  const flights = Array.from({ length: chunks.count }, (_, index) => new Flight(chunks.first + index, 'demand'));
+  const flights = Array.from({ length: chunks.count }, (_, index) => new Flight(chunks.first + index, priority));
   for (const flight of flights) flight.waiters.add(bytes).add(stored);
   const kept = new Map<number, Buffer | undefined>();
   const finished: number[] = [];
+  const askedAgain: number[] = [];
   const metrics = new CacheMetrics();
   const length = (index: number): number => store.lengthOf(index);
   await new Fetch({
-    run: { flights, priority: 'demand' },
+    run: { flights, priority },
     source: { read: async (_offset, _length, sink) => await script(sink) },
     store,
     pool: new BufferPool(chunkBytes, 2),
@@ -67,9 +76,10 @@ async function fetch(t: Test, chunks: { first: number; count: number }, script: 
       kept.set(flight.chunkIndex, copy);
     },
     finish: (flight) => finished.push(flight.chunkIndex),
+    askAgain: (flight) => askedAgain.push(flight.chunkIndex),
   }).run();
   await store.close();
-  return { bytes, stored, kept, finished, metrics, flights };
+  return { bytes, stored, kept, finished, metrics, flights, askedAgain };
 }
 
 function chunkOf(index: number): Buffer {
@@ -180,4 +190,17 @@ t.test('what can not be kept reaches readers all the same', async (t) => {
   t.ok(sameChunk(4, outcome.bytes.got.get(4)) && sameChunk(5, outcome.bytes.got.get(5)));
   t.same(outcome.stored.got.get(5), { error: full });
   t.equal(outcome.metrics.unstoredChunks, 2);
+});
+
+t.test('a prefetch that fails is asked for again where somebody has come to wait for it', async (t) => {
+  const script = async (sink: RangeSink): Promise<void> => {
+    sink.data(content.subarray(0, chunkBytes + 50));
+    throw new Error('the origin is away');
+  };
+  const { bytes, askedAgain, finished, flights } = await fetch(t, { first: 0, count: 3 }, script, undefined, 'prefetch');
+  t.ok(sameChunk(0, bytes.got.get(0)), 'what arrived is answered');
+  t.same(askedAgain, [1, 2]);
+  t.same(finished, [0]);
+  t.notOk(bytes.got.has(1) || bytes.got.has(2), 'nobody is told of a failure');
+  t.equal(flights[1]?.filledBytes, 0, 'from its first byte');
 });

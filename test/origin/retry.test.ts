@@ -124,7 +124,14 @@ t.test('health follows the last attempt', async (t) => {
 t.test('the meter counts attempts, and bytes that failed attempts brought', async (t) => {
   const meter = new OriginMeter();
   const origin = withRetry(withMeter(new ScriptedOrigin([{ ...unavailable, bytes: 3 }, {}]), meter), { clock: fastClock() });
-  await origin.read(0, 8, bufferSink(Buffer.alloc(8)), { priority: 'prefetch' });
-  t.match(meter, { requests: { demand: 0, prefetch: 2 }, bytes: 8, zeroBytes: 0, failures: 1 });
+  await origin.read(0, 8, bufferSink(Buffer.alloc(8)));
+  t.match(meter, { requests: { demand: 2, prefetch: 0 }, bytes: 8, zeroBytes: 0, failures: 1 });
   t.equal(meter.latency.count, 1);
+});
+
+t.test('a prefetch gets one attempt', async (t) => {
+  const origin = new ScriptedOrigin([unavailable]);
+  const read = withRetry(origin, { clock: fastClock() }).read(0, 4, bufferSink(Buffer.alloc(4)), { priority: 'prefetch' });
+  await t.rejects(read, { code: 'ERR_ORIGIN_UNAVAILABLE' });
+  t.equal(origin.asked.length, 1);
 });
