@@ -9,35 +9,20 @@
  *
  * No trouble with this host's disk fails a read that the source could answer: a chunk that the disk does not give back is fetched, whatever its state says.
  */
-import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, ClosedError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ChunkState } from '../base/native.js';
 import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
-import type { BufferPool, BufferPools } from './buffer-pool.js';
 import { CacheMetrics } from './cache-metrics.js';
-import type { CacheSpace } from './cache-space.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
-import type { ChunkSource } from './chunk-source.js';
+import { ChunkFetcher, type ChunkFetcherOptions } from './chunk-fetcher.js';
 import type { ChunkStore } from './chunk-store.js';
-import { Fetch } from './fetch.js';
-import { type FetchLimits, FetchQueue, type Run } from './fetch-queue.js';
-import { Flight } from './flight.js';
+import type { Flight } from './flight.js';
 import { type Operation, ReadOperation, StoreOperation } from './operation.js';
-import { type PrefetchRange, Readahead } from './readahead.js';
+import { Readahead } from './readahead.js';
 
-export interface ChunkCacheOptions {
-  /** For errors and logs. */
-  name: string;
-  store: ChunkStore;
-  source: ChunkSource;
-  space: CacheSpace;
-  /** Bound on the memory for chunks on their way, shared by all images. */
-  memory: Budget;
-  /** Where that memory comes from and goes back to. */
-  buffers: BufferPools;
-  limits: FetchLimits;
+export interface ChunkCacheOptions extends Omit<ChunkFetcherOptions, 'metrics'> {
   /** The most bytes that are prefetched ahead of a sequential reader; 0 turns readahead off. */
   readaheadBytes: number;
   /** How long a request waits for the source, in milliseconds; 0 for ever. */
@@ -51,32 +36,20 @@ export class ChunkCache {
   readonly #options: ChunkCacheOptions;
   readonly #store: ChunkStore;
   readonly #chunkBytes: number;
-  readonly #flights = new Map<number, Flight>();
-  /** Which fetch a flight is part of, to abort it when nobody waits for any of its chunks. */
-  readonly #fetches = new Map<Flight, { run: Run; abort: AbortController }>();
-  readonly #verifying = new Map<number, Promise<boolean>>();
-  readonly #queue: FetchQueue;
-  readonly #pool: BufferPool;
+  readonly #fetcher: ChunkFetcher;
   readonly #readahead: Readahead;
-  readonly #running = new Set<Promise<void>>();
+  readonly #verifying = new Map<number, Promise<boolean>>();
   #closed = false;
 
   constructor(options: ChunkCacheOptions) {
     this.#options = options;
     this.#store = options.store;
     this.#chunkBytes = options.store.chunkBytes;
-    this.#pool = options.buffers.of(this.#chunkBytes);
     this.#readahead = new Readahead({
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
     });
-    this.#queue = new FetchQueue({
-      limits: options.limits,
-      chunkBytes: this.#chunkBytes,
-      memory: options.memory,
-      fetch: (run) => this.#fetch(run),
-      drop: (flight) => this.#forget(flight),
-    });
+    this.#fetcher = new ChunkFetcher({ ...options, metrics: this.metrics });
   }
 
   get store(): ChunkStore {
@@ -88,7 +61,7 @@ export class ChunkCache {
     if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
     const first = Math.floor(offset / this.#chunkBytes);
     const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
-    if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
+    if (this.#readahead.isMarked(first, last)) this.#fetcher.prefetch(this.#readahead.onMark(first, last));
     return true;
   }
 
@@ -122,22 +95,14 @@ export class ChunkCache {
   /** Fails what waits, lets what runs end, and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { abort } of new Set(this.#fetches.values())) abort.abort();
-    // Those that wait for their turn, or for memory.
-    for (const flight of [...this.#flights.values()]) {
-      if (this.#fetches.has(flight)) continue;
-      this.#queue.remove(flight);
-      this.#forget(flight);
-      flight.settle(new ClosedError(this.#options.name));
-    }
-    await Promise.allSettled([...this.#running, ...this.#verifying.values()]);
+    await Promise.allSettled([this.#fetcher.close(), ...this.#verifying.values()]);
     this.#options.space.remove(this.#store);
     await this.#store.close();
   }
 
   #operationOptions(verb: string, offset: number, options: RequestOptions) {
     const { name, deadlineMs, clock } = this.#options;
-    const leave = (flight: Flight, waiter: Operation): void => this.#leave(flight, waiter);
+    const leave = (flight: Flight, waiter: Operation): void => this.#fetcher.leave(flight, waiter);
     return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal: options.signal, clock, leave };
   }
 
@@ -161,12 +126,12 @@ export class ChunkCache {
         for (let at = chunk; at < end; at += 1) this.#verifyThen(operation, at, useStored);
       } else {
         missed = true;
-        for (let at = chunk; at < end; at += 1) this.#joinFlight(operation, at);
+        for (let at = chunk; at < end; at += 1) this.#fetcher.join(operation, at);
       }
       chunk = end;
     }
-    if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
-    else if (missed) this.#prefetch(this.#readahead.onMiss(first, last));
+    if (this.#readahead.isMarked(first, last)) this.#fetcher.prefetch(this.#readahead.onMark(first, last));
+    else if (missed) this.#fetcher.prefetch(this.#readahead.onMiss(first, last));
     operation.end();
   }
 
@@ -177,7 +142,7 @@ export class ChunkCache {
       return;
     }
     const state = this.#store.state(chunkIndex);
-    if (state === ChunkState.absent) this.#joinFlight(operation, chunkIndex);
+    if (state === ChunkState.absent) this.#fetcher.join(operation, chunkIndex);
     else if (state === ChunkState.unverified) this.#verifyThen(operation, chunkIndex, useStored);
     else useStored(chunkIndex, chunkIndex);
   }
@@ -211,7 +176,7 @@ export class ChunkCache {
   async #replace(operation: Operation, chunkIndex: number, error: unknown): Promise<void> {
     if (!this.#closed) await this.#drop(chunkIndex, error);
     if (operation.isOver || this.#closed) operation.fail(new ClosedError(this.#options.name));
-    else this.#joinFlight(operation, chunkIndex);
+    else this.#fetcher.join(operation, chunkIndex);
   }
 
   #verifyThen(operation: Operation, chunkIndex: number, useStored: (first: number, last: number) => void): void {
@@ -220,7 +185,7 @@ export class ChunkCache {
       (right) => {
         const stillThere = !operation.isOver && !this.#closed && this.#store.state(chunkIndex) === ChunkState.unverified;
         // Neither verified nor dropped: a disk that does neither is not asked again.
-        if (!right && stillThere) this.#joinFlight(operation, chunkIndex);
+        if (!right && stillThere) this.#fetcher.join(operation, chunkIndex);
         else this.#again(operation, chunkIndex, useStored);
         operation.end();
       },
@@ -263,95 +228,5 @@ export class ChunkCache {
     } catch (error) {
       log.error({ reason: errorMessage(error), image: name, chunkIndex }, 'a cached chunk that can not be read can not be dropped either');
     }
-  }
-
-  #joinFlight(operation: Operation, chunkIndex: number): void {
-    if (operation.isOver) return;
-    let flight = this.#flights.get(chunkIndex);
-    this.metrics.missedChunks += 1;
-    if (flight === undefined) {
-      flight = new Flight(chunkIndex, 'demand');
-      this.#flights.set(chunkIndex, flight);
-      this.#queue.add(flight);
-    } else if (flight.has(operation)) {
-      operation.source = 'origin';
-      operation.begin();
-      operation.arrived(chunkIndex, flight.buffer);
-      return;
-    } else {
-      this.#queue.promote(flight);
-    }
-    operation.join(flight);
-  }
-
-  #prefetch(range: PrefetchRange | undefined): void {
-    // What can't be kept would be fetched twice.
-    if (range === undefined || this.#options.space.state !== 'ok') return;
-    for (let chunk = range.firstChunk; chunk < range.firstChunk + range.chunkCount; chunk += 1) {
-      if (this.#flights.has(chunk) || this.#store.state(chunk) !== ChunkState.absent) continue;
-      const flight = new Flight(chunk, 'prefetch');
-      this.#flights.set(chunk, flight);
-      this.#queue.add(flight);
-    }
-  }
-
-  /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */
-  #leave(flight: Flight, waiter: Operation): void {
-    flight.waiters.delete(waiter);
-    if (flight.waiters.size > 0 || flight.priority === 'prefetch') return;
-    if (flight.state === 'queued') {
-      this.#queue.remove(flight);
-      this.#forget(flight);
-      return;
-    }
-    const fetch = this.#fetches.get(flight);
-    if (fetch === undefined || fetch.run.priority === 'prefetch') return;
-    if (fetch.run.flights.some((other) => other.waiters.size > 0)) return;
-    // Whoever asks from here on begins anew instead of joining what is being given up.
-    for (const other of fetch.run.flights) if (other.state === 'fetching') this.#forget(other);
-    fetch.abort.abort();
-  }
-
-  /** Who asks for the chunk from here on begins anew. */
-  #forget(flight: Flight): void {
-    if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
-  }
-
-  #fetch(run: Run): Promise<void> {
-    // Between being chosen and having memory, everybody may have left.
-    if (this.#closed || (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0))) {
-      for (const flight of run.flights) this.#forget(flight);
-      return Promise.resolve();
-    }
-    const abort = new AbortController();
-    for (const flight of run.flights) this.#fetches.set(flight, { run, abort });
-    const fetch = new Fetch({
-      run,
-      source: this.#options.source,
-      store: this.#store,
-      pool: this.#pool,
-      metrics: this.metrics,
-      signal: abort.signal,
-      keep: (flight) => this.#keep(flight),
-      finish: (flight) => {
-        this.#fetches.delete(flight);
-        this.#forget(flight);
-      },
-      askAgain: (flight) => {
-        this.#fetches.delete(flight);
-        flight.priority = 'demand';
-        flight.state = 'queued';
-        this.#queue.add(flight);
-      },
-    });
-    const running = fetch.run().finally(() => this.#running.delete(running));
-    this.#running.add(running);
-    return running;
-  }
-
-  async #keep(flight: Flight): Promise<void> {
-    const { buffer, chunkIndex } = flight;
-    if (buffer === undefined) await this.#store.storeZero(chunkIndex);
-    else await this.#options.space.use(this.#store.lengthOf(chunkIndex), () => this.#store.store(chunkIndex, buffer));
   }
 }

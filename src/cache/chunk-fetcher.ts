@@ -1,0 +1,165 @@
+/**
+ * Brings absent chunks here: each once however many ask (single flight), in runs, demand before prefetch.
+ *
+ * A flight begins with the first who asks, is answered from memory as its bytes arrive, and ends when the chunk is stored or given up. What nobody
+ * waits for any more is not fetched.
+ */
+import type { Budget } from '../base/budget.js';
+import { ClosedError } from '../base/error.js';
+import { ChunkState } from '../base/native.js';
+import type { BufferPool, BufferPools } from './buffer-pool.js';
+import type { CacheMetrics } from './cache-metrics.js';
+import type { CacheSpace } from './cache-space.js';
+import type { ChunkSource } from './chunk-source.js';
+import type { ChunkStore } from './chunk-store.js';
+import { Fetch } from './fetch.js';
+import { type FetchLimits, FetchQueue, type Run } from './fetch-queue.js';
+import { Flight } from './flight.js';
+import type { Operation } from './operation.js';
+import type { PrefetchRange } from './readahead.js';
+
+export interface ChunkFetcherOptions {
+  /** Of the image, for errors and logs. */
+  name: string;
+  store: ChunkStore;
+  source: ChunkSource;
+  space: CacheSpace;
+  /** Bound on the memory for chunks on their way, shared by all images. */
+  memory: Budget;
+  /** Where that memory comes from and goes back to. */
+  buffers: BufferPools;
+  limits: FetchLimits;
+  metrics: CacheMetrics;
+}
+
+export class ChunkFetcher {
+  readonly #options: ChunkFetcherOptions;
+  readonly #store: ChunkStore;
+  readonly #pool: BufferPool;
+  readonly #queue: FetchQueue;
+  readonly #flights = new Map<number, Flight>();
+  /** Which fetch a flight is part of, to abort it when nobody waits for any of its chunks. */
+  readonly #fetches = new Map<Flight, { run: Run; abort: AbortController }>();
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: ChunkFetcherOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    const { chunkBytes } = options.store;
+    this.#pool = options.buffers.of(chunkBytes);
+    this.#queue = new FetchQueue({
+      limits: options.limits,
+      chunkBytes,
+      memory: options.memory,
+      fetch: (run) => this.#fetch(run),
+      drop: (flight) => this.#forget(flight),
+    });
+  }
+
+  /** Fails what waits; resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { abort } of new Set(this.#fetches.values())) abort.abort();
+    // Those that wait for their turn, or for memory.
+    for (const flight of [...this.#flights.values()]) {
+      if (this.#fetches.has(flight)) continue;
+      this.#queue.remove(flight);
+      this.#forget(flight);
+      flight.settle(new ClosedError(this.#options.name));
+    }
+    await Promise.allSettled([...this.#running]);
+  }
+
+  /** Has the operation wait for a chunk that is not here: it joins the chunk's flight, or begins one. */
+  join(operation: Operation, chunkIndex: number): void {
+    if (operation.isOver) return;
+    let flight = this.#flights.get(chunkIndex);
+    this.#options.metrics.missedChunks += 1;
+    if (flight === undefined) {
+      flight = new Flight(chunkIndex, 'demand');
+      this.#flights.set(chunkIndex, flight);
+      this.#queue.add(flight);
+    } else if (flight.has(operation)) {
+      operation.source = 'origin';
+      operation.begin();
+      operation.arrived(chunkIndex, flight.buffer);
+      return;
+    } else {
+      this.#queue.promote(flight);
+    }
+    operation.join(flight);
+  }
+
+  /** Fetches what is absent of the range ahead of demand, where there is room for it. */
+  prefetch(range: PrefetchRange | undefined): void {
+    // What can't be kept would be fetched twice.
+    if (range === undefined || this.#options.space.state !== 'ok') return;
+    for (let chunk = range.firstChunk; chunk < range.firstChunk + range.chunkCount; chunk += 1) {
+      if (this.#flights.has(chunk) || this.#store.state(chunk) !== ChunkState.absent) continue;
+      const flight = new Flight(chunk, 'prefetch');
+      this.#flights.set(chunk, flight);
+      this.#queue.add(flight);
+    }
+  }
+
+  /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */
+  leave(flight: Flight, waiter: Operation): void {
+    flight.waiters.delete(waiter);
+    if (flight.waiters.size > 0 || flight.priority === 'prefetch') return;
+    if (flight.state === 'queued') {
+      this.#queue.remove(flight);
+      this.#forget(flight);
+      return;
+    }
+    const fetch = this.#fetches.get(flight);
+    if (fetch === undefined || fetch.run.priority === 'prefetch') return;
+    if (fetch.run.flights.some((other) => other.waiters.size > 0)) return;
+    // Whoever asks from here on begins anew instead of joining what is being given up.
+    for (const other of fetch.run.flights) if (other.state === 'fetching') this.#forget(other);
+    fetch.abort.abort();
+  }
+
+  /** Who asks for the chunk from here on begins anew. */
+  #forget(flight: Flight): void {
+    if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
+  }
+
+  #fetch(run: Run): Promise<void> {
+    // Between being chosen and having memory, everybody may have left.
+    if (this.#closed || (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0))) {
+      for (const flight of run.flights) this.#forget(flight);
+      return Promise.resolve();
+    }
+    const abort = new AbortController();
+    for (const flight of run.flights) this.#fetches.set(flight, { run, abort });
+    const fetch = new Fetch({
+      run,
+      source: this.#options.source,
+      store: this.#store,
+      pool: this.#pool,
+      metrics: this.#options.metrics,
+      signal: abort.signal,
+      keep: (flight) => this.#keep(flight),
+      finish: (flight) => {
+        this.#fetches.delete(flight);
+        this.#forget(flight);
+      },
+      askAgain: (flight) => {
+        this.#fetches.delete(flight);
+        flight.priority = 'demand';
+        flight.state = 'queued';
+        this.#queue.add(flight);
+      },
+    });
+    const running = fetch.run().finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  async #keep(flight: Flight): Promise<void> {
+    const { buffer, chunkIndex } = flight;
+    if (buffer === undefined) await this.#store.storeZero(chunkIndex);
+    else await this.#options.space.use(this.#store.lengthOf(chunkIndex), () => this.#store.store(chunkIndex, buffer));
+  }
+}
