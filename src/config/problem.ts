@@ -80,6 +80,17 @@ function shapeOf(schema: unknown): unknown {
   return undefined;
 }
 
+/** What to write where a value is of the wrong type and the schema has no words of its own for it. */
+const describedTypes: Record<string, string> = {
+  array: 'a list in brackets, as in ["…"], or written as [[…]] where its entries are tables',
+  boolean: 'true or false, without quotes',
+  int: 'a whole number, without quotes',
+  number: 'a number, without quotes',
+  object: 'a table, as in [cache]',
+  record: 'a table, as in { "NAME" = "VALUE" }',
+  string: 'a string in quotes',
+};
+
 /** Turns zod's findings into problems that name the remedy. */
 export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIssue[]): ConfigProblem[] {
   const problems = issues.flatMap((issue) => {
@@ -93,6 +104,9 @@ export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIss
     }
     if (issue.code === 'invalid_union')
       return [problemAt(source, issue.path, 'must be a string such as "100G", or a whole number of bytes')];
+    if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')) {
+      return [problemAt(source, issue.path, `must be ${describedTypes[issue.expected] ?? `of type ${issue.expected}`}`)];
+    }
     return [problemAt(source, issue.path, issue.message)];
   });
   return problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));

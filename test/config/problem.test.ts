@@ -102,6 +102,9 @@ const cases: Case[] = [
     line: 3,
     remedy: /nope/,
   },
+  { name: 'a list that is none', toml: 'listen = "unix:x"', key: 'listen', line: 1, remedy: /a list in brackets/ },
+  { name: 'a truth in quotes', toml: 'admin_allow_remote = "true"', key: 'admin_allow_remote', line: 1, remedy: /without quotes/ },
+  { name: 'a table that is none', toml: 'limit = 5', key: 'limit', line: 1, remedy: /a table/ },
 ];
 
 t.test('each mistake is named by file, key, line and remedy', async (t) => {
