@@ -13,6 +13,7 @@ const statusByCode: Record<string, number> = {
   ERR_ORIGIN_PROTOCOL: 502,
   ERR_ORIGIN_UNAVAILABLE: 502,
   ERR_FORMAT: 502,
+  ERR_DEADLINE: 502,
 };
 
 export function httpStatusOf(code: string): number {

@@ -105,6 +105,7 @@ t.test('errors have the status of their code', async (t) => {
     ['ERR_ORIGIN_UNAVAILABLE', 502],
     ['ERR_ORIGIN_CHANGED', 502],
     ['ERR_FORMAT', 502],
+    ['ERR_DEADLINE', 502],
     ['EIO', 500],
   ] as const) {
     control.failure = new CopseError(code, 'a reason');
