@@ -13,7 +13,7 @@ export function connectionError(what: string, cause: unknown): CopseError {
   if (cause instanceof CopseError) return cause;
   const code = errorCode(cause);
   if (trustCodes.test(code)) {
-    const text = `${what}: the server's certificate is not trusted (${code}): name its authority as caFile of a credential for this URL`;
+    const text = `${what}: the server's certificate is not trusted (${code}): name its authority as ca_file of a credential for this URL, in the configuration`;
     return new OriginError('ERR_ORIGIN_REFUSED', text, { cause });
   }
   if (isGarbage(cause)) return new OriginError('ERR_ORIGIN_PROTOCOL', `${what}: the answer is not HTTP`, { cause });
