@@ -11,8 +11,11 @@ export function addImageRepinCommand(parent: Command): void {
       .description("move a name to the origin's present content; clients that are attached keep the old one")
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
-    const image = await withDaemon(options, (control) => control.repinImage(name));
+    const { image, listeners } = await withDaemon(options, async (control) => {
+      const repinned = await control.repinImage(name);
+      return { image: repinned, listeners: options.json ? [] : (await control.status()).listeners };
+    });
     if (options.json) printJson(image);
-    else printText(describeImage(image, []));
+    else printText(describeImage(image, listeners));
   });
 }
