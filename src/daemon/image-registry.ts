@@ -10,6 +10,7 @@ import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { ImageCatalog } from '../catalog/image-catalog.js';
 import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
+import { displayUrl } from '../origin/url.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
@@ -173,7 +174,7 @@ function describe(record: ImageRecord): string {
 /** What of a request is not as in the record, for people; `undefined` when they mean the same. */
 function differenceOf(record: ImageRecord, request: ImageAddRequest): string | undefined {
   const { content } = record;
-  if (request.url !== content.url) return `URL is ${content.url}`;
+  if (request.url !== content.url) return `URL is ${displayUrl(content.url)}`;
   if (request.format !== undefined && request.format !== content.format) return `format is ${content.format}`;
   if (request.chunkSizeBytes !== undefined && request.chunkSizeBytes !== content.chunkSizeBytes)
     return `chunk size is ${content.chunkSizeBytes}`;
