@@ -1,15 +1,29 @@
 /** Long work on one image, with progress: warming and verifying. */
 import type { JobOptions, VerifyResult, WarmResult } from '../admin/control.js';
-import { AbortedError } from '../base/error.js';
+import { AbortedError, CopseError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
+import { formatSize } from '../base/size.js';
 import { fill } from '../cache/fill.js';
+import { displayUrl } from '../origin/url.js';
 import type { Content } from './content.js';
 
-/** Brings the whole image into the cache. A chunk that can't be kept ends it, with the cache's reason. */
+/**
+ * Brings the whole image into the cache. A chunk that can't be kept ends it, with the cache's reason.
+ *
+ * @throws CopseError `ERR_CACHE_FULL` when its own first chunks had to make room for the last ones
+ */
 export async function warm(content: Content, { signal, onProgress }: JobOptions): Promise<WarmResult> {
   const totalBytes = content.spec.sizeBytes;
   const fetchedBefore = content.cache.metrics.fetchedBytes;
   await fill(content.cache, 0, totalBytes, { signal, onProgress: (doneBytes) => onProgress({ doneBytes, totalBytes }) });
+  const { store } = content.cache;
+  const heldBytes = store.dataBytes + store.zeroBytes;
+  if (heldBytes < totalBytes) {
+    throw new CopseError(
+      'ERR_CACHE_FULL',
+      `${displayUrl(content.spec.url)}: all was fetched, but only ${formatSize(heldBytes)} of ${formatSize(totalBytes)} are kept: the rest was evicted to hold the cache's budget and the floor of free space; raise --cache-size or lower --min-free`,
+    );
+  }
   return { doneBytes: totalBytes, totalBytes, fetchedBytes: content.cache.metrics.fetchedBytes - fetchedBefore };
 }
 

@@ -71,3 +71,11 @@ t.test('eviction under load', async (t) => {
   const { stdout } = { stdout: (await daemon.api('GET', '/metrics')).body };
   t.match(stdout, /evict\w*(\{[^}]*\})? [1-9]/, 'the metrics count evictions');
 });
+
+t.test('warming an image that the cache can not hold does not call it warm', async (t) => {
+  const origin = await ScriptedOrigin.start(t, first);
+  const daemon = await Daemon.start(t, { images: { first: origin.url }, cacheSize: '4M' });
+  const { body } = await daemon.api('POST', '/v1/images/first/warm');
+  const last: unknown = JSON.parse(body.trim().split('\n').at(-1) ?? '');
+  t.match(last, { type: 'error', code: 'ERR_CACHE_FULL' });
+});
