@@ -93,7 +93,7 @@ export interface Control {
   /** Sorted by name. */
   listImages(): Promise<ImageStatus[]>;
   imageStatus(name: string): Promise<ImageStatus>;
-  /** Pins the origin's present content and serves it under the name. Idempotent for equal requests. */
+  /** Pins the origin's present content and serves it under the name. Idempotent for equal requests; one that differs in the deadline alone changes that. */
   addImage(request: ImageAddRequest): Promise<ImageStatus>;
   /** Refuses with `ERR_IMAGE_IN_USE` while clients are attached. Its cached chunks go with it when no other image shares them. */
   removeImage(name: string): Promise<void>;

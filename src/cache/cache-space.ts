@@ -188,18 +188,20 @@ export class CacheSpace {
 
   async #evictDown(): Promise<void> {
     try {
-      for (const [store, onEmpty] of this.#orphans) {
-        while (store.dataBytes > 0 && this.#excessBytes() > -this.#reserveBytes()) if (!(await this.#evictFrom(store)).progress) break;
-        // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
-        if (store.dataBytes > 0 || !this.#orphans.has(store)) continue;
-        this.#orphans.delete(store);
-        onEmpty();
-      }
-      // Clearing the used marks takes one pass over each store, collecting another; the hand begins anywhere.
+      // Clearing the used marks takes one pass over a store, collecting another; the hand begins anywhere.
+      const orphanPasses = new Map<ChunkStore, number>();
       let passesLeft = this.#stores.length * 3;
-      while (passesLeft > 0 && this.#excessBytes() > -this.#reserveBytes()) {
+      // Looked at anew for each step: the stores' own threads change how much there is at any moment.
+      while (this.#excessBytes() > -this.#reserveBytes()) {
+        const orphan = [...this.#orphans.keys()].find((each) => (orphanPasses.get(each) ?? 0) < 3);
+        if (orphan !== undefined) {
+          const { wrapped, freedBytes } = await this.#evictFrom(orphan);
+          if (wrapped && freedBytes === 0) orphanPasses.set(orphan, (orphanPasses.get(orphan) ?? 0) + 1);
+          this.#forgetIfEmpty(orphan);
+          continue;
+        }
         const store = this.#stores[this.#nextStore % this.#stores.length];
-        if (store === undefined) break;
+        if (store === undefined || passesLeft === 0) break;
         if (store.dataBytes === 0 || (await this.#evictFrom(store)).wrapped) {
           passesLeft -= 1;
           this.#nextStore += 1;
@@ -211,11 +213,19 @@ export class CacheSpace {
     }
   }
 
-  /** One step of a store's hand. `progress`: something was found, or the hand has still to pass over used chunks. */
-  async #evictFrom(store: ChunkStore): Promise<{ wrapped: boolean; progress: boolean }> {
+  #forgetIfEmpty(orphan: ChunkStore): void {
+    const onEmpty = this.#orphans.get(orphan);
+    // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
+    if (orphan.dataBytes > 0 || onEmpty === undefined) return;
+    this.#orphans.delete(orphan);
+    onEmpty();
+  }
+
+  /** One step of a store's hand. */
+  async #evictFrom(store: ChunkStore): Promise<{ wrapped: boolean; freedBytes: number }> {
     const wantedCount = Math.ceil((this.#excessBytes() + this.#reserveBytes()) / store.chunkBytes);
     const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
-    if (found.length === 0) return { wrapped, progress: !wrapped };
+    if (found.length === 0) return { wrapped, freedBytes: 0 };
     const freeReadCount = this.#freeReadCount;
     const freedBytes = await store.evict(found);
     // Those in use were passed over.
@@ -223,7 +233,7 @@ export class CacheSpace {
     this.evictedBytes += freedBytes;
     // A reading since then has seen what was freed.
     if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
-    return { wrapped, progress: freedBytes > 0 };
+    return { wrapped, freedBytes };
   }
 
   /** One reading at a time: whoever needs it waits for it, since the one before it may be none at all. */

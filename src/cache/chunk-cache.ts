@@ -25,8 +25,10 @@ import { Readahead } from './readahead.js';
 export interface ChunkCacheOptions extends Omit<ChunkFetcherOptions, 'metrics'> {
   /** The most bytes that are prefetched ahead of a sequential reader; 0 turns readahead off. */
   readaheadBytes: number;
-  /** How long a request waits for the source, in milliseconds; 0 for ever. */
-  deadlineMs: number;
+  /** Deadline of requests that bring none of their own; 0, the default, waits for ever. */
+  deadlineMs?: number | undefined;
+  /** What is wrong with the source just now: the cause that a missed deadline names. */
+  trouble?: (() => string | undefined) | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -101,9 +103,10 @@ export class ChunkCache {
   }
 
   #operationOptions(verb: string, offset: number, options: RequestOptions) {
-    const { name, deadlineMs, clock } = this.#options;
+    const { name, clock, trouble } = this.#options;
+    const { signal, deadlineMs = this.#options.deadlineMs ?? 0 } = options;
     const leave = (flight: Flight, waiter: Operation): void => this.#fetcher.leave(flight, waiter);
-    return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal: options.signal, clock, leave };
+    return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal, clock, trouble, leave };
   }
 
   /** Sends every chunk of the range its way; `useStored` is called for each run of chunks that the store has. */

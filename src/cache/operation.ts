@@ -11,7 +11,10 @@ import type { Flight, FlightWaiter } from './flight.js';
 
 export interface OperationOptions {
   what: string;
+  /** 0 waits for ever. */
   deadlineMs: number;
+  /** What may be the cause of a missed deadline. */
+  trouble: (() => string | undefined) | undefined;
   signal: AbortSignal | undefined;
   clock: Clock;
   /** Called for each flight that is left before it ended. */
@@ -102,10 +105,11 @@ export abstract class Operation implements FlightWaiter {
 
   #startClock(): void {
     if (this.#onAbort !== undefined) return;
-    const { what, deadlineMs, signal, clock } = this.#options;
+    const { what, deadlineMs, signal, clock, trouble } = this.#options;
     this.#onAbort = () => this.fail(new AbortedError(what));
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (deadlineMs > 0) this.#cancelTimer = clock.after(deadlineMs, () => this.fail(new DeadlineError(what, deadlineMs)));
+    if (deadlineMs > 0)
+      this.#cancelTimer = clock.after(deadlineMs, () => this.fail(new DeadlineError(what, deadlineMs, { cause: trouble?.() })));
     if (signal?.aborted) this.#onAbort();
   }
 

@@ -5,6 +5,9 @@ import type { Content } from './content.js';
 
 const pieceBytes = 1 * MiB;
 
+/** For one read of a container, whoever waits for what is decoded from it; that wait has a deadline of its own. */
+export const containerDeadlineMs = 30_000;
+
 export class CachedOrigin implements Origin {
   readonly #content: Content;
 
@@ -28,7 +31,7 @@ export class CachedOrigin implements Origin {
     const end = offset + lengthBytes;
     for (let at = offset; at < end; at += pieceBytes) {
       const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - at));
-      await this.#content.device.read(piece, at, { signal: options.signal });
+      await this.#content.device.read(piece, at, { signal: options.signal, deadlineMs: containerDeadlineMs });
       sink.data(piece);
     }
   }

@@ -62,20 +62,20 @@ export class ContentPool {
     return [...this.#entries.values()].map((entry) => entry.content);
   }
 
-  /** Opens a content, and what lies below it. Asks no origin. @param deadlineMs for whoever opens it first */
-  async lease(spec: ContentSpec, deadlineMs: number): Promise<ContentLease> {
+  /** Opens a content, and what lies below it. Asks no origin. */
+  async lease(spec: ContentSpec): Promise<ContentLease> {
     const id = contentId(spec);
     const open = this.#entries.get(id);
     if (open !== undefined) return this.#leaseOf(id, open);
     const below: ContentLease[] = [];
     let origin: Origin | undefined;
     try {
-      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, deadlineMs, below);
+      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, below);
       // The files are one store's at a time: whoever has them must be gone. Others may have waited for the same, and been quicker.
       for (let closing = this.#vacate(id); closing !== undefined; closing = this.#vacate(id)) await closing;
       let entry = this.#entries.get(id);
       if (entry === undefined) {
-        entry = { content: this.#create(spec, origin, deadlineMs, [...below]), useCount: 0 };
+        entry = { content: this.#create(spec, origin, [...below]), useCount: 0 };
         this.#entries.set(id, entry);
         // They are the content's now.
         origin = undefined;
@@ -89,18 +89,18 @@ export class ContentPool {
   }
 
   /** The container of a content as the format room wants it, and the leases that it stands on. */
-  async container(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<FormatContainer> {
-    const lease = await this.lease(containerSpec(spec), deadlineMs);
+  async container(spec: ContentSpec, below: ContentLease[]): Promise<FormatContainer> {
+    const lease = await this.lease(containerSpec(spec));
     below.push(lease);
     const { content } = lease;
     return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
   }
 
   /** A backing file as a layer, and the leases that it stands on. */
-  async layer(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<FormatLayer> {
+  async layer(spec: ContentSpec, below: ContentLease[]): Promise<FormatLayer> {
     const backing: Record<string, FormatLayer> = {};
-    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, deadlineMs, below);
-    return { container: await this.container(spec, deadlineMs, below), format: spec.format, backing };
+    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below);
+    return { container: await this.container(spec, below), format: spec.format, backing };
   }
 
   /** Takes up what lies in the cache directory and belongs to none of `knownIds`. */
@@ -152,12 +152,12 @@ export class ContentPool {
     });
   }
 
-  async #openDecoder(spec: ContentSpec, deadlineMs: number, below: ContentLease[]): Promise<Origin> {
+  async #openDecoder(spec: ContentSpec, below: ContentLease[]): Promise<Origin> {
     const { runDir, log } = this.#options;
-    return openFormatOrigin({ ...(await this.layer(spec, deadlineMs, below)), sizeBytes: spec.sizeBytes, runDir, log });
+    return openFormatOrigin({ ...(await this.layer(spec, below)), sizeBytes: spec.sizeBytes, runDir, log });
   }
 
-  #create(spec: ContentSpec, origin: Origin, deadlineMs: number, leases: ContentLease[]): Content {
+  #create(spec: ContentSpec, origin: Origin, leases: ContentLease[]): Content {
     const { cacheDir, space, memory, readaheadBytes, log } = this.#options;
     return new Content({
       spec,
@@ -166,7 +166,6 @@ export class ContentPool {
       space,
       memory: spec.format === 'raw' ? memory.raw : memory.decoded,
       buffers: this.#buffers,
-      deadlineMs,
       readaheadBytes,
       log,
       below: leases,

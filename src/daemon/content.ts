@@ -42,7 +42,6 @@ export interface ContentOptions {
   space: CacheSpace;
   memory: Budget;
   buffers: BufferPools;
-  deadlineMs: number;
   readaheadBytes: number;
   log: Logger;
   /** What has to outlive the content: released after it. */
@@ -94,7 +93,7 @@ export class Content {
       buffers: options.buffers,
       limits: { demandRequests, prefetchRequests, maxRunChunks: Math.max(1, maxRunBytes / chunkBytes) },
       readaheadBytes: options.readaheadBytes,
-      deadlineMs: options.deadlineMs,
+      trouble: () => this.healthMessage,
       clock: systemClock,
       log,
     });

@@ -2,7 +2,7 @@
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
-import { errorCode, errorMessage } from '../base/error.js';
+import { errorMessage } from '../base/error.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
@@ -13,6 +13,7 @@ import { StateDirectory } from '../catalog/state-directory.js';
 import type { SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
 import { Server } from '../server/server.js';
+import { ConfiguredImages } from './configured-images.js';
 import { ContentPool } from './content-pool.js';
 import { groupIdOf } from './group.js';
 import { ImagePinner } from './image-pinner.js';
@@ -68,7 +69,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: imageDefault.deadlineMs, log });
   await registry.start();
   pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));
-  await addConfiguredImages(config, registry, log);
+  const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
+  await adding.start();
 
   const server = new Server({ directory: registry, limits: config.limit, log });
   lifecycle.own({ close: () => server.stop(drainMs) });
@@ -77,25 +79,6 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);
   return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };
-}
-
-/**
- * A configured image that can't be added must not keep the others from their guests: it is logged. Only where there would be nothing to serve is it fatal.
- */
-async function addConfiguredImages(config: Config, registry: ImageRegistry, log: Logger): Promise<void> {
-  const failures: unknown[] = [];
-  for (const image of config.images) {
-    try {
-      await registry.add(image);
-    } catch (error) {
-      failures.push(error);
-      log.error(
-        { image: image.name, code: errorCode(error), reason: errorMessage(error) },
-        'this image of the configuration is not served as it says',
-      );
-    }
-  }
-  if (failures.length > 0 && registry.images.length === 0) throw failures[0];
 }
 
 /** Sockets that systemd passes take the place of addresses that nobody chose. */

@@ -23,9 +23,6 @@ export interface ImagePinnerOptions {
   log: Logger;
 }
 
-/** For questions to the origin while an image is added, in milliseconds. */
-const pinDeadlineMs = 30_000;
-
 export class ImagePinner {
   readonly #options: ImagePinnerOptions;
 
@@ -43,9 +40,9 @@ export class ImagePinner {
     const draft: ContentSpec = { url, identity, format: 'raw', sizeBytes: identity.sizeBytes, chunkSizeBytes };
     const below: ContentLease[] = [];
     try {
-      const container = await pool.container(draft, pinDeadlineMs, below);
+      const container = await pool.container(draft, below);
       const layers: Record<string, FormatLayer> = {};
-      for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, pinDeadlineMs, below);
+      for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below);
       const { format, sizeBytes } = await probeFormat({ container, format: request.format, backing: layers, signal, runDir, log });
       const content: ContentSpec = format === 'raw' ? draft : { ...draft, format, sizeBytes, backing };
       return { version: 1, name, content, deadlineMs, backingImages: request.backing, pinnedAt: new Date().toISOString() };

@@ -81,12 +81,12 @@ export class ImageRegistry implements ExportDirectory {
     const image = this.#served.get(name);
     if (image === undefined) return undefined;
     const { record, metrics } = image;
-    const lease = await this.#options.pool.lease(record.content, this.deadlineMsOf(record));
+    const lease = await this.#options.pool.lease(record.content);
     const release = (): void => void lease.release();
-    return { name, description: describe(record), device: lease.content.device, metrics, release };
+    return { name, description: describe(record), device: lease.content.device, deadlineMs: this.deadlineMsOf(record), metrics, release };
   }
 
-  /** Pins and serves a new image. Adding the same again changes nothing. */
+  /** Pins and serves a new image. Adding the same again changes nothing but, if it says so, the deadline. */
   add(request: ImageAddRequest, signal?: AbortSignal): Promise<ServedImage> {
     return this.#change(request.name, async () => {
       checkImageName(request.name);
@@ -94,7 +94,7 @@ export class ImageRegistry implements ExportDirectory {
       const existing = this.#served.get(request.name);
       if (existing !== undefined) {
         const difference = differenceOf(existing.record, request);
-        if (difference === undefined) return existing;
+        if (difference === undefined) return this.#setDeadline(existing, request.deadlineMs);
         throw new CopseError(
           'ERR_IMAGE_EXISTS',
           `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
@@ -149,8 +149,17 @@ export class ImageRegistry implements ExportDirectory {
     });
   }
 
+  /** The deadline is no part of what an image is: new connections have the new one. */
+  #setDeadline(image: ServedImage, deadlineMs: number | undefined): ServedImage {
+    if (deadlineMs !== undefined && deadlineMs !== image.record.deadlineMs) {
+      image.record = { ...image.record, deadlineMs };
+      this.#options.catalog.put(image.record);
+    }
+    return image;
+  }
+
   async #serve(record: ImageRecord, metrics: ExportMetrics): Promise<ServedImage> {
-    const lease = await this.#options.pool.lease(record.content, this.deadlineMsOf(record));
+    const lease = await this.#options.pool.lease(record.content);
     const image = { record, lease, metrics };
     this.#served.set(record.name, image);
     return image;
@@ -178,8 +187,6 @@ function differenceOf(record: ImageRecord, request: ImageAddRequest): string | u
   if (request.format !== undefined && request.format !== content.format) return `format is ${content.format}`;
   if (request.chunkSizeBytes !== undefined && request.chunkSizeBytes !== content.chunkSizeBytes)
     return `chunk size is ${content.chunkSizeBytes}`;
-  if (request.deadlineMs !== undefined && request.deadlineMs !== record.deadlineMs)
-    return `deadline is ${record.deadlineMs ?? 'the default'}`;
   if (JSON.stringify(request.backing ?? {}) !== JSON.stringify(record.backingImages ?? {})) return 'backing files are others';
   return undefined;
 }

@@ -12,10 +12,10 @@ import type { Content } from './content.js';
  *
  * @throws CopseError `ERR_CACHE_FULL` when its own first chunks had to make room for the last ones
  */
-export async function warm(content: Content, { signal, onProgress }: JobOptions): Promise<WarmResult> {
+export async function warm(content: Content, { signal, onProgress, deadlineMs }: JobOptions & { deadlineMs: number }): Promise<WarmResult> {
   const totalBytes = content.spec.sizeBytes;
   const fetchedBefore = content.cache.metrics.fetchedBytes;
-  await fill(content.cache, 0, totalBytes, { signal, onProgress: (doneBytes) => onProgress({ doneBytes, totalBytes }) });
+  await fill(content.cache, 0, totalBytes, { signal, deadlineMs, onProgress: (doneBytes) => onProgress({ doneBytes, totalBytes }) });
   const { store } = content.cache;
   const heldBytes = store.dataBytes + store.zeroBytes;
   if (heldBytes < totalBytes) {

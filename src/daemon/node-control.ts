@@ -71,7 +71,7 @@ export class NodeControl implements Control {
   }
 
   warmImage(name: string, options: JobOptions): Promise<WarmResult> {
-    return this.#withContent(name, (content) => warm(content, options));
+    return this.#withContent(name, (content, deadlineMs) => warm(content, { ...options, deadlineMs }));
   }
 
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
@@ -84,12 +84,12 @@ export class NodeControl implements Control {
   }
 
   /** The image may be removed or repinned while the work goes on. */
-  async #withContent<T>(name: string, work: (content: Content) => Promise<T>): Promise<T> {
+  async #withContent<T>(name: string, work: (content: Content, deadlineMs: number) => Promise<T>): Promise<T> {
     const { registry, pool } = this.#options;
     const { record } = registry.get(name);
-    const lease = await pool.lease(record.content, registry.deadlineMsOf(record));
+    const lease = await pool.lease(record.content);
     try {
-      return await work(lease.content);
+      return await work(lease.content, registry.deadlineMsOf(record));
     } finally {
       await lease.release();
     }
@@ -118,9 +118,7 @@ export class NodeControl implements Control {
       pinnedAt: record.pinnedAt,
       origin: {
         health: content.health,
-        ...(healthMessage === undefined
-          ? {}
-          : { message: healthMessage.replaceAll('copse image repin NAME', `copse image repin ${record.name}`) }),
+        ...(healthMessage === undefined ? {} : { message: healthMessage }),
       },
       cache: { cachedBytes: store.dataBytes + store.zeroBytes, dataBytes: store.dataBytes, unverifiedBytes: unverifiedBytes(content) },
       connections: metrics.connections,

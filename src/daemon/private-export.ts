@@ -9,6 +9,7 @@ import type { BlockDevice } from '../device/device.js';
 import type { PrivateExport, PrivateExportHandle } from '../origin/format/layer.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { Server } from '../server/server.js';
+import { containerDeadlineMs } from './cached-origin.js';
 import { PatchedDevice } from './patched-device.js';
 
 const limits = {
@@ -29,7 +30,7 @@ export function privateExport(device: BlockDevice, runDir: string): PrivateExpor
 async function openPrivateExport(device: BlockDevice, runDir: string): Promise<PrivateExportHandle> {
   const exportName = 'container';
   const metrics = createExportMetrics();
-  const exported = { name: exportName, description: '', device, metrics, release: () => {} };
+  const exported = { name: exportName, description: '', device, deadlineMs: containerDeadlineMs, metrics, release: () => {} };
   const server = new Server({
     directory: { list: () => [], open: async (name) => (name === exportName ? exported : undefined) },
     limits,

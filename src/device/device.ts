@@ -11,6 +11,8 @@ export type Source = 'cache' | 'origin';
 export interface RequestOptions {
   /** Aborted when the connection that asks has died: the request may be given up, shared work goes on for the others. */
   signal?: AbortSignal | undefined;
+  /** How long the request may wait for others (an origin, a peer), in milliseconds; 0 or absent: for ever. Then it fails with `ERR_DEADLINE`. */
+  deadlineMs?: number | undefined;
 }
 
 export interface WriteOptions extends RequestOptions {

@@ -6,6 +6,6 @@ import { OriginError } from './origin.js';
  * @param how it differs from what was pinned
  */
 export function changedError(what: string, how: string): OriginError {
-  const advice = 'the image stays as it was pinned; "copse image repin NAME" moves it to the new version';
+  const advice = 'the image stays as it was pinned; "copse image repin" with its name moves it to the new version';
   return new OriginError('ERR_ORIGIN_CHANGED', `${what}: the origin changed, ${how}; ${advice}`);
 }

@@ -5,6 +5,7 @@ import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { type HandshakeDirectory, negotiate } from '../nbd/handshake.js';
 import type { Export, ExportDirectory } from './export.js';
+import type { FailureLog } from './failure-log.js';
 import type { RequestMemory } from './request-memory.js';
 import { Transmission, type TransmissionLimits } from './transmission.js';
 import { transmissionFlags } from './transmission-flag.js';
@@ -16,6 +17,7 @@ export interface ConnectionOptions {
   directory: ExportDirectory;
   memory: RequestMemory;
   limits: TransmissionLimits;
+  failures: FailureLog;
   handshakeTimeoutMs: number;
   log: Logger;
   clock?: Clock;
@@ -70,7 +72,19 @@ export class Connection {
     metrics.connections += 1;
     log.info({ peer, export: opened.name, replies: session.replies }, 'attached');
     const { replies, contexts, leftover } = session;
-    this.#transmission = new Transmission({ stream, device, metrics, replies, contexts, leftover, memory, limits });
+    this.#transmission = new Transmission({
+      stream,
+      device,
+      metrics,
+      replies,
+      contexts,
+      leftover,
+      memory,
+      limits,
+      deadlineMs: opened.deadlineMs ?? 0,
+      clock,
+      onFailure: (request, error) => this.#options.failures.add(opened.name, request, error),
+    });
     try {
       if (this.#ended.signal.aborted) this.#transmission.drain();
       await this.#transmission.run();

@@ -20,6 +20,8 @@ export interface Export {
   /** For people: shown by `nbdinfo --list`. */
   readonly description: string;
   readonly device: BlockDevice;
+  /** Of each request, in milliseconds; 0 or absent waits for ever. */
+  readonly deadlineMs?: number | undefined;
   readonly metrics: ExportMetrics;
   /** To be called once when a connection lets go of the export. */
   release(): void;

@@ -76,16 +76,19 @@ async function removeStaleSocket(path: string): Promise<void> {
   });
   if (stat === undefined) return;
   if (!stat.isSocket()) throw new CopseError('ERR_LISTEN', 'a file that is no socket is in the way; remove it or choose another path');
-  const answered = await new Promise<boolean>((resolve) => {
+  // Only a refusal proves that nobody listens: a full backlog and a lack of permission are errors too.
+  const stale = await new Promise<boolean>((resolve) => {
     const probe = connect({ path });
     probe.once('connect', () => {
       probe.destroy();
-      resolve(true);
+      resolve(false);
     });
-    probe.once('error', () => resolve(false));
+    probe.once('error', (error) => resolve(['ECONNREFUSED', 'ENOENT'].includes(errorCode(error))));
   });
-  if (answered) throw new CopseError('ERR_LISTEN', 'another process answers there; stop it or choose another path');
-  await unlink(path);
+  if (!stale) throw new CopseError('ERR_LISTEN', 'another process has it; stop it or choose another path');
+  await unlink(path).catch((error: unknown) => {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  });
 }
 
 function describe(address: ListenAddress): string {

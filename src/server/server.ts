@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { Connection } from './connection.js';
 import type { ExportDirectory } from './export.js';
+import { FailureLog } from './failure-log.js';
 import { type ListenAddress, type Listener, listen } from './listener.js';
 import { RequestMemory } from './request-memory.js';
 
@@ -30,6 +31,7 @@ export interface ServerOptions {
 export class Server {
   readonly #options: ServerOptions;
   readonly #memory: RequestMemory;
+  readonly #failures: FailureLog;
   readonly #listeners: Listener[] = [];
   readonly #connections = new Map<Connection, Promise<void>>();
   #stopping = false;
@@ -37,6 +39,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.#failures = new FailureLog(options.log, options.clock ?? systemClock);
     this.#memory = new RequestMemory(options.limits.requestMemoryBytes);
   }
 
@@ -78,6 +81,7 @@ export class Server {
       memory: this.#memory,
       limits: { requests: limits.requestsPerConnection, bytes: limits.bytesPerConnection },
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      failures: this.#failures,
       log,
       clock,
     });

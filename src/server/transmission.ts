@@ -12,6 +12,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { BlockDevice } from '../device/device.js';
 import { Command, CommandFlag, type ContextName, MAX_PAYLOAD_BYTES, type ReplyMode, SIMPLE_REPLY_BYTES } from '../nbd/constant.js';
@@ -54,10 +55,18 @@ export interface TransmissionOptions {
   leftover: Buffer;
   memory: RequestMemory;
   limits: TransmissionLimits;
+  /** Of each request, in milliseconds; 0 waits for ever. */
+  deadlineMs: number;
+  clock: Clock;
+  /** Told of each request that failed at the device. */
+  onFailure(request: Request, error: unknown): void;
 }
 
 /** Payloads up to this many bytes are read over when their request is refused; a longer one ends the connection. */
 const mostSkippedBytes = 2 * MAX_PAYLOAD_BYTES;
+
+/** How long a client that closed its end may wait for its answers. */
+const halfClosedGraceMs = 5000;
 
 /** From this length on, structured replies are searched for holes inside; shorter ones are a hole or they are not. */
 const splitFromBytes = 128 * 1024;
@@ -81,6 +90,7 @@ export class Transmission {
   #inputOver = false;
   #finish!: () => void;
   #failure: unknown;
+  #cancelGrace: (() => void) | undefined;
   readonly #finished: Promise<void>;
   /** Hits answered in this turn: their latency is observed together. */
   #hitCount = 0;
@@ -118,6 +128,7 @@ export class Transmission {
     stream.off('data', this.#onData);
     stream.off('end', this.#onEnd);
     stream.off('close', this.#onClose);
+    this.#cancelGrace?.();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -132,7 +143,14 @@ export class Transmission {
     this.#pump();
   };
 
-  readonly #onEnd = (): void => this.#endInput();
+  /**
+   * The client sends no more: it left without a word, or it half-closed and still reads (TCP and unix sockets tell the two alike). What is under way
+   * gets a while to be answered; a dead client's misses would otherwise wait for the origin until their deadline.
+   */
+  readonly #onEnd = (): void => {
+    this.#endInput();
+    this.#cancelGrace ??= this.#options.clock.after(halfClosedGraceMs, () => this.#gone.abort());
+  };
 
   readonly #onClose = (): void => {
     this.#gone.abort();
@@ -270,21 +288,26 @@ export class Transmission {
   #readLater(request: Request, buffer: Buffer, dataAt: number, fragments: boolean): void {
     const startMs = performance.now();
     this.#requestCount += 1;
-    this.#device.read(buffer.subarray(dataAt, dataAt + request.lengthBytes), request.offset, { signal: this.#gone.signal }).then(
-      (source) => {
-        const { [source]: metrics } = this.#metrics.reads;
-        metrics.count += 1;
-        metrics.bytes += request.lengthBytes;
-        metrics.latency.observe(performance.now() - startMs);
-        this.#replyData(request, buffer, dataAt, fragments);
-        this.#requestDone();
-      },
-      (error: unknown) => {
-        this.#replies.give(buffer);
-        this.#replyFailure(request, error);
-        this.#requestDone();
-      },
-    );
+    this.#device
+      .read(buffer.subarray(dataAt, dataAt + request.lengthBytes), request.offset, {
+        signal: this.#gone.signal,
+        deadlineMs: this.#options.deadlineMs,
+      })
+      .then(
+        (source) => {
+          const { [source]: metrics } = this.#metrics.reads;
+          metrics.count += 1;
+          metrics.bytes += request.lengthBytes;
+          metrics.latency.observe(performance.now() - startMs);
+          this.#replyData(request, buffer, dataAt, fragments);
+          this.#requestDone();
+        },
+        (error: unknown) => {
+          this.#replies.give(buffer);
+          this.#replyFailure(request, error);
+          this.#requestDone();
+        },
+      );
   }
 
   #countHit(lengthBytes: number): void {
@@ -351,7 +374,7 @@ export class Transmission {
   async #execute(request: Request, payload: Buffer | undefined): Promise<Buffer | undefined> {
     const device = this.#device;
     const { type, flags, offset, lengthBytes } = request;
-    const options = { signal: this.#gone.signal, fua: (flags & CommandFlag.FUA) !== 0 };
+    const options = { signal: this.#gone.signal, deadlineMs: this.#options.deadlineMs, fua: (flags & CommandFlag.FUA) !== 0 };
     if (type === Command.FLUSH) {
       await device.flush(options);
       return undefined;
@@ -392,6 +415,7 @@ export class Transmission {
 
   #replyFailure(request: Request, error: unknown): void {
     this.#metrics.lastError = error;
+    this.#options.onFailure(request, error);
     this.#replyError(request, toNbdError(error), errorMessage(error));
   }
 

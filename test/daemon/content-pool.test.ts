@@ -35,7 +35,7 @@ async function setUp(t: Test): Promise<{ pool: ContentPool; spec: ContentSpec; m
 
 t.test('one content for all who use it, closed with the last', async (t) => {
   const { pool, spec, mapPath } = await setUp(t);
-  const leases = await Promise.all([pool.lease(spec, 1000), pool.lease(spec, 1000), pool.lease({ ...spec }, 1000)]);
+  const leases = await Promise.all([pool.lease(spec), pool.lease(spec), pool.lease({ ...spec })]);
   const [one, two, three] = leases;
   t.equal(new Set(leases.map((lease) => lease.content)).size, 1);
   t.equal(pool.contents.length, 1);
@@ -50,11 +50,11 @@ t.test('one content for all who use it, closed with the last', async (t) => {
 
 t.test('what lies unused is opened by one of many who want it at once', async (t) => {
   const { pool, spec, space, mapPath } = await setUp(t);
-  const lease = await pool.lease(spec, 1000);
+  const lease = await pool.lease(spec);
   await lease.content.device.cache(0, sizeBytes);
   await lease.release();
   t.equal(space.usedBytes, sizeBytes, 'still counted');
-  const leases = await Promise.all(Array.from({ length: 5 }, () => pool.lease(spec, 1000)));
+  const leases = await Promise.all(Array.from({ length: 5 }, () => pool.lease(spec)));
   t.equal(new Set(leases.map(({ content }) => content)).size, 1);
   t.equal(space.usedBytes, sizeBytes, 'and counted once');
   t.equal(readMapHeader(mapPath)?.clean, undefined, 'nobody closed the files behind the content');
@@ -63,10 +63,10 @@ t.test('what lies unused is opened by one of many who want it at once', async (t
 
 t.test('opened while it is being closed', async (t) => {
   const { pool, spec, mapPath } = await setUp(t);
-  const lease = await pool.lease(spec, 1000);
+  const lease = await pool.lease(spec);
   await lease.content.device.cache(0, sizeBytes);
   const released = lease.release();
-  const leases = await Promise.all([pool.lease(spec, 1000), pool.lease(spec, 1000)]);
+  const leases = await Promise.all([pool.lease(spec), pool.lease(spec)]);
   await released;
   t.equal(new Set(leases.map(({ content }) => content)).size, 1);
   t.not(leases[0].content, lease.content);
@@ -76,7 +76,7 @@ t.test('opened while it is being closed', async (t) => {
 
 t.test('forgotten with its last user', async (t) => {
   const { pool, spec, space, mapPath } = await setUp(t);
-  const [left, right] = [await pool.lease(spec, 1000), await pool.lease(spec, 1000)];
+  const [left, right] = [await pool.lease(spec), await pool.lease(spec)];
   await left.content.device.cache(0, sizeBytes);
   await left.release({ forget: true });
   t.ok(existsSync(mapPath), 'somebody uses it');
@@ -87,14 +87,14 @@ t.test('forgotten with its last user', async (t) => {
 
 t.test('a content whose closing failed can be opened again', async (t) => {
   const { pool, spec } = await setUp(t);
-  const lease = await pool.lease(spec, 1000);
+  const lease = await pool.lease(spec);
   const { close } = lease.content;
   lease.content.close = async () => {
     await close.call(lease.content);
     throw new Error('injected');
   };
   await lease.release().catch(() => {});
-  const again = await pool.lease(spec, 1000);
+  const again = await pool.lease(spec);
   const target = Buffer.alloc(100);
   await again.content.device.read(target, 0);
   t.ok(target.equals(bytes.subarray(0, 100)));

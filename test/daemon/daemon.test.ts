@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
+import { ScriptedOrigin } from '../fault/origin.js';
 import { content, Node } from './node.js';
 
 const sizeBytes = 1024 * 1024;
@@ -211,3 +212,32 @@ t.test(
     t.same(readdirSync(join(node.config.stateDir, 'cache')), []);
   },
 );
+
+t.test('each name has its own deadline, whoever opened their content first', async (t) => {
+  const origin = await ScriptedOrigin.start(t, first);
+  const node = await Node.start(t);
+  await node.admin.addImage({ name: 'patient', url: origin.url, deadlineMs: 0 });
+  await node.admin.addImage({ name: 'hasty', url: origin.url, deadlineMs: 100 });
+  origin.script = () => ({ kind: 'hang' });
+  const patient = await node.attach('patient');
+  const waiting = patient.session.read(sizeBytes / 2, 4096);
+  const hasty = await node.attach('hasty');
+  t.equal((await hasty.session.read(sizeBytes / 2, 4096)).error, 5);
+  await origin.stop();
+  origin.script = () => undefined;
+  await origin.start();
+  t.ok((await waiting).data.equals(first.subarray(sizeBytes / 2, sizeBytes / 2 + 4096)), 'the other one got its bytes');
+  await patient.detach();
+  await hasty.detach();
+});
+
+t.test('a deadline changes without the cache being lost', async (t) => {
+  const node = await Node.start(t);
+  const url = node.originPath('a');
+  writeFileSync(url, first);
+  await node.admin.addImage({ name: 'a', url, deadlineMs: 5000 });
+  await node.readAll('a', sizeBytes);
+  await node.stop();
+  await node.start([{ name: 'a', url, deadlineMs: 9000 }]);
+  t.match(await node.admin.imageStatus('a'), { deadlineMs: 9000, cache: { cachedBytes: sizeBytes } });
+});

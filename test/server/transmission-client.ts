@@ -1,6 +1,7 @@
 /** The other end of a Transmission in memory: sends requests with structured replies agreed on, and keeps what comes back. */
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Clock, systemClock } from '../../src/base/clock.js';
 import type { BlockDevice } from '../../src/device/device.js';
 import { Command } from '../../src/nbd/constant.js';
 import { putCompactRequest } from '../../src/nbd/frame.js';
@@ -32,7 +33,7 @@ export interface Harness {
 
 export function transmit(
   device: BlockDevice,
-  options: { limits?: Partial<TransmissionLimits>; memory?: RequestMemory; leftover?: Buffer; bufferBytes?: number } = {},
+  options: { limits?: Partial<TransmissionLimits>; memory?: RequestMemory; leftover?: Buffer; bufferBytes?: number; clock?: Clock } = {},
 ): Harness {
   const { memory = new RequestMemory(2 ** 29), leftover = Buffer.alloc(0), limits = {}, bufferBytes } = options;
   const [stream, far] = streamPair(bufferBytes);
@@ -46,6 +47,9 @@ export function transmit(
     leftover,
     memory,
     limits: { requests: 64, bytes: 2 ** 26, ...limits },
+    deadlineMs: 0,
+    clock: options.clock ?? systemClock,
+    onFailure: () => {},
   });
   let over = false;
   const done = transmission.run().finally(() => {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { Command, ReplyType } from '../../src/nbd/constant.js';
 import { RequestMemory } from '../../src/server/request-memory.js';
+import { ManualClock } from '../cache/manual-clock.js';
 import { ScriptedDevice } from './scripted-device.js';
 import { encodeRequest, settled, transmit } from './transmission-client.js';
 
@@ -208,6 +209,21 @@ t.test('DISC and an end of the input: what is under way is answered first', asyn
     await done;
     t.same(client.cookies, [1], end);
   }
+});
+
+t.test('a client that closed its end and does not come for its answers is given up after a while', async (t) => {
+  const device = missing();
+  const clock = new ManualClock();
+  const { client, done } = transmit(device, { clock });
+  client.read(1, 0, 4096);
+  client.stream.end();
+  await device.waiting(1);
+  await settled();
+  t.equal(device.pending[0]?.signal?.aborted, false, 'not at once: it may have half-closed');
+  clock.advance(60_000);
+  await done;
+  t.equal(device.pending[0]?.signal?.aborted, true);
+  t.equal(clock.timerCount, 0);
 });
 
 t.test('garbage ends it with an error', async (t) => {

@@ -79,6 +79,8 @@ class FormatOrigin implements Origin {
     const failure = decoding.failure();
     if (failure !== undefined && failedBefore !== undefined && failure.count > failedBefore && failure.error instanceof OriginError)
       return failure.error;
+    // The container's own read gave up first: whoever waits here may go on waiting.
+    if (errorCode(failure?.error) === 'ERR_DEADLINE') return new OriginError('ERR_ORIGIN_UNAVAILABLE', what, { cause: failure?.error });
     if (await endsSoon(decoding)) return new DecoderGoneError(`${what}: qemu-nbd ended: ${await decoding.ended}`, { cause: error });
     const code = errorCode(error);
     if (code === 'ERR_ORIGIN_CHANGED') {

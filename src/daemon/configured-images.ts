@@ -1,0 +1,63 @@
+/**
+ * The images that the configuration names, brought into the registry.
+ *
+ * One that can't be added must not keep the others from their guests: it is logged, and tried again while its origin is away. Only where there would be nothing at
+ * all to serve does the start fail. Those that the catalog knows already ask no origin.
+ */
+import { systemClock } from '../base/clock.js';
+import { errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { ConfiguredImage } from '../config/schema.js';
+import type { ImageRegistry } from './image-registry.js';
+
+const retryMs = 30_000;
+
+export class ConfiguredImages {
+  readonly #images: readonly ConfiguredImage[];
+  readonly #registry: ImageRegistry;
+  readonly #log: Logger;
+  readonly #closed = new AbortController();
+  readonly #cancels = new Map<ConfiguredImage, () => void>();
+
+  constructor(images: readonly ConfiguredImage[], registry: ImageRegistry, log: Logger) {
+    this.#images = images;
+    this.#registry = registry;
+    this.#log = log;
+  }
+
+  /** Tries each once. @throws the first failure when nothing at all is served */
+  async start(): Promise<void> {
+    // A backing file's image comes first, whatever the order; the others side by side, since each may wait for its origin.
+    const isBuiltOnOthers = (image: ConfiguredImage): boolean => Object.keys(image.backing ?? {}).length > 0;
+    const failures = await Promise.all(this.#images.filter((image) => !isBuiltOnOthers(image)).map((image) => this.#add(image)));
+    for (const image of this.#images.filter(isBuiltOnOthers)) failures.push(await this.#add(image));
+    const failure = failures.find((error) => error !== undefined);
+    if (failure !== undefined && this.#registry.images.length === 0) throw failure;
+  }
+
+  close(): void {
+    this.#closed.abort();
+    for (const cancel of this.#cancels.values()) cancel();
+  }
+
+  /** Resolves to what went wrong, if anything did. */
+  async #add(image: ConfiguredImage): Promise<unknown> {
+    try {
+      await this.#registry.add(image, this.#closed.signal);
+      return undefined;
+    } catch (error) {
+      if (this.#closed.signal.aborted) return error;
+      const retry = ['ERR_ORIGIN_UNAVAILABLE', 'ERR_DEADLINE'].includes(errorCode(error));
+      this.#log.error(
+        { image: image.name, code: errorCode(error), reason: errorMessage(error), retryMs: retry ? retryMs : undefined },
+        'this image of the configuration is not served as it says',
+      );
+      if (retry)
+        this.#cancels.set(
+          image,
+          systemClock.after(retryMs, () => void this.#add(image)),
+        );
+      return error;
+    }
+  }
+}
