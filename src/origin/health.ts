@@ -5,7 +5,8 @@
  */
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { type Origin, OriginError, type OriginIdentity, type OriginReadOptions, type RangeSink } from './origin.js';
+import { OriginDecorator } from './decorator.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
 
 /** `unavailable` also stands for an origin that refuses or does not keep to its protocol: the message says which. */
 export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
@@ -20,41 +21,24 @@ export function withHealth(origin: Origin, options: { log?: Logger | undefined }
   return new ObservedOrigin(origin, options.log);
 }
 
-class ObservedOrigin implements HealthyOrigin {
+class ObservedOrigin extends OriginDecorator implements HealthyOrigin {
   health: OriginHealth = 'unused';
   healthMessage: string | undefined;
-  readonly #origin: Origin;
   readonly #log: Logger | undefined;
 
   constructor(origin: Origin, log: Logger | undefined) {
-    this.#origin = origin;
+    super(origin);
     this.#log = log;
-  }
-
-  get url(): string {
-    return this.#origin.url;
-  }
-
-  get identity(): OriginIdentity {
-    return this.#origin.identity;
-  }
-
-  get sizeBytes(): number {
-    return this.#origin.sizeBytes;
   }
 
   async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
     try {
-      await this.#origin.read(offset, lengthBytes, sink, options);
+      await this.below.read(offset, lengthBytes, sink, options);
     } catch (error) {
       if (error instanceof OriginError) this.#turn(error.code === 'ERR_ORIGIN_CHANGED' ? 'changed' : 'unavailable', errorMessage(error));
       throw error;
     }
     if (this.health !== 'ok') this.#turn('ok', undefined);
-  }
-
-  close(): Promise<void> {
-    return this.#origin.close();
   }
 
   #turn(health: OriginHealth, message: string | undefined): void {

@@ -5,7 +5,8 @@
  */
 import { type Clock, systemClock } from '../base/clock.js';
 import { LatencyHistogram } from '../base/metric.js';
-import type { Origin, OriginIdentity, OriginReadOptions, RangeSink } from './origin.js';
+import { OriginDecorator } from './decorator.js';
+import type { Origin, OriginReadOptions, RangeSink } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export class OriginMeter {
@@ -25,27 +26,14 @@ export function withMeter(origin: Origin, meter: OriginMeter, clock: Clock = sys
   return new MeteredOrigin(origin, meter, clock);
 }
 
-class MeteredOrigin implements Origin {
-  readonly #origin: Origin;
+class MeteredOrigin extends OriginDecorator {
   readonly #meter: OriginMeter;
   readonly #clock: Clock;
 
   constructor(origin: Origin, meter: OriginMeter, clock: Clock) {
-    this.#origin = origin;
+    super(origin);
     this.#meter = meter;
     this.#clock = clock;
-  }
-
-  get url(): string {
-    return this.#origin.url;
-  }
-
-  get identity(): OriginIdentity {
-    return this.#origin.identity;
-  }
-
-  get sizeBytes(): number {
-    return this.#origin.sizeBytes;
   }
 
   async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
@@ -54,7 +42,7 @@ class MeteredOrigin implements Origin {
     const counting = new CountingSink(sink);
     meter.requests[options?.priority ?? 'demand'] += 1;
     try {
-      await this.#origin.read(offset, lengthBytes, counting, options);
+      await this.below.read(offset, lengthBytes, counting, options);
       meter.latency.observe(this.#clock.nowMs() - startMs);
     } catch (error) {
       meter.failures += 1;
@@ -63,9 +51,5 @@ class MeteredOrigin implements Origin {
       meter.bytes += counting.dataBytes;
       meter.zeroBytes += counting.zeroBytes;
     }
-  }
-
-  close(): Promise<void> {
-    return this.#origin.close();
   }
 }

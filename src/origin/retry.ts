@@ -10,7 +10,8 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import { AbortedError, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { type Origin, OriginError, type OriginIdentity, type OriginReadOptions, type RangeSink } from './origin.js';
+import { OriginDecorator } from './decorator.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export interface RetryOptions {
@@ -32,25 +33,12 @@ export function withRetry(origin: Origin, options: RetryOptions = {}): Origin {
   return new RetryingOrigin(origin, options);
 }
 
-class RetryingOrigin implements Origin {
-  readonly #origin: Origin;
+class RetryingOrigin extends OriginDecorator {
   readonly #options: RetryOptions;
 
   constructor(origin: Origin, options: RetryOptions) {
-    this.#origin = origin;
+    super(origin);
     this.#options = options;
-  }
-
-  get url(): string {
-    return this.#origin.url;
-  }
-
-  get identity(): OriginIdentity {
-    return this.#origin.identity;
-  }
-
-  get sizeBytes(): number {
-    return this.#origin.sizeBytes;
   }
 
   async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
@@ -59,7 +47,7 @@ class RetryingOrigin implements Origin {
     for (;;) {
       const doneBytes = counting.deliveredBytes;
       try {
-        return await this.#origin.read(offset + doneBytes, lengthBytes - doneBytes, counting, options);
+        return await this.below.read(offset + doneBytes, lengthBytes - doneBytes, counting, options);
       } catch (error) {
         if (!(error instanceof OriginError) || !error.retryable || options.priority === 'prefetch') throw error;
         const progress = counting.deliveredBytes > doneBytes;
@@ -69,10 +57,6 @@ class RetryingOrigin implements Origin {
         await this.#pause(error, fruitless, options.signal);
       }
     }
-  }
-
-  close(): Promise<void> {
-    return this.#origin.close();
   }
 
   /** Full jitter: everybody who lost the same origin comes back at another moment. */
