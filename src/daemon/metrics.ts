@@ -51,7 +51,7 @@ function addExports(registry: Registry, images: readonly ServedImage[]): void {
   const connections = gauge(registry, 'copse_export_connections', 'Clients attached', ['export']);
   for (const { record, metrics } of images) {
     const { name } = record;
-    for (const source of ['cache', 'origin'] as const) {
+    for (const source of ['cache', 'peer', 'origin'] as const) {
       reads.inc({ export: name, source }, metrics.reads[source].count);
       readBytes.inc({ export: name, source }, metrics.reads[source].bytes);
     }
@@ -113,7 +113,10 @@ function labelsOf(content: Content): { origin: string; format: string; content: 
 /** prom-client can't be given finished histograms, so their text is made here. */
 function histograms({ images, contents }: MetricSources): string {
   const reads = images.flatMap(({ record, metrics }) =>
-    (['cache', 'origin'] as const).map((source) => ({ labels: { export: record.name, source }, histogram: metrics.reads[source].latency })),
+    (['cache', 'peer', 'origin'] as const).map((source) => ({
+      labels: { export: record.name, source },
+      histogram: metrics.reads[source].latency,
+    })),
   );
   const writes = images.map(({ record, metrics }) => ({ labels: { export: record.name }, histogram: metrics.writeLatency }));
   const origins = contents.map((content) => ({ labels: labelsOf(content), histogram: content.meter.latency }));

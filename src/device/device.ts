@@ -6,7 +6,7 @@
  */
 
 /** Where the bytes of a read came from: the farthest place that was asked for any of them. */
-export type Source = 'cache' | 'origin';
+export type Source = 'cache' | 'peer' | 'origin';
 
 export interface RequestOptions {
   /** Aborted when the connection that asks has died: the request may be given up, shared work goes on for the others. */

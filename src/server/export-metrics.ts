@@ -5,7 +5,7 @@ import type { ExportMetrics } from './export.js';
 export function createExportMetrics(): ExportMetrics {
   const reads = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
   return {
-    reads: { cache: reads(), origin: reads() },
+    reads: { cache: reads(), peer: reads(), origin: reads() },
     writes: 0,
     writtenBytes: 0,
     writeLatency: new LatencyHistogram(),

@@ -1,0 +1,78 @@
+/**
+ * What a node says of itself. The record is what membership keeps (in etcd, under a lease); the statement is what the node tells whoever asks it, as the
+ * bytes of its peer export `node`.
+ *
+ * Source: docs/formats.md, "What peers tell each other".
+ */
+import { z } from 'zod';
+import { CopseError } from '../base/error.js';
+
+/** What peers speak to each other: export names, what their requests mean, and these records. */
+export const protocolVersion = { least: 1, greatest: 1 } as const;
+
+const nodeIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const clusterNamePattern = nodeIdPattern;
+
+export const nodeRecordSchema = z.object({
+  /** Versions of the peer protocol that it speaks. */
+  protocol: z.object({ least: z.int().positive(), greatest: z.int().positive() }),
+  /** Of the software, for people. */
+  version: z.string().max(64),
+  id: z.string().regex(nodeIdPattern),
+  /** Random, made with the state directory: tells two nodes with one id apart. */
+  token: z.string().max(64),
+  cluster: z.string().regex(clusterNamePattern),
+  /** HOST:PORT where peers reach it. */
+  address: z.string().max(300),
+  /** What it gives to the cluster's cache; 0 gives nothing, and is never a home. */
+  donatedBytes: z.number().nonnegative(),
+  /** It hands its chunks on and is no home any more. */
+  draining: z.boolean(),
+});
+
+export type NodeRecord = z.infer<typeof nodeRecordSchema>;
+
+/** A content that a node serves to its peers, by the id that is the same on all nodes. */
+export const sharedContentSchema = z.object({
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+  sizeBytes: z.number().int().positive(),
+  chunkSizeBytes: z.number().int().positive(),
+  /** Its origin answers this node, as far as the node knows. */
+  originReachable: z.boolean(),
+});
+
+export type SharedContent = z.infer<typeof sharedContentSchema>;
+
+export const nodeStatementSchema = nodeRecordSchema.extend({
+  /** Of the process: a restart is a new one. */
+  startedAt: z.string().max(40),
+  usedBytes: z.number().nonnegative(),
+  contents: z.array(sharedContentSchema).max(100_000),
+});
+
+export type NodeStatement = z.infer<typeof nodeStatementSchema>;
+
+/** Why two nodes can't talk; `undefined` when they can. */
+export function protocolMismatch(theirs: NodeRecord['protocol']): string | undefined {
+  const { least, greatest } = protocolVersion;
+  if (theirs.least <= greatest && theirs.greatest >= least) return undefined;
+  return `it speaks peer protocol ${theirs.least} to ${theirs.greatest}, this node ${least} to ${greatest}: upgrade the older one`;
+}
+
+/** @throws CopseError `ERR_NAME` */
+export function checkNodeId(id: string): void {
+  check(id, nodeIdPattern, "a node's id");
+}
+
+/** @throws CopseError `ERR_NAME` */
+export function checkClusterName(name: string): void {
+  check(name, clusterNamePattern, "a cluster's name");
+}
+
+function check(value: string, pattern: RegExp, what: string): void {
+  if (pattern.test(value)) return;
+  throw new CopseError(
+    'ERR_NAME',
+    `"${value}" can't be ${what}: use 1 to 63 letters, digits, and . _ -, and begin with a letter or a digit`,
+  );
+}
