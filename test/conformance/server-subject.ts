@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Budget } from '../../src/base/budget.js';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
-import { LatencyHistogram } from '../../src/base/metric.js';
 import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { CacheSpace } from '../../src/cache/cache-space.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
@@ -13,7 +12,8 @@ import { ChunkStore } from '../../src/cache/chunk-store.js';
 import type { BlockDevice } from '../../src/device/device.js';
 import { FileDevice } from '../../src/device/file.js';
 import { ImageDevice } from '../../src/device/image.js';
-import type { Export, ExportMetrics } from '../../src/server/export.js';
+import type { Export } from '../../src/server/export.js';
+import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { fileSizeBytes, imageBytes, imageHole } from './content.js';
 import { FaultDevice } from './fault-device.js';
@@ -113,15 +113,6 @@ function imageDevice(folder: string, bytes: Buffer): ImageDevice {
 }
 
 function exportOf(name: string, description: string, device: BlockDevice, held: Map<string, number>): Export {
-  const counters = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
-  const metrics: ExportMetrics = {
-    reads: { cache: counters(), origin: counters() },
-    writes: 0,
-    writtenBytes: 0,
-    writeLatency: new LatencyHistogram(),
-    errors: 0,
-    lastError: undefined,
-    connections: 0,
-  };
+  const metrics = createExportMetrics();
   return { name, description, device, metrics, release: () => held.set(name, (held.get(name) ?? 0) - 1) };
 }

@@ -10,13 +10,12 @@ import t, { type Test } from 'tap';
 import { Budget } from '../../src/base/budget.js';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
-import { LatencyHistogram } from '../../src/base/metric.js';
 import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { CacheSpace } from '../../src/cache/cache-space.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import { ChunkStore } from '../../src/cache/chunk-store.js';
 import { ImageDevice } from '../../src/device/image.js';
-import type { ExportMetrics } from '../../src/server/export.js';
+import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
@@ -83,16 +82,7 @@ async function serve(t: Test, readaheadBytes: number): Promise<Served> {
     deadlineMs: 10_000,
   });
   const device = new ImageDevice(cache);
-  const counters = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
-  const metrics: ExportMetrics = {
-    reads: { cache: counters(), origin: counters() },
-    writes: 0,
-    writtenBytes: 0,
-    writeLatency: new LatencyHistogram(),
-    errors: 0,
-    lastError: undefined,
-    connections: 0,
-  };
+  const metrics = createExportMetrics();
   const server = new Server({
     directory: { list: () => [], open: async () => ({ name: 'image', description: '', device, metrics, release: () => {} }) },
     limits: {
