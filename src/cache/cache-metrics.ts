@@ -10,6 +10,8 @@ export class CacheMetrics {
   /** Chunks that were fetched ahead of demand. */
   prefetchedChunks = 0;
   failedFetches = 0;
+  /** Chunks that a peer delivered. */
+  peerChunks = 0;
   /** Chunks that could not be kept (cache full or broken). */
   unstoredChunks = 0;
   /** Chunks whose checksum did not match, or that could not be read: fetched again. */

@@ -7,22 +7,57 @@
  *   unverified      compared with its checksum first: present if it matches, else dropped and fetched
  *   absent          joins the chunk's flight, or begins one
  *
+ * In a cluster there are two lanes over the one store. Absent chunks whose home is another node come from elsewhere; those that this node is the home of, and all that
+ * peers ask it for as a home, come from its own source. A flight in the own lane never waits for one elsewhere, here or at a peer: so there are no cycles.
+ *
  * No trouble with this host's disk fails a read that the source could answer: a chunk that the disk does not give back is fetched, whatever its state says.
  */
+import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
-import { AbortedError, ClosedError, errorCode, errorMessage } from '../base/error.js';
+import { AbortedError, ClosedError, CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ChunkState } from '../base/native.js';
 import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
+import type { ChunkVerifier } from '../manifest/verifier.js';
 import { CacheMetrics } from './cache-metrics.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
 import { ChunkFetcher, type ChunkFetcherOptions } from './chunk-fetcher.js';
+import type { ChunkSource } from './chunk-source.js';
 import type { ChunkStore } from './chunk-store.js';
-import type { Flight } from './flight.js';
+import type { FlightPriority } from './flight.js';
 import { type Operation, ReadOperation, StoreOperation } from './operation.js';
-import { Readahead } from './readahead.js';
+import { type PrefetchRange, Readahead } from './readahead.js';
 
-export interface ChunkCacheOptions extends Omit<ChunkFetcherOptions, 'metrics'> {
+/** Where chunks come from whose home is another node. */
+export interface Elsewhere {
+  source: ChunkSource;
+  /** Another one than the cache's own: what is under way there may have to wait for what is under way here, when no peer is left. */
+  memory: Budget;
+  /** Whether the cache's own source is asked for the chunk: this node is its home. Cheap, and may change at any time. */
+  isHome(chunkIndex: number): boolean;
+}
+
+/**
+ * Who asks, which decides who may be asked for what is absent: for a `guest` the chunk's home; for a peer that asks this node as `home` its own source, so that no home
+ * ever waits for another; for one that asks what is `held` nobody.
+ */
+export type Role = 'guest' | 'home' | 'held';
+
+export interface CacheRequestOptions extends RequestOptions {
+  /** Default `guest`. */
+  role?: Role | undefined;
+  /** Not for somebody who waits, but to have it here: goes behind all others. */
+  background?: boolean | undefined;
+}
+
+export interface ChunkCacheOptions extends Omit<ChunkFetcherOptions, 'metrics' | 'memory'> {
+  /** For chunks on their way from the source, for this host's guests. Shared by all images. */
+  memory: Budget;
+  /** The same for peers' guests; `memory` when absent. */
+  peerMemory?: Budget | undefined;
+  elsewhere?: Elsewhere | undefined;
+  /** What a chunk from before an unclean end must match, beyond its checksum. */
+  verifier?: ChunkVerifier | undefined;
   /** The most bytes that are prefetched ahead of a sequential reader; 0 turns readahead off. */
   readaheadBytes: number;
   /** Deadline of requests that bring none of their own; 0, the default, waits for ever. */
@@ -38,7 +73,9 @@ export class ChunkCache {
   readonly #options: ChunkCacheOptions;
   readonly #store: ChunkStore;
   readonly #chunkBytes: number;
-  readonly #fetcher: ChunkFetcher;
+  /** The own lane, and the other one. */
+  readonly #own: ChunkFetcher;
+  readonly #elsewhere: ChunkFetcher | undefined;
   readonly #readahead: Readahead;
   readonly #verifying = new Map<number, Promise<boolean>>();
   #closed = false;
@@ -51,7 +88,18 @@ export class ChunkCache {
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
     });
-    this.#fetcher = new ChunkFetcher({ ...options, metrics: this.metrics });
+    const { metrics } = this;
+    const { memory, peerMemory = memory, elsewhere } = options;
+    this.#own = new ChunkFetcher({
+      ...options,
+      metrics,
+      memory: { demand: memory, peer: peerMemory, background: memory, prefetch: memory },
+    });
+    if (elsewhere !== undefined) {
+      const { source, memory: shared } = elsewhere;
+      const ofOthers = { demand: shared, peer: shared, background: shared, prefetch: shared };
+      this.#elsewhere = new ChunkFetcher({ ...options, source, metrics, memory: ofOthers });
+    }
   }
 
   get store(): ChunkStore {
@@ -63,7 +111,7 @@ export class ChunkCache {
     if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
     const first = Math.floor(offset / this.#chunkBytes);
     const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
-    if (this.#readahead.isMarked(first, last)) this.#fetcher.prefetch(this.#readahead.onMark(first, last));
+    if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
     return true;
   }
 
@@ -71,15 +119,15 @@ export class ChunkCache {
     return !this.#closed && this.#store.isZero(offset, lengthBytes);
   }
 
-  /** Fills `target` from `offset`; see `BlockDevice.read`. Errors: `ERR_DEADLINE`, `ERR_ABORTED`, those of the source. */
-  read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  /** Fills `target` from `offset`; see `BlockDevice.read`. Errors: `ERR_DEADLINE`, `ERR_ABORTED`, those of the source; `ERR_NOT_HELD` for what is asked as held and is not. */
+  read(target: Buffer, offset: number, options: CacheRequestOptions = {}): Promise<Source> {
     const operation = new ReadOperation(this.#operationOptions('read', offset, options), target, offset, this.#chunkBytes);
     this.#run(operation, offset, target.length, (first, last) => this.#readStored(operation, first, last));
     return operation.done;
   }
 
   /** Resolves when the range is on this host's disk. Codes `ERR_CACHE_FULL` and `ERR_CACHE_BROKEN` when it can't be kept. */
-  ensure(offset: number, lengthBytes: number, options: RequestOptions = {}): Promise<Source> {
+  ensure(offset: number, lengthBytes: number, options: CacheRequestOptions = {}): Promise<Source> {
     const operation = new StoreOperation(this.#operationOptions('fetch', offset, options));
     this.#run(operation, offset, lengthBytes, () => {});
     return operation.done;
@@ -97,16 +145,16 @@ export class ChunkCache {
   /** Fails what waits, lets what runs end, and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled([this.#fetcher.close(), ...this.#verifying.values()]);
+    await Promise.allSettled([this.#elsewhere?.close(), this.#own.close(), ...this.#verifying.values()]);
     this.#options.space.remove(this.#store);
     await this.#store.close();
   }
 
-  #operationOptions(verb: string, offset: number, options: RequestOptions) {
+  #operationOptions(verb: string, offset: number, options: CacheRequestOptions) {
     const { name, clock, trouble } = this.#options;
-    const { signal, deadlineMs = this.#options.deadlineMs ?? 0 } = options;
-    const leave = (flight: Flight, waiter: Operation): void => this.#fetcher.leave(flight, waiter);
-    return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal, clock, trouble, leave };
+    const { signal, deadlineMs = this.#options.deadlineMs ?? 0, role = 'guest', background = false } = options;
+    const priority: FlightPriority = background ? 'background' : role === 'home' ? 'peer' : 'demand';
+    return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal, clock, trouble, role, priority };
   }
 
   /** Sends every chunk of the range its way; `useStored` is called for each run of chunks that the store has. */
@@ -129,13 +177,37 @@ export class ChunkCache {
         for (let at = chunk; at < end; at += 1) this.#verifyThen(operation, at, useStored);
       } else {
         missed = true;
-        for (let at = chunk; at < end; at += 1) this.#fetcher.join(operation, at);
+        for (let at = chunk; at < end; at += 1) this.#missed(operation, at);
       }
       chunk = end;
     }
-    if (this.#readahead.isMarked(first, last)) this.#fetcher.prefetch(this.#readahead.onMark(first, last));
-    else if (missed) this.#fetcher.prefetch(this.#readahead.onMiss(first, last));
+    // Who reads on behalf of its guests reads ahead itself.
+    if (operation.priority === 'demand') {
+      if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
+      else if (missed) this.#prefetch(this.#readahead.onMiss(first, last));
+    }
     operation.end();
+  }
+
+  /** Has a chunk that is not here fetched by who is to be asked for it. */
+  #missed(operation: Operation, chunkIndex: number): void {
+    if (operation.role === 'held' && !this.#own.isAtOrigin(chunkIndex)) {
+      operation.fail(new CopseError('ERR_NOT_HELD', `chunk ${chunkIndex} of ${this.#options.name} is not here`));
+      return;
+    }
+    const lane = operation.role === 'guest' ? this.#laneOf(chunkIndex) : this.#own;
+    lane.join(operation, chunkIndex, operation.priority);
+  }
+
+  #laneOf(chunkIndex: number): ChunkFetcher {
+    const { elsewhere } = this.#options;
+    return elsewhere === undefined || this.#elsewhere === undefined || elsewhere.isHome(chunkIndex) ? this.#own : this.#elsewhere;
+  }
+
+  #prefetch(range: PrefetchRange | undefined): void {
+    if (range === undefined) return;
+    const end = range.firstChunk + range.chunkCount;
+    for (let chunk = range.firstChunk; chunk < end; chunk += 1) this.#laneOf(chunk).prefetch(chunk);
   }
 
   /** Looks at one chunk anew: it vanished, or has been verified. */
@@ -145,7 +217,7 @@ export class ChunkCache {
       return;
     }
     const state = this.#store.state(chunkIndex);
-    if (state === ChunkState.absent) this.#fetcher.join(operation, chunkIndex);
+    if (state === ChunkState.absent) this.#missed(operation, chunkIndex);
     else if (state === ChunkState.unverified) this.#verifyThen(operation, chunkIndex, useStored);
     else useStored(chunkIndex, chunkIndex);
   }
@@ -179,7 +251,7 @@ export class ChunkCache {
   async #replace(operation: Operation, chunkIndex: number, error: unknown): Promise<void> {
     if (!this.#closed) await this.#drop(chunkIndex, error);
     if (operation.isOver || this.#closed) operation.fail(new ClosedError(this.#options.name));
-    else this.#fetcher.join(operation, chunkIndex);
+    else this.#missed(operation, chunkIndex);
   }
 
   #verifyThen(operation: Operation, chunkIndex: number, useStored: (first: number, last: number) => void): void {
@@ -188,7 +260,7 @@ export class ChunkCache {
       (right) => {
         const stillThere = !operation.isOver && !this.#closed && this.#store.state(chunkIndex) === ChunkState.unverified;
         // Neither verified nor dropped: a disk that does neither is not asked again.
-        if (!right && stillThere) this.#fetcher.join(operation, chunkIndex);
+        if (!right && stillThere) this.#missed(operation, chunkIndex);
         else this.#again(operation, chunkIndex, useStored);
         operation.end();
       },
@@ -207,7 +279,7 @@ export class ChunkCache {
 
   async #verify(chunkIndex: number): Promise<boolean> {
     try {
-      const right = await this.#store.verify(chunkIndex);
+      const right = (await this.#matches(chunkIndex)) && (await this.#store.verify(chunkIndex));
       if (!right) this.metrics.droppedChunks += 1;
       return right;
     } catch (error) {
@@ -216,6 +288,16 @@ export class ChunkCache {
       if (!this.#closed) await this.#drop(chunkIndex, error);
       return false;
     }
+  }
+
+  /** Whether the manifest, if there is one, knows the bytes; those that it does not are dropped. Before the chunk counts as present, so that nobody is served it. */
+  async #matches(chunkIndex: number): Promise<boolean> {
+    const { verifier } = this.#options;
+    if (verifier === undefined || this.#store.state(chunkIndex) === ChunkState.zero) return true;
+    if (verifier.matches(chunkIndex, await this.#store.readRaw(chunkIndex))) return true;
+    if (this.#store.state(chunkIndex) === ChunkState.absent) return true;
+    await this.#store.evict(Uint32Array.of(chunkIndex));
+    return false;
   }
 
   /** Frees a chunk that can't be read. Does not reject: a disk that can't be written either keeps it. */

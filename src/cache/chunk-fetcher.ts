@@ -4,7 +4,6 @@
  * A flight begins with the first who asks, is answered from memory as its bytes arrive, and ends when the chunk is stored or given up. What nobody
  * waits for any more is not fetched.
  */
-import type { Budget } from '../base/budget.js';
 import { ClosedError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
 import type { BufferPool, BufferPools } from './buffer-pool.js';
@@ -13,10 +12,9 @@ import type { CacheSpace } from './cache-space.js';
 import type { ChunkSource } from './chunk-source.js';
 import type { ChunkStore } from './chunk-store.js';
 import { Fetch } from './fetch.js';
-import { type FetchLimits, FetchQueue, type Run } from './fetch-queue.js';
-import { Flight } from './flight.js';
-import type { Operation } from './operation.js';
-import type { PrefetchRange } from './readahead.js';
+import { type FetchLimits, type FetchMemory, FetchQueue, type Run } from './fetch-queue.js';
+import { Flight, type FlightPriority } from './flight.js';
+import type { FlightOwner, Operation } from './operation.js';
 
 export interface ChunkFetcherOptions {
   /** Of the image, for errors and logs. */
@@ -24,15 +22,15 @@ export interface ChunkFetcherOptions {
   store: ChunkStore;
   source: ChunkSource;
   space: CacheSpace;
-  /** Bound on the memory for chunks on their way, shared by all images. */
-  memory: Budget;
+  /** Bounds on the memory for chunks on their way, shared by all images. */
+  memory: FetchMemory;
   /** Where that memory comes from and goes back to. */
   buffers: BufferPools;
   limits: FetchLimits;
   metrics: CacheMetrics;
 }
 
-export class ChunkFetcher {
+export class ChunkFetcher implements FlightOwner {
   readonly #options: ChunkFetcherOptions;
   readonly #store: ChunkStore;
   readonly #pool: BufferPool;
@@ -72,35 +70,40 @@ export class ChunkFetcher {
   }
 
   /** Has the operation wait for a chunk that is not here: it joins the chunk's flight, or begins one. */
-  join(operation: Operation, chunkIndex: number): void {
+  join(operation: Operation, chunkIndex: number, priority: FlightPriority): void {
     if (operation.isOver) return;
     let flight = this.#flights.get(chunkIndex);
     this.#options.metrics.missedChunks += 1;
     if (flight === undefined) {
-      flight = new Flight(chunkIndex, 'demand');
+      flight = new Flight(chunkIndex, priority);
       this.#flights.set(chunkIndex, flight);
       this.#queue.add(flight);
     } else if (flight.has(operation)) {
-      operation.source = 'origin';
       operation.begin();
-      operation.arrived(chunkIndex, flight.buffer);
+      operation.arrived(chunkIndex, flight.buffer, flight.place ?? 'origin');
       return;
     } else {
-      this.#queue.promote(flight);
+      const promoted = this.#queue.promote(flight, priority);
+      if (promoted && flight.state === 'fetching') {
+        this.#options.source.promote?.(chunkIndex * this.#store.chunkBytes, this.#store.lengthOf(chunkIndex));
+      }
     }
-    operation.join(flight);
+    operation.join(flight, this);
   }
 
-  /** Fetches what is absent of the range ahead of demand, where there is room for it. */
-  prefetch(range: PrefetchRange | undefined): void {
+  /** Fetches a chunk ahead of demand, if it is absent and there is room for it. */
+  prefetch(chunkIndex: number): void {
     // What can't be kept would be fetched twice.
-    if (range === undefined || this.#options.space.state !== 'ok') return;
-    for (let chunk = range.firstChunk; chunk < range.firstChunk + range.chunkCount; chunk += 1) {
-      if (this.#flights.has(chunk) || this.#store.state(chunk) !== ChunkState.absent) continue;
-      const flight = new Flight(chunk, 'prefetch');
-      this.#flights.set(chunk, flight);
-      this.#queue.add(flight);
-    }
+    if (this.#options.space.state !== 'ok' || this.#flights.has(chunkIndex) || this.#store.state(chunkIndex) !== ChunkState.absent) return;
+    const flight = new Flight(chunkIndex, 'prefetch');
+    this.#flights.set(chunkIndex, flight);
+    this.#queue.add(flight);
+  }
+
+  /** Whether the chunk is on its way from the origin itself, so that who waits for it waits for nobody else. */
+  isAtOrigin(chunkIndex: number): boolean {
+    const flight = this.#flights.get(chunkIndex);
+    return flight !== undefined && flight.state !== 'queued' && flight.place === 'origin';
   }
 
   /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */
@@ -127,7 +130,7 @@ export class ChunkFetcher {
 
   #fetch(run: Run): Promise<void> {
     // Between being chosen and having memory, everybody may have left.
-    if (this.#closed || (run.priority === 'demand' && run.flights.every((flight) => flight.waiters.size === 0))) {
+    if (this.#closed || (run.priority !== 'prefetch' && run.flights.every((flight) => flight.waiters.size === 0))) {
       for (const flight of run.flights) this.#forget(flight);
       return Promise.resolve();
     }
@@ -159,6 +162,8 @@ export class ChunkFetcher {
 
   async #keep(flight: Flight): Promise<void> {
     const { buffer, chunkIndex } = flight;
+    // Two lanes may have fetched it at once.
+    if (this.#store.isHeld(chunkIndex)) return;
     if (buffer === undefined) await this.#store.storeZero(chunkIndex);
     else await this.#options.space.use(this.#store.lengthOf(chunkIndex), () => this.#store.store(chunkIndex, buffer));
   }

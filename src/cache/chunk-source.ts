@@ -1,9 +1,13 @@
 /**
- * The room to the cache's right, as the cache sees it: somebody who delivers a range of the image, whole and verified, or fails. An origin with
+ * The room to the cache's right, as the cache sees it: somebody who delivers a range of the image, every byte of it right, or fails. An origin with
  * retries fits; so does a cluster of peers.
  */
-import type { OriginReadOptions, RangeSink } from '../origin/origin.js';
+import type { SourcedSink } from '../cluster/sink.js';
+import type { OriginReadOptions } from '../origin/origin.js';
 
 export interface ChunkSource {
-  read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void>;
+  /** The sink takes the range in order, and where it comes from, if the source tells. */
+  read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void>;
+  /** Somebody has come to wait for a range that is being read with a lesser priority: have it hurried, if that can be. */
+  promote?(offset: number, lengthBytes: number): void;
 }

@@ -7,6 +7,7 @@
  * tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
  */
 import { rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
 import { dataFileStamp, type MapHeader, mapHeaderBytes, mapVersion, readMapHeader, writeMapHeader } from './map-header.js';
 
@@ -60,6 +61,12 @@ export class ChunkStore {
     return this.#file.state(chunkIndex);
   }
 
+  /** It can be read. */
+  isHeld(chunkIndex: number): boolean {
+    const state = this.#file.state(chunkIndex);
+    return state === ChunkState.present || state === ChunkState.zero;
+  }
+
   runs(firstIndex: number, chunkCount: number, maxRuns: number): Uint32Array {
     return this.#file.runs(firstIndex, chunkCount, maxRuns);
   }
@@ -91,7 +98,8 @@ export class ChunkStore {
   store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
     const store = async (): Promise<ChunkStateValue> => {
       await this.#evicting.get(chunkIndex);
-      return this.#file.store(chunkIndex, source, 0);
+      // Whoever was before it in the line may have brought the same.
+      return this.isHeld(chunkIndex) ? this.#file.state(chunkIndex) : this.#file.store(chunkIndex, source, 0);
     };
     const stored = this.#lastStore.then(store, store);
     this.#lastStore = stored;
@@ -101,6 +109,18 @@ export class ChunkStore {
   async storeZero(chunkIndex: number): Promise<void> {
     await this.#evicting.get(chunkIndex);
     await this.#file.storeZero(chunkIndex, 1);
+  }
+
+  /** The bytes of a chunk as they lie on the disk, right or wrong: for who can tell. Rejects when they can't be read. */
+  async readRaw(chunkIndex: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(this.lengthOf(chunkIndex));
+    const file = await open(this.#options.dataPath);
+    try {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, chunkIndex * this.chunkBytes);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
   }
 
   /**

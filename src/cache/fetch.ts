@@ -52,8 +52,8 @@ export class Fetch {
       await source.read(
         offset,
         lengthBytes,
-        { data: (piece) => this.#onData(piece), zeroes: (count) => this.#onZeroes(count) },
-        { signal, priority: run.priority },
+        { data: (piece) => this.#onData(piece), zeroes: (count) => this.#onZeroes(count), from: (place) => this.#onPlace(place) },
+        { signal, priority: run.priority === 'peer' ? 'demand' : run.priority },
       );
       if (this.#position < this.#flights.length)
         throw new CopseError('ERR_SHORT_READ', `the source ended ${this.#flights.length - this.#position} chunks early`);
@@ -69,6 +69,10 @@ export class Fetch {
       }
     }
     await Promise.all(this.#kept);
+  }
+
+  #onPlace(place: 'peer' | 'origin'): void {
+    for (const flight of this.#flights.slice(this.#position)) flight.place = place;
   }
 
   #onData(piece: Buffer): void {
@@ -118,6 +122,7 @@ export class Fetch {
     }
     this.#position += 1;
     this.#filledBytes = 0;
+    if (flight.place === 'peer') this.#options.metrics.peerChunks += 1;
     flight.deliver();
     this.#kept.push(this.#keep(flight));
   }

@@ -9,7 +9,7 @@
  */
 export interface FlightWaiter {
   /** The bytes are here: `buffer` holds the chunk until this returns; `undefined` means a chunk of zeros. */
-  arrived(chunkIndex: number, buffer: Buffer | undefined): void;
+  arrived(chunkIndex: number, buffer: Buffer | undefined, place: 'peer' | 'origin'): void;
   failed(chunkIndex: number, error: unknown): void;
   /** Wanted for its place in the cache, not for its bytes: told when it is stored instead (`arrived`), or that it could not be (`failed`). */
   readonly wantsStored: boolean;
@@ -17,18 +17,25 @@ export interface FlightWaiter {
   neededBytes(chunkIndex: number): number;
 }
 
+/**
+ * Who waits, and so what goes first: a guest; a peer's guest; warming, here or at a peer; nobody, as far as is known.
+ */
+export type FlightPriority = 'demand' | 'peer' | 'background' | 'prefetch';
+
 export type FlightState = 'queued' | 'fetching' | 'arrived';
 
 export class Flight {
   readonly chunkIndex: number;
-  priority: 'demand' | 'prefetch';
+  priority: FlightPriority;
   state: FlightState = 'queued';
   buffer: Buffer | undefined;
+  /** Where the bytes come from, once the source has said. */
+  place: 'peer' | 'origin' | undefined;
   /** How much of the chunk is here already, from its first byte on. */
   filledBytes = 0;
   readonly waiters = new Set<FlightWaiter>();
 
-  constructor(chunkIndex: number, priority: 'demand' | 'prefetch') {
+  constructor(chunkIndex: number, priority: FlightPriority) {
     this.chunkIndex = chunkIndex;
     this.priority = priority;
   }
@@ -57,14 +64,14 @@ export class Flight {
     for (const waiter of this.waiters) {
       if (!this.has(waiter)) continue;
       this.waiters.delete(waiter);
-      waiter.arrived(this.chunkIndex, this.buffer);
+      waiter.arrived(this.chunkIndex, this.buffer, this.place ?? 'origin');
     }
   }
 
   /** The end: answers everybody who is left. */
   settle(error: unknown): void {
     for (const waiter of this.waiters) {
-      if (error === undefined) waiter.arrived(this.chunkIndex, this.buffer);
+      if (error === undefined) waiter.arrived(this.chunkIndex, this.buffer, this.place ?? 'origin');
       else waiter.failed(this.chunkIndex, error);
     }
     this.waiters.clear();

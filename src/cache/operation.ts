@@ -7,17 +7,23 @@
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
 import type { Source } from '../device/device.js';
-import type { Flight, FlightWaiter } from './flight.js';
+import type { Role } from './chunk-cache.js';
+import type { Flight, FlightPriority, FlightWaiter } from './flight.js';
 
 export interface OperationOptions {
   what: string;
+  role: Role;
+  priority: FlightPriority;
   /** 0 waits for ever. */
   deadlineMs: number;
   /** What may be the cause of a missed deadline. */
   trouble: (() => string | undefined) | undefined;
   signal: AbortSignal | undefined;
   clock: Clock;
-  /** Called for each flight that is left before it ended. */
+}
+
+/** Is told of each flight that is left before it ended. */
+export interface FlightOwner {
   leave(flight: Flight, waiter: Operation): void;
 }
 
@@ -28,7 +34,8 @@ export abstract class Operation implements FlightWaiter {
   readonly done: Promise<Source>;
   source: Source = 'cache';
   readonly #options: OperationOptions;
-  readonly #flights = new Map<number, Flight>();
+  /** By chunk: an operation waits for a chunk in one place at a time. */
+  readonly #flights = new Map<number, { flight: Flight; owner: FlightOwner }>();
   /** Parts under way; one more while parts are still being added. */
   #pendingCount = 1;
   #error: unknown;
@@ -44,6 +51,14 @@ export abstract class Operation implements FlightWaiter {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get role(): Role {
+    return this.#options.role;
+  }
+
+  get priority(): FlightPriority {
+    return this.#options.priority;
   }
 
   /** Whether the request has failed: no new part is worth beginning. */
@@ -66,17 +81,17 @@ export abstract class Operation implements FlightWaiter {
   }
 
   /** Waits for a chunk; the deadline begins to count with the first one. */
-  join(flight: Flight): void {
+  join(flight: Flight, owner: FlightOwner): void {
     if (this.#failed) return;
-    this.source = 'origin';
     this.begin();
-    this.#flights.set(flight.chunkIndex, flight);
+    this.#flights.set(flight.chunkIndex, { flight, owner });
     flight.waiters.add(this);
     this.#startClock();
   }
 
-  arrived(chunkIndex: number, buffer: Buffer | undefined): void {
+  arrived(chunkIndex: number, buffer: Buffer | undefined, place: 'peer' | 'origin'): void {
     this.#flights.delete(chunkIndex);
+    if (this.source !== 'origin') this.source = place;
     if (!this.#failed) this.take(chunkIndex, buffer);
     this.end();
   }
@@ -97,8 +112,8 @@ export abstract class Operation implements FlightWaiter {
     this.#error = error;
     const flights = [...this.#flights.values()];
     this.#flights.clear();
-    for (const flight of flights) {
-      this.#options.leave(flight, this);
+    for (const { flight, owner } of flights) {
+      owner.leave(flight, this);
       this.end();
     }
   }

@@ -87,8 +87,9 @@ function addContents(registry: Registry, contents: readonly Content[]): void {
     failed.inc(label, metrics.failedFetches);
     unstored.inc(label, metrics.unstoredChunks);
     dropped.inc(label, metrics.droppedChunks);
-    requests.inc({ ...label, priority: 'demand' }, content.meter.requests.demand);
-    requests.inc({ ...label, priority: 'prefetch' }, content.meter.requests.prefetch);
+    for (const priority of ['demand', 'background', 'prefetch'] as const) {
+      requests.inc({ ...label, priority }, content.meter.requests[priority]);
+    }
     originBytes.inc(label, content.meter.bytes);
     retries.inc(label, content.retryCount);
     dataBytes.set(label, content.cache.store.dataBytes);

@@ -11,7 +11,7 @@ import { CountingSink } from './sink.js';
 
 export class OriginMeter {
   /** Attempts that were begun, by who asked. */
-  readonly requests = { demand: 0, prefetch: 0 };
+  readonly requests = { demand: 0, background: 0, prefetch: 0 };
   /** Bytes that were transferred, those of attempts that failed later included. */
   bytes = 0;
   /** Bytes that the origin said are zeros, without transfer. */

@@ -18,9 +18,15 @@ export interface RangeSink {
 export interface OriginReadOptions {
   /** Ends the attempt; the read rejects with `ERR_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** Prefetch travels on connections of its own, so that it never stands in front of what a guest waits for. Default `demand`. */
-  priority?: 'demand' | 'prefetch' | undefined;
+  /** Default `demand`. */
+  priority?: OriginPriority | undefined;
 }
+
+/**
+ * `background` (warming) and `prefetch` travel on connections of their own, so that they never stand in front of what a guest waits for. Nobody waits for a
+ * prefetch: it gets one attempt.
+ */
+export type OriginPriority = 'demand' | 'background' | 'prefetch';
 
 /**
  * What pins an image: two contents with the same identity are the same bytes. Stored in the catalog as JSON.

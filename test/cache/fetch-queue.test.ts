@@ -16,7 +16,7 @@ function queueOf(options: Partial<FetchLimits> & { memoryChunks?: number; memory
   const queue = new FetchQueue({
     limits: { demandRequests: 2, prefetchRequests: 1, maxRunChunks: 4, ...limits },
     chunkBytes: 10,
-    memory,
+    memory: { demand: memory, peer: memory, background: memory, prefetch: memory },
     fetch: (run) =>
       new Promise((resolve, reject) => {
         started.push({ ...run, end: (error) => (error === undefined ? resolve() : reject(error)) });
@@ -93,7 +93,7 @@ t.test('a promoted prefetch goes with demand', async (t) => {
   const { add, queue, started, chunks } = queueOf();
   const [, second] = add('prefetch', 100, 200);
   add('demand', 0);
-  if (second !== undefined) queue.promote(second);
+  if (second !== undefined) queue.promote(second, 'demand');
   await turns();
   t.same(chunks(), [[0], [200], [100]]);
   t.equal(started[1]?.priority, 'demand');
@@ -103,7 +103,7 @@ t.test('promoting what is being fetched changes only its priority', async (t) =>
   const { add, queue, chunks } = queueOf();
   const [flight] = add('prefetch', 100);
   await turns();
-  if (flight !== undefined) queue.promote(flight);
+  if (flight !== undefined) queue.promote(flight, 'demand');
   await turns();
   t.equal(flight?.priority, 'demand');
   t.same(chunks(), [[100]]);
@@ -159,7 +159,7 @@ t.test('prefetch that was put back is queued: it can be promoted and removed', a
   t.same(chunks(), [[0]]);
   t.equal(first?.state, 'queued');
   t.ok(first !== undefined && queue.remove(first));
-  if (second !== undefined) queue.promote(second);
+  if (second !== undefined) queue.promote(second, 'demand');
   await turns();
   t.same(chunks(), [[0], [11]]);
 });

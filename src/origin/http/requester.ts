@@ -109,7 +109,10 @@ export class HttpRequester {
       const attempt = new Attempt(wanted, sink, options.signal, resolve, reject);
       if (attempt.settled) return;
       try {
-        const dispatcher = this.#transport.dispatcher(options.priority ?? 'demand', target.caFile);
+        const dispatcher = this.#transport.dispatcher(
+          options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch',
+          target.caFile,
+        );
         dispatcher.dispatch({ origin: target.url.origin, path: target.path, method: 'GET', headers }, attempt);
       } catch (error) {
         attempt.fail(error instanceof CopseError ? error : (error ?? new Error('the request was refused')));

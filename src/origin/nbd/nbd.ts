@@ -58,7 +58,7 @@ export class NbdOrigin implements Origin {
   async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     const what = `${this.url}, ${lengthBytes} bytes at ${offset}`;
-    const link = this.#links[options.priority ?? 'demand'];
+    const link = this.#links[options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch'];
     const ordered = new OrderedSink(offset, lengthBytes, sink);
     let unwatch: (() => void) | undefined;
     try {
