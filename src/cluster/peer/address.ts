@@ -1,0 +1,11 @@
+/** HOST:PORT where a peer is reached, `[V6]:PORT` included, as an NBD address. */
+import { CopseError } from '../../base/error.js';
+import { type NbdAddress, parseNbdUri } from '../../nbd/uri.js';
+
+/** @throws CopseError `ERR_URL` */
+export function parsePeerAddress(text: string): NbdAddress {
+  if (!/:\d+$/.test(text) || text.includes('/')) {
+    throw new CopseError('ERR_URL', `"${text}" is no address of a peer: write HOST:PORT, or [ADDRESS]:PORT for IPv6`);
+  }
+  return parseNbdUri(`nbd://${text}/`).address;
+}

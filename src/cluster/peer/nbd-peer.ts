@@ -1,0 +1,184 @@
+/**
+ * A peer over NBD: one connection for each content, role and priority, so that demand never stands behind a prefetch and one content's garbage ends no other's
+ * requests.
+ *
+ * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as the connection lasts: a home that waits for a
+ * slow origin is not slow, and only who pings the peer knows that it is gone.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
+import { CACHED_CONTEXT, CachedFlag } from '../../nbd/constant.js';
+import type { NbdAddress } from '../../nbd/uri.js';
+import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
+import type { RangeSink } from '../../origin/origin.js';
+import { BufferSink } from '../../origin/sink.js';
+import { parsePeerAddress } from './address.js';
+import { type ContentRole, formatPeerExport } from './export-name.js';
+import { requestError } from './failure.js';
+import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerRequestOptions } from './peer.js';
+import { PeerLink } from './peer-link.js';
+
+export interface NbdPeerOptions {
+  id: string;
+  /** HOST:PORT */
+  address: string;
+  /** This node: peers are told who asks. */
+  selfId: string;
+  clock?: Clock | undefined;
+  /** For connecting and the handshake together. Default 2000. */
+  connectTimeoutMs?: number | undefined;
+  /** So long without a request, and a connection is closed. Default 30 000. */
+  idleMs?: number | undefined;
+}
+
+/** Requests in flight on one connection: what the peer's server takes of one (its default). */
+const maxInFlight = 256;
+
+export class NbdPeer implements Peer {
+  readonly id: string;
+  readonly address: string;
+  readonly #options: NbdPeerOptions;
+  readonly #target: NbdAddress;
+  /** By export name. */
+  readonly #links = new Map<string, PeerLink>();
+  #reason: Error | undefined;
+
+  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  constructor(options: NbdPeerOptions) {
+    this.id = options.id;
+    this.address = options.address;
+    this.#options = options;
+    this.#target = parsePeerAddress(options.address);
+  }
+
+  /** Connections that are open, or being opened. */
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  readHome(content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options: PeerRequestOptions = {}): Promise<void> {
+    return this.#read('home', content, offset, lengthBytes, sink, options);
+  }
+
+  readHeld(content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options: PeerRequestOptions = {}): Promise<void> {
+    return this.#read('held', content, offset, lengthBytes, sink, options);
+  }
+
+  cacheHome(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<void> {
+    const { signal } = options;
+    return this.#ask('home', content, offset, lengthBytes, options, (client) => client.cache(offset, lengthBytes, { signal }));
+  }
+
+  cachedRuns(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[]> {
+    const { signal } = options;
+    return this.#ask('held', content, offset, lengthBytes, options, async (client) => {
+      const runs: CachedRun[] = [];
+      for (let at = offset; at < offset + lengthBytes; ) {
+        const extents = (await client.blockStatus(at, offset + lengthBytes - at, { signal })).get(CACHED_CONTEXT) ?? [];
+        // Every extent has a length, or the client has ended the connection; none at all is an answer that leads nowhere.
+        if (extents.length === 0) throw new PeerError('ERR_PEER_REFUSED', this.id, 'it does not tell what it holds');
+        for (const extent of extents) {
+          append(runs, extent.lengthBytes, (extent.flags & CachedFlag.CACHED) !== 0);
+          at += extent.lengthBytes;
+        }
+      }
+      return runs;
+    });
+  }
+
+  /**
+   * The bytes of a manifest that the peer has.
+   *
+   * @param digest 64 hexadecimal digits. What comes is to be compared with it.
+   * @param mostBytes a longer one is refused with `ERR_PEER_LIED`
+   */
+  async manifest(digest: string, mostBytes: number, options: PeerRequestOptions = {}): Promise<Buffer> {
+    const what = formatPeerExport({ kind: 'manifest', digest });
+    const { signal } = options;
+    try {
+      return await this.#link(what, undefined, []).use(signal, async (client) => {
+        const { sizeBytes } = client;
+        if (sizeBytes > mostBytes)
+          throw new PeerError('ERR_PEER_LIED', this.id, `${what} has ${sizeBytes} bytes, at most ${mostBytes} are taken`);
+        const target = Buffer.allocUnsafe(sizeBytes);
+        await client.read(0, sizeBytes, new OrderedSink(0, sizeBytes, new BufferSink(target)), { signal });
+        return target;
+      });
+    } catch (error) {
+      throw requestError(this.id, 'manifest', what, error);
+    }
+  }
+
+  /** Ends every connection, for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
+  destroy(reason: string): void {
+    this.#reason ??= new PeerError('ERR_PEER_GONE', this.id, reason);
+    for (const link of this.#links.values()) link.destroy(this.#reason);
+    this.#links.clear();
+  }
+
+  async #read(
+    role: ContentRole,
+    content: PeerContent,
+    offset: number,
+    lengthBytes: number,
+    sink: RangeSink,
+    options: PeerRequestOptions,
+  ): Promise<void> {
+    const { signal } = options;
+    const ordered = new OrderedSink(offset, lengthBytes, sink);
+    try {
+      await this.#ask(role, content, offset, lengthBytes, options, (client) => client.read(offset, lengthBytes, ordered, { signal }));
+    } catch (error) {
+      throw ordered.failure === undefined ? error : ordered.failure.error;
+    } finally {
+      ordered.end();
+    }
+    if (ordered.failure !== undefined) throw ordered.failure.error;
+    if (!ordered.complete) throw new PeerError('ERR_PEER_LIED', this.id, `${role} of ${content.id}: the answer has gaps`);
+  }
+
+  async #ask<T>(
+    role: ContentRole,
+    content: PeerContent,
+    offset: number,
+    lengthBytes: number,
+    options: PeerRequestOptions,
+    work: (client: NbdClient) => Promise<T>,
+  ): Promise<T> {
+    const name = formatPeerExport({ kind: role, id: content.id, from: this.#options.selfId, background: options.background });
+    try {
+      return await this.#link(name, content.sizeBytes, role === 'held' ? [CACHED_CONTEXT] : []).use(options.signal, work);
+    } catch (error) {
+      throw requestError(this.id, role, `${role} of ${content.id}, ${lengthBytes} bytes at ${offset}`, error);
+    }
+  }
+
+  #link(exportName: string, sizeBytes: number | undefined, contexts: readonly string[]): PeerLink {
+    if (this.#reason !== undefined) throw this.#reason;
+    const known = this.#links.get(exportName);
+    if (known !== undefined) return known;
+    const { clock = systemClock, connectTimeoutMs = 2000, idleMs = 30_000 } = this.#options;
+    const link: PeerLink = new PeerLink({
+      peerId: this.id,
+      address: this.#target,
+      exportName,
+      sizeBytes,
+      contexts,
+      connectTimeoutMs,
+      maxInFlight,
+      idleMs,
+      clock,
+      onIdle: () => {
+        if (this.#links.get(exportName) === link) this.#links.delete(exportName);
+      },
+    });
+    this.#links.set(exportName, link);
+    return link;
+  }
+}
+
+function append(runs: CachedRun[], lengthBytes: number, cached: boolean): void {
+  const last = runs.at(-1);
+  if (last?.cached === cached) last.lengthBytes += lengthBytes;
+  else runs.push({ lengthBytes, cached });
+}
