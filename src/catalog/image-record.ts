@@ -5,14 +5,25 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { isDigest } from '../base/digest.js';
 import { CopseError } from '../base/error.js';
 import { formatSize, KiB, MiB } from '../base/size.js';
 
 const identitySchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('http'), sizeBytes: z.number(), etag: z.string().optional(), lastModified: z.string().optional() }),
-  z.object({ kind: z.literal('file'), sizeBytes: z.number(), inode: z.string(), mtimeNs: z.string() }),
+  z.object({ kind: z.literal('file'), sizeBytes: z.number(), inode: z.string(), mtimeNs: z.string(), digest: z.string().optional() }),
   z.object({ kind: z.literal('nbd'), sizeBytes: z.number() }),
 ]);
+
+/** What a sealed image's bytes must match; of a foreign format the container's. */
+const manifestSchema = z.object({
+  /** Of the manifest: `blake3:` and 64 hexadecimal digits. */
+  digest: z.string().refine(isDigest, 'a digest is blake3: and 64 hexadecimal digits'),
+  /** Where it came from: a URL or an absolute path. Where it lies is no part of what it is. */
+  url: z.string().optional(),
+});
+
+export type ManifestPin = z.infer<typeof manifestSchema>;
 
 /** The bytes of an image, apart from its name: equal specs are served from one cache. */
 const contentSchema = z.object({
@@ -23,7 +34,9 @@ const contentSchema = z.object({
   format: z.string(),
   /** Of the decoded content. */
   sizeBytes: z.number().int().positive(),
+  /** The manifest's, of a sealed image. */
   chunkSizeBytes: z.number().int().positive(),
+  manifest: manifestSchema.optional(),
   /** Backing files by the name that the image writes, as contents of their own, pinned with this one. */
   get backing() {
     return z.record(z.string(), contentSchema).optional();
@@ -40,6 +53,8 @@ export const imageRecordSchema = z.object({
   deadlineMs: z.number().nonnegative().optional(),
   /** As in the request that added it, to tell whether another is the same. */
   backingImages: z.record(z.string(), z.string()).optional(),
+  /** Whether the nodes of a cluster may give each other its chunks: `auto` (the default) where something tells equal bytes from others. */
+  share: z.enum(['auto', 'trust', 'never']).optional(),
   pinnedAt: z.string(),
 });
 
@@ -62,9 +77,23 @@ export function checkChunkSize(chunkSizeBytes: number): void {
   throw new CopseError('ERR_OPTION', `chunk size ${formatSize(chunkSizeBytes)}: use a power of two from 64K to 1M`);
 }
 
-/** Names a content beyond its URL: 128 bits, hexadecimal. Contents with equal specs have equal ids. */
+/** Names a content on this host: 128 bits, hexadecimal. Contents with equal specs have equal ids, wherever their manifests lie. */
 export function contentId(spec: ContentSpec): string {
-  return createHash('sha256').update(canonical(spec)).digest('hex').slice(0, 32);
+  return hashOf(withoutManifestUrls(spec));
+}
+
+/** 128 bits of SHA-256 over a value's canonical JSON, hexadecimal. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 32);
+}
+
+function withoutManifestUrls(spec: ContentSpec): ContentSpec {
+  const { manifest, backing } = spec;
+  return {
+    ...spec,
+    manifest: manifest && { digest: manifest.digest },
+    backing: backing && Object.fromEntries(Object.entries(backing).map(([file, below]) => [file, withoutManifestUrls(below)])),
+  };
 }
 
 /** JSON with sorted keys and without absent ones. */
@@ -76,10 +105,10 @@ function canonical(value: unknown): string {
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`;
 }
 
-/** The container of a foreign content, as a raw content of its own. */
+/** The container of a foreign content, as a raw content of its own; of a raw content itself. A manifest is the container's. */
 export function containerSpec(spec: ContentSpec): ContentSpec {
-  const { url, identity, chunkSizeBytes } = spec;
-  return { url, identity, format: 'raw', sizeBytes: identity.sizeBytes, chunkSizeBytes };
+  const { url, identity, chunkSizeBytes, manifest } = spec;
+  return { url, identity, format: 'raw', sizeBytes: identity.sizeBytes, chunkSizeBytes, ...(manifest === undefined ? {} : { manifest }) };
 }
 
 /** The spec and everything below it: containers and backing files. */

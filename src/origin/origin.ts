@@ -35,7 +35,13 @@ export type OriginPriority = 'demand' | 'background' | 'prefetch';
  */
 export type OriginIdentity =
   | { kind: 'http'; sizeBytes: number; etag?: string | undefined; lastModified?: string | undefined }
-  | { kind: 'file'; sizeBytes: number; inode: string; mtimeNs: string }
+  | {
+      kind: 'file';
+      sizeBytes: number;
+      inode: string;
+      mtimeNs: string /** Of all its bytes, `blake3:…`, where it was asked for. */;
+      digest?: string | undefined;
+    }
   | { kind: 'nbd'; sizeBytes: number };
 
 export interface Origin {

@@ -48,6 +48,18 @@ t.test('everything that changes a byte, or where it lies, changes the id', async
   t.equal(new Set([raw, ...others].map(contentId)).size, others.length + 1);
 });
 
+t.test('a manifest counts by its digest, not by where it lies', async (t) => {
+  const digest = `blake3:${'5'.repeat(64)}`;
+  const sealed: ContentSpec = { ...raw, manifest: { digest, url: '/srv/a.manifest' } };
+  const moved: ContentSpec = { ...raw, manifest: { digest } };
+  const other: ContentSpec = { ...raw, manifest: { digest: `blake3:${'6'.repeat(64)}` } };
+  t.equal(contentId(sealed), contentId(moved));
+  t.equal(new Set([raw, sealed, other].map(contentId)).size, 3);
+  t.equal(contentId({ ...qcow2, backing: { 'a.raw': sealed } }), contentId({ ...qcow2, backing: { 'a.raw': moved } }));
+  t.equal(contentId({ ...raw, manifest: undefined }), contentId(raw));
+  t.equal(containerSpec({ ...qcow2, manifest: { digest } }).manifest?.digest, digest, "it is the container's");
+});
+
 t.test('what lies below a content', async (t) => {
   t.same(contentsUnder(raw), [raw]);
   t.same(contentsUnder(qcow2), [qcow2, containerSpec(qcow2), raw]);
@@ -70,12 +82,18 @@ t.test('chunk sizes', async (t) => {
 t.test('a record survives JSON; nonsense is refused', async (t) => {
   const record = { version: 1, name: 'b', content: qcow2, backingImages: { 'a.raw': 'a' }, pinnedAt: '2026-11-01T00:00:00.000Z' };
   t.same(imageRecordSchema.parse(JSON.parse(JSON.stringify(record))), record);
+  const manifest = { digest: `blake3:${'0a'.repeat(32)}`, url: '/srv/a.manifest' };
+  const identity = { kind: 'file', sizeBytes: 1000, inode: '1', mtimeNs: '2', digest: manifest.digest };
+  const sealed = { ...record, share: 'trust', content: { ...raw, identity, manifest } };
+  t.same(imageRecordSchema.parse(JSON.parse(JSON.stringify(sealed))), sealed);
   for (const broken of [
     {},
     { ...record, version: 2 },
     { ...record, content: { ...raw, sizeBytes: 0 } },
     { ...record, content: { ...raw, identity: { kind: 'tape', sizeBytes: 1 } } },
     { ...record, deadlineMs: -1 },
+    { ...record, share: 'perhaps' },
+    { ...record, content: { ...raw, manifest: { digest: 'blake3:12' } } },
   ])
     t.notOk(imageRecordSchema.safeParse(broken).success);
 });
