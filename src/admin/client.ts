@@ -8,7 +8,23 @@ import { Agent, type Dispatcher } from 'undici';
 import { AbortedError, errorCode } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { formatAddress, type SocketAddress } from '../config/address.js';
-import type { Control, DaemonStatus, ImageAddRequest, ImageStatus, JobOptions, Progress, VerifyResult, WarmResult } from './control.js';
+import type {
+  ClusterImageStatus,
+  ClusterMoveResult,
+  ClusterStatus,
+  Control,
+  DaemonStatus,
+  DrainResult,
+  Explanation,
+  ImageAddRequest,
+  ImageStatus,
+  JobOptions,
+  Progress,
+  SealResult,
+  VerifyResult,
+  WarmOptions,
+  WarmResult,
+} from './control.js';
 import { DaemonAnswerError, DaemonLostError, NoDaemonError } from './daemon-error.js';
 import { readJob } from './job-reader.js';
 
@@ -70,12 +86,40 @@ export class AdminClient implements Control, Closeable {
     return this.#json({ method: 'POST', path: `${imagePath(name)}/repin` });
   }
 
-  warmImage(name: string, options: JobOptions): Promise<WarmResult> {
-    return this.#job(`warm ${name}`, `${imagePath(name)}/warm`, options);
+  warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
+    return this.#job(`warm ${name}`, `${imagePath(name)}/warm${cluster ? '?cluster=true' : ''}`, options);
   }
 
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
     return this.#job(`verify ${name}`, `${imagePath(name)}/verify`, options);
+  }
+
+  sealImage(name: string, options: JobOptions): Promise<SealResult> {
+    return this.#job(`seal ${name}`, `${imagePath(name)}/seal`, options);
+  }
+
+  explain(exportName: string): Promise<Explanation> {
+    return this.#json({ method: 'GET', path: `${imagePath(exportName)}/explain` });
+  }
+
+  clusterStatus(): Promise<ClusterStatus> {
+    return this.#json({ method: 'GET', path: '/v1/cluster' });
+  }
+
+  moveCluster(name: string): Promise<ClusterMoveResult> {
+    return this.#json({ method: 'POST', path: '/v1/cluster/move', body: { name } });
+  }
+
+  clusterImageStatus(name: string): Promise<ClusterImageStatus> {
+    return this.#json({ method: 'GET', path: `${imagePath(name)}/cluster` });
+  }
+
+  drainNode(options: JobOptions): Promise<DrainResult> {
+    return this.#job('drain', '/v1/node/drain', options);
+  }
+
+  async undrainNode(): Promise<void> {
+    await this.#text({ method: 'DELETE', path: '/v1/node/drain' });
   }
 
   metrics(): Promise<string> {

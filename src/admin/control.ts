@@ -2,9 +2,14 @@
  * What can be asked of a running daemon: the one interface between the admin API and the object graph that `src/daemon` builds.
  *
  * Errors are CopseErrors; the API turns their codes into HTTP statuses: `ERR_NO_SUCH_IMAGE` 404, `ERR_IMAGE_EXISTS` and `ERR_IMAGE_IN_USE` 409,
- * `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION` 400, origin errors 502, everything else 500.
+ * `ERR_NOT_CLUSTERED` 409, `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION` 400, origin errors 502, `ERR_ETCD_UNAVAILABLE` 503, everything else 500.
+ * What is asked of a cluster is in `control-cluster.ts`.
  */
+import type { SharePolicy } from '../config/schema.js';
 import type { OriginIdentity } from '../origin/origin.js';
+import type { ClusterImageStatus, ClusterMoveResult, ClusterStatus, DrainResult, Explanation, IdentityGuard } from './control-cluster.js';
+
+export type * from './control-cluster.js';
 
 export interface ImageAddRequest {
   /** The export's name: 1 to 255 characters of `A-Z a-z 0-9 . _ -` and `/`, not beginning with a dot or slash. */
@@ -18,6 +23,12 @@ export interface ImageAddRequest {
   deadlineMs?: number | undefined;
   /** Backing files of a foreign format that the operator allows: name as written in the image, and the image (in this catalog) that stands for it. */
   backing?: Record<string, string> | undefined;
+  /** URL or absolute path of the manifest that every chunk is verified against; only together with `digest`. */
+  manifest?: string | undefined;
+  /** `blake3:` and 64 hexadecimal digits: the manifest's own digest. */
+  digest?: string | undefined;
+  /** Whether the cluster shares its chunks; `auto` when absent: where its identity is strong. */
+  share?: SharePolicy | undefined;
 }
 
 export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
@@ -32,6 +43,12 @@ export interface ImageStatus {
   identity: OriginIdentity;
   /** ISO 8601, when it was pinned. */
   pinnedAt: string;
+  /** What every chunk is verified against; absent without a manifest. */
+  manifest?: { url: string; digest: string } | undefined;
+  /** As the operator chose. */
+  share?: SharePolicy | undefined;
+  /** What guards its bytes where they are shared. */
+  guard?: IdentityGuard | undefined;
   origin: { health: OriginHealth /** What went wrong last, and what to do. */; message?: string | undefined };
   cache: {
     /** Bytes of the image that this host holds, chunks of zeros included. */
@@ -67,7 +84,7 @@ export interface DaemonStatus {
   residentBytes: number;
 }
 
-/** Progress of `warm` and `verify`: `doneBytes` of `totalBytes` are through. */
+/** Progress of a job: `doneBytes` of `totalBytes` are through. */
 export interface Progress {
   doneBytes: number;
   totalBytes: number;
@@ -83,9 +100,20 @@ export interface VerifyResult extends Progress {
   droppedBytes: number;
 }
 
+export interface SealResult extends Progress {
+  /** Absolute, on the daemon's host. */
+  manifestPath: string;
+  /** `blake3:` and 64 hexadecimal digits: the manifest's own. */
+  digest: string;
+}
+
 export interface JobOptions {
   signal: AbortSignal;
   onProgress(progress: Progress): void;
+}
+
+export interface WarmOptions extends JobOptions {
+  cluster?: boolean | undefined;
 }
 
 export interface Control {
@@ -99,10 +127,24 @@ export interface Control {
   removeImage(name: string): Promise<void>;
   /** Moves the name to the origin's present content. Attached exports keep the old one. */
   repinImage(name: string): Promise<ImageStatus>;
-  /** Fetches what is absent. */
-  warmImage(name: string, options: JobOptions): Promise<WarmResult>;
+  /** Fetches what is absent: on this host, or with `cluster` once in the whole cluster, spread over its homes. @throws `ERR_NOT_CLUSTERED` */
+  warmImage(name: string, options: WarmOptions): Promise<WarmResult>;
   /** Reads what is cached and compares checksums. */
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult>;
+  /** Reads the whole image and writes its manifest. */
+  sealImage(name: string, options: JobOptions): Promise<SealResult>;
+  /** Where the bytes of an export came from, and what that says of its speed. On a single host too. */
+  explain(exportName: string): Promise<Explanation>;
+  /** On a single host, `enabled` is false and there are no members. */
+  clusterStatus(): Promise<ClusterStatus>;
+  /** @param name of a cluster, or `auto` to choose anew by measurement. @throws `ERR_NOT_CLUSTERED`, `ERR_NAME`, `ERR_OPTION` (auto without etcd), `ERR_ETCD_UNAVAILABLE` */
+  moveCluster(name: string): Promise<ClusterMoveResult>;
+  /** @throws `ERR_NOT_CLUSTERED`, `ERR_NO_SUCH_IMAGE` */
+  clusterImageStatus(name: string): Promise<ClusterImageStatus>;
+  /** Hands the cluster's last copies on; the node is no home from then on until `undrainNode`. Ended early it goes on draining: ask again. @throws `ERR_NOT_CLUSTERED` */
+  drainNode(options: JobOptions): Promise<DrainResult>;
+  /** Idempotent. @throws `ERR_NOT_CLUSTERED` */
+  undrainNode(): Promise<void>;
   /** Prometheus text format. */
   metrics(): Promise<string>;
 }

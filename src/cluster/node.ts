@@ -5,23 +5,22 @@
  * Source: docs/formats.md, "What peers tell each other".
  */
 import { z } from 'zod';
-import { CopseError } from '../base/error.js';
+import { nodeNamePattern } from '../base/node-name.js';
+
+export { checkClusterName, checkNodeId, isNodeId } from '../base/node-name.js';
 
 /** What peers speak to each other: export names, what their requests mean, and these records. */
 export const protocolVersion = { least: 1, greatest: 1 } as const;
-
-const nodeIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const clusterNamePattern = nodeIdPattern;
 
 export const nodeRecordSchema = z.object({
   /** Versions of the peer protocol that it speaks. */
   protocol: z.object({ least: z.int().positive(), greatest: z.int().positive() }),
   /** Of the software, for people. */
   version: z.string().max(64),
-  id: z.string().regex(nodeIdPattern),
+  id: z.string().regex(nodeNamePattern),
   /** Random, made with the state directory: tells two nodes with one id apart. */
   token: z.string().max(64),
-  cluster: z.string().regex(clusterNamePattern),
+  cluster: z.string().regex(nodeNamePattern),
   /** HOST:PORT where peers reach it. */
   address: z.string().max(300),
   /** What it gives to the cluster's cache; 0 gives nothing, and is never a home. */
@@ -57,22 +56,4 @@ export function protocolMismatch(theirs: NodeRecord['protocol']): string | undef
   const { least, greatest } = protocolVersion;
   if (theirs.least <= greatest && theirs.greatest >= least) return undefined;
   return `it speaks peer protocol ${theirs.least} to ${theirs.greatest}, this node ${least} to ${greatest}: upgrade the older one`;
-}
-
-/** @throws CopseError `ERR_NAME` */
-export function checkNodeId(id: string): void {
-  check(id, nodeIdPattern, "a node's id");
-}
-
-/** @throws CopseError `ERR_NAME` */
-export function checkClusterName(name: string): void {
-  check(name, clusterNamePattern, "a cluster's name");
-}
-
-function check(value: string, pattern: RegExp, what: string): void {
-  if (pattern.test(value)) return;
-  throw new CopseError(
-    'ERR_NAME',
-    `"${value}" can't be ${what}: use 1 to 63 letters, digits, and . _ -, and begin with a letter or a digit`,
-  );
 }

@@ -5,6 +5,7 @@
  * so that no secret stands in a process list.
  */
 import { statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { formatAddress, isLocalAddress } from './address.js';
 import type { FileConfig, FileInput } from './file-schema.js';
@@ -55,6 +56,9 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
       bytesPerConnection: written.limit?.bytes_per_connection ?? defaults.limit.bytesPerConnection,
       requestMemoryBytes: written.limit?.request_memory ?? defaults.limit.requestMemoryBytes,
     },
+    node: { id: hostname(), address: undefined, listen: undefined },
+    cluster: undefined,
+    etcd: undefined,
     images: (written.image ?? []).map(configuredImage),
     credentials: await readCredentials(file),
   };

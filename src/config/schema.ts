@@ -54,10 +54,58 @@ export interface Config {
     /** The same over all connections. */
     requestMemoryBytes: number;
   };
+  node: NodeConfig;
+  /** Absent on a single host: there is no peer server, and nobody is asked but origins. */
+  cluster: ClusterConfig | undefined;
+  /** Absent without a cluster. Never together with static members. */
+  etcd: EtcdConfig | undefined;
   /** Images to add at start, in order; names are unique. */
   images: ConfiguredImage[];
   credentials: OriginCredential[];
 }
+
+export interface NodeConfig {
+  /** Unique among the nodes of all clusters: 1 to 63 of `A-Z a-z 0-9 . _ -`; the host's name unless the operator chose one. */
+  id: string;
+  /** HOST:PORT where peers reach this node; there whenever there is a cluster. */
+  address: string | undefined;
+  /** Where the peer server binds: `tcp:` and the address, unless the operator chose another; absent without an address. */
+  listen: SocketAddress | undefined;
+}
+
+/** Whose bytes may be shared: `strong` takes those with a manifest, a strong identity or the operator's word, `verified-only` those with a manifest alone. */
+export const peerPolicies = ['strong', 'verified-only'] as const;
+export type PeerPolicy = (typeof peerPolicies)[number];
+
+export interface ClusterConfig {
+  /** Absent: `auto`, the node chooses by measurement; only with etcd. */
+  name: string | undefined;
+  /** With `auto`, the longest round trip in microseconds to a cluster that is joined. */
+  autoRttUs: number;
+  /** With `auto`, a cluster of so many members is full. */
+  maxMembers: number;
+  /** Static peers as HOST:PORT, each once, without this node's own address; empty with etcd. */
+  members: string[];
+  /** What this node gives to the cluster's cache, 0 to `cache.sizeBytes`; with 0 it reads and is never a home. */
+  donatedBytes: number;
+  peers: PeerPolicy;
+}
+
+export interface EtcdConfig {
+  /** `http://HOST:PORT` or `https://HOST:PORT`; at least one; all with the same scheme. */
+  urls: string[];
+  /** Both or none. */
+  user?: string | undefined;
+  password?: string | undefined;
+  /** Absolute path of a PEM file of certificate authorities to trust instead of the system's. */
+  caFile?: string | undefined;
+  /** Begins with a slash and does not end with one: all of Copse's keys lie below it. */
+  prefix: string;
+}
+
+/** Whether an image's chunks are shared within the cluster: where that is safe, at the operator's word, or not at all. */
+export const sharePolicies = ['auto', 'trust', 'never'] as const;
+export type SharePolicy = (typeof sharePolicies)[number];
 
 /** As `ImageAddRequest` of the admin API. `undefined` means the default. */
 export interface ConfiguredImage {
@@ -68,6 +116,11 @@ export interface ConfiguredImage {
   chunkSizeBytes?: number | undefined;
   deadlineMs?: number | undefined;
   backing?: Record<string, string> | undefined;
+  /** A URL or an absolute path; only together with `digest`. */
+  manifest?: string | undefined;
+  /** `blake3:` and 64 hexadecimal digits, of the manifest. */
+  digest?: string | undefined;
+  share?: SharePolicy | undefined;
 }
 
 export const minChunkSizeBytes = 64 * KiB;
@@ -93,4 +146,7 @@ export const defaults = {
     bytesPerConnection: 64 * MiB,
     requestMemoryBytes: 512 * MiB,
   },
+  /** What is donated is the whole budget of the cache. */
+  cluster: { name: 'default', autoRttUs: 500, maxMembers: 64, peers: 'strong' },
+  etcd: { prefix: '/copse' },
 } as const;

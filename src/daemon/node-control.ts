@@ -1,14 +1,22 @@
 /** What the admin API may ask of this node, answered from the object graph. */
 import type {
   CacheStatus,
+  ClusterImageStatus,
+  ClusterMoveResult,
+  ClusterStatus,
   Control,
   DaemonStatus,
+  DrainResult,
+  Explanation,
   ImageAddRequest,
   ImageStatus,
   JobOptions,
+  SealResult,
   VerifyResult,
+  WarmOptions,
   WarmResult,
 } from '../admin/control.js';
+import { CopseError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
 import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
@@ -70,12 +78,41 @@ export class NodeControl implements Control {
     return this.#statusOf(await this.#options.registry.repin(name));
   }
 
-  warmImage(name: string, options: JobOptions): Promise<WarmResult> {
+  async warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
+    if (cluster) throw notClustered();
     return this.#withContent(name, (content, deadlineMs) => warm(content, { ...options, deadlineMs }));
   }
 
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
     return this.#withContent(name, (content) => verify(content, options));
+  }
+
+  async sealImage(_name: string, _options: JobOptions): Promise<SealResult> {
+    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon does not seal images: upgrade it');
+  }
+
+  async explain(_exportName: string): Promise<Explanation> {
+    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon does not keep where the bytes of an export came from: upgrade it');
+  }
+
+  async clusterStatus(): Promise<ClusterStatus> {
+    throw notClustered();
+  }
+
+  async moveCluster(_name: string): Promise<ClusterMoveResult> {
+    throw notClustered();
+  }
+
+  async clusterImageStatus(_name: string): Promise<ClusterImageStatus> {
+    throw notClustered();
+  }
+
+  async drainNode(_options: JobOptions): Promise<DrainResult> {
+    throw notClustered();
+  }
+
+  async undrainNode(): Promise<void> {
+    throw notClustered();
   }
 
   async metrics(): Promise<string> {
@@ -124,6 +161,13 @@ export class NodeControl implements Control {
       connections: metrics.connections,
     };
   }
+}
+
+function notClustered(): CopseError {
+  return new CopseError(
+    'ERR_NOT_CLUSTERED',
+    'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
+  );
 }
 
 /** Counted when asked for: runs of states are few. */

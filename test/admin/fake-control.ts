@@ -1,6 +1,21 @@
 /** A `Control` in memory, whose jobs and errors the test decides. */
-
-import type { Control, DaemonStatus, ImageAddRequest, ImageStatus, JobOptions, VerifyResult, WarmResult } from '../../src/admin/control.js';
+import type {
+  ClusterImageStatus,
+  ClusterMoveResult,
+  ClusterStatus,
+  Control,
+  DaemonStatus,
+  DrainResult,
+  Explanation,
+  ImageAddRequest,
+  ImageStatus,
+  JobOptions,
+  Progress,
+  SealResult,
+  VerifyResult,
+  WarmOptions,
+  WarmResult,
+} from '../../src/admin/control.js';
 import { AbortedError, CopseError } from '../../src/base/error.js';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
 
@@ -16,11 +31,92 @@ export const daemonStatus: DaemonStatus = {
   residentBytes: 90 * MiB,
 };
 
+export const clusterStatus: ClusterStatus = {
+  enabled: true,
+  node: { id: 'host-a', address: '10.0.0.1:10810', donatedBytes: 100 * GiB, draining: false },
+  name: 'rack-1',
+  reason: 'as configured',
+  membership: { kind: 'static', well: true },
+  cutOff: false,
+  members: [
+    {
+      id: 'host-a',
+      address: '10.0.0.1:10810',
+      state: 'self',
+      version: '0.1.0',
+      donatedBytes: 100 * GiB,
+      usedBytes: 25 * GiB,
+      breaker: 'closed',
+      setAside: [],
+    },
+    {
+      id: 'host-b',
+      address: '10.0.0.2:10810',
+      state: 'up',
+      version: '0.1.0',
+      donatedBytes: 200 * GiB,
+      usedBytes: 20 * GiB,
+      rttUs: 184,
+      breaker: 'half-open',
+      setAside: [{ image: 'debian/12', reason: 'chunk 7 does not match the manifest', seconds: 200 }],
+    },
+    {
+      id: '10.0.0.3:10810',
+      address: '10.0.0.3:10810',
+      state: 'down',
+      message: 'connection refused: is copse running there?',
+      breaker: 'open',
+      setAside: [],
+    },
+  ],
+};
+
+export const clusterImageStatus: ClusterImageStatus = {
+  name: 'debian/12',
+  id: '0123456789abcdef0123456789abcdef',
+  guard: 'etag',
+  shared: true,
+  chunkCount: 4096,
+  heldChunks: 1024,
+  copies: { least: 1, average: 1.5, greatest: 2 },
+  touchedChunks: 1000,
+  touchedHeldChunks: 1000,
+  servableWithoutOrigin: 'touched',
+  nodes: [
+    { id: 'host-a', heldBytes: 128 * MiB, touched: 900 },
+    { id: 'host-b', heldBytes: 256 * MiB },
+  ],
+};
+
+export const explanation: Explanation = {
+  name: 'debian/12',
+  sources: {
+    cache: { reads: 900, bytes: 20 * MiB, waitedMs: 12.5 },
+    peer: { reads: 90, bytes: 9 * MiB, waitedMs: 180 },
+    origin: { reads: 10, bytes: MiB, waitedMs: 2400 },
+  },
+  peers: [{ id: 'host-b', bytes: 9 * MiB, requests: 40, failures: 1, p50Ms: 1.25, p95Ms: 8 }],
+  slowest: [{ offset: 256 * KiB, lengthBytes: 4096, source: 'origin', ms: 812.4 }],
+  origin: { requests: 8, bytes: MiB, chunks: 5, uniqueChunks: 4, retries: 1 },
+  text: ['93 % of the time that its reads waited, they waited for the origin.'],
+};
+
 export class FakeControl implements Control {
   readonly images = new Map<string, ImageStatus>();
   readonly added: ImageAddRequest[] = [];
   /** Thrown by every call when set. */
   failure: unknown;
+  readonly movedTo: string[] = [];
+  isDraining = false;
+  /** The option of the last `warmImage`. */
+  warmedCluster: boolean | undefined;
+  cluster = clusterStatus;
+  drained: Omit<DrainResult, 'doneBytes' | 'totalBytes'> = {
+    handedOnBytes: 3 * GiB,
+    lastCopiesLeft: 0,
+    safe: true,
+    message: 'this host may be switched off',
+  };
   /** Progress steps of a job before its end. */
   stepCount = 3;
   /** A job that stays under way until it is aborted. */
@@ -86,12 +182,50 @@ export class FakeControl implements Control {
     return this.imageStatus(name);
   }
 
-  async warmImage(name: string, options: JobOptions): Promise<WarmResult> {
+  async warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
+    this.warmedCluster = cluster;
     return { ...(await this.#job(name, options)), fetchedBytes: 768 * MiB };
   }
 
   async verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
     return { ...(await this.#job(name, options)), droppedBytes: 0 };
+  }
+
+  async sealImage(name: string, options: JobOptions): Promise<SealResult> {
+    return { ...(await this.#job(name, options)), manifestPath: `/var/lib/copse/${name}.manifest`, digest: `blake3:${'ab'.repeat(32)}` };
+  }
+
+  async explain(exportName: string): Promise<Explanation> {
+    await this.imageStatus(exportName);
+    return { ...explanation, name: exportName };
+  }
+
+  async clusterStatus(): Promise<ClusterStatus> {
+    this.#check();
+    return this.cluster;
+  }
+
+  async moveCluster(name: string): Promise<ClusterMoveResult> {
+    this.#check();
+    this.movedTo.push(name);
+    const chosen = name === 'auto' ? 'rack-2' : name;
+    return { name: chosen, takesEffect: 'now', message: `this node is in cluster ${chosen} now` };
+  }
+
+  async clusterImageStatus(name: string): Promise<ClusterImageStatus> {
+    await this.imageStatus(name);
+    return { ...clusterImageStatus, name };
+  }
+
+  async drainNode(options: JobOptions): Promise<DrainResult> {
+    this.#check();
+    this.isDraining = true;
+    return { ...(await this.#run('drain', 3 * GiB, options)), ...this.drained };
+  }
+
+  async undrainNode(): Promise<void> {
+    this.#check();
+    this.isDraining = false;
   }
 
   async metrics(): Promise<string> {
@@ -103,14 +237,18 @@ export class FakeControl implements Control {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  async #job(name: string, { signal, onProgress }: JobOptions): Promise<{ doneBytes: number; totalBytes: number }> {
-    const { sizeBytes: totalBytes } = await this.imageStatus(name);
+  async #job(name: string, options: JobOptions): Promise<Progress> {
+    const { sizeBytes } = await this.imageStatus(name);
+    return this.#run(`job of image ${name}`, sizeBytes, options);
+  }
+
+  async #run(title: string, totalBytes: number, { signal, onProgress }: JobOptions): Promise<Progress> {
     onProgress({ doneBytes: 0, totalBytes });
     if (this.jobFailure !== undefined) throw this.jobFailure;
     if (this.hangs) {
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
       this.#onAborted();
-      throw new AbortedError(`job of image ${name}`);
+      throw new AbortedError(title);
     }
     for (let step = 1; step <= this.stepCount; step += 1) {
       await new Promise((resolve) => setImmediate(resolve));

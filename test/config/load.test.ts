@@ -27,6 +27,9 @@ t.test('defaults', async (t) => {
     cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
     imageDefault: defaults.imageDefault,
     limit: defaults.limit,
+    node: { id: config.node.id, address: undefined, listen: undefined },
+    cluster: undefined,
+    etcd: undefined,
     images: [],
     credentials: [],
   });

@@ -1,0 +1,27 @@
+/** What nodes and clusters may be called: the configuration checks it, and so does whoever reads what another node says of itself. */
+import { CopseError } from './error.js';
+
+/** Of a node's id and of a cluster's name: 1 to 63 characters, all of which may stand in an export's name and in a key of etcd. */
+export const nodeNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export function isNodeId(id: string): boolean {
+  return nodeNamePattern.test(id);
+}
+
+/** @throws CopseError `ERR_NAME` */
+export function checkNodeId(id: string): string {
+  return check(id, "a node's id");
+}
+
+/** @throws CopseError `ERR_NAME` */
+export function checkClusterName(name: string): string {
+  return check(name, "a cluster's name");
+}
+
+function check(value: string, what: string): string {
+  if (nodeNamePattern.test(value)) return value;
+  throw new CopseError(
+    'ERR_NAME',
+    `"${value}" can't be ${what}: use 1 to 63 letters, digits, and . _ -, and begin with a letter or a digit`,
+  );
+}
