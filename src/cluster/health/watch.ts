@@ -1,0 +1,171 @@
+/**
+ * Watches one address: pings it at intervals while it answers, with growing distance while it does not, and at once when there is reason to doubt.
+ *
+ *   new ──▶ up ◀──▶ down        an answer; no answer in time, or no connection
+ *    └──▶ incompatible ◀──▶     an answer of somebody with whom this node can't talk
+ *
+ * Invariants: one ping at a time; a connection that breaks is no failure until connecting again fails; a delay of this process (stopped, overloaded) is not
+ * counted against the peer.
+ */
+import type { Clock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { errorMessage } from '../../base/error.js';
+import type { NodeStatement } from '../node.js';
+import { IncompatibleError } from '../peer/statement-page.js';
+import type { OpenProbe, PingAnswer, Probe } from './probe.js';
+
+export interface WatchTimes {
+  /** Between the answer to a ping and the next ping, give or take a tenth. */
+  pingIntervalMs: number;
+  /** So long without an answer is down. */
+  pingTimeoutMs: number;
+  /** The same while there is reason to doubt. */
+  suspectTimeoutMs: number;
+  /** Distance of the second attempt at a peer that is down; it doubles with each. */
+  backoffMinMs: number;
+  backoffMaxMs: number;
+}
+
+export interface WatchOptions extends WatchTimes {
+  address: string;
+  openProbe: OpenProbe;
+  clock: Clock;
+  /** 0 up to 1. */
+  random: () => number;
+  /** Called after each ping, whatever came of it. */
+  onPing(): void;
+}
+
+export type WatchState =
+  | { kind: 'new' }
+  | { kind: 'up'; statement: NodeStatement }
+  | { kind: 'down'; message: string }
+  | { kind: 'incompatible'; message: string; id: string | undefined; version: string | undefined };
+
+interface Ping {
+  abort: AbortController;
+  /** When it is given up. */
+  endMs: number;
+  cancelTimer(): void;
+}
+
+/** Of so many pings the least round-trip time is taken: the rest is queueing, here or there. */
+const rttCount = 10;
+
+export class Watch {
+  readonly address: string;
+  readonly #options: WatchOptions;
+  readonly #probe: Probe;
+  #state: WatchState = { kind: 'new' };
+  #rttsUs: number[] = [];
+  #ping: Ping | undefined;
+  #cancelNext: (() => void) | undefined;
+  #failureCount = 0;
+  #closed = false;
+
+  /** Pings at once. @throws CopseError `ERR_URL` */
+  constructor(options: WatchOptions) {
+    this.address = options.address;
+    this.#options = options;
+    this.#probe = options.openProbe(options.address, () => this.#now(options.pingTimeoutMs));
+    this.#now(options.pingTimeoutMs);
+  }
+
+  get state(): WatchState {
+    return this.#state;
+  }
+
+  /** The least of the last pings'; `undefined` before the first answer. */
+  get rttUs(): number | undefined {
+    return this.#rttsUs.length === 0 ? undefined : Math.min(...this.#rttsUs);
+  }
+
+  /** Somebody has reason to doubt that the peer is well. */
+  suspect(): void {
+    if (this.#state.kind !== 'up') return;
+    const { suspectTimeoutMs } = this.#options;
+    if (this.#ping === undefined) this.#now(suspectTimeoutMs);
+    else if (this.#options.clock.nowMs() + suspectTimeoutMs < this.#ping.endMs) this.#arm(this.#ping, suspectTimeoutMs);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelNext?.();
+    this.#ping?.cancelTimer();
+    this.#ping?.abort.abort();
+    this.#probe.close();
+  }
+
+  /** Pings without further delay, unless one is under way. */
+  #now(timeoutMs: number): void {
+    if (this.#closed || this.#ping !== undefined) return;
+    this.#cancelNext?.();
+    this.#cancelNext = undefined;
+    this.#ask(timeoutMs, false).catch(() => {});
+  }
+
+  /** @param again the connection broke, and this is the attempt to make another */
+  async #ask(timeoutMs: number, again: boolean): Promise<void> {
+    const startMs = this.#options.clock.nowMs();
+    const ping: Ping = { abort: new AbortController(), endMs: startMs, cancelTimer: () => {} };
+    this.#ping = ping;
+    this.#arm(ping, timeoutMs);
+    const { signal } = ping.abort;
+    const answer = await waitFor('ping', this.#probe.ping({ signal }), { signal }).then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    ping.cancelTimer();
+    this.#ping = undefined;
+    if (this.#closed) return;
+    if ('value' in answer) this.#answered(answer.value);
+    else if (answer.error instanceof IncompatibleError) this.#incompatible(answer.error);
+    else if (!signal.aborted && !again && this.#state.kind === 'up') return this.#ask(timeoutMs, true);
+    else this.#down(signal.aborted ? `no answer within ${Math.round(ping.endMs - startMs)} ms` : errorMessage(answer.error));
+    this.#options.onPing();
+  }
+
+  /**
+   * Ends the ping after `timeoutMs` from now. When this process itself was held up meanwhile, the answer may lie in the socket unread: it gets the time once more.
+   */
+  #arm(ping: Ping, timeoutMs: number, heldUp = false): void {
+    const { clock } = this.#options;
+    ping.cancelTimer();
+    ping.endMs = clock.nowMs() + timeoutMs;
+    ping.cancelTimer = clock.after(timeoutMs, () => {
+      if (!heldUp && clock.nowMs() - ping.endMs > timeoutMs / 2) this.#arm(ping, timeoutMs, true);
+      else ping.abort.abort();
+    });
+  }
+
+  #answered({ statement, rttUs }: PingAnswer): void {
+    this.#failureCount = 0;
+    this.#rttsUs = [...this.#rttsUs.slice(1 - rttCount), rttUs];
+    this.#state = { kind: 'up', statement };
+    const { pingIntervalMs, random } = this.#options;
+    this.#next(pingIntervalMs * (0.9 + 0.2 * random()));
+  }
+
+  #incompatible(error: IncompatibleError): void {
+    this.#state = { kind: 'incompatible', message: errorMessage(error), id: error.id, version: error.version };
+    this.#next(this.#options.backoffMaxMs);
+  }
+
+  #down(message: string): void {
+    this.#state = { kind: 'down', message };
+    this.#rttsUs = [];
+    const { backoffMinMs, backoffMaxMs, random } = this.#options;
+    const distanceMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** this.#failureCount);
+    this.#failureCount = Math.min(this.#failureCount + 1, 16);
+    this.#next(distanceMs * (0.5 + 0.5 * random()));
+  }
+
+  #next(delayMs: number): void {
+    const { clock, pingTimeoutMs } = this.#options;
+    this.#cancelNext?.();
+    this.#cancelNext = clock.after(delayMs, () => {
+      this.#cancelNext = undefined;
+      this.#now(pingTimeoutMs);
+    });
+  }
+}
