@@ -1,0 +1,128 @@
+/**
+ * Turns the pieces of a read into whole chunks, with one copy of those that come in more than one piece and none of the others.
+ *
+ * Invariants: chunks come out in order, each once, the last as short as the read's end makes it; a Buffer that `onChunk` is given is its own only until it returns.
+ */
+import { MiB } from '../base/size.js';
+import type { RangeSink } from '../origin/origin.js';
+
+/** @param bytes all of the chunk; `undefined` for one that came as zeros */
+export type OnChunk = (chunkIndex: number, lengthBytes: number, bytes: Buffer | undefined) => void;
+
+/** Unused chunk buffers by their size, shared by all. */
+const idle = new Map<number, Buffer[]>();
+const keptBytes = 8 * MiB;
+
+export class ChunkGatherer implements RangeSink {
+  readonly #chunkBytes: number;
+  readonly #end: number;
+  readonly #onChunk: OnChunk;
+  /** Where the chunk begins that is being gathered. */
+  #at: number;
+  #heldBytes = 0;
+  /** Lent while part of a chunk is held that did not come as zeros alone. */
+  #buffer: Buffer | undefined;
+  #isOver = false;
+
+  /**
+   * @param offset where the read begins: a chunk's first byte
+   * @param lengthBytes of the read, which ends with a chunk: the image's last one may be short
+   */
+  constructor(chunkBytes: number, offset: number, lengthBytes: number, onChunk: OnChunk) {
+    if (offset % chunkBytes !== 0) throw new RangeError(`a read at ${offset} begins inside of a chunk`);
+    this.#chunkBytes = chunkBytes;
+    this.#at = offset;
+    this.#end = offset + lengthBytes;
+    this.#onChunk = onChunk;
+  }
+
+  /** Whether every chunk came out. */
+  get isComplete(): boolean {
+    return this.#at === this.#end;
+  }
+
+  /** @throws what `onChunk` does, after which nothing more is taken; a RangeError for more bytes than were asked for */
+  data(piece: Buffer): void {
+    this.#assertExpected(piece.length);
+    for (let from = 0; from < piece.length; ) {
+      const takenBytes = Math.min(this.#wantedBytes(), piece.length - from);
+      if (this.#heldBytes === 0 && takenBytes === this.#lengthBytes()) {
+        this.#emit(piece.subarray(from, from + takenBytes));
+      } else {
+        piece.copy(this.#gathering(), this.#heldBytes, from, from + takenBytes);
+        this.#hold(takenBytes);
+      }
+      from += takenBytes;
+    }
+  }
+
+  /** @throws as `data` */
+  zeroes(lengthBytes: number): void {
+    this.#assertExpected(lengthBytes);
+    for (let left = lengthBytes; left > 0; ) {
+      const takenBytes = Math.min(this.#wantedBytes(), left);
+      this.#buffer?.fill(0, this.#heldBytes, this.#heldBytes + takenBytes);
+      this.#hold(takenBytes);
+      left -= takenBytes;
+    }
+  }
+
+  /** Gives back what is held of a chunk that will not be completed. Whatever comes afterwards is refused. */
+  release(): void {
+    this.#isOver = true;
+    this.#giveBack();
+  }
+
+  #assertExpected(lengthBytes: number): void {
+    if (this.#isOver) throw new RangeError('bytes for a read that is over');
+    if (this.#at + this.#heldBytes + lengthBytes > this.#end) throw new RangeError(`${lengthBytes} bytes are more than was asked for`);
+  }
+
+  /** Of the chunk that is being gathered. */
+  #lengthBytes(): number {
+    return Math.min(this.#chunkBytes, this.#end - this.#at);
+  }
+
+  #wantedBytes(): number {
+    return this.#lengthBytes() - this.#heldBytes;
+  }
+
+  /** What came before as zeros was not written anywhere yet. */
+  #gathering(): Buffer {
+    if (this.#buffer === undefined) {
+      this.#buffer = idle.get(this.#chunkBytes)?.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
+      this.#buffer.fill(0, 0, this.#heldBytes);
+    }
+    return this.#buffer;
+  }
+
+  #hold(lengthBytes: number): void {
+    this.#heldBytes += lengthBytes;
+    if (this.#wantedBytes() > 0) return;
+    try {
+      this.#emit(this.#buffer?.subarray(0, this.#heldBytes));
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  #emit(bytes: Buffer | undefined): void {
+    const lengthBytes = this.#lengthBytes();
+    // Until all went well: a caller that threw is given nothing more.
+    this.#isOver = true;
+    this.#onChunk(this.#at / this.#chunkBytes, lengthBytes, bytes);
+    this.#isOver = false;
+    this.#at += lengthBytes;
+    this.#heldBytes = 0;
+  }
+
+  #giveBack(): void {
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    this.#heldBytes = 0;
+    if (buffer === undefined) return;
+    const kept = idle.get(buffer.length) ?? [];
+    if (kept.length * buffer.length < keptBytes) kept.push(buffer);
+    idle.set(buffer.length, kept);
+  }
+}

@@ -1,0 +1,69 @@
+/** Reads an image from its first byte to its last, and makes its manifest. */
+import { AbortedError } from '../base/error.js';
+import { MiB } from '../base/size.js';
+import { OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
+import { ChunkGatherer } from './chunk-gatherer.js';
+import type { ManifestHeader } from './format.js';
+import { type Manifest, ManifestBuilder } from './manifest.js';
+
+/** Long enough that latency hardly counts; a multiple of every chunk size. */
+const stepBytes = 1 * MiB;
+/** Reads under way at once. */
+const stepsAtOnce = 8;
+
+/** Whatever delivers ranges: an origin, a cache. */
+export interface SealSource {
+  read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void>;
+}
+
+export interface SealOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((doneBytes: number) => void) | undefined;
+}
+
+/**
+ * One lap over the image. The first read that fails ends it.
+ *
+ * @throws ManifestError `ERR_MANIFEST` when such an image can have no manifest, AbortedError, what the source's reads reject with
+ */
+export async function seal(source: SealSource, header: ManifestHeader, options: SealOptions = {}): Promise<Manifest> {
+  const builder = new ManifestBuilder(header);
+  const { sizeBytes, chunkBytes } = header;
+  const ended = new AbortController();
+  const onAbort = (): void => ended.abort(options.signal?.reason);
+  if (options.signal?.aborted) onAbort();
+  else options.signal?.addEventListener('abort', onAbort, { once: true });
+  let next = 0;
+  let doneBytes = 0;
+  const work = async (): Promise<void> => {
+    while (next < sizeBytes) {
+      if (ended.signal.aborted) throw new AbortedError('sealing', { cause: ended.signal.reason });
+      const offset = next;
+      const lengthBytes = Math.min(stepBytes, sizeBytes - offset);
+      next += lengthBytes;
+      const gatherer = new ChunkGatherer(chunkBytes, offset, lengthBytes, (chunkIndex, _lengthBytes, bytes) => {
+        if (bytes === undefined) builder.addZero(chunkIndex);
+        else builder.add(chunkIndex, bytes);
+      });
+      try {
+        await source.read(offset, lengthBytes, gatherer, { signal: ended.signal });
+        if (!gatherer.isComplete) throw new OriginError('ERR_ORIGIN_PROTOCOL', `fewer than ${lengthBytes} bytes came at ${offset}`);
+      } finally {
+        gatherer.release();
+      }
+      doneBytes += lengthBytes;
+      options.onProgress?.(doneBytes);
+    }
+  };
+  const workers = Array.from({ length: stepsAtOnce }, work);
+  try {
+    await Promise.all(workers);
+    if (ended.signal.aborted) throw new AbortedError('sealing', { cause: ended.signal.reason });
+  } finally {
+    // Nobody reads on for a seal that has failed.
+    ended.abort();
+    options.signal?.removeEventListener('abort', onAbort);
+    await Promise.allSettled(workers);
+  }
+  return builder.build();
+}
