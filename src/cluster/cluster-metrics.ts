@@ -1,0 +1,50 @@
+/** What one content's part in the cluster counted since the daemon started. Plain numbers: they are on the paths of misses. */
+import type { Clock } from '../base/clock.js';
+import { LatencyWindow } from './latency-window.js';
+
+/** How one peer served this node, for one content. */
+export class PeerTally {
+  requests = 0;
+  failures = 0;
+  bytes = 0;
+  /** Of requests that succeeded, milliseconds. */
+  readonly latency: LatencyWindow;
+
+  constructor(clock: Clock) {
+    this.latency = new LatencyWindow({ clock, sampleLimit: 64 });
+  }
+}
+
+export class ClusterMetrics {
+  readonly peers = new Map<string, PeerTally>();
+  readonly #clock: Clock;
+  /** Requests to homes and to holders. */
+  homeRequests = 0;
+  heldRequests = 0;
+  /** Requests that went on to another node after one had failed. */
+  failovers = 0;
+  /** Runs that this node fetched as a home because all that come before it failed. */
+  stoodIn = 0;
+  /** Chunks that were asked of the origin while no peer answered. */
+  cutOffChunks = 0;
+  /** Chunks that a peer was thought to hold, and did not. */
+  wrongHints = 0;
+  /** Requests after which a peer was set aside. */
+  lies = 0;
+  hedges = 0;
+  hedgeWins = 0;
+  /** What peers were given. */
+  servedBytes = { home: 0, held: 0 };
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(peerId: string): PeerTally {
+    const known = this.peers.get(peerId);
+    if (known !== undefined) return known;
+    const tally = new PeerTally(this.#clock);
+    this.peers.set(peerId, tally);
+    return tally;
+  }
+}

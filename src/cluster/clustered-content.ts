@@ -1,0 +1,98 @@
+/**
+ * One content's part in the cluster: who is home to its chunks, who holds them, who was caught lying about them, and the two sources that its cache draws from.
+ *
+ *   guest lane   GuestSource   the chunk's home, the next one, …, this node as home
+ *   own lane     HomeSource    holders, then the origin
+ *
+ * A sealed content's zero chunks are asked of nobody.
+ */
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import { withKnownZeroes } from '../manifest/known-zeroes.js';
+import type { ChunkVerifier } from '../manifest/verifier.js';
+import type { OriginReadOptions } from '../origin/origin.js';
+import type { Breaker } from './breaker.js';
+import { ClusterMetrics } from './cluster-metrics.js';
+import type { HedgeBudget } from './hedge-budget.js';
+import type { Neighbourhood } from './neighbourhood.js';
+import type { PeerContent } from './peer/peer.js';
+import { extentBytes, Placement } from './placement.js';
+import type { SourcedSink } from './sink.js';
+import { GuestSource } from './source/guest-source.js';
+import { HolderKnowledge } from './source/holder-knowledge.js';
+import { HomeSource } from './source/home-source.js';
+import { Standing } from './standing.js';
+
+/** Somebody who delivers a range in order; what both lanes draw from. */
+export interface ClusterSource {
+  read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void>;
+  promote?(offset: number, lengthBytes: number): void;
+}
+
+export interface ClusteredContentOptions {
+  content: PeerContent;
+  /** For the log. */
+  name: string;
+  neighbourhood: Neighbourhood;
+  breakerOf(peerId: string): Breaker;
+  hedges: HedgeBudget;
+  /** Of a sealed content. */
+  verifier: ChunkVerifier | undefined;
+  /** With retries, and verified where there is a manifest. */
+  origin: ClusterSource;
+  /** Reads from this node's own cache in the role of a home. */
+  readAsHome: ClusterSource['read'];
+  clock: Clock;
+  log: Logger;
+}
+
+export class ClusteredContent {
+  readonly content: PeerContent;
+  readonly metrics: ClusterMetrics;
+  readonly placement: Placement;
+  readonly knowledge: HolderKnowledge;
+  readonly standing: Standing;
+  /** Of the own lane. */
+  readonly homeSource: ClusterSource;
+  /** Of the other one. */
+  readonly guestSource: ClusterSource;
+  readonly #neighbourhood: Neighbourhood;
+
+  constructor(options: ClusteredContentOptions) {
+    const { content, neighbourhood, clock, verifier, log, name, breakerOf } = options;
+    const metrics = new ClusterMetrics(clock);
+    this.metrics = metrics;
+    this.content = content;
+    this.#neighbourhood = neighbourhood;
+    this.placement = new Placement(content, neighbourhood);
+    this.knowledge = new HolderKnowledge({ content, neighbourhood, clock });
+    this.standing = new Standing({ name, neighbourhood, breakerOf, metrics, clock, log });
+    const { placement, knowledge, standing } = this;
+    const shared = { content, standing, metrics, verifier, clock, neighbourhood };
+    const { hedges, origin, readAsHome } = options;
+    this.homeSource = withKnownZeroes(new HomeSource({ ...shared, knowledge, hedges, origin }), verifier);
+    this.guestSource = withKnownZeroes(new GuestSource({ ...shared, placement, readAsHome }), verifier);
+  }
+
+  /** Chunks from one multiple of this to the next have one home. */
+  get extentChunks(): number {
+    return Math.max(1, extentBytes / this.content.chunkBytes);
+  }
+
+  /** Whether this node asks for the chunk by itself: as its home, or because there is nobody else. */
+  isHome(chunkIndex: number): boolean {
+    const home = this.placement.homeOf(chunkIndex);
+    return home === undefined || home === this.#neighbourhood.selfId;
+  }
+
+  /** A peer was given a range: it holds what of it is whole chunks. */
+  onServed(role: 'home' | 'held', peerId: string | undefined, offset: number, lengthBytes: number): void {
+    this.metrics.servedBytes[role] += lengthBytes;
+    if (peerId === undefined) return;
+    const { chunkBytes, sizeBytes } = this.content;
+    const end = offset + lengthBytes;
+    const first = Math.ceil(offset / chunkBytes);
+    const last = end >= sizeBytes ? Math.ceil(sizeBytes / chunkBytes) : Math.floor(end / chunkBytes);
+    if (last > first) this.knowledge.map.add(peerId, first, last - first);
+  }
+}

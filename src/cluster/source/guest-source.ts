@@ -1,0 +1,90 @@
+/**
+ * For a chunk whose home is another node: asks the home, and when that fails the next in rendezvous order; when it is this node's turn, or nobody is left, this node
+ * acts as home itself.
+ *
+ * Invariants: a home that is well is waited for, however slow its origin; what one home delivered is not asked of the next; a prefetch asks one home once.
+ */
+import { AbortedError, errorCode } from '../../base/error.js';
+import type { OriginReadOptions } from '../../origin/origin.js';
+import { CountingSink } from '../../origin/sink.js';
+import type { Neighbourhood } from '../neighbourhood.js';
+import type { Peer } from '../peer/peer.js';
+import type { Placement } from '../placement.js';
+import type { SourcedSink } from '../sink.js';
+import type { Admission } from '../standing.js';
+import { type PeerReadContext, readPeer } from './peer-read.js';
+
+export interface GuestSourceOptions extends PeerReadContext {
+  neighbourhood: Neighbourhood;
+  placement: Placement;
+  /** Reads as this host's own home: from its store, holders, the origin. */
+  readAsHome(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void>;
+}
+
+export class GuestSource {
+  readonly #options: GuestSourceOptions;
+
+  constructor(options: GuestSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Of whole chunks, inside one extent. Errors: those of `readAsHome`; a prefetch's also those of the home. */
+  async read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+    const { metrics } = this.#options;
+    const { signal, priority = 'demand' } = options;
+    const counting = new CountingSink(sink);
+    const tried = new Set<string>();
+    for (let next = this.#next(offset, tried); next !== undefined; next = this.#next(offset, tried)) {
+      const { peer, admission } = next;
+      tried.add(peer.id);
+      const doneBytes = counting.deliveredBytes;
+      const range = { offset: offset + doneBytes, lengthBytes: lengthBytes - doneBytes };
+      sink.from('peer');
+      try {
+        return await readPeer(this.#options, peer, admission, 'readHome', range, counting, { signal, background: priority !== 'demand' });
+      } catch (error) {
+        if (signal?.aborted) throw new AbortedError(`read of ${this.#options.content.id}`, { cause: error });
+        // A sink that refuses will refuse everybody's bytes.
+        if (priority === 'prefetch' || !isOfPeer(error)) throw error;
+        if (counting.deliveredBytes === lengthBytes) return;
+        metrics.failovers += 1;
+      }
+    }
+    metrics.stoodIn += 1;
+    const doneBytes = counting.deliveredBytes;
+    const rest: SourcedSink = {
+      data: (piece) => counting.data(piece),
+      zeroes: (count) => counting.zeroes(count),
+      from: (place) => sink.from(place),
+    };
+    await this.#options.readAsHome(offset + doneBytes, lengthBytes - doneBytes, rest, options);
+  }
+
+  /** Somebody waits for what the home was asked for in the background: it is asked again in the foreground, which the home takes as the same. */
+  promote(offset: number, lengthBytes: number): void {
+    const next = this.#next(offset, new Set());
+    if (next === undefined) return;
+    const { peer, admission } = next;
+    peer.cacheHome(this.#options.content, offset, lengthBytes).then(
+      () => admission.succeeded(),
+      () => admission.ended(),
+    );
+  }
+
+  /** `undefined`: this node is next, or nobody is left. */
+  #next(offset: number, tried: ReadonlySet<string>): { peer: Peer; admission: Admission } | undefined {
+    const { placement, neighbourhood, standing, content } = this.#options;
+    for (const id of placement.homes(Math.floor(offset / content.chunkBytes))) {
+      if (id === neighbourhood.selfId) return undefined;
+      if (tried.has(id)) continue;
+      const peer = neighbourhood.peer(id);
+      const admission = peer === undefined ? undefined : standing.enter(id);
+      if (peer !== undefined && admission !== undefined) return { peer, admission };
+    }
+    return undefined;
+  }
+}
+
+function isOfPeer(error: unknown): boolean {
+  return ['ERR_PEER_GONE', 'ERR_PEER_REFUSED', 'ERR_PEER_ABSENT', 'ERR_PEER_LIED', 'ERR_DIGEST_MISMATCH'].includes(errorCode(error));
+}

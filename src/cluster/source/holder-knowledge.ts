@@ -1,0 +1,75 @@
+/**
+ * Who holds which chunk of one content, as this node knows it: those that it served as their home, and, once a chunk is missed after a change of who is
+ * there, what the peers themselves say.
+ *
+ * All of it are hints: a wrong one costs a hop. When peers have left, their extents have moved to others, which do not know who was served by them: so
+ * everybody is asked anew; when peers have come, only they are asked.
+ */
+import type { Clock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { HolderMap } from '../holder-map.js';
+import type { Neighbourhood } from '../neighbourhood.js';
+import type { Peer, PeerContent } from '../peer/peer.js';
+
+/** A peer that does not say in this time what it holds is taken to hold what is known of it already. */
+const answerMs = 1000;
+
+export class HolderKnowledge {
+  readonly map: HolderMap;
+  readonly #content: PeerContent;
+  readonly #neighbourhood: Neighbourhood;
+  readonly #clock: Clock;
+  #revision: number | undefined;
+  /** Peers that have been asked since everybody was to be asked anew. */
+  readonly #asked = new Set<string>();
+  #asking: Promise<void> | undefined;
+
+  constructor(options: { content: PeerContent; neighbourhood: Neighbourhood; clock: Clock }) {
+    this.#content = options.content;
+    this.#neighbourhood = options.neighbourhood;
+    this.#clock = options.clock;
+    this.map = new HolderMap(options.content);
+  }
+
+  /** Resolves when everybody who is there has been asked, one that does not answer given up. Never rejects. */
+  async refresh(): Promise<void> {
+    while (this.#asking !== undefined || this.#revision !== this.#neighbourhood.revision) {
+      this.#asking ??= this.#askNew().finally(() => {
+        this.#asking = undefined;
+      });
+      await this.#asking;
+    }
+  }
+
+  /** Live peers that may hold the chunk, in the order in which they should be asked. */
+  holders(chunkIndex: number): Peer[] {
+    return this.map.holders(chunkIndex).flatMap((id) => this.#neighbourhood.peer(id) ?? []);
+  }
+
+  async #askNew(): Promise<void> {
+    this.#revision = this.#neighbourhood.revision;
+    const peers = this.#neighbourhood.holdersOf(this.#content.id);
+    const present = new Set(peers.map((peer) => peer.id));
+    for (const id of [...this.#asked]) {
+      if (present.has(id)) continue;
+      this.#asked.clear();
+      this.map.drop(id);
+    }
+    const unasked = peers.filter((peer) => !this.#asked.has(peer.id));
+    for (const { id } of unasked) this.#asked.add(id);
+    await Promise.all(unasked.map((peer) => this.#ask(peer)));
+  }
+
+  async #ask(peer: Peer): Promise<void> {
+    const { sizeBytes } = this.#content;
+    const end = new AbortController();
+    try {
+      const answer = peer.cachedRuns(this.#content, 0, sizeBytes, { signal: end.signal });
+      const runs = await waitFor(`what peer ${peer.id} holds`, answer, { timeoutMs: answerMs, clock: this.#clock });
+      this.map.set(peer.id, runs);
+    } catch {
+      // It is asked again after the next change, or never: it may hold nothing.
+      end.abort();
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's standing.
+ *
+ * Invariant: what reaches the sink is right as far as can be told; after a failure, `delivered` of it is there and need not be asked for again.
+ */
+import type { Clock } from '../../base/clock.js';
+import { errorCode } from '../../base/error.js';
+import type { ChunkVerifier } from '../../manifest/verifier.js';
+import { VerifyingSink } from '../../manifest/verifying-sink.js';
+import type { RangeSink } from '../../origin/origin.js';
+import { CountingSink } from '../../origin/sink.js';
+import type { ClusterMetrics } from '../cluster-metrics.js';
+import type { Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
+import type { Admission, Standing } from '../standing.js';
+
+export interface PeerReadContext {
+  content: PeerContent;
+  standing: Standing;
+  metrics: ClusterMetrics;
+  /** Of a sealed image. */
+  verifier: ChunkVerifier | undefined;
+  clock: Clock;
+}
+
+export type PeerReadMethod = 'readHome' | 'readHeld';
+
+/**
+ * Reads whole chunks. The admission is settled when it resolves or rejects.
+ *
+ * @throws PeerError, `ERR_DIGEST_MISMATCH`, `ERR_ABORTED`
+ */
+export async function readPeer(
+  context: PeerReadContext,
+  peer: Peer,
+  admission: Admission,
+  method: PeerReadMethod,
+  range: { offset: number; lengthBytes: number },
+  sink: RangeSink,
+  options: PeerRequestOptions,
+): Promise<void> {
+  const { content, metrics, verifier, clock } = context;
+  const { offset, lengthBytes } = range;
+  const tally = metrics.of(peer.id);
+  const startMs = clock.nowMs();
+  tally.requests += 1;
+  metrics[method === 'readHome' ? 'homeRequests' : 'heldRequests'] += 1;
+  const verifying = verifier === undefined ? undefined : new VerifyingSink(sink, verifier, offset, lengthBytes);
+  const counting = new CountingSink(verifying ?? sink);
+  try {
+    await peer[method](content, offset, lengthBytes, counting, options);
+    admission.succeeded();
+    tally.latency.observe(clock.nowMs() - startMs);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ERR_PEER_ABSENT' || code === 'ERR_ABORTED') admission.ended();
+    else admission.failed(error);
+    throw error;
+  } finally {
+    tally.bytes += counting.dataBytes;
+    verifying?.release();
+  }
+}

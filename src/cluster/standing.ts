@@ -1,0 +1,90 @@
+/**
+ * Which peers are asked: those whose breaker is not open, and which were not caught with wrong bytes for the content.
+ *
+ * One a content for what was caught; breakers are shared by all contents, since what breaks is the node.
+ */
+import type { Clock } from '../base/clock.js';
+import { errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { Breaker } from './breaker.js';
+import type { ClusterMetrics } from './cluster-metrics.js';
+import type { Neighbourhood } from './neighbourhood.js';
+
+/** So long a peer that sent wrong bytes is not asked for that content. */
+const setAsideMs = 600_000;
+
+export interface SetAside {
+  peerId: string;
+  reason: string;
+  /** Of the clock. */
+  atMs: number;
+}
+
+/** One request that may be made; one of these is called at its end. */
+export interface Admission {
+  succeeded(): void;
+  failed(error: unknown): void;
+  /** It ended for a reason that is not the peer's: aborted, or it did not hold what a hint said. */
+  ended(): void;
+}
+
+export interface StandingOptions {
+  /** Of the content, for the log. */
+  name: string;
+  neighbourhood: Neighbourhood;
+  breakerOf(peerId: string): Breaker;
+  metrics: ClusterMetrics;
+  clock: Clock;
+  log: Logger;
+}
+
+export class Standing {
+  readonly #options: StandingOptions;
+  readonly #aside = new Map<string, SetAside>();
+
+  constructor(options: StandingOptions) {
+    this.#options = options;
+  }
+
+  get setAside(): readonly SetAside[] {
+    for (const peerId of this.#aside.keys()) this.isTrusted(peerId);
+    return [...this.#aside.values()];
+  }
+
+  /** Whether its bytes are wanted. */
+  isTrusted(peerId: string): boolean {
+    const aside = this.#aside.get(peerId);
+    if (aside === undefined) return true;
+    if (this.#options.clock.nowMs() - aside.atMs < setAsideMs) return false;
+    this.#aside.delete(peerId);
+    return true;
+  }
+
+  /** For one request; `undefined`: it must not be asked now. */
+  enter(peerId: string): Admission | undefined {
+    const pass = this.isTrusted(peerId) ? this.#options.breakerOf(peerId).enter() : undefined;
+    if (pass === undefined) return undefined;
+    return {
+      succeeded: () => pass.settle('success'),
+      ended: () => pass.settle('abandoned'),
+      failed: (error) => {
+        pass.settle('failure');
+        this.#failed(peerId, error);
+      },
+    };
+  }
+
+  #failed(peerId: string, error: unknown): void {
+    const { metrics, clock, log, name, neighbourhood } = this.#options;
+    const code = errorCode(error);
+    metrics.of(peerId).failures += 1;
+    if (code === 'ERR_PEER_LIED' || code === 'ERR_DIGEST_MISMATCH') {
+      metrics.lies += 1;
+      this.#aside.set(peerId, { peerId, reason: errorMessage(error), atMs: clock.nowMs() });
+      log.error({ peer: peerId, image: name, reason: errorMessage(error) }, 'a peer sent wrong bytes: it is set aside for this image');
+    } else {
+      log.debug({ peer: peerId, image: name, code, reason: errorMessage(error) }, 'a peer failed');
+    }
+    if (code === 'ERR_PEER_GONE') neighbourhood.suspect(peerId);
+  }
+}
