@@ -1,0 +1,94 @@
+/** A view of a real etcd: followed, kept while it is away, right again after each way in which a watch can be lost. */
+import t, { type Test } from 'tap';
+import { EtcdClient } from '../../../src/base/etcd/client.js';
+import { EtcdMirror } from '../../../src/base/etcd/mirror.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { EtcdServer } from '../../cluster/etcd-server.js';
+import { until } from '../../cluster/until.js';
+
+async function setUp(t: Test): Promise<{ server: EtcdServer; client: EtcdClient; mirror: EtcdMirror; view(): Record<string, string> }> {
+  const server = await EtcdServer.start();
+  t.teardown(() => server.stop());
+  const client = new EtcdClient({ urls: [server.url], callTimeoutMs: 1000 });
+  t.teardown(() => client.close());
+  const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger, checkMs: 100 });
+  t.teardown(() => mirror.close());
+  const view = (): Record<string, string> => Object.fromEntries([...mirror.entries].map(([key, { value }]) => [key, value]));
+  return { server, client, mirror, view };
+}
+
+async function put(client: EtcdClient, key: string, value: string): Promise<void> {
+  while (!(await client.putIf(key, (await client.get(key))?.modRevision ?? 0, value)));
+}
+
+t.test('what is there is loaded, what changes follows, other prefixes do not', async (t) => {
+  const { client, mirror, view } = await setUp(t);
+  await put(client, '/test/a', '1');
+  await put(client, '/tests', 'no');
+  t.equal(mirror.isLoaded, false);
+  mirror.start();
+  t.equal(await mirror.loaded(60_000), true);
+  t.same(view(), { a: '1' });
+  await put(client, '/test/b/c', '2');
+  await until('b/c', mirror, () => mirror.entries.has('b/c'));
+  await put(client, '/test/a', '3');
+  await until('a', mirror, () => view()['a'] === '3');
+  const entry = mirror.entries.get('b/c');
+  t.equal(await client.deleteIf('/test/b/c', 1), false, 'not as it was');
+  t.equal(await client.deleteIf('/test/b/c', entry?.modRevision ?? 0), true);
+  await until('deletion', mirror, () => mirror.entries.size === 1);
+  t.same(view(), { a: '3' });
+  t.equal(mirror.failure, undefined);
+});
+
+t.test('it keeps its view while etcd is dead, stalled, and follows again afterwards', async (t) => {
+  const { server, client, mirror, view } = await setUp(t);
+  await put(client, '/test/a', '1');
+  mirror.start();
+  await mirror.loaded(60_000);
+  await server.kill();
+  await until('noticing the death', mirror, () => mirror.failure !== undefined);
+  t.same(view(), { a: '1' });
+  await t.rejects(mirror.refresh(), { code: 'ERR_ETCD_UNAVAILABLE' });
+  await server.restart();
+  await put(client, '/test/a', '2');
+  await until('the change after the restart', mirror, () => view()['a'] === '2');
+  await until('well', mirror, () => mirror.failure === undefined);
+
+  server.stall();
+  await until('noticing the stall', mirror, () => mirror.failure !== undefined);
+  t.same(view(), { a: '2' });
+  server.resume();
+  await until('well', mirror, () => mirror.failure === undefined);
+  await put(client, '/test/a', '3');
+  await until('the change after the stall', mirror, () => view()['a'] === '3');
+});
+
+t.test('a store that begins anew, with lower revisions, is seen as it is', async (t) => {
+  const { server, client, mirror, view } = await setUp(t);
+  for (let count = 0; count < 20; count++) await put(client, '/test/a', String(count));
+  mirror.start();
+  await mirror.loaded(60_000);
+  await server.wipe();
+  await until('emptiness', mirror, () => mirror.entries.size === 0);
+  await put(client, '/test/b', 'new');
+  await until('the new key', mirror, () => view()['b'] === 'new');
+  await until('well', mirror, () => mirror.failure === undefined);
+});
+
+t.test('without etcd nothing waits for it', async (t) => {
+  const client = new EtcdClient({ urls: [await EtcdServer.deadUrl()], callTimeoutMs: 1000 });
+  const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger });
+  mirror.start();
+  t.equal(await mirror.loaded(50), false);
+  t.equal(mirror.isLoaded, false);
+  mirror.close();
+  client.close();
+});
+
+t.test('endpoints that can not be used are refused before they are', async (t) => {
+  for (const urls of [[], ['127.0.0.1:2379'], ['http://h:1/x'], ['http://h:1', 'https://h:2'], ['ftp://h:1']]) {
+    t.throws(() => new EtcdClient({ urls }), { code: 'ERR_OPTION' });
+  }
+  t.throws(() => new EtcdClient({ urls: ['https://h:1'], caFile: '/nonexistent' }), { code: 'ERR_OPTION' });
+});
