@@ -79,7 +79,7 @@ export class Connection {
       replies,
       contexts,
       leftover,
-      memory,
+      memory: opened.memory ?? memory,
       limits,
       deadlineMs: opened.deadlineMs ?? 0,
       clock,

@@ -1,6 +1,7 @@
 /** What the server needs to know of the exports that it offers. The daemon's catalog implements `ExportDirectory`. */
 import type { LatencyHistogram } from '../base/metric.js';
 import type { BlockDevice, Source } from '../device/device.js';
+import type { RequestMemory } from './request-memory.js';
 
 /** Counted by the server, per export, over all its connections. */
 export interface ExportMetrics {
@@ -23,6 +24,8 @@ export interface Export {
   /** Of each request, in milliseconds; 0 or absent waits for ever. */
   readonly deadlineMs?: number | undefined;
   readonly metrics: ExportMetrics;
+  /** Where its requests' memory comes from, apart from that of others; absent: the server's, which all such exports share. */
+  readonly memory?: RequestMemory | undefined;
   /** To be called once when a connection lets go of the export. */
   release(): void;
 }

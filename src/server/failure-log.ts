@@ -19,8 +19,8 @@ export class FailureLog {
   }
 
   add(exportName: string, request: { type: number; offset: number; lengthBytes: number }, error: unknown): void {
-    // Whoever asked is gone: nobody got an error.
-    if (errorCode(error) === 'ERR_ABORTED') return;
+    // Whoever asked is gone: nobody got an error. Nor is it one when a device says that it does not do, or have, that.
+    if (['ERR_ABORTED', 'ENOTSUP'].includes(errorCode(error))) return;
     const nowMs = this.#clock.nowMs();
     const last = this.#exports.get(exportName);
     if (last !== undefined && nowMs - last.writtenAtMs < intervalMs) {

@@ -32,8 +32,8 @@ export interface WatchOptions extends WatchTimes {
   clock: Clock;
   /** 0 up to 1. */
   random: () => number;
-  /** Called after each ping, whatever came of it. */
-  onPing(): void;
+  /** Called after each ping that taught anything new: another state, another statement (what is used of its cache aside), another reason. */
+  onChange(): void;
 }
 
 export type WatchState =
@@ -57,6 +57,7 @@ export class Watch {
   readonly #options: WatchOptions;
   readonly #probe: Probe;
   #state: WatchState = { kind: 'new' };
+  #lastStatement: NodeStatement | undefined;
   #rttsUs: number[] = [];
   #ping: Ping | undefined;
   #cancelNext: (() => void) | undefined;
@@ -73,6 +74,11 @@ export class Watch {
 
   get state(): WatchState {
     return this.#state;
+  }
+
+  /** What it said when it last answered. */
+  get lastStatement(): NodeStatement | undefined {
+    return this.#lastStatement;
   }
 
   /** The least of the last pings'; `undefined` before the first answer. */
@@ -118,11 +124,12 @@ export class Watch {
     ping.cancelTimer();
     this.#ping = undefined;
     if (this.#closed) return;
+    const before = this.#state;
     if ('value' in answer) this.#answered(answer.value);
     else if (answer.error instanceof IncompatibleError) this.#incompatible(answer.error);
     else if (!signal.aborted && !again && this.#state.kind === 'up') return this.#ask(timeoutMs, true);
     else this.#down(signal.aborted ? `no answer within ${Math.round(ping.endMs - startMs)} ms` : errorMessage(answer.error));
-    this.#options.onPing();
+    if (!isSame(before, this.#state)) this.#options.onChange();
   }
 
   /**
@@ -142,6 +149,7 @@ export class Watch {
     this.#failureCount = 0;
     this.#rttsUs = [...this.#rttsUs.slice(1 - rttCount), rttUs];
     this.#state = { kind: 'up', statement };
+    this.#lastStatement = statement;
     const { pingIntervalMs, random } = this.#options;
     this.#next(pingIntervalMs * (0.9 + 0.2 * random()));
   }
@@ -168,4 +176,15 @@ export class Watch {
       this.#now(pingTimeoutMs);
     });
   }
+}
+
+function isSame(left: WatchState, right: WatchState): boolean {
+  if (left.kind === 'up' && right.kind === 'up') return isSameStatement(left.statement, right.statement);
+  return left.kind === right.kind && 'message' in left && 'message' in right && left.message === right.message;
+}
+
+/** A probe gives the same parts again where nothing changed: comparing them costs nothing, however many contents there are. */
+function isSameStatement(left: NodeStatement, right: NodeStatement): boolean {
+  const keys = Object.keys(right) as (keyof NodeStatement)[];
+  return left === right || keys.every((key) => key === 'usedBytes' || left[key] === right[key]);
 }

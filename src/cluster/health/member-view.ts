@@ -1,0 +1,36 @@
+/** What people are shown of a node in `copse cluster status`. */
+import type { Verdict } from './roster.js';
+import type { Watch } from './watch.js';
+
+export interface MemberView {
+  /** Its address while its id is not known. */
+  id: string;
+  address: string;
+  state: 'self' | 'up' | 'draining' | 'down' | 'incompatible' | 'conflict';
+  /** What is wrong, and what to do. */
+  message?: string | undefined;
+  version?: string | undefined;
+  donatedBytes?: number | undefined;
+  /** When it last answered. */
+  usedBytes?: number | undefined;
+  /** The least of the last pings, in microseconds. */
+  rttUs?: number | undefined;
+}
+
+const states = { new: 'down', down: 'down', incompatible: 'incompatible', elsewhere: 'incompatible', conflict: 'conflict' } as const;
+
+/** @param seedId what membership calls it. @returns `undefined` for this node itself, and for a second address of one that is shown */
+export function memberView(watch: Watch, verdict: Verdict, seedId: string | undefined): MemberView | undefined {
+  const { address, state, lastStatement, rttUs } = watch;
+  if (verdict.kind === 'self' || verdict.kind === 'alias') return undefined;
+  if (verdict.kind === 'member') {
+    const { id, version, donatedBytes, usedBytes, draining } = verdict.statement;
+    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs };
+  }
+  const { kind, message } = verdict;
+  if (state.kind === 'incompatible') {
+    return { id: state.id ?? seedId ?? address, address, state: states[kind], message, version: state.version };
+  }
+  const { id = seedId ?? address, version, donatedBytes, usedBytes } = lastStatement ?? {};
+  return { id, address, state: states[kind], message, version, donatedBytes, usedBytes };
+}

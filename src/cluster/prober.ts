@@ -1,0 +1,281 @@
+/**
+ * The neighbourhood as it answers: pings whoever membership names, and tells the decisions who is well, who serves what, and who can be home.
+ *
+ * Invariants: a peer that is handed out answered its last ping; once it does not, all that waits for it fails at once (`ERR_PEER_GONE`). A node that membership
+ * no longer names stays as long as it answers and says that it is in this cluster.
+ */
+import { type Clock, systemClock } from '../base/clock.js';
+import { errorMessage } from '../base/error.js';
+import type { Closeable } from '../base/lifecycle.js';
+import { type Logger, silentLogger } from '../base/log.js';
+import { type MemberView, memberView } from './health/member-view.js';
+import { NbdProbe } from './health/nbd-probe.js';
+import type { OpenProbe, Probe } from './health/probe.js';
+import { Roster, type Verdict } from './health/roster.js';
+import { type LiveNode, View } from './health/view.js';
+import { Watch, type WatchTimes } from './health/watch.js';
+import type { Membership } from './membership/membership.js';
+import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
+import type { NodeStatement } from './node.js';
+import { NbdPeer } from './peer/nbd-peer.js';
+import type { Peer } from './peer/peer.js';
+import { IncompatibleError } from './peer/statement-page.js';
+
+/** A peer that can be told that it is gone. */
+export interface LivePeer extends Peer {
+  /** Everything that waits for it, and whatever it is asked from here on, fails with `ERR_PEER_GONE`. @param reason for people */
+  destroy(reason: string): void;
+}
+
+export type OpenPeer = (id: string, address: string) => LivePeer;
+
+export interface ProberOptions extends Partial<WatchTimes> {
+  membership: Membership;
+  /** What this node says of itself just now. After a change of it call `selfChanged`. */
+  self: () => NodeStatement;
+  openProbe?: OpenProbe | undefined;
+  openPeer?: OpenPeer | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+  log?: Logger | undefined;
+}
+
+export const defaultTimes: WatchTimes = {
+  pingIntervalMs: 1000,
+  pingTimeoutMs: 2000,
+  suspectTimeoutMs: 1000,
+  backoffMinMs: 250,
+  backoffMaxMs: 2000,
+};
+
+interface Member {
+  address: string;
+  /** Of the process that was met: another one is another peer. */
+  startedAt: string;
+  token: string;
+  peer: LivePeer;
+}
+
+export class Prober implements Neighbourhood, Closeable {
+  readonly selfId: string;
+  readonly #options: ProberOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #openPeer: OpenPeer;
+  /** By address, in the order in which they came. */
+  readonly #watches = new Map<string, Watch>();
+  readonly #roster = new Roster();
+  #verdicts: ReadonlyMap<string, Verdict> = new Map();
+  /** By id. */
+  readonly #members = new Map<string, Member>();
+  readonly #view = new View();
+  readonly #listeners = new Set<() => void>();
+  readonly #endMembership: () => void;
+  #revision = 0;
+  #isCutOff = false;
+  #onReady: (() => void) | undefined;
+  readonly #ready: Promise<void>;
+
+  /** Begins to ping at once. */
+  constructor(options: ProberOptions) {
+    const { membership, clock = systemClock, log = silentLogger } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+    this.selfId = options.self().id;
+    this.#openPeer = options.openPeer ?? ((id, address) => new NbdPeer({ id, address, selfId: this.selfId, clock }));
+    this.#ready = new Promise((resolve) => {
+      this.#onReady = resolve;
+    });
+    this.#endMembership = membership.onChange(() => this.#follow());
+    this.#follow();
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get isCutOff(): boolean {
+    return this.#isCutOff;
+  }
+
+  homesOf(contentId: string): readonly WeightedNode[] {
+    return this.#view.homesOf(contentId);
+  }
+
+  formerHomesOf(contentId: string): readonly (readonly WeightedNode[])[] {
+    return this.#view.formerHomesOf(contentId);
+  }
+
+  holdersOf(contentId: string): readonly Peer[] {
+    return this.#view.holdersOf(contentId);
+  }
+
+  peer(id: string): Peer | undefined {
+    return this.#members.get(id)?.peer;
+  }
+
+  suspect(id: string): void {
+    const member = this.#members.get(id);
+    if (member !== undefined) this.#watches.get(member.address)?.suspect();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when everybody whom membership names by then has answered, or has not, once; or on close. */
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  /** What this node says of itself has changed. */
+  selfChanged(): void {
+    this.#assess();
+  }
+
+  /** Everybody who should be there, this node first, then by id. */
+  members(): MemberView[] {
+    const { id, address, version, donatedBytes, usedBytes } = this.#options.self();
+    const seedIds = new Map(this.#options.membership.seeds.map((seed) => [seed.address, seed.id]));
+    const others = [...this.#watches.values()].flatMap((watch) => {
+      const verdict = this.#verdicts.get(watch.address);
+      return verdict === undefined ? [] : (memberView(watch, verdict, seedIds.get(watch.address)) ?? []);
+    });
+    others.sort((left, right) => compare(left.id, right.id));
+    return [{ id, address, state: 'self', version, donatedBytes, usedBytes }, ...others];
+  }
+
+  close(): void {
+    this.#endMembership();
+    for (const watch of this.#watches.values()) watch.close();
+    this.#watches.clear();
+    for (const id of [...this.#members.keys()]) this.#part(id, 'this node stops');
+    this.#onReady?.();
+  }
+
+  /** Membership has changed: new addresses are watched, those that went are dropped unless they are well. */
+  #follow(): void {
+    const { membership, openProbe = this.#openNbdProbe, random = Math.random } = this.#options;
+    for (const { address } of membership.seeds) {
+      if (this.#watches.has(address)) continue;
+      const watch = new Watch({
+        ...defaultTimes,
+        ...this.#givenTimes(),
+        address,
+        openProbe,
+        clock: this.#clock,
+        random,
+        onChange: () => this.#assess(),
+      });
+      this.#watches.set(address, watch);
+    }
+    this.#assess();
+  }
+
+  #givenTimes(): Partial<WatchTimes> {
+    const given = Object.keys(defaultTimes).flatMap((key) => {
+      const value = this.#options[key as keyof WatchTimes];
+      return value === undefined ? [] : [[key, value]];
+    });
+    return Object.fromEntries(given);
+  }
+
+  /** An address that nobody could connect to is told like any other that leads nowhere. */
+  readonly #openNbdProbe: OpenProbe = (address, onLost): Probe => {
+    try {
+      return new NbdProbe(address, onLost, this.#clock);
+    } catch (error) {
+      return { ping: () => Promise.reject(new IncompatibleError(errorMessage(error))), close: () => {} };
+    }
+  };
+
+  /** Draws the conclusions from everything that is known just now. */
+  #assess(): void {
+    const before = this.#verdicts;
+    const entries = [...this.#watches.values()].map(({ address, state }) => ({ address, state }));
+    this.#verdicts = this.#roster.judge(this.#options.self(), entries);
+    this.#forgetStrays();
+    let changed = this.#meetAndPart();
+    changed = this.#view.update(this.#liveNodes()) || changed;
+    const kinds = [...this.#verdicts.values()].map(({ kind }) => kind);
+    const isCutOff = kinds.includes('down') && !kinds.includes('member') && !kinds.includes('new');
+    changed ||= isCutOff !== this.#isCutOff;
+    this.#isCutOff = isCutOff;
+    for (const [address, verdict] of this.#verdicts) this.#logChange(address, before.get(address), verdict);
+    if (!kinds.includes('new')) this.#onReady?.();
+    if (!changed) return;
+    this.#revision += 1;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Drops who is not named by membership any more and is no member. */
+  #forgetStrays(): void {
+    const named = new Set(this.#options.membership.seeds.map(({ address }) => address));
+    const verdicts = new Map(this.#verdicts);
+    for (const [address, verdict] of verdicts) {
+      if (named.has(address) || verdict.kind === 'member') continue;
+      this.#watches.get(address)?.close();
+      this.#watches.delete(address);
+      verdicts.delete(address);
+    }
+    this.#verdicts = verdicts;
+  }
+
+  /** @returns whether anybody came, went, or began anew */
+  #meetAndPart(): boolean {
+    const live = new Map<string, { address: string; statement: NodeStatement }>();
+    for (const [address, verdict] of this.#verdicts) {
+      if (verdict.kind === 'member') live.set(verdict.statement.id, { address, statement: verdict.statement });
+    }
+    let changed = false;
+    for (const [id, { address, startedAt, token }] of [...this.#members]) {
+      const now = live.get(id);
+      if (now === undefined) this.#part(id, this.#reasonOf(address));
+      else if (now.address !== address) this.#part(id, `it is at ${now.address} now`);
+      else if (now.statement.startedAt !== startedAt || now.statement.token !== token) this.#part(id, 'it was started anew');
+      else continue;
+      changed = true;
+    }
+    for (const [id, { address, statement }] of live) {
+      if (this.#members.has(id)) continue;
+      const { startedAt, token } = statement;
+      this.#members.set(id, { address, startedAt, token, peer: this.#openPeer(id, address) });
+      changed = true;
+    }
+    return changed;
+  }
+
+  #reasonOf(address: string): string {
+    const verdict = this.#verdicts.get(address);
+    return verdict !== undefined && 'message' in verdict ? verdict.message : 'it left';
+  }
+
+  #part(id: string, reason: string): void {
+    this.#members.get(id)?.peer.destroy(reason);
+    this.#members.delete(id);
+  }
+
+  #liveNodes(): LiveNode[] {
+    const nodes: LiveNode[] = [{ statement: this.#options.self(), peer: undefined }];
+    for (const { address, peer } of this.#members.values()) {
+      const verdict = this.#verdicts.get(address);
+      if (verdict?.kind === 'member') nodes.push({ statement: verdict.statement, peer });
+    }
+    return nodes.sort((left, right) => compare(left.statement.id, right.statement.id));
+  }
+
+  #logChange(address: string, before: Verdict | undefined, verdict: Verdict): void {
+    if (before?.kind === verdict.kind) return;
+    if (verdict.kind === 'member') this.#log.info({ peer: verdict.statement.id, address }, 'peer is up');
+    else if (verdict.kind === 'down') this.#log.warn({ address, reason: verdict.message }, 'peer is down');
+    else if ('message' in verdict && verdict.kind !== 'new') {
+      this.#log.warn({ address, reason: verdict.message }, 'a node that was named as a peer is not used');
+    }
+  }
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,122 @@
+/**
+ * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, and manifests. For a server of its own, on the address for peers;
+ * guests never see these.
+ *
+ * Invariant: requests as home, as held, and in the background each have memory of their own, so that none of them can keep another waiting.
+ */
+import { formatSize, MiB } from '../../base/size.js';
+import type { NodeStatement } from '../../cluster/node.js';
+import { type ContentRole, formatPeerExport, type PeerExport, parsePeerExport } from '../../cluster/peer/export-name.js';
+import { StatementPress, statementPageBytes } from '../../cluster/peer/statement-page.js';
+import { PeerBytesDevice } from '../../device/peer-bytes.js';
+import { type PeerCache, PeerImageDevice } from '../../device/peer-image.js';
+import type { Export, ExportDirectory, ExportMetrics } from '../../server/export.js';
+import { createExportMetrics } from '../../server/export-metrics.js';
+import { RequestMemory } from '../../server/request-memory.js';
+
+/** A content that peers may read, held for one connection. */
+export interface ServedContent {
+  cache: PeerCache;
+  deadlineMs: Record<ContentRole, number>;
+  /** A peer has read the range, so it holds it now, or soon. */
+  onServed(fromNodeId: string, offset: number, lengthBytes: number): void;
+  /** To be called once when the connection lets go. */
+  release(): void;
+}
+
+/** What this node shares, from whoever serves its images. */
+export interface PeerContents {
+  /** A new object when anything but `usedBytes` changed; the same one is told apart at no cost. */
+  statement(): NodeStatement;
+  /** @param id of the content in the cluster. `undefined`: not shared. May reject: the peer is told the message */
+  open(id: string): ServedContent | undefined | Promise<ServedContent | undefined>;
+  /** The manifest of that digest (64 hexadecimal digits). */
+  manifest(digest: string): Buffer | undefined | Promise<Buffer | undefined>;
+}
+
+/** Bounds on requests and replies on their way, over all peers. */
+export interface PeerMemoryBytes {
+  home: number;
+  held: number;
+  /** Of each role, in the background. */
+  background: number;
+}
+
+export const defaultPeerMemoryBytes: PeerMemoryBytes = { home: 256 * MiB, held: 256 * MiB, background: 64 * MiB };
+
+export class PeerDirectory implements ExportDirectory {
+  /** Of each kind of export, over all contents and peers. */
+  readonly metrics: Record<PeerExport['kind'], ExportMetrics> = {
+    node: createExportMetrics(),
+    home: createExportMetrics(),
+    held: createExportMetrics(),
+    manifest: createExportMetrics(),
+  };
+  readonly #contents: PeerContents;
+  readonly #press = new StatementPress();
+  readonly #memory: Record<ContentRole, Record<'demand' | 'background', RequestMemory>>;
+
+  constructor(contents: PeerContents, memoryBytes: PeerMemoryBytes = defaultPeerMemoryBytes) {
+    this.#contents = contents;
+    const { home, held, background } = memoryBytes;
+    this.#memory = {
+      home: { demand: new RequestMemory(home), background: new RequestMemory(background) },
+      held: { demand: new RequestMemory(held), background: new RequestMemory(background) },
+    };
+  }
+
+  list(): { name: string; description: string }[] {
+    const { id: nodeId, contents } = this.#contents.statement();
+    const shared = contents.flatMap(({ id, sizeBytes }) =>
+      (['home', 'held'] as const).map((kind) => ({ name: formatPeerExport({ kind, id }), description: formatSize(sizeBytes) })),
+    );
+    return [{ name: formatPeerExport({ kind: 'node' }), description: `what node ${nodeId} says of itself` }, ...shared];
+  }
+
+  async open(name: string): Promise<Export | undefined> {
+    const wanted = parsePeerExport(name);
+    if (wanted === undefined) return undefined;
+    if (wanted.kind === 'node') return this.#node();
+    return wanted.kind === 'manifest' ? this.#manifest(wanted.digest) : this.#content(wanted);
+  }
+
+  /** A connection sees the statement as it was when it last read from the beginning: what it reads in pieces is of one cast. */
+  #node(): Export {
+    const take = () => this.#press.page(this.#contents.statement());
+    let page = take();
+    const device = new PeerBytesDevice(statementPageBytes, (target, targetStart, lengthBytes, offset) => {
+      if (offset === 0) page = take();
+      page.copy(target, targetStart, lengthBytes, offset);
+    });
+    const description = 'a node of a Copse cluster: header and statement, JSON';
+    return { name: formatPeerExport({ kind: 'node' }), description, device, metrics: this.metrics.node, release: () => {} };
+  }
+
+  async #manifest(digest: string): Promise<Export | undefined> {
+    const bytes = await this.#contents.manifest(digest);
+    if (bytes === undefined) return undefined;
+    const device = new PeerBytesDevice(bytes.length, (target, targetStart, lengthBytes, offset) => {
+      bytes.copy(target, targetStart, offset, offset + lengthBytes);
+    });
+    const name = formatPeerExport({ kind: 'manifest', digest });
+    return { name, description: 'the manifest of an image', device, metrics: this.metrics.manifest, release: () => {} };
+  }
+
+  async #content(wanted: Extract<PeerExport, { kind: ContentRole }>): Promise<Export | undefined> {
+    const { kind: role, id, from, background = false } = wanted;
+    const content = await this.#contents.open(id);
+    if (content === undefined) return undefined;
+    const onServed = (offset: number, lengthBytes: number): void => {
+      if (from !== undefined) content.onServed(from, offset, lengthBytes);
+    };
+    return {
+      name: formatPeerExport({ kind: role, id }),
+      description: role === 'home' ? 'asks holders and the origin for what is absent' : 'what this node holds',
+      device: new PeerImageDevice({ cache: content.cache, role, background, onServed }),
+      deadlineMs: content.deadlineMs[role],
+      metrics: this.metrics[role],
+      memory: this.#memory[role][background ? 'background' : 'demand'],
+      release: () => content.release(),
+    };
+  }
+}
