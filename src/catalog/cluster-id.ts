@@ -22,13 +22,13 @@ export interface ClusterIdentity {
   reason: string;
 }
 
-export interface SharePolicy {
+export interface ShareRule {
   share?: ImageRecord['share'];
   /** `verified-only`: the cluster shares nothing without a manifest. */
   peers: 'strong' | 'verified-only';
 }
 
-export function clusterIdOf(spec: ContentSpec, policy: SharePolicy): ClusterIdentity {
+export function clusterIdOf(spec: ContentSpec, policy: ShareRule): ClusterIdentity {
   const { share = 'auto', peers } = policy;
   const found = guardOf(containerSpec(spec), share);
   if (share === 'never') return { id: undefined, guard: found.guard, reason: 'not shared: the image says share = "never"' };

@@ -1,14 +1,19 @@
 /** From a URL to the origin behind it. The only place that knows all kinds. */
 import { type Logger, silentLogger } from '../base/log.js';
 import { NbdClient } from '../nbd/client/nbd-client.js';
-import { type FileOptions, FileOrigin, pinFile } from './file/file.js';
-import { type HttpOptions, HttpOrigin, pinHttp } from './http/http.js';
+import { type FileOptions, FileOrigin, type FilePinOptions, pinFile } from './file/file.js';
+import { type HttpOptions, HttpOrigin, type HttpPinOptions, pinHttp } from './http/http.js';
 import { nbdError } from './nbd/failure.js';
 import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
 import { type Origin, OriginError, type OriginIdentity } from './origin.js';
 import { displayUrl, originKind } from './url.js';
 
 export interface OriginOptions extends HttpOptions, FileOptions, NbdOptions {
+  log?: Logger | undefined;
+}
+
+/** `digest` is for files alone, `sealed` for HTTP. */
+export interface PinOptions extends OriginOptions, Pick<HttpPinOptions, 'sealed'>, FilePinOptions {
   log?: Logger | undefined;
 }
 
@@ -32,7 +37,7 @@ export function openOrigin(url: string, identity: OriginIdentity, options: Origi
  *
  * @throws OriginError, and `ERR_ABORTED`
  */
-export async function pinOrigin(url: string, options: OriginOptions & { signal?: AbortSignal | undefined } = {}): Promise<OriginIdentity> {
+export async function pinOrigin(url: string, options: PinOptions = {}): Promise<OriginIdentity> {
   const kind = originKind(url);
   const identity = await (kind === 'http' ? pinHttp(url, options) : kind === 'file' ? pinFile(url, options) : pinNbd(url, options));
   if (identity.sizeBytes > 0) return identity;

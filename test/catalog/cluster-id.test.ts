@@ -1,6 +1,6 @@
 /** Which contents are shared in a cluster, under which id, and by which guard. */
 import t from 'tap';
-import { clusterIdOf, type SharePolicy } from '../../src/catalog/cluster-id.js';
+import { clusterIdOf, type ShareRule } from '../../src/catalog/cluster-id.js';
 import { type ContentSpec, containerSpec, contentId } from '../../src/catalog/image-record.js';
 
 const base = { url: 'https://images.example/a.raw', format: 'raw', sizeBytes: 1000, chunkSizeBytes: 262_144 };
@@ -15,10 +15,10 @@ const file: ContentSpec = { ...base, url: '/srv/a.raw', identity: { kind: 'file'
 const digested: ContentSpec = { ...file, identity: { kind: 'file', sizeBytes: 1000, inode: '5', mtimeNs: '6', digest } };
 const seal = (spec: ContentSpec): ContentSpec => ({ ...spec, manifest: { digest } });
 
-const auto: SharePolicy = { peers: 'strong' };
+const auto: ShareRule = { peers: 'strong' };
 
 t.test('the guard is the best that there is; without one nothing is shared', async (t) => {
-  const guards = (share: SharePolicy['share'], peers: SharePolicy['peers'] = 'strong') =>
+  const guards = (share: ShareRule['share'], peers: ShareRule['peers'] = 'strong') =>
     [strong, weak, nbd, file, digested, seal(weak), seal(nbd)].map((spec) => {
       const { id, guard } = clusterIdOf(spec, { share, peers });
       return `${guard}${id === undefined ? '' : ' shared'}`;
@@ -39,7 +39,7 @@ t.test('the guard is the best that there is; without one nothing is shared', asy
 });
 
 t.test('an id is the same wherever the same bytes are, and different for other bytes and other chunks', async (t) => {
-  const idOf = (spec: ContentSpec, share?: SharePolicy['share']) => clusterIdOf(spec, { ...auto, share }).id;
+  const idOf = (spec: ContentSpec, share?: ShareRule['share']) => clusterIdOf(spec, { ...auto, share }).id;
   t.match(idOf(strong), /^[0-9a-f]{32}$/);
   t.equal(idOf(strong), contentId(strong));
   // A sealed image: whatever its origins are.

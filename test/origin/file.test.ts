@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, rename, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
+import { constants, truncateSync } from 'node:fs';
+import { open, readFile, rename, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
-import { FileOrigin } from '../../src/origin/file/file.js';
+import { digestOf } from '../../src/base/digest.js';
+import { FileOrigin, pinFile } from '../../src/origin/file/file.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
 import type { RangeSink } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
@@ -72,6 +73,41 @@ t.test('holes are told and not read', async (t) => {
     ['zeroes', 32 * MiB - 65_536],
   ]);
   t.ok(bytes.equals(data));
+});
+
+t.test('where it is asked for, the digest of the whole file is in the pin: copies have the same', async (t) => {
+  const dir = t.testdir();
+  const paths = [join(dir, 'a.raw'), join(dir, 'b.raw')];
+  const data = randomBytes(5 * MiB + 77);
+  for (const path of paths) {
+    const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+    await handle.truncate(11 * MiB);
+    await handle.write(data, 0, data.length, 3 * MiB);
+    await handle.close();
+  }
+  const progress: number[] = [];
+  const [first, second] = await Promise.all(
+    paths.map((path) => pinFile(path, { digest: true, onDigestProgress: (doneBytes) => progress.push(doneBytes) })),
+  );
+  t.equal(first?.digest, digestOf(await readFile(paths[0] ?? '')));
+  t.equal(first?.digest, second?.digest);
+  t.equal(Math.max(...progress), 11 * MiB);
+  t.equal((await pinFile(paths[0] ?? '')).digest, undefined);
+  if (first === undefined) return;
+  const origin = openOrigin(paths[0] ?? '', first);
+  t.teardown(() => origin.close());
+  await origin.read(0, 11 * MiB, nowhere);
+  const abort = new AbortController();
+  await t.rejects(pinFile(paths[0] ?? '', { digest: true, signal: abort.signal, onDigestProgress: () => abort.abort() }), {
+    code: 'ERR_ABORTED',
+  });
+});
+
+t.test('a file that is written to while it is digested is not pinned', async (t) => {
+  const path = join(t.testdir(), 'a.raw');
+  await writeFile(path, randomBytes(9 * MiB));
+  const pinning = pinFile(path, { digest: true, onDigestProgress: () => truncateSync(path, 9 * MiB - 1) });
+  await t.rejects(pinning, { code: 'ERR_ORIGIN_CHANGED' });
 });
 
 t.test('a file that changes under us is never mixed', async (t) => {

@@ -59,11 +59,23 @@ t.test('pinning prefers a strong ETag and takes weaker validators where there is
   t.same(await pinHttp(server.url, {}), { kind: 'http', sizeBytes: content.length, lastModified: server.lastModified });
   server.lastModified = undefined;
   await t.rejects(pinHttp(server.url, {}), { code: 'ERR_ORIGIN_REFUSED' });
+  t.same(await pinHttp(server.url, { sealed: true }), { kind: 'http', sizeBytes: content.length });
   server.handler = (_request, response) => response.end(content);
   await t.rejects(pinHttp(server.url, {}), { code: 'ERR_ORIGIN_PROTOCOL' });
   server.handler = undefined;
   server.content = Buffer.alloc(0);
   await t.rejects(pinHttp(server.url, {}), { code: 'ERR_ORIGIN_REFUSED' });
+});
+
+t.test('sealed content is read from a server that says nothing but its size, and a change of that is noticed', async (t) => {
+  const { server } = await setup(t);
+  server.etag = undefined;
+  server.lastModified = undefined;
+  const origin = new HttpOrigin(server.url, await pinHttp(server.url, { sealed: true }));
+  t.teardown(() => origin.close());
+  t.ok((await outcome(origin)).delivered.equals(content.subarray(1000, 101_000)));
+  server.content = Buffer.concat([content, Buffer.alloc(1)]);
+  t.equal((await outcome(origin)).code, 'ERR_ORIGIN_CHANGED');
 });
 
 t.test('without a strong ETag, Last-Modified and a weak ETag tell of a change', async (t) => {

@@ -11,7 +11,8 @@ import { changedError } from '../change.js';
 import type { Origin, OriginReadOptions, RangeSink } from '../origin.js';
 import { GuardedSink } from '../sink.js';
 import { originPath } from '../url.js';
-import { type FilePin, fileChange, fileError } from './identity.js';
+import { digestOfOrigin } from './digest.js';
+import { type FilePin, fileChange, fileError, isDevicePin } from './identity.js';
 import { OpenedFile } from './opened-file.js';
 import { PiecePool } from './pool.js';
 
@@ -182,17 +183,38 @@ async function readPiece(opened: OpenedFile, piece: Buffer, pieceBytes: number, 
   }
 }
 
-/** Pins the file or block device as it is now. @throws OriginError `ERR_ORIGIN_REFUSED`, `ERR_ORIGIN_UNAVAILABLE` */
-export async function pinFile(url: string, options: { signal?: AbortSignal | undefined } = {}): Promise<FilePin> {
+export interface FilePinOptions {
+  signal?: AbortSignal | undefined;
+  /** Reads all of the file and puts its digest into the pin, so that hosts which have copies of it can tell. Not of block devices, which change unnoticed. */
+  digest?: boolean | undefined;
+  /** How far the digest is. */
+  onDigestProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
+
+/**
+ * Pins the file or block device as it is now.
+ *
+ * @throws OriginError `ERR_ORIGIN_REFUSED`, `ERR_ORIGIN_UNAVAILABLE`, with a digest `ERR_ORIGIN_CHANGED` too: it was written to meanwhile
+ */
+export async function pinFile(url: string, options: FilePinOptions = {}): Promise<FilePin> {
   const path = originPath(url);
+  const { signal } = options;
+  let pin: FilePin;
   try {
     const opening = OpenedFile.open(path);
     opening.then(
       (opened) => opened.drop(),
       () => {},
     );
-    return (await waitFor(path, opening, options)).pin;
+    pin = (await waitFor(path, opening, { signal })).pin;
   } catch (error) {
     throw fileError(path, error);
+  }
+  if (!options.digest || isDevicePin(pin)) return pin;
+  const origin = new FileOrigin(url, pin);
+  try {
+    return { ...pin, digest: await digestOfOrigin(origin, { signal, onProgress: options.onDigestProgress }) };
+  } finally {
+    await origin.close();
   }
 }

@@ -18,6 +18,10 @@ export function filePin(path: string, stats: BigIntStats, deviceSizeBytes: () =>
   throw new OriginError('ERR_ORIGIN_REFUSED', `${path} is neither a file nor a block device`);
 }
 
+export function isDevicePin(pin: FilePin): boolean {
+  return pin.inode.startsWith('device ');
+}
+
 /** How the file differs from the pinned one, in words; `undefined` when it does not. */
 export function fileChange(pin: FilePin, now: FilePin): string | undefined {
   if (pin.sizeBytes !== now.sizeBytes) return `its size was ${pin.sizeBytes} and is ${now.sizeBytes}`;

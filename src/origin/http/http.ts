@@ -33,21 +33,26 @@ export class HttpOrigin implements Origin {
   }
 }
 
+export interface HttpPinOptions extends HttpOptions {
+  signal?: AbortSignal | undefined;
+  log?: Logger | undefined;
+  /** Something else tells right bytes from wrong ones: content is pinned that its server gives nothing but a size of. */
+  sealed?: boolean | undefined;
+}
+
 /**
  * Pins what is at `url` now, by a GET of its first byte: many servers answer HEAD differently.
  *
  * @throws OriginError `ERR_ORIGIN_PROTOCOL` when the server has no ranges, `ERR_ORIGIN_REFUSED` when there is nothing that a change could be noticed by
  */
-export async function pinHttp(
-  url: string,
-  options: HttpOptions & { signal?: AbortSignal | undefined; log?: Logger | undefined },
-): Promise<HttpPin> {
+export async function pinHttp(url: string, options: HttpPinOptions): Promise<HttpPin> {
   const requester = new HttpRequester(url, options);
   try {
     const { headers, sizeBytes } = await requester.get(0, 1, undefined, new BufferSink(Buffer.alloc(1)), { signal: options.signal });
     const pin = pinOf(headers, sizeBytes);
+    if (options.sealed) return pin ?? { kind: 'http', sizeBytes };
     if (pin === undefined) {
-      const text = `${requester.display}: the server sends neither ETag nor Last-Modified, so a change would go unnoticed: have it send one, or copy the image to a file`;
+      const text = `${requester.display}: the server sends neither ETag nor Last-Modified, so a change would go unnoticed: have it send one, seal the image, or copy it to a file`;
       throw new OriginError('ERR_ORIGIN_REFUSED', text);
     }
     if (!isStrong(pin.etag) && pin.lastModified === undefined) {
