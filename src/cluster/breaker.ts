@@ -1,26 +1,33 @@
 /**
  * Sets something that fails aside, and lets it back by trying one request.
  *
- * | state     | `tryAcquire`       | `succeed`     | `fail`                                      | time                      |
- * | --------- | ------------------ | ------------- | ------------------------------------------- | ------------------------- |
- * | closed    | yes                | a row of      | counted; open, when there are too many in a |                           |
- * |           |                    | failures ends | row or among the recent requests            |                           |
- * | open      | no                 | nothing       | nothing                                     | half-open, once the pause |
- * |           |                    |               |                                             | is over                   |
- * | half-open | one at a time      | closed        | open, and the pause is twice as long        |                           |
+ * | state     | a request          | success            | failure                                     | time                      |
+ * | --------- | ------------------ | ------------------ | ------------------------------------------- | ------------------------- |
+ * | closed    | passes             | a row of failures  | counted; open, when there are too many in a |                           |
+ * |           |                    | ends               | row or among the recent requests            |                           |
+ * | open      | refused            | nothing            | nothing                                     | half-open, once the pause |
+ * |           |                    |                    |                                             | is over                   |
+ * | half-open | one passes, the    | of the one that    | of the one that passed: open, and the pause |                           |
+ * |           | others are refused | passed: closed     | is twice as long                            |                           |
  *
  * The pause is `pauseMs`, doubled with each failed try up to `pauseLimitMs`, less up to `jitter` of it, so that many askers don't try at once. Closing
- * makes the next pause short again. `release` is for a request that ended for other reasons (its asker left): half-open, the next one may try.
+ * makes the next pause short again. An abandoned request (its asker left) is neither success nor failure; half-open, the next one may try.
  *
- * Late outcomes of requests from before it opened count as the try's: a success shows that it answers again, a failure that it doesn't. Open they are ignored, or
- * the end of every request that was on its way would double the pause.
- *
- * Invariants: half-open, whoever acquired settles, or nobody else may try; memory is bounded by `recentCount`; no timers, so nothing to close.
+ * Invariants: what passed before a change of state decides nothing after it; half-open, the one that passed must be settled, or nobody else ever passes;
+ * memory is bounded by `recentCount`; no timers, so nothing to close.
  * Own, because cockatiel's breaker takes neither a clock nor a source of chance, and both a test and a simulation need them.
  */
 import type { Clock } from '../base/clock.js';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** A request that may be made. Settle each once, whatever becomes of it; a second time does nothing. */
+export interface BreakerPass {
+  settle(outcome: RequestOutcome): void;
+}
+
+/** `abandoned`: it says nothing about who was asked. */
+export type RequestOutcome = 'success' | 'failure' | 'abandoned';
 
 export interface BreakerOptions {
   clock: Clock;
@@ -46,6 +53,8 @@ export class Breaker {
   readonly #failed: Uint8Array;
   #nextRecent = 0;
   #failuresInRow = 0;
+  /** Grows with each change of state, so that late outcomes are known. */
+  #epoch = 0;
   #isOpen = false;
   #openUntilMs = 0;
   /** Pauses since it was closed. */
@@ -77,30 +86,27 @@ export class Breaker {
     return this.#isOpen ? Math.max(0, this.#openUntilMs - this.#options.clock.nowMs()) : 0;
   }
 
-  /** Whether a request may be made now. After a yes call one of `succeed`, `fail` and `release`, once. */
-  tryAcquire(): boolean {
+  /** `undefined`: refused, ask somebody else. */
+  enter(): BreakerPass | undefined {
     const { state } = this;
-    if (state === 'closed') return true;
-    if (state === 'open' || this.#isTrying) return false;
-    this.#isTrying = true;
-    return true;
+    if (state === 'open' || (state === 'half-open' && this.#isTrying)) return undefined;
+    this.#isTrying = state === 'half-open';
+    const epoch = this.#epoch;
+    let settled = false;
+    return {
+      settle: (outcome) => {
+        if (settled || epoch !== this.#epoch) return;
+        settled = true;
+        if (this.#isOpen) this.#settleTry(outcome);
+        else if (outcome !== 'abandoned') this.#count(outcome === 'failure');
+      },
+    };
   }
 
-  succeed(): void {
-    const { state } = this;
-    if (state === 'closed') this.#count(false);
-    if (state === 'half-open') this.#close();
-  }
-
-  fail(): void {
-    const { state } = this;
-    if (state === 'closed') this.#count(true);
-    if (state === 'half-open') this.#open();
-  }
-
-  /** The request ended, and says nothing about who was asked. */
-  release(): void {
+  #settleTry(outcome: RequestOutcome): void {
     this.#isTrying = false;
+    if (outcome === 'failure') this.#open();
+    if (outcome === 'success') this.#close();
   }
 
   #count(failed: boolean): void {
@@ -134,6 +140,7 @@ export class Breaker {
   }
 
   #enterState(isOpen: boolean): void {
+    this.#epoch += 1;
     this.#isOpen = isOpen;
     this.#isTrying = false;
     this.#failuresInRow = 0;

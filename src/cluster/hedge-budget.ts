@@ -16,12 +16,12 @@ export class HedgeBudget {
   }
 
   /** A request was made that is no hedge. */
-  onRequest(): void {
+  earn(): void {
     this.#earned = Math.min(this.#limit, this.#earned + 1);
   }
 
   /** Whether a hedge may be made now; it is paid for then. */
-  tryHedge(): boolean {
+  trySpend(): boolean {
     if (this.#earned < requestsPerHedge) return false;
     this.#earned -= requestsPerHedge;
     return true;

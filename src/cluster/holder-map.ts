@@ -6,22 +6,21 @@
  * Invariants: memory is one bit a chunk and peer, reserved when a peer is first heard of, at most `peerLimit` peers; the kernel gives large bitmaps their
  * pages only when they are touched. Nobody is in the map twice.
  */
+import type { CachedRun, PeerContent } from './peer/peer.js';
+
 /** Far beyond any cluster: names come from the wire. */
 const peerLimit = 1024;
 
-export interface ChunkRun {
-  firstChunk: number;
-  count: number;
-}
-
 export class HolderMap {
+  readonly #content: PeerContent;
   readonly #chunkCount: number;
   readonly #bitmaps = new Map<string, Uint8Array>();
   /** State of the generator that spreads the load; not 0. The same in every map: a simulation repeats. */
   #chance = 0x9e3779b9;
 
-  constructor(chunkCount: number) {
-    this.#chunkCount = chunkCount;
+  constructor(content: PeerContent) {
+    this.#content = content;
+    this.#chunkCount = Math.ceil(content.sizeBytes / content.chunkBytes);
   }
 
   /** Bytes of all bitmaps. */
@@ -45,10 +44,27 @@ export class HolderMap {
     if (bitmap !== undefined) fill(bitmap, chunkIndex, Math.min(chunkIndex + 1, this.#chunkCount), false);
   }
 
-  /** The peer says what it holds: that takes the place of all that was known of it. */
-  set(peerId: string, runs: readonly ChunkRun[]): void {
-    this.#bitmaps.get(peerId)?.fill(0);
-    for (const { firstChunk, count } of runs) this.add(peerId, firstChunk, count);
+  /**
+   * What `Peer.cachedRuns` answered takes the place of what was known of that range. A chunk counts as held when all of it is.
+   *
+   * @param offset where the first run begins, in bytes; a chunk's beginning
+   */
+  set(peerId: string, runs: readonly CachedRun[], offset = 0): void {
+    const bitmap = this.#bitmapOf(peerId);
+    if (bitmap === undefined) return;
+    const endOffset = runs.reduce((end, { lengthBytes }) => end + lengthBytes, offset);
+    fill(bitmap, this.#chunksIn(offset), Math.min(Math.ceil(endOffset / this.#content.chunkBytes), this.#chunkCount), false);
+    let heldOffset: number | undefined;
+    let at = offset;
+    // Neighbouring runs may be alike, so that a chunk is whole in two of them together.
+    for (const { lengthBytes, cached } of [...runs, { lengthBytes: 0, cached: false }]) {
+      if (cached) heldOffset ??= at;
+      else if (heldOffset !== undefined) {
+        fill(bitmap, Math.ceil(heldOffset / this.#content.chunkBytes), this.#chunksIn(at), true);
+        heldOffset = undefined;
+      }
+      at += lengthBytes;
+    }
   }
 
   /** The peer is gone, or its cache is. */
@@ -74,6 +90,11 @@ export class HolderMap {
     let run = 0;
     while (run < count && isSet(bitmap, firstChunk + run)) run += 1;
     return run;
+  }
+
+  /** Chunks that end at or before the offset: the last one of the image may be short. */
+  #chunksIn(offset: number): number {
+    return offset >= this.#content.sizeBytes ? this.#chunkCount : Math.floor(offset / this.#content.chunkBytes);
   }
 
   get #bitmapBytes(): number {

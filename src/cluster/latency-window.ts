@@ -1,59 +1,78 @@
 /**
- * What requests of a kind take just now: quantiles over the last ones.
+ * What requests of a kind take just now: quantiles over the last ones, forgotten by number and by age.
  *
- * A ring of samples and a histogram of them in logarithmic steps: observing costs one step in and one out, a quantile walks the histogram.
+ * A ring of samples and a histogram of them in logarithmic steps: observing costs one step in and at most some out, amortised one; a quantile walks the
+ * histogram.
  *
- * Invariants: a quantile is never below the true one of the samples (so that a hedge is never early), and at most 4.5 % above it, between 1 µs and 134 s, beyond which
- * it stays; memory is less than 2 KiB, since there is one a peer and content.
+ * Invariants: a quantile is never below the true one of the samples (so that a hedge is never early), and at most 4.5 % above it, between 1 µs and 134 s, beyond
+ * which it stays; memory is 1 KiB and 10 bytes a sample, since there is one a peer and content.
  */
+import type { Clock } from '../base/clock.js';
+
 const stepsPerOctave = 16;
 /** From 1 µs to 2^27 µs. */
 const stepCount = 27 * stepsPerOctave + 1;
 
+export interface LatencyWindowOptions {
+  clock: Clock;
+  /** Samples older than this are forgotten. */
+  windowMs?: number;
+  /** The most samples, 1 to 65 535. */
+  sampleLimit?: number;
+}
+
 export class LatencyWindow {
-  /** The step of each sample. */
-  readonly #ring: Uint16Array;
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #observedAtMs: Float64Array;
+  readonly #steps: Uint16Array;
   /** Samples by step. */
-  readonly #histogram = new Uint8Array(stepCount);
-  #next = 0;
+  readonly #histogram = new Uint16Array(stepCount);
+  #oldest = 0;
   #count = 0;
 
-  /** @param sampleLimit how many of the last samples count, 1 to 255 */
-  constructor(sampleLimit = 128) {
-    this.#ring = new Uint16Array(sampleLimit);
+  constructor({ clock, windowMs = 60_000, sampleLimit = 128 }: LatencyWindowOptions) {
+    this.#clock = clock;
+    this.#windowMs = windowMs;
+    this.#observedAtMs = new Float64Array(sampleLimit);
+    this.#steps = new Uint16Array(sampleLimit);
   }
 
-  /** Samples that count. */
+  /** Samples within the window. */
   get count(): number {
+    this.#forgetOld();
     return this.#count;
+  }
+
+  /** `undefined` without samples. */
+  get p50Ms(): number | undefined {
+    return this.quantileMs(0.5);
+  }
+
+  /** `undefined` without samples. */
+  get p95Ms(): number | undefined {
+    return this.quantileMs(0.95);
   }
 
   /** @param latencyMs not negative */
   observe(latencyMs: number): void {
+    this.#forgetOld();
+    if (this.#count === this.#steps.length) this.#forgetOldest();
+    const at = (this.#oldest + this.#count) % this.#steps.length;
     const step = stepOf(latencyMs);
-    if (this.#count === this.#ring.length) this.#add(this.#ring[this.#next] ?? 0, -1);
-    else this.#count += 1;
-    this.#add(step, 1);
-    this.#ring[this.#next] = step;
-    this.#next = (this.#next + 1) % this.#ring.length;
-  }
-
-  /** Milliseconds; `undefined` without samples. */
-  p50(): number | undefined {
-    return this.quantile(0.5);
-  }
-
-  /** Milliseconds; `undefined` without samples. */
-  p95(): number | undefined {
-    return this.quantile(0.95);
+    this.#observedAtMs[at] = this.#clock.nowMs();
+    this.#steps[at] = step;
+    this.#histogram[step] = (this.#histogram[step] ?? 0) + 1;
+    this.#count += 1;
   }
 
   /**
-   * The least latency, in milliseconds, that at least this share of the samples do not exceed; `undefined` without samples.
+   * The least latency that at least this share of the samples do not exceed; `undefined` without samples.
    *
    * @param share above 0, up to 1
    */
-  quantile(share: number): number | undefined {
+  quantileMs(share: number): number | undefined {
+    this.#forgetOld();
     if (this.#count === 0) return undefined;
     let missing = Math.ceil(share * this.#count);
     let step = 0;
@@ -64,8 +83,16 @@ export class LatencyWindow {
     return topOf(step);
   }
 
-  #add(step: number, count: number): void {
-    this.#histogram[step] = (this.#histogram[step] ?? 0) + count;
+  #forgetOld(): void {
+    const sinceMs = this.#clock.nowMs() - this.#windowMs;
+    while (this.#count > 0 && (this.#observedAtMs[this.#oldest] ?? 0) < sinceMs) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    const step = this.#steps[this.#oldest] ?? 0;
+    this.#histogram[step] = (this.#histogram[step] ?? 0) - 1;
+    this.#oldest = (this.#oldest + 1) % this.#steps.length;
+    this.#count -= 1;
   }
 }
 
