@@ -60,14 +60,14 @@ export const imageRecordSchema = z.object({
 
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
-const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}$/;
+const namePattern = /^(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}$/;
 
 /** @throws CopseError `ERR_NAME` */
 export function checkImageName(name: string): void {
   if (namePattern.test(name)) return;
   throw new CopseError(
     'ERR_NAME',
-    `"${name}" can't be an image's name: use 1 to 255 letters, digits, and . _ - /, and begin with a letter, a digit, - or _`,
+    `"${name}" can't be an image's name: use 1 to 255 letters, digits, and . _ - /, begin with a letter, a digit, - or _, and leave . and .. between slashes out`,
   );
 }
 

@@ -69,7 +69,7 @@ t.test('what lies below a content', async (t) => {
 t.test('names', async (t) => {
   for (const name of ['a', 'debian-12', 'os/debian_12.raw', '-x', '9', `a${'b'.repeat(254)}`])
     t.doesNotThrow(() => checkImageName(name), name);
-  for (const name of ['', '.', '.hidden', '/a', 'a b', 'a\n', 'é', 'a?b', 'a%2f', `a${'b'.repeat(255)}`])
+  for (const name of ['', '.', '.hidden', '/a', 'a b', 'a\n', 'é', 'a?b', 'a%2f', 'a/../b', 'a/..', 'a/./b', `a${'b'.repeat(255)}`])
     t.throws(() => checkImageName(name), { code: 'ERR_NAME' }, JSON.stringify(name));
 });
 
