@@ -1,5 +1,5 @@
 /**
- * Socket addresses as operators write them: `unix:PATH` and `tcp:HOST:PORT`.
+ * Addresses as operators write them: `unix:PATH` and `tcp:HOST:PORT` for sockets, HOST:PORT for nodes.
  *
  * Invariant: what `parseAddress` returns can be given to `net.Server.listen` and `net.connect`, but for the path of a unix
  * address, which is as written until `absoluteAddress` made it absolute.
@@ -27,6 +27,36 @@ export function parseAddress(text: string): SocketAddress {
     'ERR_ADDRESS',
     `"${text}" is not an address: write unix:PATH or tcp:HOST:PORT, as in unix:/run/copse/nbd.sock or tcp:127.0.0.1:10809`,
   );
+}
+
+/**
+ * Where others reach a node.
+ *
+ * @returns the text
+ * @throws CopseError `ERR_ADDRESS` on anything but HOST:PORT and [IPV6]:PORT, and where nobody can dial it: port 0, and the wildcards `0.0.0.0` and `::`
+ */
+export function checkHostPort(text: string): string {
+  const example = 'write HOST:PORT, as in 10.0.0.1:10810 or [2001:db8::1]:10810';
+  if (!/^(?:\[[0-9a-fA-F:.%\w]+\]|[^:[\]\s/@]+):\d{1,5}$/.test(text)) {
+    throw new CopseError('ERR_ADDRESS', `"${text}" is not an address of a node: ${example}`);
+  }
+  const [host, port] = [text.slice(0, text.lastIndexOf(':')), Number(text.slice(text.lastIndexOf(':') + 1))];
+  if (port < 1 || port > 65535) throw new CopseError('ERR_ADDRESS', `"${text}": no node can be reached on port ${port}: ${example}`);
+  if (['0.0.0.0', '[::]'].includes(host)) {
+    throw new CopseError('ERR_ADDRESS', `"${text}" is every address of a host, and no other host can dial it: ${example}`);
+  }
+  return text;
+}
+
+/** Whether two HOST:PORT are written for the same place; nothing is resolved. */
+export function isSameHostPort(left: string, right: string): boolean {
+  return canonicalHost(left) === canonicalHost(right);
+}
+
+/** URLs know the many ways to write one IP address. */
+function canonicalHost(hostPort: string): string {
+  const url = `http://${hostPort}`;
+  return URL.canParse(url) ? new URL(url).host : hostPort.toLowerCase();
 }
 
 /** @throws CopseError `ERR_ADDRESS` when a unix path becomes longer than the kernel takes */

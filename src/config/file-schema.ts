@@ -8,10 +8,21 @@
 import { z } from 'zod';
 import { errorMessage } from '../base/error.js';
 import { logLevels } from '../base/log.js';
+import { checkNodeId } from '../base/node-name.js';
 import { parseSize } from '../base/size.js';
-import { parseAddress } from './address.js';
-import { maxRequestBytes } from './schema.js';
-import { checkImageName, parseChunkSize, parseDuration, parseMode, parseSizeOrShare } from './value.js';
+import { checkHostPort, parseAddress } from './address.js';
+import { maxRequestBytes, peerPolicies, sharePolicies } from './schema.js';
+import {
+  checkClusterChoice,
+  checkDigest,
+  checkEtcdPrefix,
+  checkEtcdUrl,
+  checkImageName,
+  parseChunkSize,
+  parseDuration,
+  parseMode,
+  parseSizeOrShare,
+} from './value.js';
 
 /** A string that `parse` reads; what it throws becomes the problem's text. */
 function text<T>(parse: (text: string) => T, example = 'text') {
@@ -61,6 +72,48 @@ export const imageSchema = z.strictObject({
     .record(z.string(), text(checkImageName, 'debian-12'))
     .optional()
     .describe('Backing files that may be used: the name as written in the image, and the image here that stands for it.'),
+  manifest: nonEmpty.optional().describe('Manifest that every chunk is verified against: a URL or a path. Only together with digest.'),
+  digest: text(checkDigest, 'blake3:…').optional().describe("The manifest's own digest, as copse image seal prints it."),
+  share: z
+    .enum(sharePolicies)
+    .optional()
+    .describe('Whether the cluster shares its chunks: auto where its identity is strong, trust in any case, never.'),
+});
+
+const nodeSchema = z.strictObject({
+  id: text(checkNodeId, 'host-a').optional().describe("Name of this node, unique among all nodes; the host's name when absent."),
+  address: text(checkHostPort, '10.0.0.1:10810').optional().describe('HOST:PORT where the other nodes reach this one.'),
+  listen: text(parseAddress, 'tcp:0.0.0.0:10810').optional().describe('Where the server for peers binds; the address when absent.'),
+});
+
+const clusterSchema = z.strictObject({
+  name: text(checkClusterChoice, 'default').optional().describe('Name of the cluster; auto chooses the nearest by measurement, with etcd.'),
+  auto_rtt_us: z.int().min(1).max(1_000_000).optional().describe('With auto: the longest round trip in microseconds to a cluster to join.'),
+  max_members: z.int().min(1).max(1000).optional().describe('With auto: a cluster of so many nodes is full.'),
+  members: z
+    .array(text(checkHostPort, '10.0.0.2:10810'))
+    .optional()
+    .describe("Addresses of the cluster's nodes, where there is no etcd. This node's own is ignored."),
+  donate: size(parseSizeOrShare)
+    .optional()
+    .describe("What this node gives to the cluster's cache: bytes or a percentage of the file system's size; 0 gives nothing."),
+  peers: z
+    .enum(peerPolicies)
+    .optional()
+    .describe('Which images are shared: strong, those of a strong identity or told to; verified-only, those with a manifest.'),
+});
+
+const etcdSchema = z.strictObject({
+  url: z
+    .array(text(checkEtcdUrl, 'http://127.0.0.1:2379'))
+    .min(1, 'must name at least one endpoint')
+    .optional()
+    .describe('Endpoints: http://HOST:PORT or https://HOST:PORT.'),
+  user: nonEmpty.optional().describe('User of etcd.'),
+  password: z.string().optional().describe('Password of etcd.'),
+  password_file: nonEmpty.optional().describe('File whose first line is the password.'),
+  ca_file: nonEmpty.optional().describe("PEM file of certificate authorities to trust instead of the system's."),
+  prefix: text(checkEtcdPrefix, '/copse').optional().describe("Under which all of Copse's keys lie."),
 });
 
 export const credentialSchema = z.strictObject({
@@ -112,6 +165,9 @@ export const fileSchema = z.strictObject({
       request_memory: size(atLeast(maxRequestBytes, '32M')).optional().describe('The same over all connections.'),
     })
     .optional(),
+  node: nodeSchema.optional(),
+  cluster: clusterSchema.optional(),
+  etcd: etcdSchema.optional(),
   image: z.array(imageSchema).optional(),
   credential: z.array(credentialSchema).optional(),
 });

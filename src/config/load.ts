@@ -5,9 +5,9 @@
  * so that no secret stands in a process list.
  */
 import { statfs } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { formatAddress, isLocalAddress } from './address.js';
+import { readCluster } from './cluster.js';
 import type { FileConfig, FileInput } from './file-schema.js';
 import { checkedDefault, currentSurroundings, defaultAdmin, defaultListen, defaultStateDir, type Surroundings } from './place.js';
 import { ConfigError, problemAt } from './problem.js';
@@ -32,6 +32,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
   const stateDir = written.state ?? defaultStateDir(surroundings);
   const disk = await diskSize(stateDir);
   const bytesOf = (value: SizeOrShare): number => ('bytes' in value ? value.bytes : Math.floor(disk * value.share));
+  const cacheSizeBytes = bytesOf(written.cache?.size ?? defaults.cache.size);
   return {
     stateDir,
     listen: written.listen ?? [checkedDefault('--listen', defaultListen(surroundings, stateDir))],
@@ -41,7 +42,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
     ...adminOf(file, flags, written, stateDir),
     logLevel: written.log_level ?? defaults.logLevel,
     cache: {
-      sizeBytes: bytesOf(written.cache?.size ?? defaults.cache.size),
+      sizeBytes: cacheSizeBytes,
       minFreeBytes: bytesOf(written.cache?.min_free ?? defaults.cache.minFree),
     },
     imageDefault: {
@@ -56,9 +57,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
       bytesPerConnection: written.limit?.bytes_per_connection ?? defaults.limit.bytesPerConnection,
       requestMemoryBytes: written.limit?.request_memory ?? defaults.limit.requestMemoryBytes,
     },
-    node: { id: hostname(), address: undefined, listen: undefined },
-    cluster: undefined,
-    etcd: undefined,
+    ...(await readCluster({ file, flags, written, surroundings, cacheSizeBytes, bytesOf })),
     images: (written.image ?? []).map(configuredImage),
     credentials: await readCredentials(file),
   };
@@ -70,8 +69,16 @@ function layer(file: FileConfig, flags: FileConfig): FileConfig {
     ...file,
     ...given(flags),
     cache: { ...file.cache, ...given(flags.cache ?? {}) },
+    node: layerTable(file.node, flags.node),
+    cluster: layerTable(file.cluster, flags.cluster),
+    etcd: layerTable(file.etcd, flags.etcd),
     image: [...(file.image ?? []).filter((image) => !replaced.has(image.name)), ...(flags.image ?? [])],
   };
+}
+
+/** `undefined` when neither says anything of the table. */
+function layerTable<T extends object>(file: T | undefined, flags: T | undefined): T | undefined {
+  return flags === undefined ? file : ({ ...file, ...given(flags) } as T);
 }
 
 /** Without the keys that are `undefined`, so that they hide nothing. */
@@ -80,8 +87,8 @@ function given<T extends object>(values: T): Partial<T> {
 }
 
 function configuredImage(image: NonNullable<FileConfig['image']>[number]): ConfiguredImage {
-  const { name, url, format, chunk_size: chunkSizeBytes, deadline: deadlineMs, backing } = image;
-  return { name, url, format, chunkSizeBytes, deadlineMs, backing };
+  const { name, url, format, chunk_size: chunkSizeBytes, deadline: deadlineMs, backing, manifest, digest, share } = image;
+  return { name, url, format, chunkSizeBytes, deadlineMs, backing, manifest, digest, share };
 }
 
 function adminOf(file: ConfigPart, flags: ConfigPart, written: FileConfig, stateDir: string): Pick<Config, 'admin' | 'adminAllowRemote'> {

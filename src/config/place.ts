@@ -1,17 +1,27 @@
-/** Where things lie by default: it depends on who runs the program. */
-import { homedir } from 'node:os';
+/** Where things lie and how a node is called by default: it depends on who runs the program, and where. */
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../base/error.js';
 import { absoluteAddress, type SocketAddress } from './address.js';
 
-/** Environment variables and user that choose the places. */
+/** Environment variables, user and host that choose the defaults. */
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
   isRoot: boolean;
+  hostName: string;
 }
 
 export function currentSurroundings(): Surroundings {
-  return { env: process.env, isRoot: process.getuid?.() === 0 };
+  return { env: process.env, isRoot: process.getuid?.() === 0, hostName: hostname() };
+}
+
+/** The host's name, with what can't be in a node's id taken out of it. */
+export function defaultNodeId({ hostName }: Surroundings): string {
+  const id = hostName
+    .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+    .replace(/^[._-]+/, '')
+    .slice(0, 63);
+  return id === '' ? 'node' : id;
 }
 
 /** `/var/lib/copse` for root; else `$XDG_STATE_HOME/copse` or `~/.local/state/copse` (XDG Base Directory Specification 0.8). */

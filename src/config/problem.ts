@@ -39,7 +39,15 @@ export function formatKey(path: KeyPath): string {
 }
 
 /** Names of the flags that stand for a key, where they differ from it. */
-const flagNames: Record<string, string> = { 'cache.size': '--cache-size', 'cache.min_free': '--min-free' };
+const flagNames: Record<string, string> = {
+  'cache.size': '--cache-size',
+  'cache.min_free': '--min-free',
+  'node.id': '--node',
+  'node.address': '--address',
+  'cluster.name': '--cluster',
+  'cluster.members': '--peer',
+  'etcd.url': '--etcd',
+};
 
 function keyName(source: ConfigSource, path: KeyPath): string {
   if (source.toml !== undefined) return formatKey(path);

@@ -7,7 +7,8 @@ import { absoluteAddress, type SocketAddress } from './address.js';
 import { type FileConfig, type FileInput, fileSchema } from './file-schema.js';
 import { ConfigError, type ConfigProblem, type ConfigSource, problemAt, problemsOf } from './problem.js';
 import type { KeyPath } from './toml-line.js';
-import { absoluteUrl } from './url.js';
+import { absoluteUrl, checkOriginUrl } from './url.js';
+import { missingOfManifest } from './value.js';
 
 /** A piece of configuration and where it comes from. Its paths and addresses are absolute. */
 export interface ConfigPart {
@@ -54,21 +55,34 @@ function checkConfig(source: ConfigSource, input: unknown, baseDir: string): Fil
   const problems: ConfigProblem[] = [];
   checkUniqueNames(source, config, problems);
   checkCredentials(source, config, problems);
-  const address = (path: KeyPath, value: SocketAddress): SocketAddress => {
+  checkEtcd(source, config, problems);
+  checkManifests(source, config, problems);
+  const checked = <T>(path: KeyPath, value: T, check: () => T): T => {
     try {
-      return absoluteAddress(value, baseDir);
+      return check();
     } catch (error) {
       problems.push(problemAt(source, path, errorMessage(error)));
       return value;
     }
   };
+  const address = (path: KeyPath, value: SocketAddress) => checked(path, value, () => absoluteAddress(value, baseDir));
+  const origin = (path: KeyPath, url: string) => checked(path, url, () => checkOriginUrl(absoluteUrl(url, baseDir)));
   const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(baseDir, path));
   const absolute: FileConfig = {
     ...config,
     state: file(config.state),
     listen: config.listen?.map((value, index) => address(['listen', index], value)),
     admin: config.admin && address(['admin'], config.admin),
-    image: config.image?.map((image) => ({ ...image, url: absoluteUrl(image.url, baseDir) })),
+    node: config.node && {
+      ...config.node,
+      ...(config.node.listen === undefined ? {} : { listen: address(['node', 'listen'], config.node.listen) }),
+    },
+    etcd: config.etcd && { ...config.etcd, password_file: file(config.etcd.password_file), ca_file: file(config.etcd.ca_file) },
+    image: config.image?.map((image, index) => ({
+      ...image,
+      url: origin(['image', index, 'url'], image.url),
+      ...(image.manifest === undefined ? {} : { manifest: origin(['image', index, 'manifest'], image.manifest) }),
+    })),
     credential: config.credential?.map((credential) => ({
       ...credential,
       password_file: file(credential.password_file),
@@ -103,5 +117,29 @@ function checkCredentials(source: ConfigSource, config: FileConfig, problems: Co
     if (!hasPassword && !hasBearer && user === undefined && ca_file === undefined) {
       wrong('url_prefix', 'nothing is said for these URLs: add user and password, bearer or ca_file');
     }
+  }
+}
+
+function checkEtcd(source: ConfigSource, { etcd }: FileConfig, problems: ConfigProblem[]): void {
+  if (etcd === undefined) return;
+  const wrong = (key: string, message: string): void => void problems.push(problemAt(source, ['etcd', key], message));
+  const { url = [], user, password, password_file } = etcd;
+  const hasPassword = password !== undefined || password_file !== undefined;
+  if (password !== undefined && password_file !== undefined) wrong('password_file', 'password is given too: keep one of them');
+  if (user !== undefined && !hasPassword) wrong('user', 'there is no password: add password or password_file');
+  if (user === undefined && hasPassword) wrong(password === undefined ? 'password_file' : 'password', 'there is no user: add user');
+  if (new Set(url.map((text) => text.split(':')[0])).size > 1)
+    wrong('url', 'http:// and https:// are mixed: write all with https://, or none');
+}
+
+function checkManifests(source: ConfigSource, config: FileConfig, problems: ConfigProblem[]): void {
+  for (const [index, image] of (config.image ?? []).entries()) {
+    const missing = missingOfManifest(image);
+    if (missing === undefined) continue;
+    const [given, remedy] =
+      missing === 'digest' ? ['manifest', 'digest = "blake3:…", which "copse image seal" prints'] : ['digest', 'manifest = "URL OR PATH"'];
+    problems.push(
+      problemAt(source, ['image', index, given], `${missing} is missing, and one is of no use without the other: add ${remedy}`),
+    );
   }
 }

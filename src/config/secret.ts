@@ -5,10 +5,18 @@ import type { OriginCredential } from '../origin/origin.js';
 import type { FileConfig } from './file-schema.js';
 import { ConfigError, problemAt } from './problem.js';
 import type { ConfigPart } from './read.js';
+import type { KeyPath } from './toml-line.js';
 
 /** @throws ConfigError when a file can't be read or is empty */
 export async function readCredentials({ source, config }: ConfigPart): Promise<OriginCredential[]> {
-  return Promise.all((config.credential ?? []).map((credential, index) => readCredential(credential, secretReader(source, index))));
+  return Promise.all(
+    (config.credential ?? []).map((credential, index) => readCredential(credential, secretReader(source, ['credential', index]))),
+  );
+}
+
+/** @throws ConfigError when the file can't be read or is empty */
+export async function readEtcdPassword({ source, config }: ConfigPart): Promise<string | undefined> {
+  return config.etcd?.password ?? (await secretReader(source, ['etcd'])('password_file', config.etcd?.password_file));
 }
 
 type SecretReader = (key: string, file: string | undefined) => Promise<string | undefined>;
@@ -20,7 +28,7 @@ async function readCredential(written: NonNullable<FileConfig['credential']>[num
   return { urlPrefix, basic: user !== undefined && password !== undefined ? { user, password } : undefined, bearer, caFile };
 }
 
-function secretReader(source: ConfigPart['source'], index: number): SecretReader {
+function secretReader(source: ConfigPart['source'], table: KeyPath): SecretReader {
   return async (key, file) => {
     if (file === undefined) return undefined;
     try {
@@ -28,7 +36,7 @@ function secretReader(source: ConfigPart['source'], index: number): SecretReader
       if (secret === '') throw new Error('its first line is empty: write the secret there');
       return secret;
     } catch (error) {
-      throw new ConfigError([problemAt(source, ['credential', index, key], `${file}: ${errorMessage(error)}`)], { cause: error });
+      throw new ConfigError([problemAt(source, [...table, key], `${file}: ${errorMessage(error)}`)], { cause: error });
     }
   };
 }

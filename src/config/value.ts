@@ -1,7 +1,8 @@
-/** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, image names. */
+/** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, names, digests. */
 import { CopseError } from '../base/error.js';
+import { checkClusterName } from '../base/node-name.js';
 import { formatSize, parseSize } from '../base/size.js';
-import { maxChunkSizeBytes, maxDurationMs, minChunkSizeBytes } from './schema.js';
+import { maxChunkSizeBytes, maxDurationMs, minChunkSizeBytes, type SharePolicy, sharePolicies } from './schema.js';
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -57,7 +58,64 @@ export function checkImageName(name: string): string {
       `"${name}" can't name an image: take 1 to 255 of A-Z a-z 0-9 . _ - and /, and begin with none of dot and slash, as in debian-12/base`,
     );
   }
+  if (name.split('/').some((segment) => segment === '.' || segment === '..')) {
+    throw new CopseError(
+      'ERR_NAME',
+      `"${name}" can't name an image: programs that read it as a path make another name of it; leave . and .. between slashes out`,
+    );
+  }
   return name;
+}
+
+/** @throws CopseError `ERR_OPTION` unless it is `blake3:` and 64 hexadecimal digits */
+export function checkDigest(text: string): string {
+  if (!/^blake3:[0-9a-f]{64}$/.test(text)) {
+    throw new CopseError(
+      'ERR_OPTION',
+      `"${text}" is not a manifest's digest: write blake3: and 64 hexadecimal digits, as "copse image seal" prints it`,
+    );
+  }
+  return text;
+}
+
+/** @throws CopseError `ERR_OPTION` unless it is one of `sharePolicies` */
+export function checkShare(text: string): SharePolicy {
+  const policy = sharePolicies.find((known) => known === text);
+  if (policy === undefined)
+    throw new CopseError('ERR_OPTION', `"${text}" does not say how to share: write one of ${sharePolicies.join(', ')}`);
+  return policy;
+}
+
+/** @returns the URL without a slash at its end. @throws CopseError `ERR_URL` unless it is `http://HOST:PORT` or `https://HOST:PORT` */
+export function checkEtcdUrl(text: string): string {
+  const match = /^(https?:\/\/(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s/@?#]+):(\d{1,5}))\/?$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match?.[1] !== undefined && port >= 1 && port <= 65535) return match[1];
+  const shown = text.replace(/\/\/[^/]*@/, '//…@');
+  const remedy = shown === text ? '' : '; user and password have keys of their own in [etcd]';
+  throw new CopseError('ERR_URL', `"${shown}" is not an endpoint of etcd: write http://HOST:PORT or https://HOST:PORT${remedy}`);
+}
+
+/** @throws CopseError `ERR_OPTION` unless it begins with a slash, ends without one and has something between */
+export function checkEtcdPrefix(text: string): string {
+  if (!/^(?:\/[A-Za-z0-9._-]+)+$/.test(text) || text.length > 200) {
+    throw new CopseError('ERR_OPTION', `"${text}" is not a prefix for keys: begin with a slash and end without one, as in "/copse"`);
+  }
+  return text;
+}
+
+/** A cluster's name, or `auto`. @throws CopseError `ERR_NAME` */
+export function checkClusterChoice(text: string): string {
+  return text === 'auto' ? text : checkClusterName(text);
+}
+
+/** Lets the manifest's URL and its digest pass only together. @returns what is missing, or `undefined` */
+export function missingOfManifest(image: {
+  manifest?: string | undefined;
+  digest?: string | undefined;
+}): 'manifest' | 'digest' | undefined {
+  if (image.manifest !== undefined && image.digest === undefined) return 'digest';
+  return image.manifest === undefined && image.digest !== undefined ? 'manifest' : undefined;
 }
 
 /**

@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { defaults } from '../../src/config/schema.js';
 import { shortDir } from '../admin/short-dir.js';
 
-const root = { env: {}, isRoot: true };
+const root = { env: {}, isRoot: true, hostName: 'host-a' };
 const examplePath = fileURLToPath(new URL('../../../examples/config/copse.toml', import.meta.url));
 
 t.test('defaults', async (t) => {
@@ -27,7 +27,7 @@ t.test('defaults', async (t) => {
     cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
     imageDefault: defaults.imageDefault,
     limit: defaults.limit,
-    node: { id: config.node.id, address: undefined, listen: undefined },
+    node: { id: 'host-a', address: undefined, listen: undefined },
     cluster: undefined,
     etcd: undefined,
     images: [],
@@ -103,6 +103,7 @@ t.test('secrets lie in files', async (t) => {
     'c.toml':
       '[[credential]]\nurl_prefix="http://a"\nuser="u"\npassword_file="pw"\nca_file="ca.pem"\n[[credential]]\nurl_prefix="http://b"\nbearer_file="token"',
     'empty.toml': '[[credential]]\nurl_prefix="http://a"\nbearer_file="empty"',
+    'etcd.toml': '[node]\naddress="a:1"\n[etcd]\nurl=["https://e:2"]\nuser="u"\npassword_file="pw"\nca_file="ca.pem"',
   });
   const { credentials } = await loadConfig({ file: join(dir, 'c.toml'), ...root });
   t.same(credentials, [
@@ -110,6 +111,8 @@ t.test('secrets lie in files', async (t) => {
     { urlPrefix: 'http://b', basic: undefined, bearer: 'tok', caFile: undefined },
   ]);
   await t.rejects(loadConfig({ file: join(dir, 'empty.toml'), ...root }), { code: 'ERR_CONFIG' });
+  const { etcd } = await loadConfig({ file: join(dir, 'etcd.toml'), ...root });
+  t.same(etcd, { urls: ['https://e:2'], user: 'u', password: 'secret', caFile: join(dir, 'ca.pem'), prefix: '/copse' });
 });
 
 t.test('commands find the daemon of the same choice', async (t) => {
@@ -127,7 +130,7 @@ t.test('commands find the daemon of the same choice', async (t) => {
     const config = await loadConfig({ file: path, flags: stateDir === undefined ? {} : { state: stateDir }, ...root });
     t.same(await chooseAdminAddress({ file: path, stateDir }, root), config.admin, `${file}, ${stateDir}`);
   }
-  const env = { env: { COPSE_ADMIN: 'unix:/e' }, isRoot: true };
+  const env = { ...root, env: { COPSE_ADMIN: 'unix:/e' } };
   t.same(await chooseAdminAddress({}, env), { kind: 'unix', path: '/e' });
   t.same(
     await chooseAdminAddress({ stateDir: '/s' }, env),
@@ -170,8 +173,19 @@ t.test('the example has every key and says the defaults', async (t) => {
   for (const key of ['stateDir', 'admin', 'adminAllowRemote', 'logLevel', 'socketMode', 'cache', 'imageDefault', 'limit'] as const) {
     t.same(config[key], plain[key], `${key} is the default`);
   }
-  t.equal(config.images.length, 2);
+  t.equal(config.images.length, 3);
   t.equal(config.credentials.length, 2);
+  const { address } = config.node;
+  t.same(config.node.listen, (await loadConfig({ flags: { node: { address } }, ...root })).node.listen, 'listen is the default');
+  t.same(config.cluster, {
+    name: defaults.cluster.name,
+    autoRttUs: defaults.cluster.autoRttUs,
+    maxMembers: defaults.cluster.maxMembers,
+    members: [],
+    donatedBytes: config.cache.sizeBytes,
+    peers: defaults.cluster.peers,
+  });
+  t.equal(config.etcd?.prefix, defaults.etcd.prefix);
 });
 
 t.test('the documentation names every key', async (t) => {

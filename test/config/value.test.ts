@@ -1,9 +1,22 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { absoluteAddress, formatAddress, isLocalAddress, parseAddress } from '../../src/config/address.js';
+import { errorMessage } from '../../src/base/error.js';
+import { absoluteAddress, checkHostPort, formatAddress, isLocalAddress, isSameHostPort, parseAddress } from '../../src/config/address.js';
 import { nearest } from '../../src/config/nearest.js';
-import { absoluteUrl } from '../../src/config/url.js';
-import { checkImageName, parseChunkSize, parseDuration, parseMode, parsePair, parseSizeOrShare } from '../../src/config/value.js';
+import { absoluteUrl, checkOriginUrl } from '../../src/config/url.js';
+import {
+  checkClusterChoice,
+  checkDigest,
+  checkEtcdPrefix,
+  checkEtcdUrl,
+  checkImageName,
+  checkShare,
+  parseChunkSize,
+  parseDuration,
+  parseMode,
+  parsePair,
+  parseSizeOrShare,
+} from '../../src/config/value.js';
 
 t.test('durations', async (t) => {
   for (const [text, ms] of [
@@ -45,8 +58,9 @@ t.test('modes', async (t) => {
 });
 
 t.test('names of images', async (t) => {
-  for (const name of ['a', 'debian-12', 'a/b.c_d', 'x'.repeat(255)]) t.equal(checkImageName(name), name);
-  for (const name of ['', '.a', '/a', 'a b', 'ä', 'x'.repeat(256), 'a\n']) t.throws(() => checkImageName(name), { code: 'ERR_NAME' }, name);
+  for (const name of ['a', 'debian-12', 'a/b.c_d', 'a/..b', 'a/b..', 'x'.repeat(255)]) t.equal(checkImageName(name), name);
+  const wrong = ['', '.a', '/a', 'a b', 'ä', 'x'.repeat(256), 'a\n', 'a/../b', 'a/..', 'a/./b', 'a/.'];
+  for (const name of wrong) t.throws(() => checkImageName(name), { code: 'ERR_NAME' }, name);
 });
 
 t.test('pairs', async (t) => {
@@ -74,6 +88,82 @@ t.test('URLs', async (t) => {
   t.equal(absoluteUrl('/d.raw', '/a'), '/d.raw');
   for (const url of ['https://o/x', 'nbd+unix:///x?socket=/s', 'file:/x']) t.equal(absoluteUrl(url, '/a'), url);
 });
+
+t.test('origins', async (t) => {
+  for (const url of ['/d.raw', 'https://o/x', 'HTTP://o/x', 'nbd://o/x', 'nbd+unix:///x?socket=/s', 'file:/x', 'file:///x']) {
+    t.equal(checkOriginUrl(url), url);
+  }
+  for (const url of ['', 'd.raw', './d.raw', 'file:d.raw', 'ftp://o/x', 's3:x', 'c:\\d.raw']) {
+    t.throws(() => checkOriginUrl(url), { code: 'ERR_URL' }, url);
+  }
+  t.notMatch(
+    messageOf(() => checkOriginUrl('ftp://user:secret@o/x')),
+    /secret/,
+  );
+});
+
+t.test('addresses of nodes', async (t) => {
+  for (const text of ['10.0.0.1:10810', '[2001:db8::1]:1', 'host.example:65535', 'a:1']) t.equal(checkHostPort(text), text);
+  const wrong = [
+    '',
+    'a',
+    'a:',
+    ':1',
+    'a:0',
+    'a:65536',
+    '::1:80',
+    'tcp:a:1',
+    'http://a:1',
+    'a:1,b:2',
+    'a b:1',
+    '0.0.0.0:1',
+    '[::]:1',
+    'a:1/x',
+  ];
+  for (const text of wrong) t.throws(() => checkHostPort(text), { code: 'ERR_ADDRESS' }, text);
+  t.ok(isSameHostPort('Host:1', 'host:1'));
+  t.ok(isSameHostPort('[2001:DB8:0::1]:80', '[2001:db8::1]:80'));
+  t.notOk(isSameHostPort('a:1', 'a:2'));
+  t.notOk(isSameHostPort('a:1', 'b:1'));
+});
+
+t.test('names of clusters', async (t) => {
+  for (const name of ['auto', 'default', '1', 'rack-1.row_2', 'x'.repeat(63)]) t.equal(checkClusterChoice(name), name);
+  for (const name of ['', '-a', 'a/b', 'a b', 'x'.repeat(64)]) t.throws(() => checkClusterChoice(name), { code: 'ERR_NAME' }, name);
+});
+
+t.test('etcd', async (t) => {
+  for (const url of ['http://127.0.0.1:2379', 'https://[::1]:2379', 'https://e.example:443']) t.equal(checkEtcdUrl(url), url);
+  t.equal(checkEtcdUrl('http://e:1/'), 'http://e:1', 'a slash at the end means nothing');
+  for (const url of ['', 'e:2379', 'http://e', 'http://e:0', 'http://e:65536', 'ftp://e:1', 'http://e:1/x', 'http://u:secret@e:1']) {
+    t.throws(() => checkEtcdUrl(url), { code: 'ERR_URL' }, url);
+  }
+  t.notMatch(
+    messageOf(() => checkEtcdUrl('http://u:secret@e:1')),
+    /secret/,
+  );
+  for (const prefix of ['/copse', '/a/b.c']) t.equal(checkEtcdPrefix(prefix), prefix);
+  for (const prefix of ['', '/', 'a', '/a/', '//a', '/a b']) t.throws(() => checkEtcdPrefix(prefix), { code: 'ERR_OPTION' }, prefix);
+});
+
+t.test('manifests and sharing', async (t) => {
+  const digest = `blake3:${'0f'.repeat(32)}`;
+  t.equal(checkDigest(digest), digest);
+  for (const text of ['', '0f'.repeat(32), `sha256:${'0f'.repeat(32)}`, `${digest}0`, digest.slice(0, -1), digest.toUpperCase()]) {
+    t.throws(() => checkDigest(text), { code: 'ERR_OPTION' }, text);
+  }
+  t.equal(checkShare('trust'), 'trust');
+  t.throws(() => checkShare('always'), { code: 'ERR_OPTION', message: /auto, trust, never/ });
+});
+
+function messageOf(check: () => unknown): string {
+  try {
+    check();
+  } catch (error) {
+    return errorMessage(error);
+  }
+  throw new Error('nothing was refused');
+}
 
 t.test('nearest word', async (t) => {
   const known = ['size', 'min_free', 'chunk_size', 'deadline'];
