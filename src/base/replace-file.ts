@@ -1,0 +1,25 @@
+/**
+ * Small files that are replaced as a whole, before the caller goes on: a reader, and a crash at any moment, sees the old text or the new one.
+ *
+ * When to use it: for state that must be durable before anybody sees its effect. It stops the event loop for a sync; large files have `writeDurably`.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Durable when it returns. The file is the owner's alone (0600); PATH.new beside it is overwritten. */
+export function replaceFile(path: string, text: string): void {
+  const temporaryPath = `${path}.new`;
+  writeFileSync(temporaryPath, text, { mode: 0o600, flush: true });
+  renameSync(temporaryPath, path);
+  syncDirectory(dirname(path));
+}
+
+/** Makes what was renamed or removed in the directory durable. */
+export function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
