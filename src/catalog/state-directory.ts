@@ -5,6 +5,8 @@
  *   lock            held (flock) by the daemon that uses the directory; holds its pid
  *   catalog/        one JSON file an image: what is served
  *   cache/          ID.data and ID.map for each content: what is cached
+ *   manifest/       one file a manifest, named by its digest
+ *   node.json       who this node is to its cluster
  *   run/            private sockets; emptied at each start
  *
  * Invariant: whoever has a StateDirectory is alone with it until `close`.
@@ -21,7 +23,10 @@ export class StateDirectory implements Closeable {
   readonly path: string;
   readonly catalogDir: string;
   readonly cacheDir: string;
+  readonly manifestDir: string;
   readonly runDir: string;
+  /** A file: who this node is to its cluster. */
+  readonly nodePath: string;
   readonly #lockDescriptor: number;
 
   /**
@@ -33,7 +38,9 @@ export class StateDirectory implements Closeable {
     this.path = path;
     this.catalogDir = join(path, 'catalog');
     this.cacheDir = join(path, 'cache');
+    this.manifestDir = join(path, 'manifest');
     this.runDir = join(path, 'run');
+    this.nodePath = join(path, 'node.json');
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       this.#lockDescriptor = lock(path);
@@ -44,7 +51,7 @@ export class StateDirectory implements Closeable {
     try {
       checkFormat(path);
       rmSync(this.runDir, { recursive: true, force: true });
-      for (const dir of [this.catalogDir, this.cacheDir, this.runDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+      for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.runDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
     } catch (error) {
       native.unlockFile(this.#lockDescriptor);
       if (error instanceof CopseError) throw error;

@@ -1,18 +1,25 @@
 /**
- * Turns a request to add an image into a record: asks the origin what it has now, finds the format, and pins both.
+ * Turns a request to add an image into a record: asks the origin what it has now, finds the format, and pins both. A sealed image's manifest is in this
+ * node's store before anything of it is read.
  *
  * What is read meanwhile (headers, for the most part) is cached under the new content already.
  */
 import type { ImageAddRequest } from '../admin/control.js';
+import { checkDigest } from '../base/digest.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { formatSize } from '../base/size.js';
 import type { ImageCatalog } from '../catalog/image-catalog.js';
-import type { ContentSpec, ImageRecord } from '../catalog/image-record.js';
+import type { ContentSpec, ImageRecord, ManifestPin } from '../catalog/image-record.js';
+import { ManifestError } from '../manifest/format.js';
+import type { Manifest } from '../manifest/manifest.js';
 import type { FormatLayer } from '../origin/format/layer.js';
 import { probeFormat } from '../origin/format/probe.js';
 import { pinOrigin } from '../origin/open.js';
 import type { OriginCredential } from '../origin/origin.js';
+import { displayUrl } from '../origin/url.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
+import type { ManifestSource } from './manifest-source.js';
 
 export interface ImagePinnerOptions {
   catalog: ImageCatalog;
@@ -20,6 +27,10 @@ export interface ImagePinnerOptions {
   runDir: string;
   credentials: OriginCredential[];
   defaultChunkSizeBytes: number;
+  /** Absent: sealed images are refused. */
+  manifests?: ManifestSource | undefined;
+  /** In a cluster: files are pinned by their digest too, so that hosts which have the same file can tell. Reads all of the file. */
+  digestFiles?: boolean | undefined;
   log: Logger;
 }
 
@@ -30,14 +41,22 @@ export class ImagePinner {
     this.#options = options;
   }
 
-  /** @throws what `pinOrigin` and `probeFormat` do, CopseError `ERR_NO_SUCH_IMAGE` for a backing image that does not exist */
+  /**
+   * @throws what `pinOrigin`, `probeFormat` and `ManifestSource.ensure` do; CopseError `ERR_NO_SUCH_IMAGE` for a backing image that does not exist, `ERR_OPTION` for a
+   * manifest without a digest or another chunk size than the manifest's; ManifestError `ERR_MANIFEST` when it is of an image of another size
+   */
   async pin(request: ImageAddRequest, signal?: AbortSignal): Promise<ImageRecord> {
-    const { credentials, defaultChunkSizeBytes, log, pool, runDir } = this.#options;
-    const { name, url, deadlineMs } = request;
-    const identity = await pinOrigin(url, { credentials, log, signal });
-    const chunkSizeBytes = request.chunkSizeBytes ?? defaultChunkSizeBytes;
+    const { credentials, defaultChunkSizeBytes, digestFiles, log, pool, runDir } = this.#options;
+    const { name, url, deadlineMs, share } = request;
     const backing = this.#backingSpecs(request.backing);
-    const draft: ContentSpec = { url, identity, format: 'raw', sizeBytes: identity.sizeBytes, chunkSizeBytes };
+    const sealed = await this.#manifestOf(request, signal);
+    // Where each chunk is checked, nobody needs the digest of all.
+    const digest = digestFiles && sealed === undefined && share !== 'never';
+    const identity = await pinOrigin(url, { credentials, log, signal, sealed: sealed !== undefined, digest });
+    if (sealed !== undefined) checkSize(url, identity.sizeBytes, sealed.manifest);
+    const chunkSizeBytes = sealed?.manifest.chunkBytes ?? request.chunkSizeBytes ?? defaultChunkSizeBytes;
+    const raw: ContentSpec = { url, identity, format: 'raw', sizeBytes: identity.sizeBytes, chunkSizeBytes };
+    const draft: ContentSpec = sealed === undefined ? raw : { ...raw, manifest: sealed.pin };
     const below: ContentLease[] = [];
     try {
       const container = await pool.container(draft, below);
@@ -45,10 +64,36 @@ export class ImagePinner {
       for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below);
       const { format, sizeBytes } = await probeFormat({ container, format: request.format, backing: layers, signal, runDir, log });
       const content: ContentSpec = format === 'raw' ? draft : { ...draft, format, sizeBytes, backing };
-      return { version: 1, name, content, deadlineMs, backingImages: request.backing, pinnedAt: new Date().toISOString() };
+      return { version: 1, name, content, deadlineMs, backingImages: request.backing, share, pinnedAt: new Date().toISOString() };
     } finally {
       for (const lease of below) await lease.release();
     }
+  }
+
+  /** The manifest that the request names, in this node's store. */
+  async #manifestOf(
+    request: ImageAddRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<{ pin: ManifestPin; manifest: Manifest } | undefined> {
+    const { digest, manifest: url, chunkSizeBytes } = request;
+    if (digest === undefined) {
+      if (url === undefined) return undefined;
+      const text = `manifest ${displayUrl(url)}: give its digest too (--digest), as "copse image seal" printed it; without it nothing tells the right manifest`;
+      throw new CopseError('ERR_OPTION', text);
+    }
+    checkDigest(digest);
+    const { manifests } = this.#options;
+    if (manifests === undefined) throw new CopseError('ERR_OPTION', 'this node keeps no manifests');
+    const pin: ManifestPin = { digest, ...(url === undefined ? {} : { url }) };
+    const manifest = await manifests.ensure(pin, signal);
+    if (chunkSizeBytes !== undefined && chunkSizeBytes !== manifest.chunkBytes) {
+      const [asked, is] = [formatSize(chunkSizeBytes), formatSize(manifest.chunkBytes)];
+      throw new CopseError(
+        'ERR_OPTION',
+        `chunk size ${asked}: the image is sealed in chunks of ${is}; leave the chunk size out, or seal it again`,
+      );
+    }
+    return { pin, manifest };
   }
 
   #backingSpecs(backing: Record<string, string> | undefined): Record<string, ContentSpec> | undefined {
@@ -63,4 +108,10 @@ export class ImagePinner {
     }
     return specs;
   }
+}
+
+function checkSize(url: string, sizeBytes: number, manifest: Manifest): void {
+  if (sizeBytes === manifest.sizeBytes) return;
+  const text = `${displayUrl(url)} has ${sizeBytes} bytes, the manifest is of an image of ${manifest.sizeBytes}: it is of another image or another version`;
+  throw new ManifestError('ERR_MANIFEST', text);
 }

@@ -9,7 +9,8 @@ t.test('it is made with all that belongs in it, for its user alone', async (t) =
   const path = join(t.testdir(), 'var', 'copse');
   const state = new StateDirectory(path);
   t.after(() => state.close());
-  for (const dir of [path, state.catalogDir, state.cacheDir, state.runDir]) t.equal(statSync(dir).mode & 0o777, 0o700, dir);
+  for (const dir of [path, state.catalogDir, state.cacheDir, state.manifestDir, state.runDir])
+    t.equal(statSync(dir).mode & 0o777, 0o700, dir);
   t.equal(readFileSync(join(path, 'format'), 'utf8'), 'copse-state 1\n');
   t.equal(readFileSync(join(path, 'lock'), 'utf8'), `${process.pid}\n`);
 });

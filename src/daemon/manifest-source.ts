@@ -1,0 +1,71 @@
+/**
+ * Where this node gets the manifest of a sealed content: from its own store, from a peer, from where the operator said that it lies.
+ *
+ * Whoever it comes from, it has the digest that was asked for; what has another is passed over.
+ */
+import { AbortedError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { ManifestPin } from '../catalog/image-record.js';
+import { ManifestError } from '../manifest/format.js';
+import { Manifest } from '../manifest/manifest.js';
+import type { OriginCredential } from '../origin/origin.js';
+import { fetchManifest } from './manifest-fetch.js';
+import type { ManifestStore } from './manifest-store.js';
+
+/** Somebody who may have manifests, a peer. */
+export interface ManifestFetcher {
+  /** For the log. */
+  readonly name: string;
+  /** The manifest's bytes, at most `maxManifestBytes`. Rejects when it has them not; anything else ends the trial too. */
+  fetch(digest: string, signal: AbortSignal | undefined): Promise<Buffer>;
+}
+
+export interface ManifestSourceOptions {
+  store: ManifestStore;
+  /** Asked in this order, each time anew. */
+  fetchers?: (() => readonly ManifestFetcher[]) | undefined;
+  credentials: readonly OriginCredential[];
+  log: Logger;
+}
+
+export class ManifestSource {
+  readonly #options: ManifestSourceOptions;
+
+  constructor(options: ManifestSourceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The manifest, which is in this node's store when it resolves.
+   *
+   * @throws ManifestError when it is nowhere, OriginError and ManifestError of its URL, `ERR_ABORTED`
+   */
+  async ensure(pin: ManifestPin, signal?: AbortSignal): Promise<Manifest> {
+    const { store, credentials, log } = this.#options;
+    const known = (await store.get(pin.digest)) ?? (await this.#fromOthers(pin.digest, signal));
+    if (known !== undefined) return known;
+    if (pin.url === undefined) {
+      throw new ManifestError(
+        'ERR_MANIFEST',
+        `no node has the manifest ${pin.digest}: say where it lies (--manifest), or seal the image again`,
+      );
+    }
+    return store.put(await fetchManifest(pin.url, pin.digest, { credentials, log, signal }));
+  }
+
+  async #fromOthers(digest: string, signal: AbortSignal | undefined): Promise<Manifest | undefined> {
+    const { store, fetchers, log } = this.#options;
+    for (const fetcher of fetchers?.() ?? []) {
+      try {
+        return await store.put(Manifest.decode(await fetcher.fetch(digest, signal), digest));
+      } catch (error) {
+        if (signal?.aborted) throw new AbortedError(`manifest ${digest}`, { cause: error });
+        if (errorCode(error) === 'ERR_STATE') throw error;
+        const fields = { from: fetcher.name, digest, code: errorCode(error), reason: errorMessage(error) };
+        if (error instanceof ManifestError) log.error(fields, 'this is not the manifest that was asked for');
+        else log.debug(fields, 'no manifest from there');
+      }
+    }
+    return undefined;
+  }
+}

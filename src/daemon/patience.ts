@@ -1,0 +1,60 @@
+/**
+ * An origin for work that no guest waits for, but that has to end: tried again while it fails, for a while.
+ *
+ * When to use: around an origin that is read from beginning to end. Cost: a timer a read.
+ */
+import { type Clock, systemClock } from '../base/clock.js';
+import { DeadlineError } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { OriginDecorator } from '../origin/decorator.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
+import { withRetry } from '../origin/retry.js';
+
+/** For one read; a link of 1 Mbit/s brings 7 MiB in that time. */
+const patienceMs = 60_000;
+
+/** Rejects with `ERR_DEADLINE`, whose cause is what went wrong last, where a read takes longer than a minute. */
+export function patiently(origin: Origin, log: Logger, clock: Clock = systemClock): Origin {
+  let last: OriginError | undefined;
+  const retrying = withRetry(origin, {
+    log,
+    clock,
+    onRetry: ({ error }) => {
+      last = error;
+    },
+  });
+  return new PatientOrigin(retrying, clock, () => last);
+}
+
+class PatientOrigin extends OriginDecorator {
+  readonly #clock: Clock;
+  readonly #lastFailure: () => OriginError | undefined;
+
+  constructor(below: Origin, clock: Clock, lastFailure: () => OriginError | undefined) {
+    super(below);
+    this.#clock = clock;
+    this.#lastFailure = lastFailure;
+  }
+
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+    const { signal } = options;
+    const ended = new AbortController();
+    let isLate = false;
+    const onAbort = (): void => ended.abort(signal?.reason);
+    const cancel = this.#clock.after(patienceMs, () => {
+      isLate = true;
+      ended.abort();
+    });
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await this.below.read(offset, lengthBytes, sink, { ...options, signal: ended.signal });
+    } catch (error) {
+      if (!isLate || error instanceof OriginError) throw error;
+      throw new DeadlineError(`${this.url}, ${lengthBytes} bytes at ${offset}`, patienceMs, { cause: this.#lastFailure() });
+    } finally {
+      cancel();
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
