@@ -23,6 +23,11 @@ function shaping(device: string, bitsPerSecond: number): string[] {
   return [`qdisc add dev ${device} root tbf rate ${bitsPerSecond}bit burst ${burstBytes} limit ${queueBytes}`];
 }
 
+/** Each connection starts as if it were the first: else what one run taught the kernel about an address would help the next. */
+async function forgetConnections(netns: string): Promise<void> {
+  await execa('ip', ['netns', 'exec', netns, 'sysctl', '-qw', 'net.ipv4.tcp_no_metrics_save=1']);
+}
+
 /** The switch that all hosts' cables end in; it routes to the origin. The hosts' namespaces exist. */
 export async function wireHosts(hub: string, hosts: readonly LabPlace[], bitsPerSecond: number): Promise<void> {
   const port = (index: number): string => `h${index + 1}`;
@@ -50,6 +55,7 @@ export async function wireHosts(hub: string, hosts: readonly LabPlace[], bitsPer
         `route add default via ${switchAddress}`,
       ]);
       await batch('tc', netns, shaping(device, bitsPerSecond));
+      await forgetConnections(netns);
     }),
   );
 }
@@ -69,6 +75,7 @@ export async function wireOrigin(hub: string, origin: LabPlace, bitsPerSecond: n
     ]);
     await batch('tc', netns, shaping(device, bitsPerSecond));
   }
+  await forgetConnections(origin.netns);
   // Packets of many slow connections as large as those of one fast one: fewer pass the relay.
   await execa('ip', ['netns', 'exec', origin.netns, 'sysctl', '-qw', 'net.ipv4.tcp_min_tso_segs=10']);
 }

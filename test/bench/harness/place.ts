@@ -12,8 +12,8 @@ export const traceDir = join(packageRoot, 'test/bench/trace');
 /** Where the figures are published. */
 export const performancePage = join(packageRoot, 'docs/performance.md');
 
-/** The `copse` command as the package ships it. */
-export const copseCommand = join(packageRoot, 'dist/src/cli/main.js');
+/** The `copse` command as the package ships it; `COPSE_BENCH_COMMAND` names another build's `main.js`, to compare two. */
+export const copseCommand = process.env['COPSE_BENCH_COMMAND'] ?? join(packageRoot, 'dist/src/cli/main.js');
 
 /** Kept between runs: the origin's images and the results. Must be on a real file system: tmpfs knows no RWF_NOWAIT. */
 export function benchCacheDir(): string {

@@ -11,9 +11,14 @@ export interface CopseOptions {
   images: Readonly<Record<string, string>>;
   /** The daemon's default when absent. */
   chunkSizeBytes?: number | undefined;
+  /** More of the command line. */
+  flags?: readonly string[] | undefined;
+  /** Where it runs: makes the command that starts it there. Default: here. */
+  wrap?: ((command: string, args: readonly string[]) => { command: string; args: string[] }) | undefined;
 }
 
 export interface RunningCopse extends RunningServer {
+  readonly adminSocketPath: string;
   /** Fetches all that is absent. */
   warm(exportName: string): Promise<void>;
 }
@@ -21,19 +26,21 @@ export interface RunningCopse extends RunningServer {
 /** Starts a daemon on `dir`, which may hold the state of an earlier one. The first image is `exportName`. */
 export async function startCopse(dir: string, options: CopseOptions): Promise<RunningCopse> {
   const socketPath = join(dir, 'nbd.sock');
-  const admin = `unix:${join(dir, 'admin.sock')}`;
+  const adminSocketPath = join(dir, 'admin.sock');
+  const admin = `unix:${adminSocketPath}`;
   const configPath = join(dir, 'copse.toml');
   await writeFile(configPath, configuration(options));
   const images = Object.entries(options.images).flatMap(([name, url]) => ['--image', `${name}=${url}`]);
+  const args = [
+    copseCommand,
+    'serve',
+    ...['--config', configPath, '--state', join(dir, 'state'), '--listen', `unix:${socketPath}`, '--admin', admin],
+    ...images,
+    ...['--log-level', 'warn'],
+    ...(options.flags ?? []),
+  ];
   const program = await Program.start({
-    command: process.execPath,
-    args: [
-      copseCommand,
-      'serve',
-      ...['--config', configPath, '--state', join(dir, 'state'), '--listen', `unix:${socketPath}`, '--admin', admin],
-      ...images,
-      ...['--log-level', 'warn'],
-    ],
+    ...(options.wrap?.(process.execPath, args) ?? { command: process.execPath, args }),
     logPath: join(dir, 'log'),
     readyText: 'copse: ready',
     readySocket: socketPath,
@@ -41,6 +48,7 @@ export async function startCopse(dir: string, options: CopseOptions): Promise<Ru
   return {
     program,
     socketPath,
+    adminSocketPath,
     exportName: Object.keys(options.images)[0] ?? '',
     close: () => program.close(),
     async warm(exportName) {

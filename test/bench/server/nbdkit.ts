@@ -3,20 +3,31 @@ import { join } from 'node:path';
 import { Program } from '../harness/program.js';
 import type { RunningServer, ServerKind } from './server.js';
 
-async function start(dir: string, args: string[]): Promise<RunningServer> {
+type Wrap = (command: string, args: readonly string[]) => { command: string; args: string[] };
+
+async function start(
+  dir: string,
+  pluginArgs: string[],
+  wrap: Wrap = (command, args) => ({ command, args: [...args] }),
+): Promise<RunningServer> {
   const socketPath = join(dir, 'nbd.sock');
+  // The cow filter keeps its overlay in TMPDIR, unlinked.
+  const args = [`TMPDIR=${dir}`, 'nbdkit', '--foreground', '--unix', socketPath, ...pluginArgs];
   const program = await Program.start({
-    command: 'env',
-    // The cow filter keeps its overlay in TMPDIR, unlinked.
-    args: [`TMPDIR=${dir}`, 'nbdkit', '--foreground', '--unix', socketPath, ...args],
+    ...wrap('env', args),
     logPath: join(dir, 'log'),
     readySocket: socketPath,
   });
   return { program, socketPath, exportName: '', close: () => program.close() };
 }
 
+/** With an empty cache over `url`. @param wrap makes the command that starts it somewhere else */
+export function startColdNbdkit(dir: string, url: string, wrap?: Wrap): Promise<RunningServer> {
+  return start(dir, ['--filter=cow', 'curl', url, 'cow-on-read=true'], wrap);
+}
+
 export const nbdkit: ServerKind = {
   name: 'nbdkit',
-  startCold: (dir, url) => start(dir, ['--filter=cow', 'curl', url, 'cow-on-read=true']),
+  startCold: (dir, url) => startColdNbdkit(dir, url),
   startWarm: (dir, filePath) => start(dir, ['--readonly', 'file', filePath]),
 };

@@ -1,0 +1,68 @@
+/** What one chunk from a peer takes, beside what the link itself needs for as many bytes. */
+import { MiB } from '../../../../src/base/size.js';
+import { NbdClient } from '../../../../src/nbd/client/nbd-client.js';
+import { shuffled } from '../../harness/statistic.js';
+import type { RunningServer } from '../../server/server.js';
+import type { StormCase } from '../context.js';
+import { hostsOf, startGrowingFleet } from '../run.js';
+
+const chunkCount = 100;
+/** Far apart and in no order, so that readahead has no part in it. */
+const strideBytes = 8 * MiB;
+const linkBitsPerSecond = 1e9;
+
+export const peerChunk: StormCase = {
+  name: 'peer-chunk',
+  async run(context) {
+    const transferMs = (context.chunkBytes * 8 * 1000) / linkBitsPerSecond;
+    const boundMs = 1.5 * transferMs + 1;
+    const offsets = shuffled(Math.floor(context.image.sizeBytes / strideBytes), 7)
+      .slice(0, chunkCount)
+      .map((index) => index * strideBytes);
+    const fleet = await startGrowingFleet(context, hostsOf(context, 2), []);
+    try {
+      const [holder, asker] = fleet.servers;
+      if (holder === undefined || asker === undefined) throw new Error('two servers were started');
+      context.say(`${offsets.length} chunks that only the peer holds, one by one`);
+      await timeReads(holder, offsets, context.chunkBytes);
+      const mark = await context.origin.mark();
+      const tookMs = await timeReads(asker, offsets, context.chunkBytes);
+      const again = await timeReads(asker, offsets, context.chunkBytes);
+      const { ranges } = await context.origin.use(mark, 'copse');
+      context.keep('peer-chunk', { tookMs, again });
+      const at = (sorted: number[], share: number): number =>
+        sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+      const sorted = [...tookMs].sort((a, b) => a - b);
+      const local = [...again].sort((a, b) => a - b);
+      const median = at(sorted, 0.5);
+      return {
+        rows: [
+          {
+            work: `a chunk of ${context.chunkBytes / 1024} KiB from a peer, median`,
+            measured: `${median.toFixed(2)} ms (p5 ${at(sorted, 0.05).toFixed(2)}, p95 ${at(sorted, 0.95).toFixed(2)}; held here ${at(local, 0.5).toFixed(2)}); ${ranges.length} asked of the origin`,
+            wanted: `≤ ${boundMs.toFixed(2)} ms (1.5 × ${transferMs.toFixed(2)} + 1)`,
+            met: median <= boundMs && ranges.length === 0,
+          },
+        ],
+      };
+    } finally {
+      await fleet.close();
+    }
+  },
+};
+
+/** Milliseconds from the request to its last byte, of each. */
+async function timeReads(server: RunningServer, offsets: readonly number[], lengthBytes: number): Promise<number[]> {
+  const client = await NbdClient.connect({ path: server.socketPath }, { exportName: server.exportName });
+  try {
+    const tookMs: number[] = [];
+    for (const offset of offsets) {
+      const beganMs = performance.now();
+      await client.read(offset, lengthBytes, { data() {}, zeroes() {} });
+      tookMs.push(performance.now() - beganMs);
+    }
+    return tookMs;
+  } finally {
+    await client.disconnect();
+  }
+}
