@@ -2,7 +2,7 @@
  * What can be asked of a running daemon: the one interface between the admin API and the object graph that `src/daemon` builds.
  *
  * Errors are CopseErrors; the API turns their codes into HTTP statuses: `ERR_NO_SUCH_IMAGE` 404, `ERR_IMAGE_EXISTS` and `ERR_IMAGE_IN_USE` 409,
- * `ERR_NOT_CLUSTERED` 409, `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION` 400, origin errors 502, `ERR_ETCD_UNAVAILABLE` 503, everything else 500.
+ * `ERR_NOT_CLUSTERED` 409, `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION`, `ERR_DIGEST` 400, errors of origins and manifests 502, `ERR_ETCD_UNAVAILABLE` 503, everything else 500.
  * What is asked of a cluster is in `control-cluster.ts`.
  */
 import type { SharePolicy } from '../config/schema.js';

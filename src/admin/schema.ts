@@ -4,10 +4,11 @@
  * Invariant: each schema's output is the type of the same name in `control.ts`; the compiler holds them together.
  */
 import { z } from 'zod';
-import type { DaemonStatus, ImageAddRequest, ImageStatus, Progress, VerifyResult, WarmResult } from './control.js';
+import { sharePolicies } from '../config/schema.js';
+import type { DaemonStatus, ImageAddRequest, ImageStatus } from './control.js';
 
-const bytes = z.number().min(0);
-const count = z.int().min(0);
+export const bytes = z.number().min(0);
+export const count = z.int().min(0);
 
 export const errorSchema = z
   .object({ code: z.string(), message: z.string() })
@@ -28,6 +29,9 @@ export const imageAddSchema = z.strictObject({
     .max(2 ** 31 - 1)
     .optional(),
   backing: z.record(z.string().min(1).max(4096), z.string().min(1).max(255)).optional(),
+  manifest: z.string().min(1).max(8192).optional(),
+  digest: z.string().max(256).optional(),
+  share: z.enum(sharePolicies).optional(),
 }) satisfies z.ZodType<Omit<ImageAddRequest, 'name'>>;
 
 const identitySchema = z.discriminatedUnion('kind', [
@@ -35,6 +39,8 @@ const identitySchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('file'), sizeBytes: bytes, inode: z.string(), mtimeNs: z.string() }),
   z.object({ kind: z.literal('nbd'), sizeBytes: bytes }),
 ]) satisfies z.ZodType<ImageStatus['identity']>;
+
+export const guardSchema = z.enum(['manifest', 'etag', 'digest', 'trust', 'none']);
 
 export const imageStatusSchema = z.object({
   name: z.string(),
@@ -45,6 +51,9 @@ export const imageStatusSchema = z.object({
   deadlineMs: z.number().min(0),
   identity: identitySchema,
   pinnedAt: z.string(),
+  manifest: z.object({ url: z.string(), digest: z.string() }).optional(),
+  share: z.enum(sharePolicies).optional(),
+  guard: guardSchema.optional(),
   origin: z.object({ health: z.enum(['unused', 'ok', 'unavailable', 'changed']), message: z.string().optional() }),
   cache: z.object({ cachedBytes: bytes, dataBytes: bytes, unverifiedBytes: bytes }),
   connections: count,
@@ -68,14 +77,3 @@ export const daemonStatusSchema = z.object({
   imageCount: count,
   residentBytes: bytes,
 }) satisfies z.ZodType<DaemonStatus>;
-
-const progressShape = { doneBytes: bytes, totalBytes: bytes };
-
-const progressLine = z.object({ type: z.literal('progress'), ...progressShape }) satisfies z.ZodType<Progress>;
-const errorLine = z.object({ type: z.literal('error'), ...errorSchema.shape });
-const warmResultLine = z.object({ type: z.literal('result'), ...progressShape, fetchedBytes: bytes }) satisfies z.ZodType<WarmResult>;
-const verifyResultLine = z.object({ type: z.literal('result'), ...progressShape, droppedBytes: bytes }) satisfies z.ZodType<VerifyResult>;
-
-/** Lines of a job's answer: any number of `progress`, then one `result` or `error`. */
-export const warmLineSchema = z.discriminatedUnion('type', [progressLine, warmResultLine, errorLine]);
-export const verifyLineSchema = z.discriminatedUnion('type', [progressLine, verifyResultLine, errorLine]);

@@ -21,6 +21,7 @@ import type { Control } from './control.js';
 import { refusal } from './guard.js';
 import { httpStatusOf } from './http-status.js';
 import { type BindOptions, bind } from './listen.js';
+import { addClusterRoutes } from './route/cluster.js';
 import { addImageRoutes } from './route/image.js';
 import { addJobRoutes } from './route/job.js';
 import { addNodeRoutes } from './route/node.js';
@@ -49,6 +50,7 @@ export class AdminServer implements Closeable {
       addNodeRoutes(typed, control);
       addImageRoutes(typed, control);
       addJobRoutes(typed, control);
+      addClusterRoutes(typed, control);
     });
   }
 

@@ -42,6 +42,14 @@ t.test('the client is the control behind the server', async (t) => {
   await client.removeImage('b');
   t.notOk(control.images.has('b'));
   t.equal(await client.metrics(), await control.metrics());
+
+  const sealed = { name: 's', url: '/s.raw', manifest: '/s.manifest', digest: `blake3:${'0'.repeat(64)}`, share: 'never' } as const;
+  await client.addImage(sealed);
+  t.same(control.added.at(-1), sealed);
+  t.same(await client.explain('debian/12'), await control.explain('debian/12'));
+  t.same(await client.clusterStatus(), await control.clusterStatus());
+  t.same(await client.clusterImageStatus('debian/12'), await control.clusterImageStatus('debian/12'));
+  t.same(await client.moveCluster('rack-9'), await control.moveCluster('rack-9'));
 });
 
 t.test('errors keep their codes', async (t) => {
@@ -64,6 +72,15 @@ t.test('jobs', async (t) => {
     totalBytes: 1073741824,
     droppedBytes: 0,
   });
+
+  t.equal(control.warmedCluster, false);
+  await client.warmImage('debian/12', { signal, onProgress() {}, cluster: true });
+  t.equal(control.warmedCluster, true);
+  t.match(await client.sealImage('debian/12', { signal, onProgress() {} }), { manifestPath: /debian/, digest: /^blake3:/ });
+  t.match(await client.drainNode({ signal, onProgress() {} }), { doneBytes: 3 * 2 ** 30, safe: true, lastCopiesLeft: 0 });
+  t.ok(control.isDraining);
+  await client.undrainNode();
+  t.notOk(control.isDraining);
 
   await t.rejects(client.warmImage('none', { signal, onProgress() {} }), { code: 'ERR_NO_SUCH_IMAGE' });
   control.jobFailure = new CopseError('ERR_ORIGIN_UNAVAILABLE', 'gone');

@@ -79,14 +79,21 @@ t.test('OpenAPI names every route', async (t) => {
       .sort(),
     [
       'delete /v1/images/{name}',
+      'delete /v1/node/drain',
       'get /healthz',
       'get /metrics',
+      'get /v1/cluster',
       'get /v1/images',
       'get /v1/images/{name}',
+      'get /v1/images/{name}/cluster',
+      'get /v1/images/{name}/explain',
       'get /v1/status',
+      'post /v1/cluster/move',
       'post /v1/images/{name}/repin',
+      'post /v1/images/{name}/seal',
       'post /v1/images/{name}/verify',
       'post /v1/images/{name}/warm',
+      'post /v1/node/drain',
       'put /v1/images/{name}',
     ],
   );
@@ -102,6 +109,12 @@ t.test('errors have the status of their code', async (t) => {
     ['ERR_NAME', 400],
     ['ERR_URL', 400],
     ['ERR_OPTION', 400],
+    ['ERR_DIGEST', 400],
+    ['ERR_NOT_CLUSTERED', 409],
+    ['ERR_ETCD_UNAVAILABLE', 503],
+    ['ERR_ETCD_REFUSED', 502],
+    ['ERR_DIGEST_MISMATCH', 502],
+    ['ERR_NOT_SUPPORTED', 501],
     ['ERR_ORIGIN_UNAVAILABLE', 502],
     ['ERR_ORIGIN_CHANGED', 502],
     ['ERR_FORMAT', 502],
@@ -133,6 +146,25 @@ t.test('a request that is no good never reaches control', async (t) => {
     const answer = await call(method, url, body);
     t.same([answer.status, answer.json()['code']], [400, 'ERR_REQUEST'], what);
   }
+  const digest = `blake3:${'0'.repeat(64)}`;
+  const coded: [string, Method, string, unknown, string][] = [
+    ['scheme', 'PUT', '/v1/images/x', { url: 'ftp://o' }, 'ERR_URL'],
+    ['relative path', 'PUT', '/v1/images/x', { url: 'x.raw' }, 'ERR_URL'],
+    ['relative path of a manifest', 'PUT', '/v1/images/x', { url: 'http://o', manifest: 'm', digest }, 'ERR_URL'],
+    ['digest', 'PUT', '/v1/images/x', { url: 'http://o', manifest: '/m', digest: 'sha256:0' }, 'ERR_DIGEST'],
+    ['digest without manifest', 'PUT', '/v1/images/x', { url: 'http://o', digest }, 'ERR_OPTION'],
+    ['manifest without digest', 'PUT', '/v1/images/x', { url: 'http://o', manifest: '/m' }, 'ERR_OPTION'],
+    ['sharing', 'PUT', '/v1/images/x', { url: 'http://o', share: 'yes' }, 'ERR_REQUEST'],
+    ['cluster', 'POST', '/v1/cluster/move', { name: 'a/b' }, 'ERR_NAME'],
+    ['no cluster', 'POST', '/v1/cluster/move', {}, 'ERR_REQUEST'],
+    ['warming', 'POST', '/v1/images/debian%2F12/warm?cluster=maybe', undefined, 'ERR_REQUEST'],
+    ['unknown parameter', 'POST', '/v1/images/debian%2F12/warm?clusters=true', undefined, 'ERR_REQUEST'],
+  ];
+  for (const [what, method, url, body, code] of coded) {
+    const answer = await call(method, url, body);
+    t.same([answer.status, answer.json()['code']], [400, code], what);
+  }
+  t.same(control.movedTo, []);
   const tooLarge = await call('PUT', '/v1/images/x', { url: 'u'.repeat(70_000) });
   t.same([tooLarge.status, tooLarge.json()['code']], [413, 'ERR_REQUEST']);
   const unknown = await call('GET', '/v2/status');
@@ -163,6 +195,47 @@ t.test('jobs are told line by line', async (t) => {
 
   const missing = await call('POST', '/v1/images/none/warm');
   t.same([missing.status, missing.json()['code']], [404, 'ERR_NO_SUCH_IMAGE'], 'what fails at once has a status of its own');
+});
+
+t.test('the cluster', async (t) => {
+  const { control, call } = await serve(t);
+  t.same((await call('GET', '/v1/cluster')).json(), await control.clusterStatus());
+  t.same((await call('GET', '/v1/images/debian%2F12/cluster')).json(), await control.clusterImageStatus('debian/12'));
+  t.same((await call('GET', '/v1/images/debian%2F12/explain')).json(), await control.explain('debian/12'));
+  t.match((await call('POST', '/v1/cluster/move', { name: 'auto' })).json(), { name: 'rack-2', takesEffect: 'now' });
+  t.same(control.movedTo, ['auto']);
+
+  const drain = (await call('POST', '/v1/node/drain')).text.trimEnd().split('\n');
+  t.match(JSON.parse(drain.at(-1) ?? ''), { type: 'result', safe: true, lastCopiesLeft: 0 });
+  t.ok(control.isDraining);
+  const undrain = await call('DELETE', '/v1/node/drain');
+  t.same([undrain.status, undrain.text, control.isDraining], [204, '', false]);
+
+  await call('POST', '/v1/images/debian%2F12/warm');
+  t.equal(control.warmedCluster, false);
+  await call('POST', '/v1/images/debian%2F12/warm?cluster=true');
+  t.equal(control.warmedCluster, true);
+
+  control.failure = new CopseError('ERR_NOT_CLUSTERED', 'alone');
+  for (const [method, url, body] of [
+    ['GET', '/v1/cluster'],
+    ['POST', '/v1/cluster/move', { name: 'x' }],
+    ['POST', '/v1/node/drain'],
+    ['DELETE', '/v1/node/drain'],
+  ] as [Method, string, unknown?][]) {
+    const answer = await call(method, url, body);
+    t.same([answer.status, answer.json()['code']], [409, 'ERR_NOT_CLUSTERED'], url);
+  }
+});
+
+t.test('what a node does not know of its peers is left out', async (t) => {
+  const { control, call } = await serve(t);
+  const silent = control.cluster.members.at(-1);
+  t.notOk(silent && 'rttUs' in silent);
+  control.cluster = { ...control.cluster, node: { ...control.cluster.node, address: undefined } };
+  const { node, members } = (await call('GET', '/v1/cluster')).json() as { node: object; members: object[] };
+  t.notOk('address' in node);
+  t.same(members.at(-1), silent);
 });
 
 t.test('a job ends when its client goes away', async (t) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { digestOf } from '../../src/base/digest.js';
 import { errorMessage } from '../../src/base/error.js';
 import { absoluteAddress, checkHostPort, formatAddress, isLocalAddress, isSameHostPort, parseAddress } from '../../src/config/address.js';
 import { nearest } from '../../src/config/nearest.js';
@@ -149,8 +150,9 @@ t.test('etcd', async (t) => {
 t.test('manifests and sharing', async (t) => {
   const digest = `blake3:${'0f'.repeat(32)}`;
   t.equal(checkDigest(digest), digest);
+  t.equal(checkDigest(digestOf(Buffer.from('x'))), digestOf(Buffer.from('x')), 'as digests are written');
   for (const text of ['', '0f'.repeat(32), `sha256:${'0f'.repeat(32)}`, `${digest}0`, digest.slice(0, -1), digest.toUpperCase()]) {
-    t.throws(() => checkDigest(text), { code: 'ERR_OPTION' }, text);
+    t.throws(() => checkDigest(text), { code: 'ERR_DIGEST' }, text);
   }
   t.equal(checkShare('trust'), 'trust');
   t.throws(() => checkShare('always'), { code: 'ERR_OPTION', message: /auto, trust, never/ });

@@ -1,7 +1,11 @@
 /** Routes about images. */
 import { z } from 'zod';
-import type { Control } from '../control.js';
+import { CopseError } from '../../base/error.js';
+import { checkOriginUrl } from '../../config/url.js';
+import { checkDigest, missingOfManifest } from '../../config/value.js';
+import type { Control, ImageAddRequest } from '../control.js';
 import { imageAddSchema, imageParamsSchema, imageStatusSchema } from '../schema.js';
+import { explanationSchema } from '../schema-cluster.js';
 import { type AdminApp, errorResponses } from './type.js';
 
 const tags = ['image'];
@@ -24,7 +28,7 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
     {
       schema: { summary: "Pin an origin's content and serve it under the name; idempotent", tags, params, body: imageAddSchema, response },
     },
-    ({ params: { name }, body }) => control.addImage({ name, ...body }),
+    ({ params: { name }, body }) => control.addImage(checkAdd({ name, ...body })),
   );
 
   app.delete(
@@ -41,4 +45,27 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
     { schema: { summary: "Move the name to the origin's present content", tags, params, response } },
     ({ params: { name } }) => control.repinImage(name),
   );
+
+  app.get(
+    '/v1/images/:name/explain',
+    {
+      schema: {
+        summary: "Where an export's bytes came from, and how long its reads waited",
+        tags,
+        params,
+        response: { 200: explanationSchema, ...errorResponses },
+      },
+    },
+    ({ params: { name } }) => control.explain(name),
+  );
+}
+
+/** @throws CopseError `ERR_URL`, `ERR_DIGEST`, `ERR_OPTION` */
+function checkAdd(request: ImageAddRequest): ImageAddRequest {
+  checkOriginUrl(request.url);
+  if (request.manifest !== undefined) checkOriginUrl(request.manifest);
+  if (request.digest !== undefined) checkDigest(request.digest);
+  const missing = missingOfManifest(request);
+  if (missing !== undefined) throw new CopseError('ERR_OPTION', `${missing} is missing: manifest and digest are given together`);
+  return request;
 }

@@ -1,50 +1,53 @@
-/** Routes that start a job and tell of it until it ends: warm and verify. */
+/** Routes that start a job and tell of it until it ends: warm, verify, seal, drain. */
 import type { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import type { Control } from '../control.js';
 import { startJob } from '../job-stream.js';
-import { imageParamsSchema, verifyLineSchema, warmLineSchema } from '../schema.js';
+import { imageParamsSchema } from '../schema.js';
+import { drainLineSchema, sealLineSchema, verifyLineSchema, warmLineSchema } from '../schema-job.js';
 import { type AdminApp, errorResponses } from './type.js';
 
-const tags = ['image'];
 const params = imageParamsSchema;
 const description =
   'Answers with newline-delimited JSON: any number of progress lines, then one result or error line. The job ends when the client goes away. ' +
   'What fails before the first progress is answered with a status of its own instead.';
 
+/** What all jobs' schemas have, given that of a line. */
+function jobSchema<T extends z.ZodType>(summary: string, tag: string, line: T) {
+  const response = { 200: { description, content: { 'application/x-ndjson': { schema: line } } }, ...errorResponses };
+  return { summary, description, tags: [tag], response };
+}
+
 export function addJobRoutes(app: AdminApp, control: Control): void {
+  const querystring = z.strictObject({
+    cluster: z.enum(['true', 'false']).optional().describe("true fills the cluster's cache, spread over its homes."),
+  });
   app.post(
     '/v1/images/:name/warm',
-    {
-      schema: {
-        summary: 'Fetch what this host does not hold',
-        description,
-        tags,
-        params,
-        response: { 200: { description, content: { 'application/x-ndjson': { schema: warmLineSchema } } }, ...errorResponses },
-      },
-    },
-    async ({ params: { name } }, reply) => {
-      const lines = await startJob(reply.raw, (options) => control.warmImage(name, options));
-      return sendLines(reply, lines);
+    { schema: { ...jobSchema('Fetch what this host, or the cluster, does not hold', 'image', warmLineSchema), params, querystring } },
+    async ({ params: { name }, query }, reply) => {
+      const cluster = query.cluster === 'true';
+      return sendLines(reply, await startJob(reply.raw, (options) => control.warmImage(name, { ...options, cluster })));
     },
   );
 
   app.post(
     '/v1/images/:name/verify',
-    {
-      schema: {
-        summary: 'Compare what is cached with its checksums',
-        description,
-        tags,
-        params,
-        response: { 200: { description, content: { 'application/x-ndjson': { schema: verifyLineSchema } } }, ...errorResponses },
-      },
-    },
-    async ({ params: { name } }, reply) => {
-      const lines = await startJob(reply.raw, (options) => control.verifyImage(name, options));
-      return sendLines(reply, lines);
-    },
+    { schema: { ...jobSchema('Compare what is cached with its checksums', 'image', verifyLineSchema), params } },
+    async ({ params: { name } }, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.verifyImage(name, options))),
+  );
+
+  app.post(
+    '/v1/images/:name/seal',
+    { schema: { ...jobSchema('Read all of an image and write its manifest', 'image', sealLineSchema), params } },
+    async ({ params: { name } }, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.sealImage(name, options))),
+  );
+
+  app.post(
+    '/v1/node/drain',
+    { schema: jobSchema("Hand the cluster's last copies on, and be no home from now on", 'cluster', drainLineSchema) },
+    async (_request, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.drainNode(options))),
   );
 }
 
