@@ -5,7 +5,7 @@
  * its output goes to a file that errors name.
  */
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,6 +23,8 @@ export interface ProgramOptions {
   readyText?: string | undefined;
   /** … or answers on this unix socket or TCP port of 127.0.0.1. */
   readySocket?: string | number | undefined;
+  /** … or has made this file. */
+  readyFile?: string | undefined;
   timeoutMs?: number | undefined;
 }
 
@@ -96,7 +98,7 @@ export class Program implements Closeable {
 
 /** Resolves to undefined once the program is ready. */
 async function ready(child: Child, options: ProgramOptions, signal: AbortSignal): Promise<undefined> {
-  const { readyText, readySocket } = options;
+  const { readyText, readySocket, readyFile } = options;
   if (readyText !== undefined) {
     let seen = '';
     await new Promise<void>((resolve) => {
@@ -108,6 +110,9 @@ async function ready(child: Child, options: ProgramOptions, signal: AbortSignal)
   }
   if (readySocket !== undefined) {
     while (!signal.aborted && !(await answers(readySocket))) await sleep(10);
+  }
+  if (readyFile !== undefined) {
+    while (!signal.aborted && !existsSync(readyFile)) await sleep(10);
   }
   return undefined;
 }

@@ -1,9 +1,12 @@
 /** What one chunk from a peer takes, beside what the link itself needs for as many bytes. */
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MiB } from '../../../../src/base/size.js';
 import { NbdClient } from '../../../../src/nbd/client/nbd-client.js';
 import { shuffled } from '../../harness/statistic.js';
 import type { RunningServer } from '../../server/server.js';
-import type { StormCase } from '../context.js';
+import type { StormCase, StormContext } from '../context.js';
+import { startPlainRemote } from '../lab/plain-remote.js';
 import { hostsOf, startGrowingFleet } from '../run.js';
 
 const chunkCount = 100;
@@ -29,20 +32,19 @@ export const peerChunk: StormCase = {
       const tookMs = await timeReads(asker, offsets, context.chunkBytes);
       const again = await timeReads(asker, offsets, context.chunkBytes);
       const { ranges } = await context.origin.use(mark, 'copse');
-      context.keep('peer-chunk', { tookMs, again });
-      const at = (sorted: number[], share: number): number =>
-        sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-      const sorted = [...tookMs].sort((a, b) => a - b);
-      const local = [...again].sort((a, b) => a - b);
-      const median = at(sorted, 0.5);
+      context.say('the same by nbdkit, from its file on the one host to the other');
+      const plainMs = await plainReads(context, offsets);
+      context.keep('peer-chunk', { tookMs, again, plainMs });
+      const median = at(tookMs, 0.5);
       return {
         rows: [
           {
             work: `a chunk of ${context.chunkBytes / 1024} KiB from a peer, median`,
-            measured: `${median.toFixed(2)} ms (p5 ${at(sorted, 0.05).toFixed(2)}, p95 ${at(sorted, 0.95).toFixed(2)}; held here ${at(local, 0.5).toFixed(2)}); ${ranges.length} asked of the origin`,
+            measured: `${spread(tookMs)}; held here ${at(again, 0.5).toFixed(2)} ms; ${ranges.length} asked of the origin`,
             wanted: `≤ ${boundMs.toFixed(2)} ms (1.5 × ${transferMs.toFixed(2)} + 1)`,
             met: median <= boundMs && ranges.length === 0,
           },
+          { work: 'the same from nbdkit to nbdkit over the same link, nothing kept', measured: spread(plainMs), wanted: '' },
         ],
       };
     } finally {
@@ -50,6 +52,27 @@ export const peerChunk: StormCase = {
     }
   },
 };
+
+function at(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+function spread(values: readonly number[]): string {
+  return `${at(values, 0.5).toFixed(2)} ms (p5 ${at(values, 0.05).toFixed(2)}, p95 ${at(values, 0.95).toFixed(2)})`;
+}
+
+async function plainReads(context: StormContext, offsets: readonly number[]): Promise<number[]> {
+  const [from, to] = hostsOf(context, 2);
+  if (from === undefined || to === undefined) throw new Error('the lab is too small');
+  const dir = await mkdtemp(join(context.workDir, 'p'));
+  const server = await startPlainRemote(dir, context.image.path, from, to);
+  try {
+    return await timeReads(server, offsets, context.chunkBytes);
+  } finally {
+    await server.close();
+  }
+}
 
 /** Milliseconds from the request to its last byte, of each. */
 async function timeReads(server: RunningServer, offsets: readonly number[], lengthBytes: number): Promise<number[]> {
