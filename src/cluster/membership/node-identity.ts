@@ -1,7 +1,7 @@
 /**
  * Who this node is beyond its id, kept in the state directory: a random token that tells it from another node with the same id, and the cluster that it chose.
  *
- * Invariant: what is remembered is durable before anybody is told of it.
+ * Invariant: what it says is durable already.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
