@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { execa } from 'execa';
 
-const namePattern = /^copse-lab-(\d+)-(\d+)-/;
+const namePattern = /^copse-lab-(\d+-\d+)-/;
 
 /** Ticks since boot; undefined when there is no such process. Source: proc(5), field 22 of stat. */
 function startTicks(pid: number): string | undefined {
@@ -19,12 +19,23 @@ function startTicks(pid: number): string | undefined {
   }
 }
 
+/** This process's id and start time: what it makes is named after it. */
+export function processMark(): string {
+  return `${process.pid}-${startTicks(process.pid)}`;
+}
+
+/** Is the process that such a mark stands for gone? */
+export function isGone(mark: string): boolean {
+  const [pid, ticks] = mark.split('-');
+  return startTicks(Number(pid)) !== ticks;
+}
+
 let labCount = 0;
 
 /** Starts the names of one lab's namespaces: unique on this machine. */
 export function namePrefix(): string {
   labCount += 1;
-  return `copse-lab-${process.pid}-${startTicks(process.pid)}-${labCount}`;
+  return `copse-lab-${processMark()}-${labCount}`;
 }
 
 /** Ends the processes in the namespace and removes it. */
@@ -50,7 +61,7 @@ export async function sweep(): Promise<void> {
   const { stdout } = await execa('ip', ['netns', 'list']);
   for (const line of stdout.split('\n')) {
     const [name = ''] = line.split(' ');
-    const [, pid, ticks] = namePattern.exec(name) ?? [];
-    if (pid !== undefined && startTicks(Number(pid)) !== ticks) await removeNamespace(name);
+    const [, mark] = namePattern.exec(name) ?? [];
+    if (mark !== undefined && isGone(mark)) await removeNamespace(name);
   }
 }

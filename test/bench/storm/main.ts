@@ -3,8 +3,7 @@
  *
  * Exit code: 0 whatever the figures are, 1 when a case failed (the others are reported all the same), 2 on wrong usage.
  */
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
@@ -19,6 +18,7 @@ import { loadTrace } from '../harness/trace.js';
 import { besideNbdkit } from './case/beside-nbdkit.js';
 import { economyCase } from './case/economy.js';
 import { homeKilled } from './case/home-killed.js';
+import { memory } from './case/memory.js';
 import { originStopped } from './case/origin-stopped.js';
 import { peerChunk } from './case/peer-chunk.js';
 import { realBoot } from './case/real-boot.js';
@@ -28,9 +28,10 @@ import type { StormCase, StormContext, StormResult } from './context.js';
 import { FarOrigin } from './lab/origin.js';
 import { touchedChunks } from './lab/origin-use.js';
 import { ExpectedContent } from './lab/replay-guest.js';
+import { makeWorkDir } from './lab/work-dir.js';
 import { parseStormOptions, type StormOptions, usage } from './option.js';
 
-const cases: readonly StormCase[] = [economyCase, homeKilled, scaling, besideNbdkit, warm, realBoot, peerChunk, originStopped];
+const cases: readonly StormCase[] = [economyCase, homeKilled, scaling, besideNbdkit, warm, realBoot, peerChunk, originStopped, memory];
 
 /** For cases that add hosts to a few. */
 const leastHostCount = 6;
@@ -61,15 +62,12 @@ async function prepare(parts: Lifecycle, options: StormOptions, samples: [string
   const unavailable = await Lab.unavailable();
   if (unavailable !== undefined) throw new CopseError('ERR_PROGRAM', `no lab here: ${unavailable}`);
   const cacheDir = benchCacheDir();
-  await mkdir(cacheDir, { recursive: true });
-  const workDir = await mkdtemp(join(cacheDir, 's'));
-  const removeNow = (): void => rmSync(workDir, { recursive: true, force: true });
-  process.once('exit', removeNow);
-  parts.own({ close: () => rm(workDir, { recursive: true, force: true }) });
+  // The lab first: its sweep ends what still runs in directories of killed storms.
+  const lab = parts.own(await Lab.start({ hostCount: Math.max(leastHostCount, ...options.hostCounts) }));
+  const { path: workDir } = parts.own(await makeWorkDir(cacheDir));
   const originDir = join(cacheDir, 'origin');
   const image = await fullImage(originDir);
   const trace = await loadTrace(options.traceName);
-  const lab = parts.own(await Lab.start({ hostCount: Math.max(leastHostCount, ...options.hostCounts) }));
   return {
     rounds: options.rounds,
     hostCounts: options.hostCounts,
