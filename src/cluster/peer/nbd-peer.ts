@@ -72,12 +72,12 @@ export class NbdPeer implements Peer {
   cachedRuns(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[]> {
     const { signal } = options;
     return this.#ask('held', content, offset, lengthBytes, options, async (client) => {
+      if (!client.contexts.has(CACHED_CONTEXT)) throw new PeerError('ERR_PEER_REFUSED', this.id, 'it does not tell what it holds');
       const runs: CachedRun[] = [];
       for (let at = offset; at < offset + lengthBytes; ) {
-        const extents = (await client.blockStatus(at, offset + lengthBytes - at, { signal })).get(CACHED_CONTEXT) ?? [];
-        // Every extent has a length, or the client has ended the connection; none at all is an answer that leads nowhere.
-        if (extents.length === 0) throw new PeerError('ERR_PEER_REFUSED', this.id, 'it does not tell what it holds');
-        for (const extent of extents) {
+        const statuses = await client.blockStatus(at, offset + lengthBytes - at, { signal });
+        // At least one, and none is empty: the client ends a connection where it is otherwise.
+        for (const extent of statuses.get(CACHED_CONTEXT) ?? []) {
           append(runs, extent.lengthBytes, (extent.flags & CachedFlag.CACHED) !== 0);
           at += extent.lengthBytes;
         }
