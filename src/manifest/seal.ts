@@ -18,7 +18,7 @@ export interface SealSource {
 
 export interface SealOptions {
   signal?: AbortSignal | undefined;
-  onProgress?: ((doneBytes: number) => void) | undefined;
+  onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function seal(source: SealSource, header: ManifestHeader, options: 
         gatherer.release();
       }
       doneBytes += lengthBytes;
-      options.onProgress?.(doneBytes);
+      options.onProgress?.(doneBytes, sizeBytes);
     }
   };
   const workers = Array.from({ length: stepsAtOnce }, work);

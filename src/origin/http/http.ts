@@ -52,7 +52,7 @@ export async function pinHttp(url: string, options: HttpPinOptions): Promise<Htt
     const pin = pinOf(headers, sizeBytes);
     if (options.sealed) return pin ?? { kind: 'http', sizeBytes };
     if (pin === undefined) {
-      const text = `${requester.display}: the server sends neither ETag nor Last-Modified, so a change would go unnoticed: have it send one, seal the image, or copy it to a file`;
+      const text = `${requester.display}: the server sends neither ETag nor Last-Modified, so a change would go unnoticed: have it send one, copy the image to a file, or seal such a copy and add the image with its manifest`;
       throw new OriginError('ERR_ORIGIN_REFUSED', text);
     }
     if (!isStrong(pin.etag) && pin.lastModified === undefined) {
