@@ -1,8 +1,9 @@
 /**
- * How much of the host's disk all cached images may take together: a budget in bytes and a floor of free space, and eviction under both.
+ * How much of the host's disk all cached images may take together: a budget in bytes and a floor of free space, and when to evict. What goes is `Eviction`'s to choose.
  *
  * A store asks for room first. Eviction begins in the background a little before the limit, so that a fetch seldom waits for it; at the limit the fetch
- * waits, and when nothing can be evicted it is told that there is no room, and the bytes pass through to the guest without being kept.
+ * waits, and when nothing can be evicted it is told that there is no room, and the bytes pass through to the guest without being kept. A budget of 0 is no trouble: such a
+ * node keeps nothing, and says so without a word in the log.
  *
  * Invariants: bytes on the disk + bytes being stored stay at or below the budget; nothing is stored while free space is below the floor.
  */
@@ -13,6 +14,7 @@ import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { formatSize, MiB } from '../base/size.js';
 import type { ChunkStore } from './chunk-store.js';
+import { Eviction, type SharedStore } from './eviction.js';
 
 export interface CacheSpaceOptions {
   /** A directory on the file system that holds the cache. */
@@ -31,8 +33,7 @@ export type SpaceState = 'ok' | 'full' | 'broken';
 const freeAgeMs = 1000;
 /** How long after a failed store the disk is left alone. */
 const brokenMs = 10_000;
-const sweepScan = 8192;
-const sweepCount = 512;
+const nothingKept = 'this node keeps nothing: its cache has a size of 0, so that all bytes pass through';
 
 export class CacheSpace {
   readonly budgetBytes: number;
@@ -40,10 +41,7 @@ export class CacheSpace {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #readFree: () => Promise<number>;
-  readonly #stores: ChunkStore[] = [];
-  /** Content that nobody reads any more: goes before anything else. The callback is told when nothing is left. */
-  readonly #orphans = new Map<ChunkStore, () => void>();
-  #nextStore = 0;
+  readonly #eviction = new Eviction();
   /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
   readonly #reserved: Budget;
   #freeBytes = Number.POSITIVE_INFINITY;
@@ -52,7 +50,7 @@ export class CacheSpace {
   /** Since the start: tells what was written while free space was being read. */
   #writtenBytes = 0;
   #freeReading: Promise<void> | undefined;
-  #eviction: Promise<void> | undefined;
+  #evicting: Promise<void> | undefined;
   #brokenUntilMs = Number.NEGATIVE_INFINITY;
   #state: SpaceState = 'ok';
   #message: string | undefined;
@@ -73,6 +71,7 @@ export class CacheSpace {
         const stat = await statfs(options.path);
         return stat.bavail * stat.bsize;
       });
+    if (this.budgetBytes === 0) [this.#state, this.#message] = ['full', nothingKept];
     this.#watch();
   }
 
@@ -87,24 +86,22 @@ export class CacheSpace {
 
   get usedBytes(): number {
     let bytes = 0;
-    for (const store of this.#stores) bytes += store.dataBytes;
-    for (const store of this.#orphans.keys()) bytes += store.dataBytes;
+    for (const store of this.#eviction.stores) bytes += store.dataBytes;
     return bytes;
   }
 
-  add(store: ChunkStore): void {
-    this.#stores.push(store);
+  /** With `isHome`, copies of chunks whose home is elsewhere go before this node's own, of whatever store. */
+  add(store: ChunkStore, options: SharedStore = {}): void {
+    this.#eviction.add(store, options);
   }
 
   /** @param onEmpty called once, when all of the store was evicted; it is no longer known here then */
   addOrphan(store: ChunkStore, onEmpty: () => void): void {
-    this.#orphans.set(store, onEmpty);
+    this.#eviction.addOrphan(store, onEmpty);
   }
 
   remove(store: ChunkStore): void {
-    this.#orphans.delete(store);
-    const index = this.#stores.indexOf(store);
-    if (index >= 0) this.#stores.splice(index, 1);
+    this.#eviction.remove(store);
   }
 
   /** Free bytes of the file system now. */
@@ -119,6 +116,7 @@ export class CacheSpace {
    * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: not stored; whoever waits for the bytes gets them all the same
    */
   async use(lengthBytes: number, store: () => Promise<unknown>): Promise<void> {
+    if (this.budgetBytes === 0) throw new CopseError('ERR_CACHE_FULL', nothingKept);
     this.#assertWell();
     if (this.#clock.nowMs() - this.#freeReadAtMs > freeAgeMs) await this.#refreshFree();
     await this.#reserved.take(lengthBytes);
@@ -156,7 +154,7 @@ export class CacheSpace {
   /** Others take room while an eviction ends, so that one may not do; only one that finds nothing to evict means full. */
   async #makeRoom(): Promise<void> {
     while (this.#excessBytes() > 0) {
-      const joined = this.#eviction !== undefined;
+      const joined = this.#evicting !== undefined;
       const evictedBytes = this.evictedBytes;
       await this.#evict();
       this.#assertWell();
@@ -180,60 +178,32 @@ export class CacheSpace {
 
   /** One eviction at a time, however many wait for it. */
   #evict(): Promise<void> {
-    this.#eviction ??= this.#evictDown().finally(() => {
-      this.#eviction = undefined;
+    this.#evicting ??= this.#evictDown().finally(() => {
+      this.#evicting = undefined;
     });
-    return this.#eviction;
+    return this.#evicting;
   }
 
   async #evictDown(): Promise<void> {
     try {
-      // Clearing the used marks takes one pass over a store, collecting another; the hand begins anywhere.
-      const orphanPasses = new Map<ChunkStore, number>();
-      let passesLeft = this.#stores.length * 3;
-      // Looked at anew for each step: the stores' own threads change how much there is at any moment.
-      while (this.#excessBytes() > -this.#reserveBytes()) {
-        const orphan = [...this.#orphans.keys()].find((each) => (orphanPasses.get(each) ?? 0) < 3);
-        if (orphan !== undefined) {
-          const { wrapped, freedBytes } = await this.#evictFrom(orphan);
-          if (wrapped && freedBytes === 0) orphanPasses.set(orphan, (orphanPasses.get(orphan) ?? 0) + 1);
-          this.#forgetIfEmpty(orphan);
-          continue;
-        }
-        const store = this.#stores[this.#nextStore % this.#stores.length];
-        if (store === undefined || passesLeft === 0) break;
-        if (store.dataBytes === 0 || (await this.#evictFrom(store)).wrapped) {
-          passesLeft -= 1;
-          this.#nextStore += 1;
-        }
-      }
+      await this.#eviction.evict({
+        wantedBytes: () => this.#excessBytes() + this.#reserveBytes(),
+        free: (store, chunkIndices) => this.#free(store, chunkIndices),
+      });
       await this.#refreshFree();
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #forgetIfEmpty(orphan: ChunkStore): void {
-    const onEmpty = this.#orphans.get(orphan);
-    // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
-    if (orphan.dataBytes > 0 || onEmpty === undefined) return;
-    this.#orphans.delete(orphan);
-    onEmpty();
-  }
-
-  /** One step of a store's hand. */
-  async #evictFrom(store: ChunkStore): Promise<{ wrapped: boolean; freedBytes: number }> {
-    const wantedCount = Math.ceil((this.#excessBytes() + this.#reserveBytes()) / store.chunkBytes);
-    const { found, wrapped } = store.sweep(Math.min(sweepScan, store.chunkCount), Math.max(1, Math.min(sweepCount, wantedCount)));
-    if (found.length === 0) return { wrapped, freedBytes: 0 };
+  async #free(store: ChunkStore, chunkIndices: Uint32Array): Promise<void> {
     const freeReadCount = this.#freeReadCount;
-    const freedBytes = await store.evict(found);
+    const freedBytes = await store.evict(chunkIndices);
     // Those in use were passed over.
     this.evictedChunks += Math.ceil(freedBytes / store.chunkBytes);
     this.evictedBytes += freedBytes;
     // A reading since then has seen what was freed.
     if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
-    return { wrapped, freedBytes };
   }
 
   /** One reading at a time: whoever needs it waits for it, since the one before it may be none at all. */
@@ -274,6 +244,7 @@ export class CacheSpace {
 
   #fail(error: unknown): void {
     this.#brokenUntilMs = this.#clock.nowMs() + brokenMs;
+    if (this.budgetBytes === 0) return;
     this.#enter(errorCode(error) === 'ENOSPC' ? 'full' : 'broken', errorMessage(error));
   }
 

@@ -29,7 +29,6 @@ export class ChunkStore {
   /** Chunks under eviction, and its end. */
   readonly #evicting = new Map<number, Promise<unknown>>();
   #lastStore: Promise<unknown> = Promise.resolve();
-  #handIndex = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: ChunkStoreOptions) {
@@ -134,14 +133,11 @@ export class ChunkStore {
   }
 
   /**
-   * Chunks that were not used since the hand last passed, at most `maxCount` of the next `maxScan`; second chance. `wrapped`: the hand passed the end.
+   * Second chance over `maxScan` chunks from `handIndex`, wrapping round: finds at most `maxCount` that were not used since they were last passed, and forgets that the
+   * others were. `[next hand, chunk, chunk, …]`.
    */
-  sweep(maxScan: number, maxCount: number): { found: Uint32Array; wrapped: boolean } {
-    if (this.#closing !== undefined) return { found: new Uint32Array(0), wrapped: true };
-    const [hand = 0, ...found] = this.#file.sweep(this.#handIndex, maxScan, maxCount);
-    const wrapped = hand <= this.#handIndex;
-    this.#handIndex = hand;
-    return { found: Uint32Array.from(found), wrapped };
+  sweep(handIndex: number, maxScan: number, maxCount: number): Uint32Array {
+    return this.#closing === undefined ? this.#file.sweep(handIndex, maxScan, maxCount) : Uint32Array.of(handIndex);
   }
 
   /** Frees chunks (map, sync, punch); those in use are skipped. Resolves to the bytes freed. */
