@@ -1,5 +1,5 @@
 /** Images and daemons as people read them. */
-import type { DaemonStatus, ImageStatus } from '../admin/control.js';
+import type { DaemonStatus, IdentityGuard, ImageStatus } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import { formatList, formatTable } from './table.js';
 import { formatDeadline, formatPart, formatSeconds, percent } from './text.js';
@@ -40,6 +40,9 @@ export function describeImage(image: ImageStatus, listeners: string[]): string {
     ['chunk size', formatSize(image.chunkSizeBytes)],
     ['deadline', formatDeadline(image.deadlineMs)],
     ['pinned', `${image.pinnedAt}, ${describeIdentity(identity)}`],
+    ['manifest', image.manifest && `${image.manifest.url}, ${image.manifest.digest}`],
+    ['share', image.share],
+    ['guard', image.guard && describeGuard(image.guard)],
     ['origin', origin.message === undefined ? origin.health : `${origin.health}: ${origin.message}`],
     ['cached', formatPart(cache.cachedBytes, image.sizeBytes)],
     ['on disk', formatSize(cache.dataBytes)],
@@ -59,6 +62,17 @@ function describeIdentity(identity: ImageStatus['identity']): string {
     case 'nbd':
       return 'by its size alone';
   }
+}
+
+/** What tells the bytes that peers give from others. */
+export function describeGuard(guard: IdentityGuard): string {
+  return {
+    manifest: 'guarded by the digest of every chunk',
+    etag: "guarded by the origin's strong ETag",
+    digest: "guarded by the file's digest",
+    trust: "trusted at the operator's word",
+    none: 'guarded by nothing',
+  }[guard];
 }
 
 export function describeDaemon(status: DaemonStatus): string {

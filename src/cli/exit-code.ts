@@ -20,11 +20,13 @@ const exitCodeByCode: Record<string, number> = {
   ERR_NAME: ExitCode.usage,
   ERR_URL: ExitCode.usage,
   ERR_OPTION: ExitCode.usage,
+  ERR_DIGEST: ExitCode.usage,
   ERR_REQUEST: ExitCode.usage,
   ERR_NO_DAEMON: ExitCode.noDaemon,
   ERR_NO_SUCH_IMAGE: ExitCode.notFound,
   ERR_IMAGE_EXISTS: ExitCode.conflict,
   ERR_IMAGE_IN_USE: ExitCode.conflict,
+  ERR_NOT_CLUSTERED: ExitCode.conflict,
 };
 
 /** @param code the stable code of an error */
@@ -39,6 +41,6 @@ export const exitCodeHelp = `Exit codes:
   2    wrong usage or configuration
   3    no daemon answers
   4    there is no such image
-  5    the image is in use, or exists with another origin
+  5    the image is in use, or exists with another origin; or the node is in no cluster
   6    verify found damaged chunks; they were dropped and will be fetched again
   130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

@@ -13,11 +13,16 @@ export function printText(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
+/** Something to know besides the result. */
+export function printNote(text: string): void {
+  process.stderr.write(`${text.replaceAll(/^/gm, 'copse: ')}\n`);
+}
+
 /** Each line of the message begins with `copse: `; the stack is for whoever set `COPSE_DEBUG=1`. */
 export function printError(error: unknown, options: { json: boolean }): void {
   const message = errorMessage(error);
   if (options.json) printJson({ error: { code: errorCode(error), message } });
-  process.stderr.write(`${message.replaceAll(/^/gm, 'copse: ')}\n`);
+  printNote(message);
   if (process.env['COPSE_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }
 

@@ -1,7 +1,10 @@
 /** The command line as a whole: every command, the help, and what a wrong command is answered with. */
 import { Command, type CommanderError } from 'commander';
 import { version } from '../base/version.js';
+import { addClusterCommands } from './command/cluster.js';
+import { addExplainCommand } from './command/explain.js';
 import { addImageCommands } from './command/image.js';
+import { addNodeCommands } from './command/node.js';
 import { addServeCommand } from './command/serve.js';
 import { addStatusCommand } from './command/status.js';
 import { ExitCode, exitCodeHelp } from './exit-code.js';
@@ -12,6 +15,8 @@ Examples:
   copse image add debian-12 https://images.example/debian-12.raw
   copse image warm debian-12
   copse status --json
+  copse cluster status
+  copse explain debian-12
 
 ${exitCodeHelp}
 `;
@@ -32,6 +37,9 @@ export function createProgram(): Command {
   addServeCommand(program);
   addImageCommands(program);
   addStatusCommand(program);
+  addExplainCommand(program);
+  addClusterCommands(program);
+  addNodeCommands(program);
   return program;
 }
 

@@ -31,3 +31,20 @@ export function formatPart(partBytes: number, wholeBytes: number): string {
 export function percent(part: number, whole: number): number {
   return whole === 0 ? 100 : Math.floor((part / whole) * 100);
 }
+
+/** A wait or a round trip: `184 µs`, `1.3 ms`, `12 ms`, `2.4 s`, `3m 20s`. */
+export function formatMs(ms: number): string {
+  if (ms === 0) return '0 ms';
+  if (ms < 1) return `${Math.max(1, Math.round(ms * 1000))} µs`;
+  if (ms < 999.5) return `${oneDecimal(ms)} ms`;
+  return ms < 59_500 ? `${oneDecimal(ms / 1000)} s` : formatSeconds(ms / 1000);
+}
+
+function oneDecimal(value: number): string {
+  return value < 10 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
+}
+
+/** `1 chunk`, `2 chunks`. */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { exportUri } from '../../src/cli/describe.js';
 import { formatList, formatTable } from '../../src/cli/table.js';
-import { formatDeadline, formatPart, formatSeconds } from '../../src/cli/text.js';
+import { formatDeadline, formatMs, formatPart, formatSeconds } from '../../src/cli/text.js';
 
 t.test('durations', async (t) => {
   for (const [seconds, text] of [
@@ -18,6 +18,22 @@ t.test('durations', async (t) => {
   t.equal(formatDeadline(0), 'none, waits for ever');
   t.equal(formatDeadline(1500), '1500ms');
   t.equal(formatDeadline(120_000), '2m');
+});
+
+t.test('waits', async (t) => {
+  for (const [ms, text] of [
+    [0, '0 ms'],
+    [0.0001, '1 µs'],
+    [0.184, '184 µs'],
+    [1.26, '1.3 ms'],
+    [12.4, '12 ms'],
+    [999.4, '999 ms'],
+    [999.6, '1 s'],
+    [2400, '2.4 s'],
+    [59_600, '1m'],
+  ] as const) {
+    t.equal(formatMs(ms), text);
+  }
 });
 
 t.test('parts', async (t) => {

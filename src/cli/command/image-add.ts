@@ -1,7 +1,16 @@
 /** `copse image add` */
 import type { Command } from 'commander';
-import { absoluteUrl } from '../../config/url.js';
-import { checkImageName, parseChunkSize, parseDuration, parsePair } from '../../config/value.js';
+import { CopseError } from '../../base/error.js';
+import { absoluteUrl, checkOriginUrl } from '../../config/url.js';
+import {
+  checkDigest,
+  checkImageName,
+  checkShare,
+  missingOfManifest,
+  parseChunkSize,
+  parseDuration,
+  parsePair,
+} from '../../config/value.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { describeImage } from '../describe.js';
 import { collect } from '../option.js';
@@ -12,6 +21,9 @@ interface Options extends DaemonOptions {
   chunkSize?: string;
   deadline?: string;
   backing?: string[];
+  manifest?: string;
+  digest?: string;
+  share?: string;
 }
 
 const examples = `
@@ -19,7 +31,8 @@ Examples:
   copse image add debian-12 https://images.example/debian-12.raw
   copse image add debian-12 ./debian-12.qcow2 --deadline 2m
   copse image add app nbd://store/app --chunk-size 64K
-  copse image add web web.qcow2 --backing base.qcow2=debian-12`;
+  copse image add web web.qcow2 --backing base.qcow2=debian-12
+  copse image add debian-13 https://images.example/d.raw --manifest https://images.example/d.manifest --digest blake3:…`;
 
 export function addImageAddCommand(parent: Command): void {
   addDaemonOptions(
@@ -32,15 +45,20 @@ export function addImageAddCommand(parent: Command): void {
       .option('--chunk-size <size>', 'unit of fetching and caching, 64K to 1M')
       .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever")
       .option('--backing <file=image>', 'backing file that may be used, and the image that stands for it (repeatable)', collect)
+      .option('--manifest <url>', 'manifest that every chunk is verified against: a URL or a path; with --digest')
+      .option('--digest <digest>', 'digest of the manifest, as "copse image seal" prints it')
+      .option('--share <how>', 'in a cluster: auto (where its identity is strong), trust (in any case) or never')
       .addHelpText('after', examples),
   ).action(async (name: string, url: string, options: Options) => {
     const request = {
       name: checkImageName(name),
-      url: absoluteUrl(url, process.cwd()),
+      url: originUrl(url),
       format: options.format,
       chunkSizeBytes: options.chunkSize === undefined ? undefined : parseChunkSize(options.chunkSize),
       deadlineMs: options.deadline === undefined ? undefined : parseDuration(options.deadline),
       backing: options.backing && Object.fromEntries(options.backing.map((pair) => parsePair(pair, '--backing FILE=IMAGE'))),
+      ...sealOf(options),
+      share: options.share === undefined ? undefined : checkShare(options.share),
     };
     const { image, listeners } = await withDaemon(options, async (control) => {
       const added = await control.addImage(request);
@@ -49,4 +67,24 @@ export function addImageAddCommand(parent: Command): void {
     if (options.json) printJson(image);
     else printText(describeImage(image, listeners));
   });
+}
+
+/** @throws CopseError `ERR_URL` */
+function originUrl(url: string): string {
+  return checkOriginUrl(absoluteUrl(url, process.cwd()));
+}
+
+/** @throws CopseError `ERR_OPTION`, `ERR_URL`, `ERR_DIGEST` */
+function sealOf({ manifest, digest }: Options): { manifest: string | undefined; digest: string | undefined } {
+  const missing = missingOfManifest({ manifest, digest });
+  if (missing !== undefined) {
+    throw new CopseError(
+      'ERR_OPTION',
+      `--${missing} is missing: give --manifest URL and --digest blake3:… together, as "copse image seal" prints them`,
+    );
+  }
+  return {
+    manifest: manifest === undefined ? undefined : originUrl(manifest),
+    digest: digest === undefined ? undefined : checkDigest(digest),
+  };
 }

@@ -1,14 +1,33 @@
 /** `copse image status` */
 import type { Command } from 'commander';
+import { CopseError } from '../../base/error.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { describeImage } from '../describe.js';
+import { describeClusterImage } from '../describe-cluster.js';
 import { printJson, printText } from '../output.js';
+
+interface Options extends DaemonOptions {
+  cluster?: boolean;
+}
 
 export function addImageStatusCommand(parent: Command): void {
   addDaemonOptions(
-    parent.command('status').description('show all about one image, or about every image').argument('[name]', 'name of the image'),
-  ).action(async (name: string | undefined, options: DaemonOptions) => {
+    parent
+      .command('status')
+      .description('show all about one image, or about every image')
+      .argument('[name]', 'name of the image')
+      .option('--cluster', 'show what the cluster holds of the image'),
+  ).action(async (name: string | undefined, options: Options) => {
+    if (options.cluster && name === undefined) {
+      throw new CopseError('ERR_OPTION', '--cluster is about one image: write copse image status NAME --cluster');
+    }
     await withDaemon(options, async (control) => {
+      if (options.cluster && name !== undefined) {
+        const held = await control.clusterImageStatus(name);
+        if (options.json) printJson(held);
+        else printText(describeClusterImage(held));
+        return;
+      }
       const images = name === undefined ? await control.listImages() : [await control.imageStatus(name)];
       if (options.json) {
         printJson(name === undefined ? images : images[0]);

@@ -5,15 +5,21 @@ import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { runJob } from '../job.js';
 import { printJson, printText } from '../output.js';
 
+interface Options extends DaemonOptions {
+  cluster?: boolean;
+}
+
 export function addImageWarmCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('warm')
       .description('fetch what this host does not hold of an image; ^C stops, what was fetched stays')
-      .argument('<name>', 'name of the image'),
-  ).action(async (name: string, options: DaemonOptions) => {
+      .argument('<name>', 'name of the image')
+      .option('--cluster', "fetch what no node of the cluster holds, once, spread over the cluster's homes"),
+  ).action(async (name: string, options: Options) => {
+    const { cluster = false } = options;
     const outcome = await withDaemon(options, (control) =>
-      runJob(`warm ${name}`, { quiet: options.json === true }, (job) => control.warmImage(name, job)),
+      runJob(`warm ${name}`, { quiet: options.json === true }, (job) => control.warmImage(name, { ...job, cluster })),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;
@@ -21,6 +27,9 @@ export function addImageWarmCommand(parent: Command): void {
     }
     const { result } = outcome;
     if (options.json) printJson({ name, ...result });
-    else printText(`${name} is warm: ${formatSize(result.totalBytes)}, ${formatSize(result.fetchedBytes)} of it fetched now`);
+    else
+      printText(
+        `${name} is warm${cluster ? ' in the cluster' : ''}: ${formatSize(result.totalBytes)}, ${formatSize(result.fetchedBytes)} of it fetched now`,
+      );
   });
 }

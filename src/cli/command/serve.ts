@@ -13,6 +13,11 @@ interface Options {
   cacheSize?: string;
   minFree?: string;
   logLevel?: string;
+  node?: string;
+  address?: string;
+  cluster?: string;
+  peer?: string[];
+  etcd?: string[];
 }
 
 const examples = `
@@ -22,7 +27,9 @@ begins with "copse: ready" on standard output; logs go to standard error.
 Examples:
   copse serve --image debian-12=https://images.example/debian-12.raw
   copse serve --config /etc/copse/copse.toml
-  copse serve --state /srv/copse --listen unix:/run/copse/nbd.sock --listen tcp:127.0.0.1:10809 --cache-size 200G`;
+  copse serve --state /srv/copse --listen unix:/run/copse/nbd.sock --listen tcp:127.0.0.1:10809 --cache-size 200G
+  copse serve --address 10.0.0.1:10810 --peer 10.0.0.2:10810 --peer 10.0.0.3:10810
+  copse serve --address 10.0.0.1:10810 --cluster auto --etcd http://10.0.0.9:2379`;
 
 export function addServeCommand(parent: Command): void {
   parent
@@ -36,6 +43,11 @@ export function addServeCommand(parent: Command): void {
     .option('--cache-size <size>', 'budget of the cache, as in 100G or 50%')
     .option('--min-free <size>', 'free space that the cache never goes below, as in 10G or 5%')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent')
+    .option('--node <id>', "name of this node, unique among all nodes (default: the host's name)")
+    .option('--address <host:port>', 'where the other nodes of the cluster reach this one')
+    .option('--cluster <name>', 'cluster to be in, or "auto" to measure which is nearest, with --etcd (default: "default")')
+    .option('--peer <host:port>', 'another node of the cluster, where there is no etcd (repeatable)', collect)
+    .option('--etcd <url>', 'etcd that knows members and images: http://HOST:PORT or https://HOST:PORT (repeatable)', collect)
     .addHelpText('after', examples)
     .action(async (options: Options) => {
       const flags = flagsOf(options);
@@ -52,13 +64,22 @@ function flagsOf(options: Options): FileInput {
     const [name, url] = parsePair(pair, '--image NAME=URL');
     return { name, url };
   });
+  const { node: id, address, cluster: name, peer: members, etcd: url } = options;
   return {
-    ...(state === undefined ? {} : { state }),
-    ...(listen === undefined ? {} : { listen }),
-    ...(admin === undefined ? {} : { admin }),
+    ...given({ state, listen, admin, image }),
     // The schema tells which levels there are.
-    ...(logLevel === undefined ? {} : { log_level: logLevel as NonNullable<FileInput['log_level']> }),
-    ...(image === undefined ? {} : { image }),
-    cache: { ...(cacheSize === undefined ? {} : { size: cacheSize }), ...(minFree === undefined ? {} : { min_free: minFree }) },
+    ...given({ log_level: logLevel as FileInput['log_level'] }),
+    cache: given({ size: cacheSize, min_free: minFree }),
+    // A table that is there, though empty, says that there is a cluster.
+    ...(id === undefined && address === undefined ? {} : { node: given({ id, address }) }),
+    ...(name === undefined && members === undefined ? {} : { cluster: given({ name, members }) }),
+    ...(url === undefined ? {} : { etcd: { url } }),
   };
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without the options that are not given. */
+function given<T extends object>(values: T): Given<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Given<T>;
 }

@@ -1,0 +1,19 @@
+/** `copse cluster move` */
+import type { Command } from 'commander';
+import { checkClusterChoice } from '../../config/value.js';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { printJson, printText } from '../output.js';
+
+export function addClusterMoveCommand(parent: Command): void {
+  addDaemonOptions(
+    parent
+      .command('move')
+      .description('move this node to another cluster; says whether at once or at the next start')
+      .argument('<name>', 'name of the cluster, or "auto" to measure again which is nearest'),
+  ).action(async (name: string, options: DaemonOptions) => {
+    const chosen = checkClusterChoice(name);
+    const result = await withDaemon(options, (control) => control.moveCluster(chosen));
+    if (options.json) printJson(result);
+    else printText(result.message);
+  });
+}
