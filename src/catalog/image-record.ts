@@ -56,6 +56,8 @@ export const imageRecordSchema = z.object({
   /** Whether the nodes of a cluster may give each other its chunks: `auto` (the default) where something tells equal bytes from others. */
   share: z.enum(['auto', 'trust', 'never']).optional(),
   pinnedAt: z.string(),
+  /** How often the name was changed in the catalog that all nodes share: of two records the one with the greater number is the later one. Absent: never shared. */
+  generation: z.int().positive().optional(),
 });
 
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
@@ -77,9 +79,12 @@ export function checkChunkSize(chunkSizeBytes: number): void {
   throw new CopseError('ERR_OPTION', `chunk size ${formatSize(chunkSizeBytes)}: use a power of two from 64K to 1M`);
 }
 
-/** Names a content on this host: 128 bits, hexadecimal. Contents with equal specs have equal ids, wherever their manifests lie. */
+/**
+ * Names a content on this host: 128 bits, hexadecimal. Contents with equal specs have equal ids. Of a sealed content neither counts where its manifest lies, nor what
+ * its origin says to tell versions.
+ */
 export function contentId(spec: ContentSpec): string {
-  return hashOf(withoutManifestUrls(spec));
+  return hashOf(essenceOf(spec));
 }
 
 /** 128 bits of SHA-256 over a value's canonical JSON, hexadecimal. */
@@ -87,12 +92,12 @@ export function hashOf(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 32);
 }
 
-function withoutManifestUrls(spec: ContentSpec): ContentSpec {
-  const { manifest, backing } = spec;
+function essenceOf(spec: ContentSpec): object {
+  const { identity, manifest, backing } = spec;
   return {
     ...spec,
-    manifest: manifest && { digest: manifest.digest },
-    backing: backing && Object.fromEntries(Object.entries(backing).map(([file, below]) => [file, withoutManifestUrls(below)])),
+    ...(manifest && { identity: { kind: identity.kind, sizeBytes: identity.sizeBytes }, manifest: { digest: manifest.digest } }),
+    backing: backing && Object.fromEntries(Object.entries(backing).map(([file, below]) => [file, essenceOf(below)])),
   };
 }
 

@@ -2,20 +2,19 @@
 import { type Logger, silentLogger } from '../base/log.js';
 import { NbdClient } from '../nbd/client/nbd-client.js';
 import { type FileOptions, FileOrigin, type FilePinOptions, pinFile } from './file/file.js';
-import { type HttpOptions, HttpOrigin, type HttpPinOptions, pinHttp } from './http/http.js';
+import { HttpOrigin, type HttpOriginOptions, pinHttp } from './http/http.js';
 import { nbdError } from './nbd/failure.js';
 import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
 import { type Origin, OriginError, type OriginIdentity } from './origin.js';
 import { displayUrl, originKind } from './url.js';
 
-export interface OriginOptions extends HttpOptions, FileOptions, NbdOptions {
+/** `sealed`: a manifest guards each chunk, so that nothing but the size is asked of the origin. */
+export interface OriginOptions extends HttpOriginOptions, FileOptions, NbdOptions {
   log?: Logger | undefined;
 }
 
-/** `digest` is for files alone, `sealed` for HTTP. */
-export interface PinOptions extends OriginOptions, Pick<HttpPinOptions, 'sealed'>, FilePinOptions {
-  log?: Logger | undefined;
-}
+/** `digest` is for files alone. */
+export interface PinOptions extends OriginOptions, FilePinOptions {}
 
 /**
  * The origin of pinned content. Contacts nobody and touches no file: what is wrong there shows at the first read.

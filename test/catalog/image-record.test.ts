@@ -57,6 +57,9 @@ t.test('a manifest counts by its digest, not by where it lies', async (t) => {
   t.equal(new Set([raw, sealed, other].map(contentId)).size, 3);
   t.equal(contentId({ ...qcow2, backing: { 'a.raw': sealed } }), contentId({ ...qcow2, backing: { 'a.raw': moved } }));
   t.equal(contentId({ ...raw, manifest: undefined }), contentId(raw));
+  t.equal(contentId({ ...sealed, identity: { kind: 'http', sizeBytes: 1000 } }), contentId(sealed), 'an ETag counts for nothing');
+  t.not(contentId({ ...sealed, identity: { kind: 'http', sizeBytes: 1001 } }), contentId(sealed));
+  t.not(contentId({ ...sealed, url: '/srv/a.raw' }), contentId(sealed));
   t.equal(containerSpec({ ...qcow2, manifest: { digest } }).manifest?.digest, digest, "it is the container's");
 });
 

@@ -103,6 +103,58 @@ t.test('where it is asked for, the digest of the whole file is in the pin: copie
   });
 });
 
+t.test(
+  'a copy takes the place of a file that was pinned with its digest; another file does not, and is read but once to tell',
+  async (t) => {
+    const dir = t.testdir();
+    const [path, next] = [join(dir, 'a.raw'), join(dir, 'b.raw')];
+    const [data, others] = [randomBytes(MiB), randomBytes(MiB)];
+    await writeFile(path, data);
+    const origin = new FileOrigin(path, await pinFile(path, { digest: true }), { pathCheckMs: 0 });
+    t.teardown(() => origin.close());
+    const read = async (): Promise<Buffer> => {
+      const target = Buffer.alloc(1000);
+      await origin.read(5000, 1000, bufferSink(target));
+      return target;
+    };
+    const replace = async (bytes: Buffer): Promise<void> => {
+      await writeFile(next, bytes);
+      await rename(next, path);
+      // Who has the old file open is told once.
+      await t.rejects(read(), { code: 'ERR_ORIGIN_CHANGED' });
+    };
+    await read();
+    await replace(data);
+    t.ok((await read()).equals(data.subarray(5000, 6000)));
+    await replace(others);
+    await t.rejects(read(), { code: 'ERR_ORIGIN_CHANGED' });
+    await t.rejects(read(), { code: 'ERR_ORIGIN_CHANGED' });
+    await writeFile(next, data);
+    await rename(next, path);
+    t.ok((await read()).equals(data.subarray(5000, 6000)), 'it is back');
+  },
+);
+
+t.test('of sealed content any file of its size is read; what is replaced while it is open is opened anew', async (t) => {
+  const dir = t.testdir();
+  const [path, next] = [join(dir, 'a.raw'), join(dir, 'b.raw')];
+  const data = randomBytes(MiB);
+  await writeFile(path, data);
+  const pin = { ...(await pinFile(path)), inode: '1', mtimeNs: '1' };
+  const origin = new FileOrigin(path, pin, { pathCheckMs: 0, sealed: true });
+  t.teardown(() => origin.close());
+  const target = Buffer.alloc(1000);
+  await origin.read(5000, 1000, bufferSink(target));
+  t.ok(target.equals(data.subarray(5000, 6000)));
+  await writeFile(next, data);
+  await rename(next, path);
+  await t.rejects(origin.read(0, 1000, nowhere), { code: 'ERR_ORIGIN_UNAVAILABLE' }, 'worth another try');
+  await origin.read(0, 1000, nowhere);
+  await truncate(path, MiB - 1);
+  await t.rejects(origin.read(0, 1000, nowhere), { code: 'ERR_ORIGIN_UNAVAILABLE' });
+  await t.rejects(origin.read(0, 1000, nowhere), { code: 'ERR_ORIGIN_CHANGED' });
+});
+
 t.test('a file that is written to while it is digested is not pinned', async (t) => {
   const path = join(t.testdir(), 'a.raw');
   await writeFile(path, randomBytes(9 * MiB));

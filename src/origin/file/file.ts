@@ -2,16 +2,17 @@
  * Files and block devices as origins, on this host or on NFS.
  *
  * Invariant: a piece is delivered only after the file was seen unchanged behind its read, so a file that is truncated or written to
- * under us ends in `ERR_ORIGIN_CHANGED`, never in zeros or new bytes.
+ * under us ends in `ERR_ORIGIN_CHANGED`, never in zeros or new bytes. A copy takes the pinned file's place (on another host, after a restore) where
+ * a digest says that it is one, or where the content is sealed.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
-import { AbortedError, ClosedError } from '../../base/error.js';
+import { AbortedError, ClosedError, errorCode } from '../../base/error.js';
 import { changedError } from '../change.js';
-import type { Origin, OriginReadOptions, RangeSink } from '../origin.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
 import { GuardedSink } from '../sink.js';
 import { originPath } from '../url.js';
-import { digestOfOrigin } from './digest.js';
+import { type DigestOptions, digestOfOrigin } from './digest.js';
 import { type FilePin, fileChange, fileError, isDevicePin } from './identity.js';
 import { OpenedFile } from './opened-file.js';
 import { PiecePool } from './pool.js';
@@ -20,6 +21,8 @@ export interface FileOptions {
   clock?: Clock | undefined;
   /** How often, at most, it is checked that the path still names the same file; default 1000. Changes in place are noticed at once. */
   pathCheckMs?: number | undefined;
+  /** Each chunk is checked by somebody above: any file of the pinned size will do. */
+  sealed?: boolean | undefined;
 }
 
 /** Shared by all files: 4 MiB at rest. */
@@ -32,6 +35,10 @@ export class FileOrigin implements Origin {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #pathCheckMs: number;
+  readonly #sealed: boolean;
+  readonly #closing = new AbortController();
+  /** The other file that was found last in the pinned one's place, and whether it is a copy: all of it is read once to tell. */
+  #found: { pin: FilePin; isCopy: boolean } | undefined;
   #opening: Promise<OpenedFile> | undefined;
   #checkedMs = 0;
   #closed = false;
@@ -43,6 +50,7 @@ export class FileOrigin implements Origin {
     this.identity = identity;
     this.#clock = options.clock ?? systemClock;
     this.#pathCheckMs = options.pathCheckMs ?? 1000;
+    this.#sealed = options.sealed ?? false;
   }
 
   get sizeBytes(): number {
@@ -63,7 +71,7 @@ export class FileOrigin implements Origin {
       if (guarded.failure !== undefined) throw guarded.failure.error;
       // The next read opens the path anew: the pinned file may be back, or NFS may want a new handle.
       if (opened !== undefined && !(error instanceof AbortedError)) this.#drop(opened);
-      throw fileError(this.#path, error);
+      throw this.#sealed ? replacedError(this.#path, error, opened) : fileError(this.#path, error);
     } finally {
       opened?.leave();
     }
@@ -71,6 +79,7 @@ export class FileOrigin implements Origin {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     const opening = this.#opening;
     this.#opening = undefined;
     const opened = await opening?.catch(() => undefined);
@@ -95,13 +104,29 @@ export class FileOrigin implements Origin {
 
   async #open(): Promise<OpenedFile> {
     const opened = await OpenedFile.open(this.#path);
-    const change = fileChange(this.identity, opened.pin);
-    if (change !== undefined) {
+    try {
+      const change = await this.#changeOf(opened.pin);
+      if (change !== undefined) throw changedError(this.#path, change);
+    } catch (error) {
       opened.drop();
-      throw changedError(this.#path, change);
+      throw error;
     }
     this.#checkedMs = this.#clock.nowMs();
     return opened;
+  }
+
+  /** How the file at the path differs from the pinned content, in words; `undefined` when it does not. */
+  async #changeOf(now: FilePin): Promise<string | undefined> {
+    const { identity } = this;
+    const change = fileChange(identity, now);
+    if (change === undefined || now.sizeBytes !== identity.sizeBytes) return change;
+    if (this.#sealed) return undefined;
+    if (identity.digest === undefined) return change;
+    if (this.#found === undefined || fileChange(this.#found.pin, now) !== undefined) {
+      const digest = await digestOfFile(this.#path, now, { signal: this.#closing.signal });
+      this.#found = { pin: now, isCopy: digest === identity.digest };
+    }
+    return this.#found.isCopy ? undefined : `${change}, and its digest is another`;
   }
 
   #drop(opened: OpenedFile): void {
@@ -211,10 +236,22 @@ export async function pinFile(url: string, options: FilePinOptions = {}): Promis
     throw fileError(path, error);
   }
   if (!options.digest || isDevicePin(pin)) return pin;
-  const origin = new FileOrigin(url, pin);
+  return { ...pin, digest: await digestOfFile(path, pin, { signal, onProgress: options.onDigestProgress }) };
+}
+
+/** @throws OriginError, `ERR_ORIGIN_CHANGED` too: it is not the pinned file all the time */
+async function digestOfFile(path: string, pin: FilePin, options: DigestOptions): Promise<string> {
+  const origin = new FileOrigin(path, pin);
   try {
-    return { ...pin, digest: await digestOfOrigin(origin, { signal, onProgress: options.onDigestProgress }) };
+    return await digestOfOrigin(origin, options);
   } finally {
     await origin.close();
   }
+}
+
+/** Of sealed content that was open: whatever took the file's place meanwhile may be as good, and is opened by the next try. */
+function replacedError(path: string, error: unknown, opened: OpenedFile | undefined): unknown {
+  const cause = fileError(path, error);
+  if (opened === undefined || errorCode(cause) !== 'ERR_ORIGIN_CHANGED') return cause;
+  return new OriginError('ERR_ORIGIN_UNAVAILABLE', `${path} was replaced or written to while it was read`, { cause });
 }

@@ -7,16 +7,24 @@ import { type HttpPin, isStrong, pinOf } from './validator.js';
 
 export type { HttpOptions } from './requester.js';
 
+export interface HttpOriginOptions extends HttpOptions {
+  /** Each chunk is checked by somebody above: the size is all that has to be as pinned. */
+  sealed?: boolean | undefined;
+}
+
 export class HttpOrigin implements Origin {
   readonly url: string;
   readonly identity: HttpPin;
+  /** What answers are held to. */
+  readonly #pin: HttpPin;
   readonly #requester: HttpRequester;
 
   /** Contacts nobody. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no HTTP URL */
-  constructor(url: string, identity: HttpPin, options: HttpOptions = {}) {
+  constructor(url: string, identity: HttpPin, options: HttpOriginOptions = {}) {
     this.#requester = new HttpRequester(url, options);
     this.url = this.#requester.display;
     this.identity = identity;
+    this.#pin = options.sealed ? { kind: 'http', sizeBytes: identity.sizeBytes } : identity;
   }
 
   get sizeBytes(): number {
@@ -25,7 +33,7 @@ export class HttpOrigin implements Origin {
 
   async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
-    await this.#requester.get(offset, lengthBytes, this.identity, sink, options);
+    await this.#requester.get(offset, lengthBytes, this.#pin, sink, options);
   }
 
   close(): Promise<void> {
