@@ -8,7 +8,7 @@ import { CacheSpace } from '../../src/cache/cache-space.js';
 import { pattern } from '../conformance/content.js';
 import { type FaultyStore, systemError } from './faulty-store.js';
 import { ManualClock } from './manual-clock.js';
-import { chunkBytes, openStore, turns, until } from './subject.js';
+import { chunkBytes, open, openStore, turns, until } from './subject.js';
 
 const mebibyte = 1024 * 1024;
 
@@ -149,6 +149,58 @@ t.test('full: the store is refused, the log says so once, and again only when it
   t.equal(space.state, 'ok');
   t.equal(space.message, undefined);
   t.equal(log.length, 2);
+});
+
+t.test('a budget of 0: nothing is kept, which is said in the state and never in the log', async (t) => {
+  const { space, openOne, log } = openSpace(t, { budgetBytes: 0 });
+  const store = openOne(4);
+  space.add(store, { isHome: () => true });
+  t.equal(space.state, 'full');
+  t.match(space.message, /keeps nothing/);
+  for (let index = 0; index < 4; index += 1) await t.rejects(fill(space, store, index), { code: 'ERR_CACHE_FULL' });
+  t.same(held(store), []);
+  t.equal(space.state, 'full');
+  t.match(space.message, /keeps nothing/);
+  t.same(log, []);
+});
+
+t.test('what an earlier, larger budget left goes when the budget is 0', async (t) => {
+  const { space, openOne, clock, log } = openSpace(t, { budgetBytes: 0 });
+  const store = openOne(4);
+  space.add(store);
+  for (let index = 0; index < 4; index += 1) await store.store(index, bytes);
+  clock.advance(5000);
+  await until(() => space.evictedChunks === 4);
+  t.equal(store.dataBytes, 0);
+  t.same(log, []);
+});
+
+t.test('reads pass through a cache with a budget of 0', async (t) => {
+  const subject = open(t, { budgetBytes: 0, readaheadChunks: 4 });
+  subject.source.answerAll();
+  for (let index = 0; index < 8; index += 1) await subject.expect(t, index * chunkBytes, chunkBytes);
+  await subject.expect(t, 0, 4 * chunkBytes);
+  t.equal(subject.store.dataBytes, 0);
+  await until(() => subject.cache.metrics.unstoredChunks === 12);
+  await turns();
+  t.equal(subject.cache.metrics.unstoredChunks, 12, 'each was fetched for whoever asked, and none ahead');
+  t.same(subject.log, []);
+});
+
+t.test('copies in one store make room for home chunks of another; budget and floor hold meanwhile', async (t) => {
+  const floor = 10 * mebibyte;
+  const { space, openOne, disk } = openSpace(t, { budgetBytes: 48 * chunkBytes, minFreeBytes: floor });
+  disk.freeBytes = floor + 40 * chunkBytes;
+  const [copies, homes] = [openOne(64), openOne(64)];
+  space.add(copies, { isHome: () => false });
+  space.add(homes, { isHome: () => true });
+  const freeBytes = (): number => disk.freeBytes - copies.dataBytes - homes.dataBytes;
+  for (let index = 0; index < 64; index += 4) {
+    await Promise.all([fill(space, copies, index, 4), index < 24 ? fill(space, homes, index, 4) : undefined]);
+    t.ok(space.usedBytes <= space.budgetBytes && freeBytes() >= floor);
+  }
+  t.equal(held(homes).length, 24, 'all of them, under a storm of copies');
+  t.ok(held(copies).length > 0);
 });
 
 t.test('nothing is stored below the floor of free space: not by the first, nor by those who come with it', async (t) => {
