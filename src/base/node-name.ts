@@ -4,10 +4,6 @@ import { CopseError } from './error.js';
 /** Of a node's id and of a cluster's name: 1 to 63 characters, all of which may stand in an export's name and in a key of etcd. */
 export const nodeNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-export function isNodeId(id: string): boolean {
-  return nodeNamePattern.test(id);
-}
-
 /** @throws CopseError `ERR_NAME` */
 export function checkNodeId(id: string): string {
   return check(id, "a node's id");

@@ -7,8 +7,6 @@
 import { z } from 'zod';
 import { nodeNamePattern } from '../base/node-name.js';
 
-export { checkClusterName, checkNodeId, isNodeId } from '../base/node-name.js';
-
 /** What peers speak to each other: export names, what their requests mean, and these records. */
 export const protocolVersion = { least: 1, greatest: 1 } as const;
 

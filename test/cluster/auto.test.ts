@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { checkClusterName } from '../../src/base/node-name.js';
 import { type ClusterMeasurement, chooseCluster } from '../../src/cluster/auto.js';
-import { checkClusterName } from '../../src/cluster/node.js';
 
 const limits = { nodeId: 'host-1', thresholdUs: 500, maxMembers: 64 };
 
