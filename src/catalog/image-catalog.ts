@@ -4,14 +4,16 @@
  * A file that can't be read is set aside by its name in the log, and the others are served.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { replaceFile, syncDirectory } from '../base/replace-file.js';
+import type { Catalog, CatalogListener } from './catalog.js';
 import { type ImageRecord, imageRecordSchema } from './image-record.js';
 
-export class ImageCatalog {
+export class ImageCatalog implements Catalog {
   readonly #dir: string;
   readonly #records = new Map<string, ImageRecord>();
 
@@ -41,34 +43,27 @@ export class ImageCatalog {
     return this.#records.get(name);
   }
 
-  /** Adds or replaces; durable when it returns. */
-  put(record: ImageRecord): void {
-    const path = this.#pathOf(record.name);
-    const temporaryPath = `${path}.new`;
-    writeFileSync(temporaryPath, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, flush: true });
-    renameSync(temporaryPath, path);
-    this.#syncDir();
+  /** Has happened when it returns, although it says so later. @throws Error of the file system; then nothing has changed */
+  async put(record: ImageRecord): Promise<ImageRecord> {
+    replaceFile(this.#pathOf(record.name), `${JSON.stringify(record, undefined, 2)}\n`);
     this.#records.set(record.name, record);
+    return record;
   }
 
-  /** Durable when it returns. */
-  remove(name: string): void {
+  /** As `put`. */
+  async remove(name: string): Promise<void> {
     rmSync(this.#pathOf(name), { force: true });
-    this.#syncDir();
+    syncDirectory(this.#dir);
     this.#records.delete(name);
+  }
+
+  /** Nobody else changes it. */
+  onChange(_listener: CatalogListener): () => void {
+    return () => {};
   }
 
   #pathOf(name: string): string {
     return join(this.#dir, `${fileNameOf(name)}.json`);
-  }
-
-  #syncDir(): void {
-    const descriptor = openSync(this.#dir, 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
   }
 }
 

@@ -9,7 +9,7 @@ import { checkDigest } from '../base/digest.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { formatSize } from '../base/size.js';
-import type { ImageCatalog } from '../catalog/image-catalog.js';
+import type { Catalog } from '../catalog/catalog.js';
 import type { ContentSpec, ImageRecord, ManifestPin } from '../catalog/image-record.js';
 import { ManifestError } from '../manifest/format.js';
 import type { Manifest } from '../manifest/manifest.js';
@@ -22,7 +22,7 @@ import type { ContentLease, ContentPool } from './content-pool.js';
 import type { ManifestSource } from './manifest-source.js';
 
 export interface ImagePinnerOptions {
-  catalog: ImageCatalog;
+  catalog: Catalog;
   pool: ContentPool;
   runDir: string;
   credentials: OriginCredential[];

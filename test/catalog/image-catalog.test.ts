@@ -4,30 +4,15 @@ import { join } from 'node:path';
 import t from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { ImageCatalog } from '../../src/catalog/image-catalog.js';
-import type { ImageRecord } from '../../src/catalog/image-record.js';
-
-function record(name: string, etag = '"x"'): ImageRecord {
-  return {
-    version: 1,
-    name,
-    content: {
-      url: `https://images.example/${name}`,
-      identity: { kind: 'http', sizeBytes: 1000, etag },
-      format: 'raw',
-      sizeBytes: 1000,
-      chunkSizeBytes: 65_536,
-    },
-    pinnedAt: '2026-11-01T00:00:00.000Z',
-  };
-}
+import { record } from './record.js';
 
 t.test('what was put is there for the next who opens it, sorted, and what was removed is not', async (t) => {
   const dir = t.testdir();
   const catalog = new ImageCatalog(dir, silentLogger);
-  for (const name of ['b', 'os/a', 'a', 'gone']) catalog.put(record(name));
-  catalog.put(record('a', '"y"'));
-  catalog.remove('gone');
-  catalog.remove('never there');
+  for (const name of ['b', 'os/a', 'a', 'gone']) await catalog.put(record(name));
+  await catalog.put(record('a', '"y"'));
+  await catalog.remove('gone');
+  await catalog.remove('never there');
   for (const seen of [catalog, new ImageCatalog(dir, silentLogger)]) {
     t.same(
       seen.list().map(({ name }) => name),
@@ -48,7 +33,7 @@ t.test('a record that is broken is left out, and left alone', async (t) => {
     'list.json': '[]',
   });
   mkdirSync(join(dir, 'folder.json'));
-  new ImageCatalog(dir, silentLogger).put(record('fine'));
+  await new ImageCatalog(dir, silentLogger).put(record('fine'));
   const catalog = new ImageCatalog(dir, silentLogger);
   t.same(catalog.list(), [record('fine')]);
   t.equal(readFileSync(join(dir, 'torn.json'), 'utf8'), '{"version": 1, "na');
@@ -56,12 +41,12 @@ t.test('a record that is broken is left out, and left alone', async (t) => {
 
 t.test('a change that did not come to its end leaves the old record', async (t) => {
   const dir = t.testdir();
-  new ImageCatalog(dir, silentLogger).put(record('a'));
+  await new ImageCatalog(dir, silentLogger).put(record('a'));
   // As a crash between writing and renaming leaves it.
   writeFileSync(join(dir, 'a.json.new'), '{"version": 1, "name": "a", "con');
   const catalog = new ImageCatalog(dir, silentLogger);
   t.same(catalog.list(), [record('a')]);
-  catalog.put(record('a', '"y"'));
+  await catalog.put(record('a', '"y"'));
   t.same(new ImageCatalog(dir, silentLogger).list(), [record('a', '"y"')]);
   t.same(readdirSync(dir), ['a.json']);
 });
@@ -69,9 +54,9 @@ t.test('a change that did not come to its end leaves the old record', async (t) 
 t.test('a change that can not be written is not made', async (t) => {
   const dir = t.testdir();
   const catalog = new ImageCatalog(dir, silentLogger);
-  catalog.put(record('a'));
+  await catalog.put(record('a'));
   mkdirSync(join(dir, 'a.json.new'));
-  t.throws(() => catalog.put(record('a', '"y"')), { code: 'EISDIR' });
+  await t.rejects(catalog.put(record('a', '"y"')), { code: 'EISDIR' });
   t.same(catalog.get('a'), record('a'));
   t.same(new ImageCatalog(dir, silentLogger).get('a'), record('a'));
 });
@@ -80,11 +65,11 @@ t.test('names that are longer than a file name may be are kept apart', async (t)
   const dir = t.testdir();
   const catalog = new ImageCatalog(dir, silentLogger);
   const names = [`${'a'.repeat(254)}b`, `${'a'.repeat(254)}c`, `x${'/y'.repeat(127)}`];
-  for (const name of names) catalog.put(record(name));
+  for (const name of names) await catalog.put(record(name));
   t.same(
     new ImageCatalog(dir, silentLogger).list().map(({ name }) => name),
     names,
   );
-  for (const name of names) catalog.remove(name);
+  for (const name of names) await catalog.remove(name);
   t.same(readdirSync(dir), []);
 });

@@ -1,5 +1,5 @@
 /**
- * A real etcd of one member, in a directory of its own, on ports that the kernel chose. Ended by its process id.
+ * A real etcd, of one member or several, each in a directory of its own, on ports that the kernel chose. Ended by its process id.
  *
  * The ports are asked for before etcd starts, since it can't choose them itself; they stay the same over `restart`.
  */
@@ -16,43 +16,51 @@ export class EtcdServer {
   readonly #dir = mkdtempSync(join(tmpdir(), 'copse-etcd-'));
   #process: ReturnType<typeof spawnEtcd> | undefined;
 
-  private constructor(clientPort: number, peerPort: number) {
-    this.url = `http://127.0.0.1:${clientPort}`;
-    this.#peerUrl = `http://127.0.0.1:${peerPort}`;
+  readonly #name: string;
+  readonly #initialCluster: string;
+
+  private constructor(place: Place, all: readonly Place[]) {
+    this.url = place.url;
+    this.#peerUrl = place.peerUrl;
+    this.#name = place.name;
+    this.#initialCluster = all.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
   }
 
-  /** Resolves when it answers. Another try with other ports if somebody took them meanwhile. */
+  /** Resolves when it answers. */
   static async start(): Promise<EtcdServer> {
+    const [server] = await EtcdServer.startCluster(1);
+    if (server === undefined) throw new Error('etcd has no member');
+    return server;
+  }
+
+  /** Resolves when they have a quorum. Another try with other ports if somebody took them meanwhile. */
+  static async startCluster(memberCount: number): Promise<EtcdServer[]> {
     for (let attempt = 1; ; attempt++) {
-      const [clientPort, peerPort] = await freePorts();
-      const server = new EtcdServer(clientPort, peerPort);
-      try {
-        await server.restart();
-        return server;
-      } catch (error) {
-        await server.stop();
-        if (attempt === 3) throw error;
+      const places: Place[] = [];
+      for (const port of await freePorts(memberCount)) {
+        places.push({ name: `member-${places.length}`, url: `http://127.0.0.1:${port.client}`, peerUrl: `http://127.0.0.1:${port.peer}` });
       }
+      const servers = places.map((place) => new EtcdServer(place, places));
+      const started = await Promise.allSettled(servers.map((server) => server.restart()));
+      const failure = started.find((result) => result.status === 'rejected');
+      if (failure === undefined) return servers;
+      for (const server of servers) await server.stop();
+      if (attempt === 3) throw failure.reason;
     }
   }
 
   /** A port where nobody listens. */
   static async deadUrl(): Promise<string> {
-    const [port] = await freePorts();
-    return `http://127.0.0.1:${port}`;
+    const [port] = await freePorts(1);
+    return `http://127.0.0.1:${port?.client}`;
   }
 
   /** Starts it again, with what it has on disk, after `kill` or `wipe`. */
   async restart(): Promise<void> {
-    const args = ['--data-dir', join(this.#dir, 'data'), '--listen-client-urls', this.url, '--advertise-client-urls', this.url];
-    args.push(
-      '--listen-peer-urls',
-      this.#peerUrl,
-      '--initial-advertise-peer-urls',
-      this.#peerUrl,
-      '--initial-cluster',
-      `default=${this.#peerUrl}`,
-    );
+    const args = ['--name', this.#name, '--data-dir', join(this.#dir, 'data')];
+    args.push('--listen-client-urls', this.url, '--advertise-client-urls', this.url);
+    args.push('--listen-peer-urls', this.#peerUrl, '--initial-advertise-peer-urls', this.#peerUrl);
+    args.push('--initial-cluster', this.#initialCluster);
     const child = spawnEtcd(args);
     this.#process = child;
     let ended = false;
@@ -73,6 +81,15 @@ export class EtcdServer {
     } finally {
       client.close();
     }
+  }
+
+  /** Whether it leads its cluster, as it says itself. */
+  async leads(): Promise<boolean> {
+    const { stdout } = await execa('etcdctl', ['--endpoints', this.url, 'endpoint', 'status', '--write-out', 'json'], {
+      env: { ETCDCTL_API: '3' },
+    });
+    const [found] = JSON.parse(stdout) as { Status: { header: { member_id: number }; leader: number } }[];
+    return found !== undefined && found.Status.leader === found.Status.header.member_id;
   }
 
   /** As by the kernel's hand. What it wrote is there after `restart`. */
@@ -110,8 +127,14 @@ function spawnEtcd(args: string[]) {
   return execa('etcd', [...args, '--unsafe-no-fsync'], { reject: false, all: true, cleanup: true, maxBuffer: 10_000_000 });
 }
 
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
+interface Place {
+  name: string;
+  url: string;
+  peerUrl: string;
+}
+
+async function freePorts(memberCount: number): Promise<{ client: number; peer: number }[]> {
+  const servers = Array.from({ length: memberCount * 2 }, () => createServer());
   const ports: number[] = [];
   for (const server of servers) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -119,6 +142,5 @@ async function freePorts(): Promise<[number, number]> {
     ports.push(typeof address === 'object' && address !== null ? address.port : 0);
   }
   for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  const [first = 0, second = 0] = ports;
-  return [first, second];
+  return Array.from({ length: memberCount }, (_, index) => ({ client: ports[2 * index] ?? 0, peer: ports[2 * index + 1] ?? 0 }));
 }

@@ -1,0 +1,267 @@
+/**
+ * The catalog that all nodes of all clusters share, in etcd; the files of this host mirror it.
+ *
+ * Who wins: in etcd a name's generation grows with each change, so of a record here and one there the greater generation is the later one. What is here and not
+ * in etcd at all is put there: etcd was wiped, or this host had images before there was an etcd. What was removed is a value in etcd, not the lack of one.
+ *
+ * Invariants: reading is from the local files, with etcd or without; a change is in etcd before it is here; no loss of etcd removes an image from a node.
+ */
+import { type Clock, systemClock } from '../base/clock.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { EtcdClient, EtcdEntry } from '../base/etcd/client.js';
+import { EtcdMirror } from '../base/etcd/mirror.js';
+import type { Closeable } from '../base/lifecycle.js';
+import type { Logger } from '../base/log.js';
+import type { Catalog, CatalogListener } from './catalog.js';
+import type { ImageCatalog } from './image-catalog.js';
+import { contentId, type ImageRecord } from './image-record.js';
+import { parseSharedImage, removedValue, type SharedImage } from './shared-record.js';
+
+export interface EtcdCatalogOptions {
+  client: EtcdClient;
+  /** Without a closing slash, as in `/copse`. */
+  prefix: string;
+  /** The files; nobody else changes them. */
+  local: ImageCatalog;
+  log: Logger;
+  clock?: Clock | undefined;
+  /** How often the watch is compared with what etcd has; 5 s by default. */
+  checkMs?: number | undefined;
+}
+
+/** Other nodes may write the same name again and again, but not that often. */
+const racesPerWrite = 5;
+const republishRetryMs = 2000;
+
+export class EtcdCatalog implements Catalog, Closeable {
+  readonly #options: EtcdCatalogOptions;
+  readonly #prefix: string;
+  readonly #clock: Clock;
+  readonly #mirror: EtcdMirror;
+  readonly #listeners = new Set<CatalogListener>();
+  /** What was read of entries, by the entry itself: it is read, and complained of, once. */
+  readonly #parsed = new WeakMap<EtcdEntry, SharedImage | undefined>();
+  /** What is here already. */
+  readonly #taken = new WeakSet<EtcdEntry>();
+  /** Names that are on their way back into etcd. */
+  readonly #republishing = new Set<string>();
+  #cancelRetry: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: EtcdCatalogOptions) {
+    const { client, prefix, log, clock = systemClock, checkMs } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#prefix = `${prefix}/images/`;
+    this.#mirror = new EtcdMirror({ client, prefix: this.#prefix, log, clock, checkMs });
+  }
+
+  /** Why this host's files may be old; `undefined` when they are not. */
+  get failure(): string | undefined {
+    return this.#mirror.failure;
+  }
+
+  /** Begins to follow etcd. Resolves to whether its state was taken over in time; it goes on trying. */
+  async start(timeoutMs = 3000): Promise<boolean> {
+    this.#mirror.onChange(() => this.#follow());
+    this.#mirror.start();
+    return this.#mirror.loaded(timeoutMs);
+  }
+
+  list(): ImageRecord[] {
+    return this.#options.local.list();
+  }
+
+  get(name: string): ImageRecord | undefined {
+    return this.#options.local.get(name);
+  }
+
+  async put(record: ImageRecord): Promise<ImageRecord> {
+    const { name } = record;
+    const seen = this.get(name);
+    const now = await this.#write(name, async () => {
+      const present = await this.#read(name);
+      const image = present && parseSharedImage(name, present.value);
+      if (image?.kind === 'record' && (isSame(image.record, record) || (seen === undefined && hasSameContent(image.record, record)))) {
+        return image.record;
+      }
+      checkUnchanged(name, seen, image);
+      const next = { ...record, generation: Math.max(image?.generation ?? 0, seen?.generation ?? 0) + 1 };
+      const written = await this.#options.client.putIf(this.#keyOf(name), present?.modRevision ?? 0, JSON.stringify(next));
+      return written ? next : undefined;
+    });
+    // The mirror has done this already, unless etcd went away in between.
+    const here = this.get(name);
+    if (here === undefined || (here.generation ?? 0) < (now.generation ?? 0)) await this.#options.local.put(now);
+    return now;
+  }
+
+  async remove(name: string): Promise<void> {
+    const seen = this.get(name);
+    const generation = await this.#write(name, async () => {
+      const present = await this.#read(name);
+      const image = present && this.#parse(name, present);
+      if (image?.kind === 'removed' || (present === undefined && seen === undefined)) return image?.generation ?? 0;
+      const next = Math.max(image?.generation ?? 0, seen?.generation ?? 0) + 1;
+      const written = await this.#options.client.putIf(this.#keyOf(name), present?.modRevision ?? 0, removedValue(next));
+      return written ? next : undefined;
+    });
+    const here = this.get(name);
+    if (here !== undefined && (here.generation ?? 0) <= generation) await this.#options.local.remove(name);
+  }
+
+  onChange(listener: CatalogListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#listeners.clear();
+    this.#cancelRetry?.();
+    this.#mirror.close();
+  }
+
+  #keyOf(name: string): string {
+    return `${this.#prefix}${name}`;
+  }
+
+  #read(name: string): Promise<EtcdEntry | undefined> {
+    return this.#options.client.get(this.#keyOf(name));
+  }
+
+  /** Tries until nobody came between reading and writing, and then waits until the mirror has it, so that no older view undoes it here. */
+  async #write<T>(name: string, attempt: () => Promise<T | undefined>): Promise<T> {
+    try {
+      for (let race = 0; race < racesPerWrite; race++) {
+        const result = await attempt();
+        if (result === undefined) continue;
+        // It is written; if etcd went away since, the next load shows it.
+        await this.#mirror.refresh().catch(() => {});
+        return result;
+      }
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_ETCD_UNAVAILABLE') throw error;
+      throw new CopseError(
+        'ERR_ETCD_UNAVAILABLE',
+        `image "${name}" can't be changed now, for all nodes share the catalog: ${errorMessage(error)}. Images that are served go on; try again when etcd is back, and look first whether the change was made ("copse image ls")`,
+        { cause: error },
+      );
+    }
+    throw conflict(name, 'is changed by other nodes again and again');
+  }
+
+  #follow(): void {
+    if (this.#closed || this.#mirror.failure !== undefined) return;
+    for (const [name, entry] of this.#mirror.entries) {
+      const image = this.#parse(name, entry);
+      if (image !== undefined) this.#take(name, image, entry);
+    }
+    for (const record of this.list()) {
+      if (!this.#mirror.entries.has(record.name)) this.#republish(record, 0);
+    }
+  }
+
+  #take(name: string, image: SharedImage, entry: EtcdEntry): void {
+    const { local, log } = this.#options;
+    const own = this.get(name);
+    if (this.#taken.has(entry) && (image.kind === 'removed' ? own === undefined : own?.generation === image.record.generation)) return;
+    const isUnshared = own !== undefined && own.generation === undefined;
+    if (own !== undefined && ((own.generation ?? 0) > image.generation || (isUnshared && image.kind === 'removed'))) {
+      this.#republish(own, entry.modRevision);
+      return;
+    }
+    this.#taken.add(entry);
+    if (image.kind === 'removed') {
+      if (own !== undefined) this.#applied(name, undefined, local.remove(name));
+      return;
+    }
+    if (isUnshared && !hasSameContent(own, image.record)) {
+      log.warn(
+        { image: name, here: own.content.url, shared: image.record.content.url },
+        'this name is another image in the catalog that all nodes share: that one is served',
+      );
+    }
+    if (own === undefined || own.generation !== image.record.generation || !isSame(own, image.record)) {
+      this.#applied(name, image.record, local.put(image.record));
+    }
+  }
+
+  #applied(name: string, record: ImageRecord | undefined, done: Promise<unknown>): void {
+    done.then(
+      () => {
+        for (const listener of [...this.#listeners]) listener(name, record);
+      },
+      (error: unknown) =>
+        this.#options.log.error({ image: name, reason: errorMessage(error) }, 'a change of the catalog could not be written here'),
+    );
+  }
+
+  #republish(record: ImageRecord, modRevision: number): void {
+    const { name } = record;
+    if (this.#republishing.has(name)) return;
+    const { client, log } = this.#options;
+    this.#republishing.add(name);
+    // Of those who do the same, the one with the latest record prevails.
+    const value = JSON.stringify({ ...record, generation: record.generation ?? this.#removedGeneration(name) + 1 });
+    client
+      .putIf(this.#keyOf(name), modRevision, value)
+      .then((written) => {
+        if (written) log.info({ image: name }, 'put an image back into etcd, which did not have it');
+      })
+      .catch((error: unknown) => {
+        log.warn({ image: name, reason: errorMessage(error) }, 'an image that etcd lacks could not be put there');
+        this.#cancelRetry?.();
+        if (!this.#closed) this.#cancelRetry = this.#clock.after(republishRetryMs, () => this.#follow());
+      })
+      .finally(() => this.#republishing.delete(name));
+  }
+
+  #removedGeneration(name: string): number {
+    const entry = this.#mirror.entries.get(name);
+    return (entry && this.#parse(name, entry)?.generation) ?? 0;
+  }
+
+  #parse(name: string, entry: EtcdEntry): SharedImage | undefined {
+    if (this.#parsed.has(entry)) return this.#parsed.get(entry);
+    let image: SharedImage | undefined;
+    try {
+      image = parseSharedImage(name, entry.value);
+    } catch (error) {
+      this.#options.log.error(
+        { image: name, reason: errorMessage(error) },
+        'an image of the shared catalog is passed over; what this node has of it stays',
+      );
+    }
+    this.#parsed.set(entry, image);
+    return image;
+  }
+}
+
+/** @throws CopseError `ERR_IMAGE_EXISTS`, `ERR_IMAGE_CONFLICT` when the name is not as the caller saw it */
+function checkUnchanged(name: string, seen: ImageRecord | undefined, image: SharedImage | undefined): void {
+  if (image?.kind === 'record') {
+    if (seen === undefined) {
+      throw new CopseError(
+        'ERR_IMAGE_EXISTS',
+        `image "${name}" exists: another node has just added it with other content; use another name, or remove that one first`,
+      );
+    }
+    if (image.generation !== (seen.generation ?? 0)) throw conflict(name, 'was changed by another node meanwhile');
+  }
+  if (image?.kind === 'removed' && seen?.generation !== undefined) throw conflict(name, 'was removed by another node meanwhile');
+}
+
+function conflict(name: string, what: string): CopseError {
+  return new CopseError('ERR_IMAGE_CONFLICT', `image "${name}" ${what}: look at what it is now ("copse image status"), and try again`);
+}
+
+function hasSameContent(left: ImageRecord, right: ImageRecord): boolean {
+  return contentId(left.content) === contentId(right.content);
+}
+
+/** But for when they were pinned, and how often the name was changed. */
+function isSame(left: ImageRecord, right: ImageRecord): boolean {
+  const words = ({ deadlineMs, share, backingImages }: ImageRecord): string => JSON.stringify([deadlineMs, share, backingImages ?? {}]);
+  return hasSameContent(left, right) && words(left) === words(right);
+}
