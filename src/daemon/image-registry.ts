@@ -8,7 +8,7 @@
 import type { ImageAddRequest } from '../admin/control.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import type { ImageCatalog } from '../catalog/image-catalog.js';
+import type { Catalog } from '../catalog/catalog.js';
 import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
 import { displayUrl } from '../origin/url.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
@@ -24,7 +24,7 @@ export interface ServedImage {
 }
 
 export interface ImageRegistryOptions {
-  catalog: ImageCatalog;
+  catalog: Catalog;
   pool: ContentPool;
   pinner: ImagePinner;
   defaultDeadlineMs: number;
@@ -58,12 +58,13 @@ export class ImageRegistry implements ExportDirectory {
     return record.deadlineMs ?? this.#options.defaultDeadlineMs;
   }
 
-  /** Serves what the catalog holds; asks no origin. What can't be served is logged and keeps no other from its guests. */
+  /** Serves what the catalog holds, and what other nodes change in it from now on; asks no origin. What can't be served is logged and keeps no other from its guests. */
   async start(): Promise<void> {
     const { catalog, log } = this.#options;
+    catalog.onChange((name) => void this.#follow(name));
     for (const record of catalog.list()) {
       try {
-        await this.#serve(record, createExportMetrics());
+        await this.#settle(record.name);
       } catch (error) {
         log.error(
           { image: record.name, code: errorCode(error), reason: errorMessage(error) },
@@ -100,8 +101,7 @@ export class ImageRegistry implements ExportDirectory {
           `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
         );
       }
-      const record = await this.#options.pinner.pin(request, signal);
-      this.#options.catalog.put(record);
+      const record = await this.#options.catalog.put(await this.#options.pinner.pin(request, signal));
       return this.#serve(record, createExportMetrics());
     });
   }
@@ -121,7 +121,7 @@ export class ImageRegistry implements ExportDirectory {
       if (user !== undefined) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" is a backing file of image "${user.record.name}": remove that first`);
       }
-      this.#options.catalog.remove(name);
+      await this.#options.catalog.remove(name);
       this.#served.delete(name);
       await image.lease.release({ forget: true });
     });
@@ -142,20 +142,49 @@ export class ImageRegistry implements ExportDirectory {
       };
       const next = await this.#options.pinner.pin(request, signal);
       if (contentId(next.content) === contentId(record.content)) return image;
-      this.#options.catalog.put(next);
-      const served = await this.#serve(next, metrics);
+      const served = await this.#serve(await this.#options.catalog.put(next), metrics);
       await lease.release();
       return served;
     });
   }
 
   /** The deadline is no part of what an image is: new connections have the new one. */
-  #setDeadline(image: ServedImage, deadlineMs: number | undefined): ServedImage {
+  async #setDeadline(image: ServedImage, deadlineMs: number | undefined): Promise<ServedImage> {
     if (deadlineMs !== undefined && deadlineMs !== image.record.deadlineMs) {
-      image.record = { ...image.record, deadlineMs };
-      this.#options.catalog.put(image.record);
+      image.record = await this.#options.catalog.put({ ...image.record, deadlineMs });
     }
     return image;
+  }
+
+  /** Another node has added, removed or repinned an image. */
+  async #follow(name: string): Promise<void> {
+    try {
+      await this.#settle(name);
+    } catch (error) {
+      this.#options.log.error(
+        { image: name, code: errorCode(error), reason: errorMessage(error) },
+        'what another node changed of this image is not served here',
+      );
+    }
+  }
+
+  /** Serves a name as the catalog has it. Clients keep what they are attached to. */
+  #settle(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      const record = this.#options.catalog.get(name);
+      const image = this.#served.get(name);
+      if (record === undefined) {
+        this.#served.delete(name);
+        await image?.lease.release({ forget: true });
+      } else if (image === undefined) {
+        await this.#serve(record, createExportMetrics());
+      } else if (contentId(record.content) === contentId(image.record.content) && record.share === image.record.share) {
+        image.record = record;
+      } else {
+        await this.#serve(record, image.metrics);
+        await image.lease.release();
+      }
+    });
   }
 
   async #serve(record: ImageRecord, metrics: ExportMetrics): Promise<ServedImage> {
