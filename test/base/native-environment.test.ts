@@ -13,7 +13,7 @@ const module = new URL('../../src/base/native.js', import.meta.url).href;
 /** Runs the script, with `native` and `path` at hand, in a process of its own. */
 async function runScript(path: string, script: string): Promise<string> {
   const source = `const { native } = await import(${JSON.stringify(module)}); const path = ${JSON.stringify(path)};\n${script}`;
-  return (await run(process.execPath, ['--input-type=module', '-e', source], { timeout: 9000 })).stdout;
+  return (await run(process.execPath, ['--input-type=module', '-e', source], { timeout: 60_000 })).stdout;
 }
 
 t.test('jobs keep the process alive, open files do not', async (t) => {

@@ -46,7 +46,7 @@ async function connect(): Promise<ReturnType<typeof createConnection>> {
       stream.once('error', resolve);
     });
     if (error === undefined) return stream;
-    if (attempt === 200) throw error;
+    if (attempt === 6000) throw error;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

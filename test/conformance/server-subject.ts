@@ -50,7 +50,7 @@ export async function serve(folder: string): Promise<ServedSubject> {
     },
     limits: {
       connectionCount: 100,
-      handshakeTimeoutMs: 4000,
+      handshakeTimeoutMs: 60_000,
       requestsPerConnection: 64,
       bytesPerConnection: 64 * 1024 * 1024,
       requestMemoryBytes: 256 * 1024 * 1024,
@@ -107,7 +107,7 @@ function imageDevice(folder: string, bytes: Buffer): ImageDevice {
     buffers: new BufferPools(1024 * 1024),
     limits: { demandRequests: 8, prefetchRequests: 4, maxRunChunks: 16 },
     readaheadBytes: 1024 * 1024,
-    deadlineMs: 4000,
+    deadlineMs: 50_000,
   });
   return new ImageDevice(cache);
 }

@@ -44,7 +44,7 @@ export class Node {
       adminAllowRemote: false,
       logLevel: 'silent',
       cache: { sizeBytes: 2 ** 30, minFreeBytes: 0 },
-      imageDefault: { chunkSizeBytes: 65_536, deadlineMs: 4000, readaheadBytes: 0 },
+      imageDefault: { chunkSizeBytes: 65_536, deadlineMs: 50_000, readaheadBytes: 0 },
       limit: defaults.limit,
       node: { id: 'node', address: undefined, listen: undefined },
       cluster: undefined,

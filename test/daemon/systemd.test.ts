@@ -118,15 +118,15 @@ for (const kind of ['path', 'abstract'] as const) {
     const session = await attach(socketPath);
     t.ok((await session.read(0, 4096)).data.equals(bytes.subarray(0, 4096)));
     // A read is under way when the signal comes.
-    const asked = origin.requests.length;
-    origin.script = () => ({ kind: 'delay', delayMs: 300 });
+    origin.hold(t);
     const answer = session.read(512 * 1024, 4096);
-    await until('the origin was asked', () => origin.requests.length > asked);
+    await until('the origin was asked', () => origin.heldCount > 0);
     const exit = once(child, 'exit');
     child.kill('SIGTERM');
+    await until('STOPPING=1', () => told.includes('STOPPING=1'));
+    origin.release();
     t.ok((await answer).data.equals(bytes.subarray(512 * 1024, 512 * 1024 + 4096)), 'it is answered');
     t.same(await exit, [0, null]);
-    await until('STOPPING=1', () => told.includes('STOPPING=1'));
     t.same(told, ['READY=1', 'STOPPING=1']);
     t.ok(existsSync(socketPath), 'the socket is the manager’s: it stays');
   });

@@ -36,7 +36,7 @@ export async function startLibvirt(host: Host): Promise<Libvirt> {
   const [file = '', ...args] = isRoot ? [...asNobody, ...command] : command;
   const libvirtd = startProgram(host.lifetime, file, args, join(host.dir, 'libvirtd.log'), { env: places });
   const socketPath = join(places.XDG_RUNTIME_DIR, 'libvirt', 'libvirt-sock');
-  await waitForListener({ path: socketPath }, libvirtd, 20_000);
+  await waitForListener({ path: socketPath }, libvirtd, 60_000);
   const uri = `qemu+unix:///session?socket=${socketPath}`;
   return {
     dir,

@@ -14,7 +14,7 @@ async function startExample(host: Host, name: string): Promise<Machine> {
   const monitor = join(host.dir, `${name}.qmp`);
   const args = [join(examplesDir, 'qemu', name), '-S', '-qmp', `unix:${monitor},server=on,wait=off`, '-serial', 'none', '-monitor', 'none'];
   const qemu = startProgram(host.lifetime, 'bash', args, join(host.dir, `${name}.log`), { env: host.env });
-  await waitForListener({ path: monitor }, qemu, 20_000);
+  await waitForListener({ path: monitor }, qemu, 60_000);
   const qmp = await Qmp.connect(monitor);
   host.lifetime.onEnd(async () => qmp.close());
   return { qemu, qmp };

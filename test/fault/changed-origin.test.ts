@@ -17,7 +17,7 @@ for (const [what, etag, after, restarts] of [
 ] as const) {
   t.test(`content that was replaced, ${what}`, async (t) => {
     const origin = await ScriptedOrigin.start(t, before, { etag });
-    const daemon = await Daemon.start(t, { images: { image: origin.url }, deadline: '2s' });
+    const daemon = await Daemon.start(t, { images: { image: origin.url } });
     const old = await daemon.attach('image', { replies: 'structured' });
     t.ok((await old.read(0, chunkBytes)).data.equals(before.subarray(0, chunkBytes)));
     origin.replace(after);

@@ -1,4 +1,5 @@
 /** Comparing what a guest reads with what the origin holds. */
+import { patienceMs } from '../conformance/wire/byte-stream.js';
 import type { Session } from '../conformance/wire/session.js';
 
 /** Reads all of the export, `depth` requests in flight, and returns the offsets of blocks that differ or failed. */
@@ -8,7 +9,7 @@ export async function differences(session: Session, expected: Buffer, blockBytes
   const settle = async (): Promise<void> => {
     const next = flying.shift();
     if (next === undefined) return;
-    const answer = await session.answer(next.cookie, 15_000);
+    const answer = await session.answer(next.cookie);
     if (answer.error !== 0) wrong.push(`${next.offset}: error ${answer.error} ${answer.message}`);
     else if (!answer.data.equals(expected.subarray(next.offset, next.offset + next.lengthBytes))) wrong.push(`${next.offset}: wrong bytes`);
   };
@@ -21,18 +22,20 @@ export async function differences(session: Session, expected: Buffer, blockBytes
   return wrong;
 }
 
-/** Waits until `condition` holds, looking every few milliseconds; fails after `timeoutMs`. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
+/** Waits until `condition` holds, looking every few milliseconds; fails when it looks as if it never would. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + patienceMs;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${patienceMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-/** Milliseconds that `work` takes, and what it gives. */
-export async function timed<T>(work: () => Promise<T>): Promise<{ tookMs: number; value: T }> {
-  const startMs = performance.now();
-  const value = await work();
-  return { tookMs: performance.now() - startMs, value };
+/** What `work` settles to; a failure that names it when it hangs. */
+export async function comes<T>(what: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const hangs = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${patienceMs} ms`)), patienceMs);
+  });
+  return await Promise.race([work, hangs]).finally(() => clearTimeout(timer));
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { shortDir } from '../conformance/short-dir.js';
+import { patienceMs } from '../conformance/wire/byte-stream.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
 
@@ -21,6 +22,8 @@ export interface DaemonOptions {
   cacheSize?: string;
   minFree?: string;
   deadline?: string;
+  /** By name, for images whose deadline is another one. */
+  deadlines?: Record<string, string>;
   chunkSize?: string;
   readahead?: string;
   /** Lines of the `[limit]` table. */
@@ -68,7 +71,16 @@ export class Daemon {
 
   /** For the next start. */
   configure(options: DaemonOptions): void {
-    const { images, cacheSize = '1G', minFree = '0', deadline = '5s', chunkSize = '64K', readahead = '0', limits = [] } = options;
+    const {
+      images,
+      cacheSize = '1G',
+      minFree = '0',
+      deadline = '50s',
+      deadlines = {},
+      chunkSize = '64K',
+      readahead = '0',
+      limits = [],
+    } = options;
     const lines = [
       `state = "${this.state}"`,
       `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`])}`,
@@ -83,7 +95,10 @@ export class Daemon {
       `readahead = "${readahead}"`,
       '[limit]',
       ...limits,
-      ...Object.entries(images).flatMap(([name, url]) => ['[[image]]', `name = "${name}"`, `url = "${url}"`]),
+      ...Object.entries(images).flatMap(([name, url]) => {
+        const own = deadlines[name];
+        return ['[[image]]', `name = "${name}"`, `url = "${url}"`, ...(own === undefined ? [] : [`deadline = "${own}"`])];
+      }),
     ];
     writeFileSync(this.configPath, `${lines.join('\n')}\n`);
   }
@@ -110,7 +125,7 @@ export class Daemon {
       });
     });
     const late = new Promise<never>((_resolve, reject) => {
-      setTimeout(() => reject(new Error(`the daemon is not ready after 15 s:\n${this.stderr}`)), 15_000).unref();
+      setTimeout(() => reject(new Error(`the daemon is not ready after ${patienceMs} ms:\n${this.stderr}`)), patienceMs).unref();
     });
     return await Promise.race([ready, this.#exit, late]);
   }
@@ -148,7 +163,7 @@ export class Daemon {
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
       [main, ...args, '--admin', `unix:${join(this.folder, 'admin.sock')}`],
-      { reject: false, timeout: 20_000 },
+      { reject: false, timeout: patienceMs },
     );
     return { exitCode, stdout, stderr };
   }

@@ -36,7 +36,7 @@ async function reader(session: Session, expected: Buffer, seed: number, count: n
     }
     const next = flying.shift();
     if (next === undefined) break;
-    const answer = await session.answer(next.cookie, 15_000);
+    const answer = await session.answer(next.cookie);
     if (answer.error !== 0) wrong.push(`${next.lengthBytes} at ${next.offset}: error ${answer.error} ${answer.message}`);
     else if (!answer.data.equals(expected.subarray(next.offset, next.offset + next.lengthBytes)))
       wrong.push(`${next.lengthBytes} at ${next.offset}`);

@@ -43,9 +43,14 @@ export class ScriptedOrigin {
   readonly requests: RangeRequest[] = [];
   /** Bytes of content that were sent. */
   sentBytes = 0;
+  /** Requests that came while the origin held its answers back, and that somebody waits for still. */
+  heldCount = 0;
+  /** The most of them at once since `hold`. */
+  mostHeldCount = 0;
   /** Decides the fate of each request; `undefined` answers it rightly. */
   script: (request: RangeRequest) => Misbehaviour | undefined = () => undefined;
   #bytes: Buffer;
+  #gate: { opened: Promise<void>; open: () => void } | undefined;
   #version = 1;
   #port = 0;
   #server: Server | undefined;
@@ -75,7 +80,7 @@ export class ScriptedOrigin {
 
   /** On the same port as before. */
   async start(): Promise<void> {
-    const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => this.#answer(request, response));
+    const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => void this.#answer(request, response));
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -112,13 +117,30 @@ export class ScriptedOrigin {
     this.script = () => misbehaviour;
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  /** From now on no request is answered, rightly or not, before `release`. Ends with the test. */
+  hold(t: Test): void {
+    let open = (): void => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    this.#gate = { opened, open };
+    this.mostHeldCount = 0;
+    t.teardown(() => this.release());
+  }
+
+  release(): void {
+    this.#gate?.open();
+    this.#gate = undefined;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const size = this.#bytes.length;
     const match = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     const start = Number(match?.[1] ?? 0);
     const end = Math.min(Number(match?.[2] ?? size - 1) + 1, size);
     const range = { index: this.requests.length, start, end };
     this.requests.push(range);
+    if (this.#gate !== undefined) await this.#wait(this.#gate.opened, response);
     const fate = this.script(range);
     const headers: Record<string, string> = {
       'accept-ranges': 'bytes',
@@ -158,6 +180,14 @@ export class ScriptedOrigin {
     };
     if (fate?.kind === 'delay') setTimeout(send, fate.delayMs);
     else send();
+  }
+
+  /** Until the gate opens, or whoever asked has given up. */
+  async #wait(opened: Promise<void>, response: ServerResponse): Promise<void> {
+    this.heldCount += 1;
+    this.mostHeldCount = Math.max(this.mostHeldCount, this.heldCount);
+    await Promise.race([opened, new Promise<void>((resolve) => response.once('close', resolve))]);
+    this.heldCount -= 1;
   }
 
   #send(response: ServerResponse, socket: Socket, body: Buffer, fate: Misbehaviour | undefined): void {

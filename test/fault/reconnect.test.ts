@@ -17,7 +17,7 @@ class QemuIo {
   readonly #exit: Promise<unknown>;
 
   constructor(t: Test, daemon: Daemon) {
-    const options = `driver=raw,file.driver=nbd,file.server.type=unix,file.server.path=${daemon.socketPath},file.export=image,file.reconnect-delay=30`;
+    const options = `driver=raw,file.driver=nbd,file.server.type=unix,file.server.path=${daemon.socketPath},file.export=image,file.reconnect-delay=60`;
     this.#child = spawn('qemu-io', ['-r', '--image-opts', options]);
     this.#exit = new Promise((resolve) => this.#child.once('exit', resolve));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -37,7 +37,7 @@ class QemuIo {
 
   /** Resolves when so many reads are through. */
   async reads(count: number): Promise<void> {
-    await until(`${count} reads of qemu-io`, () => (this.output.match(/\bread \d+\/\d+ bytes/g) ?? []).length >= count, 15_000);
+    await until(`${count} reads of qemu-io`, () => (this.output.match(/\bread \d+\/\d+ bytes/g) ?? []).length >= count);
   }
 }
 

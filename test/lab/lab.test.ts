@@ -53,9 +53,22 @@ t.test('a lab', { skip: unavailable ?? false }, async (t) => {
   if (a === undefined || b === undefined || c === undefined) throw new Error('three hosts were asked for');
   await Promise.all([lab.origin, a, b, c].map(serveBytes));
 
-  t.test('adds latency on the way to the origin', async (t) => {
+  t.test('adds latency on the way to the origin, and only there', async (t) => {
     const [toOrigin = 0] = await ask(a, lab.origin, 1, 10);
     t.ok(toOrigin >= 20, `a round trip to the origin took ${toOrigin} ms`);
+    // What adds it stands still: peers have each other all the same, the origin is not to be had.
+    process.kill(lab.relayPid, 'SIGSTOP');
+    let answered = false;
+    const late = ask(a, lab.origin, 1, 1).finally(() => {
+      answered = true;
+    });
+    try {
+      t.equal((await ask(a, b, 1, 10)).length, 10);
+      t.notOk(answered);
+    } finally {
+      process.kill(lab.relayPid, 'SIGCONT');
+    }
+    await late;
   });
 
   t.test('a link carries no more than its rate, and counts it', async (t) => {

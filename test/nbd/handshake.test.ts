@@ -54,7 +54,7 @@ interface Talk {
 async function talk(flags: number | 'unsent' = 3, options: Partial<HandshakeOptions> = {}): Promise<Talk> {
   const { stream, peer } = rawPair();
   const directory = new Directory();
-  const outcome = negotiate(stream, directory, { timeoutMs: 5000, ...options });
+  const outcome = negotiate(stream, directory, { timeoutMs: 60_000, ...options });
   outcome.then(
     () => {},
     () => stream.destroy(),
@@ -378,7 +378,7 @@ t.test('an export that opens too late is released', async (t) => {
 t.test('a connection that breaks', async (t) => {
   const { stream, peer } = rawPair();
   const directory = new Directory();
-  const outcome = negotiate(stream, directory, { timeoutMs: 5000 });
+  const outcome = negotiate(stream, directory, { timeoutMs: 60_000 });
   await peer.read(18);
   stream.destroy(new Error('reset'));
   await t.rejects(outcome, { code: 'ERR_NBD_DISCONNECTED' });

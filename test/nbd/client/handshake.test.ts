@@ -39,7 +39,7 @@ async function parrot(t: Test, bytes: () => Buffer): Promise<number> {
 /** The code of the failure, or `undefined` when the client was let in. */
 async function codeOf(port: number): Promise<string | undefined> {
   try {
-    const client = await NbdClient.connect({ host: '127.0.0.1', port }, { contexts: ['base:allocation'], timeoutMs: 5000 });
+    const client = await NbdClient.connect({ host: '127.0.0.1', port }, { contexts: ['base:allocation'], timeoutMs: 60_000 });
     client.destroy();
     return undefined;
   } catch (error) {

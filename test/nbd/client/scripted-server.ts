@@ -35,7 +35,7 @@ export async function listen(t: Test, onPeer: (peer: RawPeer, replies: ReplyMode
       release: () => {},
     };
     const directory = { list: () => [exported], open: async () => exported };
-    negotiate(socket, directory, { timeoutMs: 5000 }).then(
+    negotiate(socket, directory, { timeoutMs: 60_000 }).then(
       (session) => (session === undefined ? socket.end() : onPeer(new RawPeer(socket), session.replies)),
       () => socket.destroy(),
     );

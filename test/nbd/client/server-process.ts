@@ -22,7 +22,7 @@ async function start(program: string, argumentsFor: (socket: string) => string[]
     await rm(folder, { recursive: true, force: true });
   };
   // Neither program says when it listens: ask until it answers.
-  for (let left = 500; left > 0 && child.exitCode === null; left -= 1) {
+  for (let left = 6000; left > 0 && child.exitCode === null; left -= 1) {
     const answered = await new Promise<boolean>((resolve) => {
       const socket = connect(path);
       socket.once('connect', () => socket.destroy());
