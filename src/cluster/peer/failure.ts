@@ -4,7 +4,7 @@ import type { ContentRole } from './export-name.js';
 import { PeerError } from './peer.js';
 
 /** Passes PeerError and `ERR_ABORTED` as they are. */
-export function requestError(peerId: string, role: ContentRole | 'manifest', what: string, cause: unknown): unknown {
+export function requestError(peerId: string, role: ContentRole, what: string, cause: unknown): unknown {
   if (cause instanceof PeerError || errorCode(cause) === 'ERR_ABORTED') return cause;
   switch (errorCode(cause)) {
     case 'ENOTSUP':

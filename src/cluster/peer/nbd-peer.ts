@@ -11,7 +11,6 @@ import { CACHED_CONTEXT, CachedFlag } from '../../nbd/constant.js';
 import type { NbdAddress } from '../../nbd/uri.js';
 import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
 import type { RangeSink } from '../../origin/origin.js';
-import { BufferSink } from '../../origin/sink.js';
 import { parsePeerAddress } from './address.js';
 import { type ContentRole, formatPeerExport } from './export-name.js';
 import { requestError } from './failure.js';
@@ -86,29 +85,6 @@ export class NbdPeer implements Peer {
     });
   }
 
-  /**
-   * The bytes of a manifest that the peer has.
-   *
-   * @param digest 64 hexadecimal digits. What comes is to be compared with it.
-   * @param mostBytes a longer one is refused with `ERR_PEER_LIED`
-   */
-  async manifest(digest: string, mostBytes: number, options: PeerRequestOptions = {}): Promise<Buffer> {
-    const what = formatPeerExport({ kind: 'manifest', digest });
-    const { signal } = options;
-    try {
-      return await this.#link(what, undefined, []).use(signal, async (client) => {
-        const { sizeBytes } = client;
-        if (sizeBytes > mostBytes)
-          throw new PeerError('ERR_PEER_LIED', this.id, `${what} has ${sizeBytes} bytes, at most ${mostBytes} are taken`);
-        const target = Buffer.allocUnsafe(sizeBytes);
-        await client.read(0, sizeBytes, new OrderedSink(0, sizeBytes, new BufferSink(target)), { signal });
-        return target;
-      });
-    } catch (error) {
-      throw requestError(this.id, 'manifest', what, error);
-    }
-  }
-
   /** Ends every connection, for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
   destroy(reason: string): void {
     this.#reason ??= new PeerError('ERR_PEER_GONE', this.id, reason);
@@ -153,7 +129,7 @@ export class NbdPeer implements Peer {
     }
   }
 
-  #link(exportName: string, sizeBytes: number | undefined, contexts: readonly string[]): PeerLink {
+  #link(exportName: string, sizeBytes: number, contexts: readonly string[]): PeerLink {
     if (this.#reason !== undefined) throw this.#reason;
     const known = this.#links.get(exportName);
     if (known !== undefined) return known;

@@ -15,8 +15,8 @@ export interface PeerLinkOptions {
   peerId: string;
   address: NbdAddress;
   exportName: string;
-  /** `undefined`: any. */
-  sizeBytes: number | undefined;
+  /** A connection whose export has another is refused. */
+  sizeBytes: number;
   contexts: readonly string[];
   /** For connecting and the handshake together. */
   connectTimeoutMs: number;
@@ -96,7 +96,7 @@ export class PeerLink {
       client.destroy(this.#reason);
       throw this.#reason;
     }
-    if (sizeBytes !== undefined && client.sizeBytes !== sizeBytes) {
+    if (client.sizeBytes !== sizeBytes) {
       client.destroy();
       throw new PeerError('ERR_PEER_LIED', peerId, `${exportName} has ${client.sizeBytes} bytes there and ${sizeBytes} here`);
     }

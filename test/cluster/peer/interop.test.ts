@@ -63,6 +63,16 @@ t.test(
   },
 );
 
+t.test('a manifest is its bytes', { skip: await missing('nbdcopy', '--version') }, async (t) => {
+  const contents = new TestContents('b');
+  const digest = 'ab'.repeat(32);
+  contents.manifests.set(digest, pattern(100_001, 3));
+  const { address } = await servePeers(t, contents);
+  const copy = join(t.testdir(), 'manifest');
+  await run(t, 'nbdcopy', [`nbd://${address}/manifest/${digest}`, copy]);
+  t.ok((await readFile(copy)).equals(pattern(100_001, 3)));
+});
+
 t.test('names that are none are unknown exports', { skip: await missing('nbdinfo', '--version') }, async (t) => {
   const { address } = await servePeers(t, new TestContents('b'));
   for (const name of ['', 'home', 'other', `home/${'0'.repeat(32)}`, `manifest/${'0'.repeat(64)}`]) {

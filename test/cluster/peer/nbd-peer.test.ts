@@ -136,7 +136,6 @@ t.test('destroyed while requests wait: all fail at once, and so does what comes 
   peer.destroy('its pings fail');
   for (const request of waiting) await t.rejects(request, { code: 'ERR_PEER_GONE', message: /its pings fail/ });
   await t.rejects(peer.readHeld(content, 0, 1, nowhere), { code: 'ERR_PEER_GONE' });
-  await t.rejects(peer.manifest('0'.repeat(64), 10), { code: 'ERR_PEER_GONE' });
   t.equal(peer.linkCount, 0);
 });
 
@@ -217,16 +216,6 @@ t.test("an error of the sink is the request's own, and passed on as it is", asyn
   ]);
   t.equal(failed.status === 'rejected' && failed.reason, wrong);
   t.equal(fine.status, 'fulfilled');
-});
-
-t.test('manifests travel whole', async (t) => {
-  const { peer, contents } = await stand(t);
-  const digest = 'ab'.repeat(32);
-  const bytes = pattern(100_001, 3);
-  contents.manifests.set(digest, bytes);
-  t.ok((await peer.manifest(digest, 2 ** 20)).equals(bytes));
-  await t.rejects(peer.manifest(digest, 100_000), { code: 'ERR_PEER_LIED' });
-  await t.rejects(peer.manifest('00'.repeat(32), 100_000), { code: 'ERR_PEER_REFUSED' });
 });
 
 t.test('background requests that take all of their memory keep no demand waiting', async (t) => {
