@@ -1,4 +1,5 @@
 /** A view of a real etcd: followed, kept while it is away, right again after each way in which a watch can be lost. */
+import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { EtcdClient } from '../../../src/base/etcd/client.js';
 import { EtcdMirror } from '../../../src/base/etcd/mirror.js';
@@ -87,6 +88,27 @@ t.test('without etcd nothing waits for it', async (t) => {
   t.equal(mirror.isLoaded, false);
   mirror.close();
   client.close();
+});
+
+t.test('user and password: the right ones, wrong ones, none', async (t) => {
+  const server = await EtcdServer.start();
+  t.teardown(() => server.stop());
+  for (const command of ['user add root:secret', 'user grant-role root root', 'auth enable']) {
+    await execa('etcdctl', ['--endpoints', server.url, ...command.split(' ')], { env: { ETCDCTL_API: '3' } });
+  }
+  const client = new EtcdClient({ urls: [server.url], user: 'root', password: 'secret' });
+  t.teardown(() => client.close());
+  const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger, checkMs: 100 });
+  t.teardown(() => mirror.close());
+  mirror.start();
+  t.equal(await mirror.loaded(60_000), true);
+  t.equal(await client.putIf('/test/a', 0, '1', await client.grantLease(100)), true);
+  await until('the watch has it', mirror, () => mirror.entries.has('a'));
+  for (const options of [{ user: 'root', password: 'wrong' }, { user: 'nobody', password: 'secret' }, {}]) {
+    const refused = new EtcdClient({ urls: [server.url], ...options });
+    await t.rejects(refused.get('/test/a'), { code: 'ERR_ETCD_REFUSED' });
+    refused.close();
+  }
 });
 
 t.test('endpoints that can not be used are refused before they are', async (t) => {
