@@ -27,6 +27,7 @@ import type { ChunkStore } from './chunk-store.js';
 import type { FlightPriority } from './flight.js';
 import { type Operation, ReadOperation, StoreOperation } from './operation.js';
 import { type PrefetchRange, Readahead } from './readahead.js';
+import { TouchedChunks } from './touched.js';
 
 /** Where chunks come from whose home is another node. */
 export interface Elsewhere {
@@ -70,6 +71,8 @@ export interface ChunkCacheOptions extends Omit<ChunkFetcherOptions, 'metrics' |
 
 export class ChunkCache {
   readonly metrics = new CacheMetrics();
+  /** By this host's guests. */
+  readonly touched: TouchedChunks;
   readonly #options: ChunkCacheOptions;
   readonly #store: ChunkStore;
   readonly #chunkBytes: number;
@@ -84,6 +87,7 @@ export class ChunkCache {
     this.#options = options;
     this.#store = options.store;
     this.#chunkBytes = options.store.chunkBytes;
+    this.touched = new TouchedChunks(options.store.chunkCount);
     this.#readahead = new Readahead({
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
@@ -111,6 +115,7 @@ export class ChunkCache {
     if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
     const first = Math.floor(offset / this.#chunkBytes);
     const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
+    this.touched.mark(first, last);
     if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
     return true;
   }
@@ -183,6 +188,7 @@ export class ChunkCache {
     }
     // Who reads on behalf of its guests reads ahead itself.
     if (operation.priority === 'demand') {
+      this.touched.mark(first, last);
       if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
       else if (missed) this.#prefetch(this.#readahead.onMiss(first, last));
     }
@@ -191,12 +197,17 @@ export class ChunkCache {
 
   /** Has a chunk that is not here fetched by who is to be asked for it. */
   #missed(operation: Operation, chunkIndex: number): void {
-    if (operation.role === 'held' && !this.#own.isAtOrigin(chunkIndex)) {
+    if (operation.role === 'held' && !this.#own.isNearlyHere(chunkIndex) && this.#elsewhere?.isNearlyHere(chunkIndex) !== true) {
       operation.fail(new CopseError('ERR_NOT_HELD', `chunk ${chunkIndex} of ${this.#options.name} is not here`));
       return;
     }
-    const lane = operation.role === 'guest' ? this.#laneOf(chunkIndex) : this.#own;
+    const lane = this.#laneFor(operation.role, chunkIndex);
     lane.join(operation, chunkIndex, operation.priority);
+  }
+
+  #laneFor(role: Role, chunkIndex: number): ChunkFetcher {
+    if (role === 'guest') return this.#laneOf(chunkIndex);
+    return role === 'held' && !this.#own.isNearlyHere(chunkIndex) ? (this.#elsewhere ?? this.#own) : this.#own;
   }
 
   #laneOf(chunkIndex: number): ChunkFetcher {

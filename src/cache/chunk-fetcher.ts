@@ -100,10 +100,10 @@ export class ChunkFetcher implements FlightOwner {
     this.#queue.add(flight);
   }
 
-  /** Whether the chunk is on its way from the origin itself, so that who waits for it waits for nobody else. */
-  isAtOrigin(chunkIndex: number): boolean {
+  /** Whether the chunk is in memory, or on its way from the origin itself, so that who waits for it waits for no other node. */
+  isNearlyHere(chunkIndex: number): boolean {
     const flight = this.#flights.get(chunkIndex);
-    return flight !== undefined && flight.state !== 'queued' && flight.place === 'origin';
+    return flight?.state === 'arrived' || (flight?.state === 'fetching' && flight.place === 'origin');
   }
 
   /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */

@@ -7,6 +7,7 @@
  *   cache/          ID.data and ID.map for each content: what is cached
  *   manifest/       one file a manifest, named by its digest
  *   node.json       who this node is to its cluster
+ *   neighbours.json the nodes that were last known, for a start without etcd
  *   run/            private sockets; emptied at each start
  *
  * Invariant: whoever has a StateDirectory is alone with it until `close`.
@@ -27,6 +28,8 @@ export class StateDirectory implements Closeable {
   readonly runDir: string;
   /** A file: who this node is to its cluster. */
   readonly nodePath: string;
+  /** A file: the nodes that were last known. */
+  readonly neighboursPath: string;
   readonly #lockDescriptor: number;
 
   /**
@@ -41,6 +44,7 @@ export class StateDirectory implements Closeable {
     this.manifestDir = join(path, 'manifest');
     this.runDir = join(path, 'run');
     this.nodePath = join(path, 'node.json');
+    this.neighboursPath = join(path, 'neighbours.json');
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       this.#lockDescriptor = lock(path);

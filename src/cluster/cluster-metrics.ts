@@ -33,8 +33,6 @@ export class ClusterMetrics {
   lies = 0;
   hedges = 0;
   hedgeWins = 0;
-  /** What peers were given. */
-  servedBytes = { home: 0, held: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;

@@ -86,9 +86,7 @@ export class ClusteredContent {
   }
 
   /** A peer was given a range: it holds what of it is whole chunks. */
-  onServed(role: 'home' | 'held', peerId: string | undefined, offset: number, lengthBytes: number): void {
-    this.metrics.servedBytes[role] += lengthBytes;
-    if (peerId === undefined) return;
+  onServed(peerId: string, offset: number, lengthBytes: number): void {
     const { chunkBytes, sizeBytes } = this.content;
     const end = offset + lengthBytes;
     const first = Math.ceil(offset / chunkBytes);

@@ -13,13 +13,15 @@ import { BufferPools } from '../cache/buffer-pool.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkStore, removeStoreFiles } from '../cache/chunk-store.js';
 import { readMapHeader } from '../cache/map-header.js';
+import type { ShareRule } from '../catalog/cluster-id.js';
 import { type ContentSpec, containerSpec, contentId } from '../catalog/image-record.js';
+import type { Manifest } from '../manifest/manifest.js';
 import { openFormatOrigin } from '../origin/format/format-origin.js';
 import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
 import { openOrigin } from '../origin/open.js';
 import type { Origin, OriginCredential } from '../origin/origin.js';
 import { CachedOrigin } from './cached-origin.js';
-import { Content, contentPaths, demandRequests, prefetchRequests, type Releasable } from './content.js';
+import { Content, type ContentCluster, contentPaths, demandRequests, prefetchRequests, type Releasable } from './content.js';
 import { privateExport } from './private-export.js';
 
 export interface ContentPoolOptions {
@@ -29,6 +31,10 @@ export interface ContentPoolOptions {
   /** For fetches of raw contents, and for those that wait for a decoder, which waits for the former. */
   memory: { raw: Budget; decoded: Budget };
   readaheadBytes: number;
+  /** Of a sealed content; rejects when it can't be had. */
+  manifestOf(spec: ContentSpec): Promise<Manifest | undefined>;
+  /** The place of a raw content in the cluster; `undefined` when it is not shared. */
+  clusterOf(spec: ContentSpec, share: ShareRule['share']): ContentCluster | undefined;
   credentials: OriginCredential[];
   log: Logger;
 }
@@ -41,6 +47,8 @@ export interface ContentLease extends Releasable {
 interface Entry {
   content: Content;
   useCount: number;
+  /** Somebody released it for good: what it cached goes when the last user does. */
+  forget: boolean;
 }
 
 /** Unused chunk buffers that are kept. */
@@ -62,20 +70,25 @@ export class ContentPool {
     return [...this.#entries.values()].map((entry) => entry.content);
   }
 
-  /** Opens a content, and what lies below it. Asks no origin. */
-  async lease(spec: ContentSpec): Promise<ContentLease> {
+  /**
+   * Opens a content, and what lies below it. Asks no origin.
+   *
+   * @param share whether peers may have its bytes; where it is open already, what was said first holds
+   */
+  async lease(spec: ContentSpec, share: ShareRule['share'] = undefined): Promise<ContentLease> {
     const id = contentId(spec);
     const open = this.#entries.get(id);
     if (open !== undefined) return this.#leaseOf(id, open);
     const below: ContentLease[] = [];
     let origin: Origin | undefined;
     try {
-      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, below);
+      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, below, share);
+      const manifest = spec.format === 'raw' ? await this.#options.manifestOf(spec) : undefined;
       // The files are one store's at a time: whoever has them must be gone. Others may have waited for the same, and been quicker.
       for (let closing = this.#vacate(id); closing !== undefined; closing = this.#vacate(id)) await closing;
       let entry = this.#entries.get(id);
       if (entry === undefined) {
-        entry = { content: this.#create(spec, origin, [...below]), useCount: 0 };
+        entry = { content: this.#create(spec, { origin, manifest, share, below: [...below] }), useCount: 0, forget: false };
         this.#entries.set(id, entry);
         // They are the content's now.
         origin = undefined;
@@ -89,18 +102,18 @@ export class ContentPool {
   }
 
   /** The container of a content as the format room wants it, and the leases that it stands on. */
-  async container(spec: ContentSpec, below: ContentLease[]): Promise<FormatContainer> {
-    const lease = await this.lease(containerSpec(spec));
+  async container(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatContainer> {
+    const lease = await this.lease(containerSpec(spec), share);
     below.push(lease);
     const { content } = lease;
     return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
   }
 
   /** A backing file as a layer, and the leases that it stands on. */
-  async layer(spec: ContentSpec, below: ContentLease[]): Promise<FormatLayer> {
+  async layer(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatLayer> {
     const backing: Record<string, FormatLayer> = {};
-    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below);
-    return { container: await this.container(spec, below), format: spec.format, backing };
+    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below, share);
+    return { container: await this.container(spec, below, share), format: spec.format, backing };
   }
 
   /** Takes up what lies in the cache directory and belongs to none of `knownIds`. */
@@ -125,6 +138,7 @@ export class ContentPool {
 
   #leaseOf(id: string, entry: Entry): ContentLease {
     entry.useCount += 1;
+    entry.forget = false;
     let released = false;
     return {
       content: entry.content,
@@ -132,10 +146,11 @@ export class ContentPool {
         if (released) return;
         released = true;
         entry.useCount -= 1;
+        entry.forget ||= forget;
         if (entry.useCount > 0 || this.#entries.get(id) !== entry) return;
         this.#entries.delete(id);
-        await this.#track(id, entry.content.close({ forget }), () => {
-          if (forget) removeStoreFiles(contentPaths(this.#options.cacheDir, id));
+        await this.#track(id, entry.content.close({ forget: entry.forget }), () => {
+          if (entry.forget) removeStoreFiles(contentPaths(this.#options.cacheDir, id));
           else this.#orphan(id);
         });
       },
@@ -146,29 +161,36 @@ export class ContentPool {
     const { credentials, log } = this.#options;
     return openOrigin(spec.url, spec.identity, {
       credentials,
+      sealed: spec.manifest !== undefined,
       log,
       demandConnections: demandRequests,
       prefetchConnections: prefetchRequests,
     });
   }
 
-  async #openDecoder(spec: ContentSpec, below: ContentLease[]): Promise<Origin> {
+  async #openDecoder(spec: ContentSpec, below: ContentLease[], share: ShareRule['share']): Promise<Origin> {
     const { runDir, log } = this.#options;
-    return openFormatOrigin({ ...(await this.layer(spec, below)), sizeBytes: spec.sizeBytes, runDir, log });
+    return openFormatOrigin({ ...(await this.layer(spec, below, share)), sizeBytes: spec.sizeBytes, runDir, log });
   }
 
-  #create(spec: ContentSpec, origin: Origin, leases: ContentLease[]): Content {
-    const { cacheDir, space, memory, readaheadBytes, log } = this.#options;
+  #create(
+    spec: ContentSpec,
+    parts: { origin: Origin; manifest: Manifest | undefined; share: ShareRule['share']; below: ContentLease[] },
+  ): Content {
+    const { cacheDir, space, memory, readaheadBytes, log, clusterOf } = this.#options;
+    const { origin, manifest, share, below } = parts;
     return new Content({
       spec,
       origin,
+      manifest,
+      cluster: spec.format === 'raw' ? clusterOf(spec, share) : undefined,
       cacheDir,
       space,
       memory: spec.format === 'raw' ? memory.raw : memory.decoded,
       buffers: this.#buffers,
       readaheadBytes,
       log,
-      below: leases,
+      below,
     });
   }
 

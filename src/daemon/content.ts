@@ -1,11 +1,12 @@
 /**
  * One content being served from its cache: the whole way of a read, put together.
  *
- *   raw       cache ── retry ── meter ── health ── origin
+ *   raw       cache ── economy ── retry ── meter ── health ── manifest ── origin
+ *   shared    cache ── (homes, else) holders ── economy ── … ── origin
  *   foreign   cache ── retry ── meter ── health ── qemu-nbd ── private export ── container's cache ── …
  *
  * A foreign content's container is a content of its own: what qemu-nbd reads is fetched once, in chunks, pinned, and kept too. The two draw on
- * different memory budgets, because a fetch of the one waits for fetches of the other.
+ * different memory budgets, because a fetch of the one waits for fetches of the other. What a cluster shares is the container.
  */
 import { join } from 'node:path';
 import type { Budget } from '../base/budget.js';
@@ -17,10 +18,16 @@ import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkCache } from '../cache/chunk-cache.js';
 import { ChunkStore } from '../cache/chunk-store.js';
 import { type ContentSpec, contentId } from '../catalog/image-record.js';
+import type { ClusteredContent, ClusterSource } from '../cluster/clustered-content.js';
+import type { SourcedSink } from '../cluster/sink.js';
 import { ImageDevice } from '../device/image.js';
+import { withKnownZeroes } from '../manifest/known-zeroes.js';
+import type { Manifest } from '../manifest/manifest.js';
+import { withManifest } from '../manifest/sealed-origin.js';
+import { OriginEconomy, withEconomy } from '../origin/economy.js';
 import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
-import type { Origin } from '../origin/origin.js';
+import type { Origin, OriginReadOptions } from '../origin/origin.js';
 import { withRetry } from '../origin/retry.js';
 
 /** The longest request to an origin: long enough that latency hardly counts, short enough that several travel side by side. */
@@ -34,6 +41,19 @@ export interface Releasable {
   release(options?: { forget?: boolean }): Promise<void>;
 }
 
+/** A content's place in the cluster. */
+export interface ContentCluster {
+  /** The same on all nodes. */
+  id: string;
+  /** For chunks on their way from peers that are their homes. */
+  memory: Budget;
+  /** For chunks on their way from the origin and holders for peers' guests. */
+  peerMemory: Budget;
+  /** Makes the content known to peers, until `leave`. */
+  join(content: Content, sources: { origin: ClusterSource; readAsHome: ClusterSource['read'] }): ClusteredContent;
+  leave(content: Content): void;
+}
+
 export interface ContentOptions {
   spec: ContentSpec;
   /** Owned, and closed, by the content. */
@@ -43,6 +63,10 @@ export interface ContentOptions {
   memory: Budget;
   buffers: BufferPools;
   readaheadBytes: number;
+  /** What each chunk of a sealed raw content must match. */
+  manifest: Manifest | undefined;
+  /** Of a content that is shared with peers. */
+  cluster: ContentCluster | undefined;
   log: Logger;
   /** What has to outlive the content: released after it. */
   below: Releasable[];
@@ -66,6 +90,12 @@ export class Content {
   readonly meter = new OriginMeter();
   /** Attempts at the origin that were repeated. */
   retryCount = 0;
+  /** Of what came from the origin through this node. */
+  readonly economy: OriginEconomy;
+  readonly manifest: Manifest | undefined;
+  /** Of a content that peers share. */
+  readonly clustered: ClusteredContent | undefined;
+  readonly #cluster: ContentCluster | undefined;
   readonly #origin: HealthyOrigin;
   readonly #below: Releasable[];
 
@@ -74,24 +104,42 @@ export class Content {
     this.spec = spec;
     this.id = contentId(spec);
     this.#below = options.below;
-    this.#origin = withHealth(options.origin, { log });
-    const source = withRetry(withMeter(this.#origin, this.meter), {
+    const { sizeBytes, chunkSizeBytes: chunkBytes } = spec;
+    const { manifest, cluster } = options;
+    this.manifest = manifest;
+    this.#cluster = cluster;
+    this.economy = new OriginEconomy({ sizeBytes, chunkBytes });
+    this.#origin = withHealth(manifest === undefined ? options.origin : withManifest(options.origin, manifest), { log });
+    const retrying = withRetry(withMeter(this.#origin, this.meter), {
       log,
       onRetry: () => {
         this.retryCount += 1;
       },
     });
-    const { sizeBytes, chunkSizeBytes: chunkBytes } = spec;
+    const origin = withEconomy(retrying, this.economy);
+    this.clustered = cluster?.join(this, { origin, readAsHome: (...read) => this.#readAsHome(...read) });
+    const { clustered } = this;
     const store = new ChunkStore({ ...contentPaths(options.cacheDir, this.id), sizeBytes, chunkBytes, recordSeed: recordSeedOf(this.id) });
     space.add(store);
     this.cache = new ChunkCache({
       name: options.origin.url,
       store,
-      source,
+      source: clustered === undefined ? withKnownZeroes(origin, manifest) : clustered.homeSource,
+      elsewhere:
+        cluster === undefined || clustered === undefined
+          ? undefined
+          : { source: clustered.guestSource, memory: cluster.memory, isHome: (chunk) => clustered.isHome(chunk) },
+      verifier: manifest,
       space,
       memory: options.memory,
+      peerMemory: cluster?.peerMemory,
       buffers: options.buffers,
-      limits: { demandRequests, prefetchRequests, maxRunChunks: Math.max(1, maxRunBytes / chunkBytes) },
+      limits: {
+        demandRequests,
+        prefetchRequests,
+        maxRunChunks: Math.max(1, maxRunBytes / chunkBytes),
+        extentChunks: clustered?.extentChunks,
+      },
       readaheadBytes: options.readaheadBytes,
       trouble: () => this.healthMessage,
       clock: systemClock,
@@ -108,8 +156,18 @@ export class Content {
     return this.#origin.healthMessage;
   }
 
+  /** For the other lane, when it is this node's turn to act as home. */
+  async #readAsHome(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+    const buffer = Buffer.allocUnsafe(lengthBytes);
+    const background = options.priority !== undefined && options.priority !== 'demand';
+    const source = await this.cache.read(buffer, offset, { role: 'home', background, signal: options.signal });
+    sink.from(source === 'origin' ? 'origin' : 'peer');
+    sink.data(buffer);
+  }
+
   /** What is under way fails, the cache is synced and closed, then the origin and what lies below. */
   async close(options: { forget?: boolean } = {}): Promise<void> {
+    this.#cluster?.leave(this);
     await this.device.close();
     await this.#origin.close();
     for (const part of this.#below) await part.release(options);

@@ -3,21 +3,27 @@ import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
+import { EtcdClient } from '../base/etcd/client.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
 import { CacheSpace } from '../cache/cache-space.js';
+import type { Catalog } from '../catalog/catalog.js';
+import { EtcdCatalog } from '../catalog/etcd-catalog.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';
 import { contentId, contentsUnder } from '../catalog/image-record.js';
 import { StateDirectory } from '../catalog/state-directory.js';
 import type { SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
 import { Server } from '../server/server.js';
+import { joinCluster } from './cluster/join.js';
 import { ConfiguredImages } from './configured-images.js';
 import { ContentPool } from './content-pool.js';
 import { groupIdOf } from './group.js';
 import { ImagePinner } from './image-pinner.js';
 import { ImageRegistry } from './image-registry.js';
+import { ManifestSource } from './manifest-source.js';
+import { ManifestStore } from './manifest-store.js';
 import { NodeControl } from './node-control.js';
 import { passedDescriptors } from './systemd.js';
 
@@ -49,7 +55,8 @@ export async function startDaemon(config: Config, log: Logger): Promise<RunningD
 
 async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise<RunningDaemon> {
   const state = lifecycle.own(new StateDirectory(config.stateDir));
-  const catalog = new ImageCatalog(state.catalogDir, log);
+  const etcd = config.etcd === undefined ? undefined : lifecycle.own(new EtcdClient(config.etcd));
+  const catalog = await openCatalog(new ImageCatalog(state.catalogDir, log), etcd, config, lifecycle, log);
   const space = lifecycle.own(
     new CacheSpace({
       path: state.cacheDir,
@@ -62,23 +69,69 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const { credentials, imageDefault } = config;
   const { runDir, cacheDir } = state;
   const memory = { raw: new Budget(fetchMemoryBytes), decoded: new Budget(fetchMemoryBytes) };
+  const manifestStore = new ManifestStore(state.manifestDir, log);
+  const cluster = await joinCluster({
+    config,
+    paths: state,
+    etcd,
+    usedBytes: () => space.usedBytes,
+    manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
+    log,
+  });
+  const manifests = new ManifestSource({ store: manifestStore, fetchers: () => cluster?.manifestFetchers() ?? [], credentials, log });
   const pool = lifecycle.own(
-    new ContentPool({ cacheDir, runDir, space, memory, readaheadBytes: imageDefault.readaheadBytes, credentials, log }),
+    new ContentPool({
+      cacheDir,
+      runDir,
+      space,
+      memory,
+      readaheadBytes: imageDefault.readaheadBytes,
+      manifestOf: async (spec) => (spec.manifest === undefined ? undefined : manifests.ensure(spec.manifest)),
+      clusterOf: (spec, share) => cluster?.clusterOf(spec, share),
+      credentials,
+      log,
+    }),
   );
-  const pinner = new ImagePinner({ catalog, pool, runDir, credentials, defaultChunkSizeBytes: imageDefault.chunkSizeBytes, log });
+  // Closed before the contents that it serves.
+  if (cluster !== undefined) lifecycle.own(cluster);
+  const pinner = new ImagePinner({
+    catalog,
+    pool,
+    runDir,
+    credentials,
+    defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
+    manifests,
+    digestFiles: cluster !== undefined,
+    log,
+  });
   const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: imageDefault.deadlineMs, log });
   await registry.start();
   pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));
+  await cluster?.start(pool);
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
   await adding.start();
 
   const server = new Server({ directory: registry, limits: config.limit, log });
   lifecycle.own({ close: () => server.stop(drainMs) });
   await listenAll(server, config);
-  const control = new NodeControl({ registry, pool, space, server, stateDir: config.stateDir });
+  const control = new NodeControl({ registry, pool, space, server, cluster, manifestStore, stateDir: config.stateDir });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);
   return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };
+}
+
+/** With etcd the files mirror what all nodes share. */
+async function openCatalog(
+  local: ImageCatalog,
+  client: EtcdClient | undefined,
+  { etcd }: Config,
+  lifecycle: Lifecycle,
+  log: Logger,
+): Promise<Catalog> {
+  if (client === undefined || etcd === undefined) return local;
+  const shared = lifecycle.own(new EtcdCatalog({ client, prefix: etcd.prefix, local, log }));
+  await shared.start();
+  return shared;
 }
 
 /** Sockets that systemd passes take the place of addresses that nobody chose. */

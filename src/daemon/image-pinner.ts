@@ -27,8 +27,7 @@ export interface ImagePinnerOptions {
   runDir: string;
   credentials: OriginCredential[];
   defaultChunkSizeBytes: number;
-  /** Absent: sealed images are refused. */
-  manifests?: ManifestSource | undefined;
+  manifests: ManifestSource;
   /** In a cluster: files are pinned by their digest too, so that hosts which have the same file can tell. Reads all of the file. */
   digestFiles?: boolean | undefined;
   log: Logger;

@@ -6,15 +6,19 @@
  */
 
 import type { ImageAddRequest } from '../admin/control.js';
+import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
-import { displayUrl } from '../origin/url.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
 import type { ImagePinner } from './image-pinner.js';
+import { differenceOf, requestOf } from './image-request.js';
+
+/** So long the start waits for one image; it goes on trying. */
+const startMs = 5000;
 
 export interface ServedImage {
   record: ImageRecord;
@@ -64,7 +68,8 @@ export class ImageRegistry implements ExportDirectory {
     catalog.onChange((name) => void this.#follow(name));
     for (const record of catalog.list()) {
       try {
-        await this.#settle(record.name);
+        // One whose manifest has to be fetched first keeps no other waiting.
+        await waitFor(`image "${record.name}"`, this.#settle(record.name), { timeoutMs: startMs });
       } catch (error) {
         log.error(
           { image: record.name, code: errorCode(error), reason: errorMessage(error) },
@@ -82,7 +87,7 @@ export class ImageRegistry implements ExportDirectory {
     const image = this.#served.get(name);
     if (image === undefined) return undefined;
     const { record, metrics } = image;
-    const lease = await this.#options.pool.lease(record.content);
+    const lease = await this.#options.pool.lease(record.content, record.share);
     const release = (): void => void lease.release();
     return { name, description: describe(record), device: lease.content.device, deadlineMs: this.deadlineMsOf(record), metrics, release };
   }
@@ -132,15 +137,7 @@ export class ImageRegistry implements ExportDirectory {
     return this.#change(name, async () => {
       const image = this.get(name);
       const { record, metrics, lease } = image;
-      const request: ImageAddRequest = {
-        name,
-        url: record.content.url,
-        format: record.content.format,
-        chunkSizeBytes: record.content.chunkSizeBytes,
-        deadlineMs: record.deadlineMs,
-        backing: record.backingImages,
-      };
-      const next = await this.#options.pinner.pin(request, signal);
+      const next = await this.#options.pinner.pin(requestOf(record), signal);
       if (contentId(next.content) === contentId(record.content)) return image;
       const served = await this.#serve(await this.#options.catalog.put(next), metrics);
       await lease.release();
@@ -188,7 +185,7 @@ export class ImageRegistry implements ExportDirectory {
   }
 
   async #serve(record: ImageRecord, metrics: ExportMetrics): Promise<ServedImage> {
-    const lease = await this.#options.pool.lease(record.content);
+    const lease = await this.#options.pool.lease(record.content, record.share);
     const image = { record, lease, metrics };
     this.#served.set(record.name, image);
     return image;
@@ -207,15 +204,4 @@ export class ImageRegistry implements ExportDirectory {
 
 function describe(record: ImageRecord): string {
   return `${record.content.format} image, pinned ${record.pinnedAt}`;
-}
-
-/** What of a request is not as in the record, for people; `undefined` when they mean the same. */
-function differenceOf(record: ImageRecord, request: ImageAddRequest): string | undefined {
-  const { content } = record;
-  if (request.url !== content.url) return `URL is ${displayUrl(content.url)}`;
-  if (request.format !== undefined && request.format !== content.format) return `format is ${content.format}`;
-  if (request.chunkSizeBytes !== undefined && request.chunkSizeBytes !== content.chunkSizeBytes)
-    return `chunk size is ${content.chunkSizeBytes}`;
-  if (JSON.stringify(request.backing ?? {}) !== JSON.stringify(record.backingImages ?? {})) return 'backing files are others';
-  return undefined;
 }

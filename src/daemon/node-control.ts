@@ -20,19 +20,26 @@ import { CopseError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
 import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
+import { containerSpec } from '../catalog/image-record.js';
 import { displayUrl } from '../origin/url.js';
 import type { Server } from '../server/server.js';
+import type { Cluster } from './cluster/cluster.js';
 import type { Content } from './content.js';
 import type { ContentPool } from './content-pool.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
+import type { ManifestStore } from './manifest-store.js';
 import { renderMetrics } from './metrics.js';
+import { sealContent } from './seal-content.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;
   pool: ContentPool;
   space: CacheSpace;
   server: Server;
+  /** Absent on a single host. */
+  cluster: Cluster | undefined;
+  manifestStore: ManifestStore;
   stateDir: string;
 }
 
@@ -87,8 +94,15 @@ export class NodeControl implements Control {
     return this.#withContent(name, (content) => verify(content, options));
   }
 
-  async sealImage(_name: string, _options: JobOptions): Promise<SealResult> {
-    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon does not seal images: upgrade it');
+  async sealImage(name: string, options: JobOptions): Promise<SealResult> {
+    const { registry, pool, manifestStore } = this.#options;
+    const { record } = registry.get(name);
+    const lease = await pool.lease(containerSpec(record.content), record.share);
+    try {
+      return await sealContent(lease.content, manifestStore, options);
+    } finally {
+      await lease.release();
+    }
   }
 
   async explain(_exportName: string): Promise<Explanation> {

@@ -13,6 +13,7 @@ import { ContentPool } from '../../src/daemon/content-pool.js';
 import { pinFile } from '../../src/origin/file/file.js';
 import { content } from './node.js';
 
+const single = { manifestOf: () => Promise.resolve(undefined), clusterOf: () => undefined };
 const sizeBytes = 512 * 1024;
 const bytes = content(sizeBytes, 9);
 
@@ -24,7 +25,16 @@ async function setUp(t: Test): Promise<{ pool: ContentPool; spec: ContentSpec; m
   const cacheDir = join(dir, 'cache');
   const space = new CacheSpace({ ...common, path: cacheDir, budgetBytes: 2 ** 30, minFreeBytes: 0 });
   const memory = { raw: new Budget(2 ** 26), decoded: new Budget(2 ** 26) };
-  const pool = new ContentPool({ ...common, cacheDir, runDir: join(dir, 'run'), space, memory, readaheadBytes: 0, credentials: [] });
+  const pool = new ContentPool({
+    ...common,
+    cacheDir,
+    runDir: join(dir, 'run'),
+    space,
+    memory,
+    readaheadBytes: 0,
+    credentials: [],
+    ...single,
+  });
   t.after(async () => {
     await pool.close();
     space.close();

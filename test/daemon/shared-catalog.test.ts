@@ -12,6 +12,8 @@ import { ImageCatalog } from '../../src/catalog/image-catalog.js';
 import { ContentPool } from '../../src/daemon/content-pool.js';
 import { ImagePinner } from '../../src/daemon/image-pinner.js';
 import { ImageRegistry } from '../../src/daemon/image-registry.js';
+import { ManifestSource } from '../../src/daemon/manifest-source.js';
+import { ManifestStore } from '../../src/daemon/manifest-store.js';
 import type { Export } from '../../src/server/export.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
 import { poll } from '../cluster/until.js';
@@ -52,7 +54,8 @@ async function startHost(t: Test, url: string, name: string): Promise<Host> {
     await pool.close();
     space.close();
   });
-  const pinner = new ImagePinner({ catalog, pool, runDir, credentials: [], defaultChunkSizeBytes: 65_536, log });
+  const manifests = new ManifestSource({ store: new ManifestStore(dirOf('manifest'), log), credentials: [], log });
+  const pinner = new ImagePinner({ catalog, pool, runDir, credentials: [], defaultChunkSizeBytes: 65_536, manifests, log });
   const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: 60_000, log });
   await catalog.start(60_000);
   await registry.start();

@@ -21,7 +21,7 @@ export class HolderKnowledge {
   readonly #clock: Clock;
   #revision: number | undefined;
   /** Peers that have been asked since everybody was to be asked anew. */
-  readonly #asked = new Set<string>();
+  readonly #asked = new Map<string, Peer>();
   #asking: Promise<void> | undefined;
 
   constructor(options: { content: PeerContent; neighbourhood: Neighbourhood; clock: Clock }) {
@@ -50,13 +50,12 @@ export class HolderKnowledge {
     this.#revision = this.#neighbourhood.revision;
     const peers = this.#neighbourhood.holdersOf(this.#content.id);
     const present = new Set(peers.map((peer) => peer.id));
-    for (const id of [...this.#asked]) {
-      if (present.has(id)) continue;
-      this.#asked.clear();
-      this.map.drop(id);
-    }
-    const unasked = peers.filter((peer) => !this.#asked.has(peer.id));
-    for (const { id } of unasked) this.#asked.add(id);
+    const gone = [...this.#asked.keys()].filter((id) => !present.has(id));
+    if (gone.length > 0) this.#asked.clear();
+    for (const id of gone) this.map.drop(id);
+    // One that was restarted is another peer.
+    const unasked = peers.filter((peer) => this.#asked.get(peer.id) !== peer);
+    for (const peer of unasked) this.#asked.set(peer.id, peer);
     await Promise.all(unasked.map((peer) => this.#ask(peer)));
   }
 

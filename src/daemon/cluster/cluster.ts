@@ -1,0 +1,166 @@
+/**
+ * This node's part in its cluster, put together: who is there (membership, prober), what peers may ask of this node (a server of its own), and what each shared content
+ * needs to ask them.
+ */
+import { Budget } from '../../base/budget.js';
+import { systemClock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { Lifecycle } from '../../base/lifecycle.js';
+import type { Logger } from '../../base/log.js';
+import { MiB } from '../../base/size.js';
+import { clusterIdOf, type ShareRule } from '../../catalog/cluster-id.js';
+import type { ContentSpec } from '../../catalog/image-record.js';
+import { Breaker } from '../../cluster/breaker.js';
+import { ClusteredContent } from '../../cluster/clustered-content.js';
+import { HedgeBudget } from '../../cluster/hedge-budget.js';
+import type { Membership } from '../../cluster/membership/membership.js';
+import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
+import type { NodeRecord } from '../../cluster/node.js';
+import { Prober } from '../../cluster/prober.js';
+import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
+import type { ServerLimits } from '../../server/server.js';
+import { Server } from '../../server/server.js';
+import type { Content, ContentCluster } from '../content.js';
+import type { ContentLease, ContentPool } from '../content-pool.js';
+import type { ManifestFetcher } from '../manifest-source.js';
+import { manifestFetcher } from './manifest-fetcher.js';
+import { PeerDirectory } from './peer-directory.js';
+import { Self } from './self.js';
+
+/** For chunks on their way from homes, and for those on their way here for peers' guests. */
+const elsewhereMemoryBytes = 128 * MiB;
+const peerMemoryBytes = 128 * MiB;
+/** Shorter than a guest's, so that who asked a home in vain has time to ask another. */
+const homeDeadlineMs = 20_000;
+const heldDeadlineMs = 5000;
+/** How long a start waits for its neighbours: a guest that is served sooner is served from the origin. */
+const readyMs = 3000;
+const peerRequestsPerConnection = 1024;
+const peerConnections = 4096;
+const drainMs = 2000;
+
+export interface ClusterOptions {
+  config: ClusterConfig;
+  record: NodeRecord;
+  /** Joins when this node can be reached: resolves to which cluster it is, and why, for people. */
+  enter(): Promise<{ name: string; reason: string }>;
+  /** Where a choice of cluster is remembered. */
+  identity: NodeIdentity;
+  listen: SocketAddress;
+  membership: Membership;
+  usedBytes(): number;
+  manifest(digest: string): Promise<Buffer | undefined>;
+  limits: ServerLimits;
+  log: Logger;
+}
+
+export class Cluster {
+  readonly membership: Membership;
+  readonly prober: Prober;
+  readonly directory: PeerDirectory;
+  readonly self: Self;
+  readonly server: Server;
+  /** Why it is this cluster. */
+  reason = 'not joined yet';
+  readonly hedges = new HedgeBudget();
+  readonly #options: ClusterOptions;
+  readonly #lifecycle = new Lifecycle();
+  readonly #breakers = new Map<string, Breaker>();
+  readonly #memory = new Budget(elsewhereMemoryBytes);
+  readonly #peerMemory = new Budget(peerMemoryBytes);
+  #pool: ContentPool | undefined;
+
+  constructor(options: ClusterOptions) {
+    const { membership, record, usedBytes, log, limits } = options;
+    this.#options = options;
+    this.membership = this.#lifecycle.own(membership);
+    this.self = this.#lifecycle.own(new Self({ record, usedBytes, clock: systemClock, onChange: () => this.#onSelf() }));
+    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, log }));
+    this.directory = new PeerDirectory({
+      statement: () => this.self.statement,
+      open: (id) => this.#open(id),
+      manifest: options.manifest,
+    });
+    this.server = new Server({
+      directory: this.directory,
+      limits: { ...limits, connectionCount: peerConnections, requestsPerConnection: peerRequestsPerConnection },
+      log,
+    });
+    this.#lifecycle.own({ close: () => this.server.stop(drainMs) });
+  }
+
+  /** Serves peers from the pool, and waits a moment for those that are there. @throws CopseError `ERR_LISTEN` */
+  async start(pool: ContentPool): Promise<void> {
+    this.#pool = pool;
+    await this.server.listen(this.#options.listen);
+    const { name, reason } = await this.#options.enter();
+    this.reason = reason;
+    this.self.change({ cluster: name });
+    await waitFor('the neighbours', this.prober.ready(), { timeoutMs: readyMs }).catch(() => {
+      this.#options.log.warn('not all neighbours answer: those that do are asked, the others when they are back');
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#lifecycle.close();
+  }
+
+  breakerOf(peerId: string): Breaker {
+    const known = this.#breakers.get(peerId);
+    if (known !== undefined) return known;
+    const breaker = new Breaker({ clock: systemClock, random: Math.random });
+    this.#breakers.set(peerId, breaker);
+    return breaker;
+  }
+
+  /** Peers that may have a sealed image's manifest. */
+  manifestFetchers(): ManifestFetcher[] {
+    return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
+  }
+
+  /** `undefined`: not shared. */
+  clusterOf(spec: ContentSpec, share: ShareRule['share']): ContentCluster | undefined {
+    const { id } = clusterIdOf(spec, { share, peers: this.#options.config.peers });
+    if (id === undefined) return undefined;
+    return {
+      id,
+      memory: this.#memory,
+      peerMemory: this.#peerMemory,
+      join: (content, sources) => {
+        this.self.share(id, content);
+        const { sizeBytes, chunkSizeBytes } = content.spec;
+        return new ClusteredContent({
+          content: { id, sizeBytes, chunkBytes: chunkSizeBytes },
+          name: content.spec.url,
+          neighbourhood: this.prober,
+          breakerOf: (peerId) => this.breakerOf(peerId),
+          hedges: this.hedges,
+          verifier: content.manifest,
+          ...sources,
+          clock: systemClock,
+          log: this.#options.log,
+        });
+      },
+      leave: (content) => this.self.unshare(id, content),
+    };
+  }
+
+  async #open(id: string) {
+    const content = this.self.content(id);
+    if (content === undefined || this.#pool === undefined) return undefined;
+    const lease: ContentLease = await this.#pool.lease(content.spec);
+    const held: Content = lease.content;
+    return {
+      cache: held.cache,
+      deadlineMs: { home: homeDeadlineMs, held: heldDeadlineMs },
+      onServed: (peerId: string, offset: number, lengthBytes: number) => held.clustered?.onServed(peerId, offset, lengthBytes),
+      release: () => void lease.release(),
+    };
+  }
+
+  #onSelf(): void {
+    // Contents are shared before anybody is told of this node.
+    if (this.#pool !== undefined) this.membership.announce(this.self.record);
+    queueMicrotask(() => this.prober.selfChanged());
+  }
+}
