@@ -37,7 +37,7 @@ export function etcdError(what: string, urls: readonly string[], cause: unknown)
   if (/Permission|Auth|FailedPrecondition|InvalidArgument|NotImplemented|ResourceExhasted/.test(name)) {
     return new EtcdError(
       'ERR_ETCD_REFUSED',
-      `etcd at ${endpoints}: ${what} was refused: ${reason}: check [etcd] user, password and prefix`,
+      `etcd at ${endpoints}: ${what} was refused: ${reason}: check [etcd] url, user, password and prefix`,
       {
         cause,
       },
