@@ -45,6 +45,8 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   startedAt: z.string().max(40),
   usedBytes: z.number().nonnegative(),
   contents: z.array(sharedContentSchema).max(100_000),
+  /** Names of the images that guests are attached to. */
+  attached: z.array(z.string().max(255)).max(100_000).default([]),
 });
 
 export type NodeStatement = z.infer<typeof nodeStatementSchema>;

@@ -120,7 +120,7 @@ export class Content {
     this.clustered = cluster?.join(this, { origin, readAsHome: (...read) => this.#readAsHome(...read) });
     const { clustered } = this;
     const store = new ChunkStore({ ...contentPaths(options.cacheDir, this.id), sizeBytes, chunkBytes, recordSeed: recordSeedOf(this.id) });
-    space.add(store);
+    space.add(store, clustered === undefined ? {} : { isHome: (chunk) => clustered.isHome(chunk) });
     this.cache = new ChunkCache({
       name: options.origin.url,
       store,

@@ -70,11 +70,14 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const { runDir, cacheDir } = state;
   const memory = { raw: new Budget(fetchMemoryBytes), decoded: new Budget(fetchMemoryBytes) };
   const manifestStore = new ManifestStore(state.manifestDir, log);
+  // What the cluster tells of the images, which come after it.
+  let attached: () => string[] = () => [];
   const cluster = await joinCluster({
     config,
     paths: state,
     etcd,
     usedBytes: () => space.usedBytes,
+    attached: () => attached(),
     manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
     log,
   });
@@ -104,7 +107,15 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     digestFiles: cluster !== undefined,
     log,
   });
-  const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: imageDefault.deadlineMs, log });
+  const registry = new ImageRegistry({
+    catalog,
+    pool,
+    pinner,
+    defaultDeadlineMs: imageDefault.deadlineMs,
+    attachedAt: etcd === undefined ? undefined : (name) => cluster?.attachedAt(name) ?? [],
+    log,
+  });
+  attached = () => registry.images.flatMap(({ record, metrics }) => (metrics.connections > 0 ? [record.name] : []));
   await registry.start();
   pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));
   await cluster?.start(pool);
@@ -114,7 +125,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const server = new Server({ directory: registry, limits: config.limit, log });
   lifecycle.own({ close: () => server.stop(drainMs) });
   await listenAll(server, config);
-  const control = new NodeControl({ registry, pool, space, server, cluster, manifestStore, stateDir: config.stateDir });
+  const control = new NodeControl({ registry, pool, space, server, cluster, manifestStore, node: config.node, stateDir: config.stateDir });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);
   return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };

@@ -32,6 +32,8 @@ export interface ImageRegistryOptions {
   pool: ContentPool;
   pinner: ImagePinner;
   defaultDeadlineMs: number;
+  /** Where the catalog is shared: other nodes at which clients are attached to an image. */
+  attachedAt?: ((name: string) => string[]) | undefined;
   log: Logger;
 }
 
@@ -121,6 +123,10 @@ export class ImageRegistry implements ExportDirectory {
           'ERR_IMAGE_IN_USE',
           `image "${name}" has ${connections} client${connections === 1 ? '' : 's'} attached: detach them first`,
         );
+      }
+      const remote = this.#options.attachedAt?.(name) ?? [];
+      if (remote.length > 0) {
+        throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" has clients attached at ${remote.join(', ')}: detach them first`);
       }
       const user = this.images.find(({ record }) => Object.values(record.backingImages ?? {}).includes(name));
       if (user !== undefined) {

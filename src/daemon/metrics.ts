@@ -9,14 +9,17 @@ import { type LatencyHistogram, latencyBucketSeconds } from '../base/metric.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { displayUrl } from '../origin/url.js';
 import type { Server } from '../server/server.js';
+import type { Cluster } from './cluster/cluster.js';
 import type { Content } from './content.js';
 import type { ServedImage } from './image-registry.js';
+import { addCluster } from './metrics-cluster.js';
 
 export interface MetricSources {
   images: readonly ServedImage[];
   contents: readonly Content[];
   space: CacheSpace;
   server: Server;
+  cluster: Cluster | undefined;
 }
 
 /** Node's own (memory, event loop lag, …), which need a registry that lives. */
@@ -28,14 +31,15 @@ export async function renderMetrics(sources: MetricSources): Promise<string> {
   addExports(registry, sources.images);
   addContents(registry, sources.contents);
   addNode(registry, sources);
+  addCluster(registry, sources);
   return `${await Registry.merge([processRegistry, registry]).metrics()}${histograms(sources)}`;
 }
 
-function counter(registry: Registry, name: string, help: string, labelNames: string[]): Counter {
+export function counter(registry: Registry, name: string, help: string, labelNames: string[]): Counter {
   return new Counter({ name, help, labelNames, registers: [registry] });
 }
 
-function gauge(registry: Registry, name: string, help: string, labelNames: string[] = []): Gauge {
+export function gauge(registry: Registry, name: string, help: string, labelNames: string[] = []): Gauge {
   return new Gauge({ name, help, labelNames, registers: [registry] });
 }
 
@@ -75,6 +79,10 @@ function addContents(registry: Registry, contents: readonly Content[]): void {
   const requests = counter(registry, 'copse_origin_requests_total', 'Attempts at the origin', [...labels, 'priority']);
   const originBytes = counter(registry, 'copse_origin_bytes_total', 'Bytes transferred from the origin, failed attempts included', labels);
   const retries = counter(registry, 'copse_origin_retries_total', 'Attempts that were repeated', labels);
+  const originChunks = counter(registry, 'copse_origin_chunks_total', 'Chunks that came whole from the origin to this node', labels);
+  const uniqueChunks = gauge(registry, 'copse_origin_unique_chunks', 'The same, each chunk counted once', labels);
+  const ratio = gauge(registry, 'copse_origin_chunk_ratio', 'Chunks from the origin by unique chunks from the origin: 1 is best', labels);
+  const peerChunks = counter(registry, 'copse_cache_peer_chunks_total', 'Chunks that peers delivered', labels);
   const dataBytes = gauge(registry, 'copse_cache_data_bytes', 'Bytes of the content on this host’s disk', labels);
   for (const content of contents) {
     const { metrics } = content.cache;
@@ -92,6 +100,10 @@ function addContents(registry: Registry, contents: readonly Content[]): void {
     }
     originBytes.inc(label, content.meter.bytes);
     retries.inc(label, content.retryCount);
+    originChunks.inc(label, content.economy.chunks);
+    uniqueChunks.set(label, content.economy.uniqueChunks);
+    ratio.set(label, content.economy.uniqueChunks === 0 ? 1 : content.economy.chunks / content.economy.uniqueChunks);
+    peerChunks.inc(label, metrics.peerChunks);
     dataBytes.set(label, content.cache.store.dataBytes);
   }
 }
@@ -107,7 +119,7 @@ function addNode(registry: Registry, { space, server }: MetricSources): void {
   for (const name of ['ok', 'full', 'broken']) state.set({ state: name }, space.state === name ? 1 : 0);
 }
 
-function labelsOf(content: Content): { origin: string; format: string; content: string } {
+export function labelsOf(content: Content): { origin: string; format: string; content: string } {
   return { origin: displayUrl(content.spec.url), format: content.spec.format, content: content.id };
 }
 

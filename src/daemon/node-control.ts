@@ -21,11 +21,17 @@ import { ChunkState } from '../base/native.js';
 import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
+import type { NodeConfig } from '../config/schema.js';
 import { displayUrl } from '../origin/url.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
+import { drain } from './cluster/drain.js';
+import { clusterImageStatus, identityOf } from './cluster/image-status.js';
+import { clusterStatus } from './cluster/status.js';
+import { warmCluster } from './cluster/warm.js';
 import type { Content } from './content.js';
 import type { ContentPool } from './content-pool.js';
+import { explain } from './explain.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
 import type { ManifestStore } from './manifest-store.js';
@@ -40,6 +46,7 @@ export interface NodeControlOptions {
   /** Absent on a single host. */
   cluster: Cluster | undefined;
   manifestStore: ManifestStore;
+  node: NodeConfig;
   stateDir: string;
 }
 
@@ -86,8 +93,10 @@ export class NodeControl implements Control {
   }
 
   async warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
-    if (cluster) throw notClustered();
-    return this.#withContent(name, (content, deadlineMs) => warm(content, { ...options, deadlineMs }));
+    if (!cluster) return this.#withContent(name, (content, deadlineMs) => warm(content, { ...options, deadlineMs }));
+    const { prober } = this.#cluster;
+    const deadlineMs = this.#options.registry.deadlineMsOf(this.#options.registry.get(name).record);
+    return this.#withRawContent(name, (content) => warmCluster(content, prober, { ...options, deadlineMs }));
   }
 
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
@@ -95,55 +104,85 @@ export class NodeControl implements Control {
   }
 
   async sealImage(name: string, options: JobOptions): Promise<SealResult> {
-    const { registry, pool, manifestStore } = this.#options;
-    const { record } = registry.get(name);
-    const lease = await pool.lease(containerSpec(record.content), record.share);
-    try {
-      return await sealContent(lease.content, manifestStore, options);
-    } finally {
-      await lease.release();
-    }
+    return this.#withRawContent(name, (content) => sealContent(content, this.#options.manifestStore, options));
   }
 
-  async explain(_exportName: string): Promise<Explanation> {
-    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon does not keep where the bytes of an export came from: upgrade it');
+  async explain(exportName: string): Promise<Explanation> {
+    const image = this.#options.registry.get(exportName);
+    return this.#withRawContent(exportName, async (content) => explain(image, content));
   }
 
   async clusterStatus(): Promise<ClusterStatus> {
-    throw notClustered();
+    const { cluster, pool, node } = this.#options;
+    if (cluster !== undefined) return clusterStatus(cluster, pool.contents);
+    return {
+      enabled: false,
+      node: { id: node.id, address: node.address, donatedBytes: 0, draining: false },
+      name: '',
+      reason: 'this node is in no cluster',
+      membership: { kind: 'none', well: true },
+      cutOff: false,
+      members: [],
+    };
   }
 
-  async moveCluster(_name: string): Promise<ClusterMoveResult> {
-    throw notClustered();
+  async moveCluster(name: string): Promise<ClusterMoveResult> {
+    return this.#cluster.move(name);
   }
 
-  async clusterImageStatus(_name: string): Promise<ClusterImageStatus> {
-    throw notClustered();
+  async clusterImageStatus(name: string): Promise<ClusterImageStatus> {
+    const cluster = this.#cluster;
+    const { record } = this.#options.registry.get(name);
+    return this.#withRawContent(name, (content) => clusterImageStatus(record, content, cluster));
   }
 
-  async drainNode(_options: JobOptions): Promise<DrainResult> {
-    throw notClustered();
+  async drainNode(options: JobOptions): Promise<DrainResult> {
+    const { pool, registry } = this.#options;
+    const guestCount = (): number => registry.images.reduce((sum, { metrics }) => sum + metrics.connections, 0);
+    return drain({ ...options, cluster: this.#cluster, pool, guestCount });
   }
 
   async undrainNode(): Promise<void> {
-    throw notClustered();
+    this.#cluster.self.change({ draining: false });
   }
 
   async metrics(): Promise<string> {
     const { registry, pool, space, server } = this.#options;
-    return renderMetrics({ images: registry.images, contents: pool.contents, space, server });
+    return renderMetrics({ images: registry.images, contents: pool.contents, space, server, cluster: this.#options.cluster });
   }
 
   /** The image may be removed or repinned while the work goes on. */
   async #withContent<T>(name: string, work: (content: Content, deadlineMs: number) => Promise<T>): Promise<T> {
     const { registry, pool } = this.#options;
     const { record } = registry.get(name);
-    const lease = await pool.lease(record.content);
+    const lease = await pool.lease(record.content, record.share);
     try {
       return await work(lease.content, registry.deadlineMsOf(record));
     } finally {
       await lease.release();
     }
+  }
+
+  /** Of a foreign format the container: what is sealed and shared. */
+  async #withRawContent<T>(name: string, work: (content: Content) => Promise<T>): Promise<T> {
+    const { registry, pool } = this.#options;
+    const { record } = registry.get(name);
+    const lease = await pool.lease(containerSpec(record.content), record.share);
+    try {
+      return await work(lease.content);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** @throws CopseError `ERR_NOT_CLUSTERED` */
+  get #cluster(): Cluster {
+    const { cluster } = this.#options;
+    if (cluster !== undefined) return cluster;
+    throw new CopseError(
+      'ERR_NOT_CLUSTERED',
+      'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
+    );
   }
 
   async #cacheStatus(): Promise<CacheStatus> {
@@ -158,6 +197,7 @@ export class NodeControl implements Control {
     const { content } = image.lease;
     const { store } = content.cache;
     const { healthMessage } = content;
+    const { manifest } = record.content;
     return {
       name: record.name,
       url: displayUrl(record.content.url),
@@ -167,6 +207,9 @@ export class NodeControl implements Control {
       deadlineMs: this.#options.registry.deadlineMsOf(record),
       identity: record.content.identity,
       pinnedAt: record.pinnedAt,
+      manifest: manifest === undefined ? undefined : { url: manifest.url ?? '', digest: manifest.digest },
+      share: record.share,
+      guard: identityOf(record, this.#options.cluster?.config).guard,
       origin: {
         health: content.health,
         ...(healthMessage === undefined ? {} : { message: healthMessage }),
@@ -175,13 +218,6 @@ export class NodeControl implements Control {
       connections: metrics.connections,
     };
   }
-}
-
-function notClustered(): CopseError {
-  return new CopseError(
-    'ERR_NOT_CLUSTERED',
-    'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
-  );
 }
 
 /** Counted when asked for: runs of states are few. */

@@ -1,11 +1,13 @@
 /** A fresh set of counters for one export. */
 import { LatencyHistogram } from '../base/metric.js';
 import type { ExportMetrics } from './export.js';
+import { SlowestReads } from './slowest-reads.js';
 
 export function createExportMetrics(): ExportMetrics {
   const reads = () => ({ count: 0, bytes: 0, latency: new LatencyHistogram() });
   return {
     reads: { cache: reads(), peer: reads(), origin: reads() },
+    slowest: new SlowestReads(),
     writes: 0,
     writtenBytes: 0,
     writeLatency: new LatencyHistogram(),

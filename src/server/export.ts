@@ -2,10 +2,12 @@
 import type { LatencyHistogram } from '../base/metric.js';
 import type { BlockDevice, Source } from '../device/device.js';
 import type { RequestMemory } from './request-memory.js';
+import type { SlowestReads } from './slowest-reads.js';
 
 /** Counted by the server, per export, over all its connections. */
 export interface ExportMetrics {
   readonly reads: Record<Source, { count: number; bytes: number; latency: LatencyHistogram }>;
+  readonly slowest: SlowestReads;
   writes: number;
   writtenBytes: number;
   readonly writeLatency: LatencyHistogram;

@@ -298,7 +298,9 @@ export class Transmission {
           const { [source]: metrics } = this.#metrics.reads;
           metrics.count += 1;
           metrics.bytes += request.lengthBytes;
-          metrics.latency.observe(performance.now() - startMs);
+          const tookMs = performance.now() - startMs;
+          metrics.latency.observe(tookMs);
+          this.#metrics.slowest.offer(request.offset, request.lengthBytes, source, tookMs);
           this.#replyData(request, buffer, dataAt, fragments);
           this.#requestDone();
         },

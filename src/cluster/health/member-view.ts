@@ -15,6 +15,8 @@ export interface MemberView {
   usedBytes?: number | undefined;
   /** The least of the last pings, in microseconds. */
   rttUs?: number | undefined;
+  /** Names of the images that its guests are attached to. */
+  attached?: readonly string[] | undefined;
 }
 
 const states = { new: 'down', down: 'down', incompatible: 'incompatible', elsewhere: 'incompatible', conflict: 'conflict' } as const;
@@ -24,8 +26,8 @@ export function memberView(watch: Watch, verdict: Verdict, seedId: string | unde
   const { address, state, lastStatement, rttUs } = watch;
   if (verdict.kind === 'self' || verdict.kind === 'alias') return undefined;
   if (verdict.kind === 'member') {
-    const { id, version, donatedBytes, usedBytes, draining } = verdict.statement;
-    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs };
+    const { id, version, donatedBytes, usedBytes, draining, attached } = verdict.statement;
+    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs, attached };
   }
   const { kind, message } = verdict;
   if (state.kind === 'incompatible') {

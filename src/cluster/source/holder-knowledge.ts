@@ -2,8 +2,8 @@
  * Who holds which chunk of one content, as this node knows it: those that it served as their home, and, once a chunk is missed after a change of who is
  * there, what the peers themselves say.
  *
- * All of it are hints: a wrong one costs a hop. When peers have left, their extents have moved to others, which do not know who was served by them: so
- * everybody is asked anew; when peers have come, only they are asked.
+ * All of it are hints: a wrong one costs a hop. When homes have gone (left, draining), their extents have moved to others, which do not know who was served by
+ * them: so everybody is asked anew; when peers have come, only they are asked.
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -22,6 +22,8 @@ export class HolderKnowledge {
   #revision: number | undefined;
   /** Peers that have been asked since everybody was to be asked anew. */
   readonly #asked = new Map<string, Peer>();
+  /** Of the content, when it was last looked. */
+  #homes: ReadonlySet<string> = new Set();
   #asking: Promise<void> | undefined;
 
   constructor(options: { content: PeerContent; neighbourhood: Neighbourhood; clock: Clock }) {
@@ -51,7 +53,10 @@ export class HolderKnowledge {
     const peers = this.#neighbourhood.holdersOf(this.#content.id);
     const present = new Set(peers.map((peer) => peer.id));
     const gone = [...this.#asked.keys()].filter((id) => !present.has(id));
-    if (gone.length > 0) this.#asked.clear();
+    const homes = new Set(this.#neighbourhood.homesOf(this.#content.id).map(({ id }) => id));
+    const extentsMoved = [...this.#homes].some((id) => !homes.has(id));
+    this.#homes = homes;
+    if (extentsMoved || gone.length > 0) this.#asked.clear();
     for (const id of gone) this.map.drop(id);
     // One that was restarted is another peer.
     const unasked = peers.filter((peer) => this.#asked.get(peer.id) !== peer);

@@ -2,11 +2,14 @@
  * This node's part in its cluster, put together: who is there (membership, prober), what peers may ask of this node (a server of its own), and what each shared content
  * needs to ask them.
  */
+import type { ClusterMoveResult } from '../../admin/control.js';
 import { Budget } from '../../base/budget.js';
 import { systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
+import { CopseError } from '../../base/error.js';
 import { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
+import { checkClusterName } from '../../base/node-name.js';
 import { MiB } from '../../base/size.js';
 import { clusterIdOf, type ShareRule } from '../../catalog/cluster-id.js';
 import type { ContentSpec } from '../../catalog/image-record.js';
@@ -49,12 +52,14 @@ export interface ClusterOptions {
   listen: SocketAddress;
   membership: Membership;
   usedBytes(): number;
+  attached(): string[];
   manifest(digest: string): Promise<Buffer | undefined>;
   limits: ServerLimits;
   log: Logger;
 }
 
 export class Cluster {
+  readonly config: ClusterConfig;
   readonly membership: Membership;
   readonly prober: Prober;
   readonly directory: PeerDirectory;
@@ -71,10 +76,11 @@ export class Cluster {
   #pool: ContentPool | undefined;
 
   constructor(options: ClusterOptions) {
-    const { membership, record, usedBytes, log, limits } = options;
+    const { membership, record, usedBytes, attached, log, limits } = options;
     this.#options = options;
+    this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
-    this.self = this.#lifecycle.own(new Self({ record, usedBytes, clock: systemClock, onChange: () => this.#onSelf() }));
+    this.self = this.#lifecycle.own(new Self({ record, usedBytes, attached, clock: systemClock, onChange: () => this.#onSelf() }));
     this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, log }));
     this.directory = new PeerDirectory({
       statement: () => this.self.statement,
@@ -101,6 +107,30 @@ export class Cluster {
     });
   }
 
+  /** Leaves this cluster for another one; by `auto` at the next start, since only then it is measured. */
+  move(name: string): ClusterMoveResult {
+    const { identity, config } = this.#options;
+    if (config.name !== undefined) {
+      throw new CopseError(
+        'ERR_OPTION',
+        `the configuration says that this node is in cluster "${config.name}": change [cluster] name, or --cluster, and start it again`,
+      );
+    }
+    if (name === 'auto') {
+      identity.forgetChoice();
+      return {
+        name: this.self.record.cluster,
+        takesEffect: 'at-restart',
+        message: 'the node measures and chooses anew when it is started again',
+      };
+    }
+    checkClusterName(name);
+    this.reason = 'moved here by an operator';
+    identity.remember({ name, reason: this.reason, chosenAt: new Date().toISOString() });
+    this.self.change({ cluster: name });
+    return { name, takesEffect: 'now', message: `the node is in cluster "${name}" from now on` };
+  }
+
   close(): Promise<void> {
     return this.#lifecycle.close();
   }
@@ -116,6 +146,11 @@ export class Cluster {
   /** Peers that may have a sealed image's manifest. */
   manifestFetchers(): ManifestFetcher[] {
     return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
+  }
+
+  /** Other nodes at which clients are attached to an image of that name. */
+  attachedAt(imageName: string): string[] {
+    return this.prober.members().flatMap(({ id, attached = [] }) => (attached.includes(imageName) ? [id] : []));
   }
 
   /** `undefined`: not shared. */

@@ -19,6 +19,8 @@ export interface JoinOptions {
   /** With etcd in the configuration. */
   etcd: EtcdClient | undefined;
   usedBytes(): number;
+  /** Names of the images that guests are attached to, sorted. */
+  attached(): string[];
   manifest(digest: string): Promise<Buffer | undefined>;
   log: Logger;
 }
@@ -29,7 +31,7 @@ const rttTimeoutMs = 1000;
 
 /** `undefined` when the configuration names no cluster. Nobody is told of this node before `start`. */
 export async function joinCluster(options: JoinOptions): Promise<Cluster | undefined> {
-  const { config, paths, usedBytes, manifest, log, etcd: client } = options;
+  const { config, paths, usedBytes, attached, manifest, log, etcd: client } = options;
   const { node, cluster, etcd } = config;
   if (cluster === undefined || node.address === undefined || node.listen === undefined) return undefined;
   const identity = new NodeIdentity(paths.nodePath, log);
@@ -43,7 +45,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster | undef
     donatedBytes: cluster.donatedBytes,
     draining: false,
   };
-  const common = { config: cluster, record, identity, listen: node.listen, usedBytes, manifest, limits: config.limit, log };
+  const common = { config: cluster, record, identity, listen: node.listen, usedBytes, attached, manifest, limits: config.limit, log };
   if (etcd === undefined || client === undefined) {
     const membership = await StaticMembership.open(cluster.members, node.address);
     return new Cluster({ ...common, membership, enter: async () => ({ name: record.cluster, reason: 'as configured' }) });

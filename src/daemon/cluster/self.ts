@@ -20,6 +20,8 @@ interface Shared {
 export interface SelfOptions {
   record: NodeRecord;
   usedBytes(): number;
+  /** Names of the images that guests are attached to, sorted. */
+  attached(): string[];
   clock: Clock;
   /** The record has changed, or what is shared. */
   onChange(): void;
@@ -46,10 +48,11 @@ export class Self {
 
   get statement(): NodeStatement {
     const contents = this.#contents();
-    const key = JSON.stringify([this.#record, contents]);
+    const attached = this.#options.attached();
+    const key = JSON.stringify([this.#record, contents, attached]);
     if (this.#statement === undefined || key !== this.#key) {
       this.#key = key;
-      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents };
+      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents, attached };
     }
     this.#statement.usedBytes = this.#options.usedBytes();
     return this.#statement;

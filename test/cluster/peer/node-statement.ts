@@ -14,6 +14,7 @@ export function statementOf(id: string, overrides: Partial<NodeStatement> = {}):
     startedAt: '2026-11-22T10:00:00.000Z',
     usedBytes: 0,
     contents: [],
+    attached: [],
     ...overrides,
   };
 }

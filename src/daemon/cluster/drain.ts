@@ -1,0 +1,108 @@
+/**
+ * Draining a node: it is no home any more, and the chunks that only it holds go to their next homes.
+ *
+ * Invariant: a chunk counts as handed on when another node says that it holds it.
+ */
+import type { DrainResult, JobOptions } from '../../admin/control.js';
+import { systemClock } from '../../base/clock.js';
+import { formatSize } from '../../base/size.js';
+import type { Content } from '../content.js';
+import type { ContentPool } from '../content-pool.js';
+import type { Cluster } from './cluster.js';
+import { holdingOf } from './holding.js';
+import { type Range, spread } from './spread.js';
+
+/** Peers learn of it with their next pings; until then they would take this node for a home. */
+const noticeMs = 2500;
+/** Of the homes, each time. */
+const handOverMs = 20_000;
+/** What a round could not hand on, another may: a home was full, or went away. */
+const rounds = 2;
+
+export interface DrainOptions extends JobOptions {
+  cluster: Cluster;
+  pool: ContentPool;
+  /** Clients attached here. */
+  guestCount(): number;
+}
+
+export async function drain(options: DrainOptions): Promise<DrainResult> {
+  const { cluster, pool, signal, onProgress } = options;
+  cluster.self.change({ draining: true });
+  await new Promise<void>((resolve) => systemClock.after(noticeMs, resolve));
+  let handedOnBytes = 0;
+  let totalBytes = 0;
+  let left = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const last = await lastCopies(cluster, pool);
+    left = last.reduce((sum, { chunkCount }) => sum + chunkCount, 0);
+    if (left === 0) break;
+    totalBytes = handedOnBytes + last.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { content, ranges } of last) {
+      const { clustered } = content;
+      if (clustered === undefined) continue;
+      await spread({
+        content,
+        clustered,
+        neighbourhood: cluster.prober,
+        ranges,
+        keepHere: false,
+        deadlineMs: handOverMs,
+        signal,
+        onDone: ({ lengthBytes }, taken) => {
+          if (taken) handedOnBytes += lengthBytes;
+          onProgress({ doneBytes: handedOnBytes, totalBytes });
+        },
+      });
+    }
+    left = (await lastCopies(cluster, pool)).reduce((sum, { chunkCount }) => sum + chunkCount, 0);
+  }
+  const guests = options.guestCount();
+  return {
+    doneBytes: handedOnBytes,
+    totalBytes,
+    handedOnBytes,
+    lastCopiesLeft: left,
+    safe: left === 0 && guests === 0,
+    message: messageOf(left, guests, handedOnBytes),
+  };
+}
+
+function messageOf(left: number, guests: number, handedOnBytes: number): string {
+  if (left > 0) {
+    return `${left} chunks are here and nowhere else: no other node could take them. Switched off now, they have to come from the origin again; give others more cache, or try again`;
+  }
+  if (guests > 0) return `nothing is held here alone any more, but ${guests} clients are attached: move or stop their VMs first`;
+  return `${formatSize(handedOnBytes)} handed on: the host may be switched off`;
+}
+
+async function lastCopies(
+  cluster: Cluster,
+  pool: ContentPool,
+): Promise<{ content: Content; ranges: Range[]; chunkCount: number; bytes: number }[]> {
+  const found = await Promise.all(
+    pool.contents.map(async (content) => {
+      const { clustered } = content;
+      if (clustered === undefined) return [];
+      const { map } = await holdingOf(content, clustered, cluster.prober);
+      const { store } = content.cache;
+      const ranges: Range[] = [];
+      let chunkCount = 0;
+      let bytes = 0;
+      for (let chunk = 0; chunk < store.chunkCount; chunk += 1) {
+        const holders = map.holders(chunk);
+        if (holders.length !== 1 || holders[0] !== cluster.prober.selfId) continue;
+        const offset = chunk * store.chunkBytes;
+        const lengthBytes = store.lengthOf(chunk);
+        chunkCount += 1;
+        bytes += lengthBytes;
+        const previous = ranges.at(-1);
+        const sameExtent = chunk % clustered.extentChunks !== 0;
+        if (previous !== undefined && sameExtent && previous.offset + previous.lengthBytes === offset) previous.lengthBytes += lengthBytes;
+        else ranges.push({ offset, lengthBytes });
+      }
+      return chunkCount === 0 ? [] : [{ content, ranges, chunkCount, bytes }];
+    }),
+  );
+  return found.flat();
+}

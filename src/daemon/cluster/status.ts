@@ -1,0 +1,29 @@
+/** `copse cluster status`: everybody who should be there, how they are, and who was set aside. */
+import type { ClusterStatus, MemberStatus } from '../../admin/control.js';
+import { systemClock } from '../../base/clock.js';
+import type { Content } from '../content.js';
+import type { Cluster } from './cluster.js';
+
+export function clusterStatus(cluster: Cluster, contents: readonly Content[]): ClusterStatus {
+  const { self, prober, membership, reason } = cluster;
+  const { id, address, donatedBytes, draining, cluster: name } = self.record;
+  return {
+    enabled: true,
+    node: { id, address, donatedBytes, draining },
+    name,
+    reason,
+    membership: membership.status,
+    cutOff: prober.isCutOff,
+    members: prober.members().map(({ attached: _attached, ...member }): MemberStatus => {
+      return { ...member, breaker: cluster.breakerOf(member.id).state, setAside: setAsideOf(member.id, contents) };
+    }),
+  };
+}
+
+function setAsideOf(peerId: string, contents: readonly Content[]): MemberStatus['setAside'] {
+  return contents.flatMap(({ spec, clustered }) =>
+    (clustered?.standing.setAside ?? [])
+      .filter((aside) => aside.peerId === peerId)
+      .map(({ reason, atMs }) => ({ image: spec.url, reason, seconds: Math.round((systemClock.nowMs() - atMs) / 1000) })),
+  );
+}

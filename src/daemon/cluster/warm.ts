@@ -1,0 +1,40 @@
+/** Warming a whole cluster: each chunk is brought to its home, once. */
+import type { JobOptions, WarmResult } from '../../admin/control.js';
+import { CopseError } from '../../base/error.js';
+import type { Neighbourhood } from '../../cluster/neighbourhood.js';
+import { displayUrl } from '../../origin/url.js';
+import type { Content } from '../content.js';
+import { extentsOf, spread } from './spread.js';
+
+/** @throws CopseError `ERR_NOT_SHARED`; what this node's cache does with what it is home to */
+export async function warmCluster(
+  content: Content,
+  neighbourhood: Neighbourhood,
+  { signal, onProgress, deadlineMs }: JobOptions & { deadlineMs: number },
+): Promise<WarmResult> {
+  const { clustered, spec } = content;
+  if (clustered === undefined) {
+    throw new CopseError(
+      'ERR_NOT_SHARED',
+      `${displayUrl(spec.url)} is not shared in the cluster ("copse image status" says why): warm it on each host that needs it, without --cluster`,
+    );
+  }
+  const totalBytes = spec.sizeBytes;
+  const before = content.meter.bytes;
+  let doneBytes = 0;
+  await spread({
+    content,
+    clustered,
+    neighbourhood,
+    ranges: extentsOf(clustered),
+    keepHere: true,
+    deadlineMs,
+    signal,
+    onDone: ({ lengthBytes }) => {
+      doneBytes += lengthBytes;
+      onProgress({ doneBytes, totalBytes });
+    },
+  });
+  // What other homes fetched they count themselves.
+  return { doneBytes, totalBytes, fetchedBytes: content.meter.bytes - before };
+}

@@ -1,0 +1,28 @@
+/** The reads of an export that took longest, for who wonders why something was slow. */
+import type { Source } from '../device/device.js';
+
+export interface SlowRead {
+  offset: number;
+  lengthBytes: number;
+  source: Source;
+  ms: number;
+}
+
+const mostReads = 10;
+
+export class SlowestReads {
+  /** Longest first. */
+  readonly #reads: SlowRead[] = [];
+
+  get reads(): readonly SlowRead[] {
+    return this.#reads;
+  }
+
+  /** Costs one comparison, unless it is among the slowest. */
+  offer(offset: number, lengthBytes: number, source: Source, ms: number): void {
+    if (this.#reads.length === mostReads && ms <= (this.#reads.at(-1)?.ms ?? 0)) return;
+    this.#reads.push({ offset, lengthBytes, source, ms });
+    this.#reads.sort((left, right) => right.ms - left.ms);
+    this.#reads.length = Math.min(this.#reads.length, mostReads);
+  }
+}
