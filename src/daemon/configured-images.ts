@@ -47,7 +47,7 @@ export class ConfiguredImages {
       return undefined;
     } catch (error) {
       if (this.#closed.signal.aborted) return error;
-      const retry = ['ERR_ORIGIN_UNAVAILABLE', 'ERR_DEADLINE'].includes(errorCode(error));
+      const retry = ['ERR_ORIGIN_UNAVAILABLE', 'ERR_ETCD_UNAVAILABLE', 'ERR_DEADLINE'].includes(errorCode(error));
       this.#log.error(
         { image: image.name, code: errorCode(error), reason: errorMessage(error), retryMs: retry ? retryMs : undefined },
         'this image of the configuration is not served as it says',

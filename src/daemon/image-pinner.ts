@@ -58,9 +58,9 @@ export class ImagePinner {
     const draft: ContentSpec = sealed === undefined ? raw : { ...raw, manifest: sealed.pin };
     const below: ContentLease[] = [];
     try {
-      const container = await pool.container(draft, below);
+      const container = await pool.container(draft, below, share);
       const layers: Record<string, FormatLayer> = {};
-      for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below);
+      for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below, share);
       const { format, sizeBytes } = await probeFormat({ container, format: request.format, backing: layers, signal, runDir, log });
       const content: ContentSpec = format === 'raw' ? draft : { ...draft, format, sizeBytes, backing };
       return { version: 1, name, content, deadlineMs, backingImages: request.backing, share, pinnedAt: new Date().toISOString() };
