@@ -26,7 +26,9 @@ const exitCodeByCode: Record<string, number> = {
   ERR_NO_SUCH_IMAGE: ExitCode.notFound,
   ERR_IMAGE_EXISTS: ExitCode.conflict,
   ERR_IMAGE_IN_USE: ExitCode.conflict,
+  ERR_IMAGE_CONFLICT: ExitCode.conflict,
   ERR_NOT_CLUSTERED: ExitCode.conflict,
+  ERR_NOT_SHARED: ExitCode.conflict,
 };
 
 /** @param code the stable code of an error */
@@ -41,6 +43,6 @@ export const exitCodeHelp = `Exit codes:
   2    wrong usage or configuration
   3    no daemon answers
   4    there is no such image
-  5    the image is in use, or exists with another origin; or the node is in no cluster
+  5    the image is in use, exists with another origin, or was changed by another node; or the node is in no cluster, or the image not shared
   6    verify found damaged chunks; they were dropped and will be fetched again
   130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

@@ -52,7 +52,9 @@ export async function readPeer(
     tally.latency.observe(clock.nowMs() - startMs);
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ERR_PEER_ABSENT' || code === 'ERR_ABORTED') admission.ended();
+    // A home that refuses is well, as a rule: what failed is its origin.
+    if (code === 'ERR_PEER_REFUSED' && method === 'readHome') tally.failures += 1;
+    if (code === 'ERR_PEER_ABSENT' || code === 'ERR_ABORTED' || (code === 'ERR_PEER_REFUSED' && method === 'readHome')) admission.ended();
     else admission.failed(error);
     throw error;
   } finally {

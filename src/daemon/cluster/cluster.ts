@@ -33,7 +33,8 @@ import { Self } from './self.js';
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
 const elsewhereMemoryBytes = 128 * MiB;
 const peerMemoryBytes = 128 * MiB;
-/** Shorter than a guest's, so that who asked a home in vain has time to ask another. */
+/** Shorter than a guest's, so that who asked a home in vain has time to ask another: a share of it, and at most this. */
+const homeDeadlineShare = 2 / 3;
 const homeDeadlineMs = 20_000;
 const heldDeadlineMs = 5000;
 /** How long a start waits for its neighbours: a guest that is served sooner is served from the origin. */
@@ -51,6 +52,8 @@ export interface ClusterOptions {
   identity: NodeIdentity;
   listen: SocketAddress;
   membership: Membership;
+  /** Of images that say nothing else; 0: none. */
+  guestDeadlineMs: number;
   usedBytes(): number;
   attached(): string[];
   manifest(digest: string): Promise<Buffer | undefined>;
@@ -187,10 +190,15 @@ export class Cluster {
     const held: Content = lease.content;
     return {
       cache: held.cache,
-      deadlineMs: { home: homeDeadlineMs, held: heldDeadlineMs },
+      deadlineMs: { home: this.#homeDeadlineMs(), held: heldDeadlineMs },
       onServed: (peerId: string, offset: number, lengthBytes: number) => held.clustered?.onServed(peerId, offset, lengthBytes),
       release: () => void lease.release(),
     };
+  }
+
+  #homeDeadlineMs(): number {
+    const { guestDeadlineMs } = this.#options;
+    return guestDeadlineMs === 0 ? homeDeadlineMs : Math.min(homeDeadlineMs, guestDeadlineMs * homeDeadlineShare);
   }
 
   #onSelf(): void {

@@ -45,7 +45,18 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster | undef
     donatedBytes: cluster.donatedBytes,
     draining: false,
   };
-  const common = { config: cluster, record, identity, listen: node.listen, usedBytes, attached, manifest, limits: config.limit, log };
+  const common = {
+    config: cluster,
+    record,
+    identity,
+    listen: node.listen,
+    usedBytes,
+    attached,
+    manifest,
+    limits: config.limit,
+    guestDeadlineMs: config.imageDefault.deadlineMs,
+    log,
+  };
   if (etcd === undefined || client === undefined) {
     const membership = await StaticMembership.open(cluster.members, node.address);
     return new Cluster({ ...common, membership, enter: async () => ({ name: record.cluster, reason: 'as configured' }) });
