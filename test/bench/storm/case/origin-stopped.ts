@@ -41,7 +41,7 @@ async function bootWithoutOrigin(context: StormContext, newcomer: LabPlace, what
     isGood = guest.errors.length + guest.wrongReads === 0;
     outcome = `${guest.errors.length} errors, ${guest.wrongReads} wrong reads of ${guest.readCount}, ${guest.seconds.toFixed(2)} s`;
   } catch (error) {
-    outcome = errorMessage(error).slice(0, 300);
+    outcome = errorMessage(error).trim().split('\n').at(-1)?.slice(0, 300) ?? '';
   } finally {
     await fleet.close();
     await context.origin.resume();

@@ -22,16 +22,20 @@ export const peerChunk: StormCase = {
     const offsets = shuffled(Math.floor(context.image.sizeBytes / strideBytes), 7)
       .slice(0, chunkCount)
       .map((index) => index * strideBytes);
-    const fleet = await startGrowingFleet(context, hostsOf(context, 2), []);
+    const [place, later] = hostsOf(context, 2);
+    if (place === undefined || later === undefined) throw new Error('the lab is too small');
+    const fleet = await startGrowingFleet(context, [place], [later]);
     try {
-      const [holder, asker] = fleet.servers;
-      if (holder === undefined || asker === undefined) throw new Error('two servers were started');
+      const [holder] = fleet.servers;
+      if (holder === undefined) throw new Error('a server was started');
       context.say(`${offsets.length} chunks that only the peer holds, one by one`);
       await timeReads(holder, offsets, context.chunkBytes);
+      // It joins only now: as the home of half of them it would hold those by itself.
+      const asker = await fleet.join(later);
       const mark = await context.origin.mark();
       const tookMs = await timeReads(asker, offsets, context.chunkBytes);
       const again = await timeReads(asker, offsets, context.chunkBytes);
-      const { ranges } = await context.origin.use(mark, 'copse');
+      const asked = (await context.origin.use(mark, 'copse')).ranges.filter(({ lengthBytes }) => lengthBytes > 1).length;
       context.say('the same by nbdkit, from its file on the one host to the other');
       const plainMs = await plainReads(context, offsets);
       context.keep('peer-chunk', { tookMs, again, plainMs });
@@ -40,9 +44,9 @@ export const peerChunk: StormCase = {
         rows: [
           {
             work: `a chunk of ${context.chunkBytes / 1024} KiB from a peer, median`,
-            measured: `${spread(tookMs)}; held here ${at(again, 0.5).toFixed(2)} ms; ${ranges.length} asked of the origin`,
+            measured: `${spread(tookMs)}; held here ${at(again, 0.5).toFixed(2)} ms; ${asked} asked of the origin`,
             wanted: `≤ ${boundMs.toFixed(2)} ms (1.5 × ${transferMs.toFixed(2)} + 1)`,
-            met: median <= boundMs && ranges.length === 0,
+            met: median <= boundMs && asked === 0,
           },
           { work: 'the same from nbdkit to nbdkit over the same link, nothing kept', measured: spread(plainMs), wanted: '' },
         ],
