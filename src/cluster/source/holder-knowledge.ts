@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { HolderMap } from '../holder-map.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import type { Peer, PeerContent } from '../peer/peer.js';
+import type { CachedRun, Peer, PeerContent } from '../peer/peer.js';
 
 /** A peer that does not say in this time what it holds is taken to hold what is known of it already. */
 const answerMs = 1000;
@@ -60,7 +60,10 @@ export class HolderKnowledge {
     for (const id of gone) this.map.drop(id);
     // One that was restarted is another peer.
     const unasked = peers.filter((peer) => this.#asked.get(peer.id) !== peer);
-    for (const peer of unasked) this.#asked.set(peer.id, peer);
+    for (const peer of unasked) {
+      if (this.#asked.has(peer.id)) this.map.drop(peer.id);
+      this.#asked.set(peer.id, peer);
+    }
     await Promise.all(unasked.map((peer) => this.#ask(peer)));
   }
 
@@ -70,10 +73,24 @@ export class HolderKnowledge {
     try {
       const answer = peer.cachedRuns(this.#content, 0, sizeBytes, { signal: end.signal });
       const runs = await waitFor(`what peer ${peer.id} holds`, answer, { timeoutMs: answerMs, clock: this.#clock });
-      this.map.set(peer.id, runs);
+      // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
+      for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
     } catch {
       // It is asked again after the next change, or never: it may hold nothing.
       end.abort();
     }
   }
+}
+
+/** The chunks of which all is cached, in runs. */
+function wholeChunks(runs: readonly CachedRun[], { sizeBytes, chunkBytes }: PeerContent): { first: number; count: number }[] {
+  const chunks: { first: number; count: number }[] = [];
+  let at = 0;
+  for (const { lengthBytes, cached } of runs) {
+    const first = Math.ceil(at / chunkBytes);
+    at += lengthBytes;
+    const end = at >= sizeBytes ? Math.ceil(sizeBytes / chunkBytes) : Math.floor(at / chunkBytes);
+    if (cached && end > first) chunks.push({ first, count: end - first });
+  }
+  return chunks;
 }
