@@ -31,6 +31,12 @@ export interface DaemonOptions {
   /** The state directory; one of the test's own when absent. */
   state?: string;
   listen?: string[];
+  /** Further lines of an image's table, by name. */
+  imageLines?: Record<string, string[]>;
+  /** After `copse serve --config FILE`. */
+  flags?: string[];
+  /** Where it runs: a namespace of the lab, say. Its process is the daemon itself all the same. */
+  place?: { command(program: string, args: readonly string[]): { command: string; args: string[] } };
 }
 
 export interface Exit {
@@ -45,6 +51,8 @@ export class Daemon {
   readonly configPath: string;
   stderr = '';
   stdout = '';
+  #flags: string[] = [];
+  #place: DaemonOptions['place'];
   #child: ChildProcess | undefined;
   #exit: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
 
@@ -80,7 +88,10 @@ export class Daemon {
       chunkSize = '64K',
       readahead = '0',
       limits = [],
+      imageLines = {},
     } = options;
+    this.#flags = options.flags ?? [];
+    this.#place = options.place;
     const lines = [
       `state = "${this.state}"`,
       `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`])}`,
@@ -97,7 +108,8 @@ export class Daemon {
       ...limits,
       ...Object.entries(images).flatMap(([name, url]) => {
         const own = deadlines[name];
-        return ['[[image]]', `name = "${name}"`, `url = "${url}"`, ...(own === undefined ? [] : [`deadline = "${own}"`])];
+        const table = ['[[image]]', `name = "${name}"`, `url = "${url}"`, ...(imageLines[name] ?? [])];
+        return own === undefined ? table : [...table, `deadline = "${own}"`];
       }),
     ];
     writeFileSync(this.configPath, `${lines.join('\n')}\n`);
@@ -111,7 +123,9 @@ export class Daemon {
 
   /** As `start`, but resolves to the exit if the process ends instead of becoming ready. */
   async launch(): Promise<Exit | undefined> {
-    const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const own = [main, 'serve', '--config', this.configPath, ...this.#flags];
+    const { command, args } = this.#place?.command(process.execPath, own) ?? { command: process.execPath, args: own };
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.stdout = '';
     this.#exit = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
@@ -134,6 +148,11 @@ export class Daemon {
   async kill(): Promise<void> {
     this.#child?.kill('SIGKILL');
     await this.#exit;
+  }
+
+  /** SIGSTOP, SIGCONT. */
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
   }
 
   /** SIGTERM, and gone when it resolves. */
