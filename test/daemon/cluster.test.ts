@@ -1,0 +1,135 @@
+/** What operators ask of a cluster, of whole nodes in this process that share one file. */
+import { once } from 'node:events';
+import { renameSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { SharePolicy } from '../../src/config/schema.js';
+import { poll } from '../cluster/until.js';
+import { content, Node } from './node.js';
+
+const sizeBytes = 24 * 1024 * 1024;
+const chunkCount = sizeBytes / 65_536;
+const bytes = content(sizeBytes, 3);
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (typeof address !== 'object' || address === null) throw new Error('no port');
+  return address.port;
+}
+
+async function startCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]; path: string }> {
+  const path = join(t.testdir({}), 'image');
+  writeFileSync(path, bytes);
+  const addresses = await Promise.all([0, 1, 2].map(async () => `127.0.0.1:${await freePort()}`));
+  const nodes: Node[] = [];
+  for (const [index, address] of addresses.entries()) {
+    const [host = '', port = ''] = address.split(':');
+    nodes.push(
+      await Node.start(t, {
+        node: { id: `n${index}`, address, listen: { kind: 'tcp', host, port: Number(port) } },
+        cluster: {
+          name: 'test',
+          autoRttUs: 500,
+          maxMembers: 64,
+          members: addresses.filter((other) => other !== address),
+          donatedBytes: 2 ** 30,
+          peers: 'strong',
+        },
+        images: [{ name: 'image', url: path, share }],
+      }),
+    );
+  }
+  // All know that all serve the image.
+  for (const node of nodes) {
+    await poll('the nodes to know of each other', async () => {
+      const { members } = await node.admin.clusterStatus();
+      return members.every(({ state }) => state === 'self' || state === 'up');
+    });
+    if (share !== 'never')
+      await poll('the nodes to know of each other', async () => (await node.admin.clusterImageStatus('image')).nodes.length === 3);
+  }
+  return { nodes, path };
+}
+
+function at(nodes: readonly Node[], index: number): Node {
+  const node = nodes[index];
+  if (node === undefined) throw new Error(`no node ${index}`);
+  return node;
+}
+
+async function originChunks(nodes: readonly Node[]): Promise<number> {
+  let sum = 0;
+  for (const node of nodes) sum += (await node.admin.explain('image')).origin.chunks;
+  return sum;
+}
+
+const job = { signal: new AbortController().signal, onProgress: () => {} };
+
+t.test('warmed once, read everywhere, drained, and served without origin and without the drained node', async (t) => {
+  const { nodes, path } = await startCluster(t);
+  await at(nodes, 0).admin.warmImage('image', { ...job, cluster: true });
+  // Those that were read to find its format are not among them.
+  const sent = await originChunks(nodes);
+  t.ok(sent <= chunkCount && sent > chunkCount - 4, `the origin sent each chunk once: ${sent}`);
+  const warmed = await at(nodes, 1).admin.clusterImageStatus('image');
+  t.match(warmed, { shared: true, guard: 'digest', heldChunks: chunkCount, servableWithoutOrigin: 'whole' });
+  t.ok(warmed.copies.average < 1.1, 'and each once');
+  t.ok(
+    warmed.nodes.every(({ heldBytes }) => heldBytes < sizeBytes),
+    'spread over its homes',
+  );
+  t.ok((await at(nodes, 1).readAll('image', sizeBytes)).equals(bytes));
+  t.equal(await originChunks(nodes), sent);
+  const explained = await at(nodes, 1).admin.explain('image');
+  t.ok(explained.sources.peer.bytes > 0 && explained.sources.origin.bytes === 0);
+  t.match(explained.text[0], /from peers/);
+
+  const drained = await at(nodes, 0).admin.drainNode(job);
+  t.match(drained, { safe: true, lastCopiesLeft: 0 });
+  await poll('the nodes to know of each other', async () => {
+    const { members } = await at(nodes, 2).admin.clusterStatus();
+    return members.some(({ id, state }) => id === 'n0' && state === 'draining');
+  });
+  await at(nodes, 0).admin.undrainNode();
+  t.equal((await at(nodes, 0).admin.clusterStatus()).node.draining, false);
+  // It alone has what was its own to fetch; the other one comes after it.
+  t.match(await at(nodes, 1).admin.drainNode(job), { lastCopiesLeft: 0 });
+  await at(nodes, 1).stop();
+  t.match(await at(nodes, 0).admin.drainNode(job), { lastCopiesLeft: 0 });
+  await at(nodes, 0).stop();
+  renameSync(path, `${path}.away`);
+  t.ok((await at(nodes, 2).readAll('image', sizeBytes)).equals(bytes), 'the last node has all of it');
+});
+
+t.test('an image that says never is not shared, and says why', async (t) => {
+  const { nodes } = await startCluster(t, 'never');
+  const node = at(nodes, 0);
+  t.match(await node.admin.clusterImageStatus('image'), { shared: false, reason: /never/ });
+  await t.rejects(node.admin.warmImage('image', { ...job, cluster: true }), { code: 'ERR_NOT_SHARED' });
+  t.ok((await node.readAll('image', sizeBytes)).equals(bytes));
+  t.ok((await originChunks([node])) > chunkCount - 4, 'all from the origin');
+});
+
+t.test('a node whose configuration names its cluster does not move', async (t) => {
+  const { nodes } = await startCluster(t);
+  await t.rejects(at(nodes, 0).admin.moveCluster('other'), { code: 'ERR_OPTION' });
+  t.match(await at(nodes, 0).admin.clusterStatus(), { name: 'test', reason: 'as configured', cutOff: false });
+});
+
+t.test('a single host explains, and is in no cluster', async (t) => {
+  const node = await Node.create(t);
+  const url = node.originPath('image');
+  writeFileSync(url, bytes.subarray(0, 1_000_000));
+  await node.start([{ name: 'image', url }]);
+  await node.readAll('image', 1_000_000);
+  const { sources, origin, text } = await node.admin.explain('image');
+  t.equal(sources.cache.bytes + sources.origin.bytes, 1_000_000);
+  t.equal(origin.chunks, origin.uniqueChunks);
+  t.ok(text.length > 0);
+  t.match(await node.admin.clusterStatus(), { enabled: false, members: [] });
+  await t.rejects(node.admin.drainNode(job), { code: 'ERR_NOT_CLUSTERED' });
+});
