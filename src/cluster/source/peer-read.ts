@@ -1,7 +1,7 @@
 /**
  * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's standing.
  *
- * Invariant: what reaches the sink is right as far as can be told; after a failure, `delivered` of it is there and need not be asked for again.
+ * Invariant: what reaches the sink is right as far as can be told, and whole chunks; after a failure they are there and need not be asked for again.
  */
 import type { Clock } from '../../base/clock.js';
 import { errorCode } from '../../base/error.js';
@@ -12,6 +12,7 @@ import { CountingSink } from '../../origin/sink.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';
 import type { Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
 import type { Admission, Standing } from '../standing.js';
+import { wholeChunks } from './whole-chunks.js';
 
 export interface PeerReadContext {
   content: PeerContent;
@@ -44,8 +45,11 @@ export async function readPeer(
   const startMs = clock.nowMs();
   tally.requests += 1;
   metrics[method === 'readHome' ? 'homeRequests' : 'heldRequests'] += 1;
-  const verifying = verifier === undefined ? undefined : new VerifyingSink(sink, verifier, offset, lengthBytes);
-  const counting = new CountingSink(verifying ?? sink);
+  const whole =
+    verifier === undefined
+      ? wholeChunks(sink, content.chunkBytes, offset, lengthBytes)
+      : new VerifyingSink(sink, verifier, offset, lengthBytes);
+  const counting = new CountingSink(whole);
   try {
     await peer[method](content, offset, lengthBytes, counting, options);
     admission.succeeded();
@@ -59,6 +63,6 @@ export async function readPeer(
     throw error;
   } finally {
     tally.bytes += counting.dataBytes;
-    verifying?.release();
+    whole.release();
   }
 }
