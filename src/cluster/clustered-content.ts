@@ -85,11 +85,11 @@ export class ClusteredContent {
     return home === undefined || home === this.#neighbourhood.selfId;
   }
 
-  /** A peer was given a range: it holds what of it is whole chunks. */
+  /** A peer was given a range: it holds the chunks that end in it, since peers read whole chunks, in order. */
   onServed(peerId: string, offset: number, lengthBytes: number): void {
     const { chunkBytes, sizeBytes } = this.content;
     const end = offset + lengthBytes;
-    const first = Math.ceil(offset / chunkBytes);
+    const first = Math.floor(offset / chunkBytes);
     const last = end >= sizeBytes ? Math.ceil(sizeBytes / chunkBytes) : Math.floor(end / chunkBytes);
     if (last > first) this.knowledge.map.add(peerId, first, last - first);
   }

@@ -30,9 +30,9 @@ t.test('who was served is asked before the origin', async (t) => {
   t.same(stage.originReads, [`${4 * chunkBytes}+${chunkBytes}`, `${7 * chunkBytes}+${chunkBytes}`]);
 });
 
-t.test('a part of a chunk that was served is no hint', async (t) => {
+t.test('a chunk of which the end was not served is no hint', async (t) => {
   const stage = new Stage(['a']);
-  stage.clustered.onServed('a', 5 * chunkBytes + 1, chunkBytes);
+  stage.clustered.onServed('a', 5 * chunkBytes, chunkBytes - 1);
   await read(stage, 5);
   t.same(stage.scripted('a').asked, ['cached']);
 });
