@@ -4,6 +4,7 @@
  * Ends when the request ended and every chunk of it is stored or given up. Waiters are answered from memory before the disk has the chunk.
  */
 import { CopseError } from '../base/error.js';
+import type { Place } from '../cluster/sink.js';
 import type { BufferPool } from './buffer-pool.js';
 import type { CacheMetrics } from './cache-metrics.js';
 import type { ChunkSource } from './chunk-source.js';
@@ -71,7 +72,7 @@ export class Fetch {
     await Promise.all(this.#kept);
   }
 
-  #onPlace(place: 'peer' | 'origin'): void {
+  #onPlace(place: Place): void {
     for (const flight of this.#flights.slice(this.#position)) flight.place = place;
   }
 

@@ -7,9 +7,11 @@
  * Invariant: the buffer goes back to the pool only when it is stored and every waiter was told, so a waiter may copy from it
  * inside its callback and at no other time.
  */
+import type { Place } from '../cluster/sink.js';
+
 export interface FlightWaiter {
   /** The bytes are here: `buffer` holds the chunk until this returns; `undefined` means a chunk of zeros. */
-  arrived(chunkIndex: number, buffer: Buffer | undefined, place: 'peer' | 'origin'): void;
+  arrived(chunkIndex: number, buffer: Buffer | undefined, place: Place): void;
   failed(chunkIndex: number, error: unknown): void;
   /** Wanted for its place in the cache, not for its bytes: told when it is stored instead (`arrived`), or that it could not be (`failed`). */
   readonly wantsStored: boolean;
@@ -30,7 +32,7 @@ export class Flight {
   state: FlightState = 'queued';
   buffer: Buffer | undefined;
   /** Where the bytes come from, once the source has said. */
-  place: 'peer' | 'origin' | undefined;
+  place: Place | undefined;
   /** How much of the chunk is here already, from its first byte on. */
   filledBytes = 0;
   readonly waiters = new Set<FlightWaiter>();

@@ -27,6 +27,9 @@ export interface FlightOwner {
   leave(flight: Flight, waiter: Operation): void;
 }
 
+/** What counts for a request is the farthest place that any of its bytes came from. */
+const distance: Record<Source, number> = { cache: 0, peer: 1, origin: 2 };
+
 export abstract class Operation implements FlightWaiter {
   abstract readonly wantsStored: boolean;
   abstract neededBytes(chunkIndex: number): number;
@@ -89,9 +92,9 @@ export abstract class Operation implements FlightWaiter {
     this.#startClock();
   }
 
-  arrived(chunkIndex: number, buffer: Buffer | undefined, place: 'peer' | 'origin'): void {
+  arrived(chunkIndex: number, buffer: Buffer | undefined, place: Source): void {
     this.#flights.delete(chunkIndex);
-    if (this.source !== 'origin') this.source = place;
+    if (distance[place] > distance[this.source]) this.source = place;
     if (!this.#failed) this.take(chunkIndex, buffer);
     this.end();
   }

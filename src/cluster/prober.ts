@@ -130,6 +130,11 @@ export class Prober implements Neighbourhood, Closeable {
     return this.#ready;
   }
 
+  /** Resolves when all who are up have said anew what they serve, or have not in time. */
+  async refresh(): Promise<void> {
+    await Promise.all([...this.#watches.values()].map((watch) => watch.refresh()));
+  }
+
   /** What this node says of itself has changed. */
   selfChanged(): void {
     this.#assess();

@@ -124,7 +124,7 @@ export class Content {
     this.cache = new ChunkCache({
       name: options.origin.url,
       store,
-      source: clustered === undefined ? withKnownZeroes(origin, manifest) : clustered.homeSource,
+      source: clustered === undefined ? withKnownZeroes(sayingSo(origin), manifest) : clustered.homeSource,
       elsewhere:
         cluster === undefined || clustered === undefined
           ? undefined
@@ -172,4 +172,14 @@ export class Content {
     await this.#origin.close();
     for (const part of this.#below) await part.release(options);
   }
+}
+
+/** An origin as a source that tells where its bytes come from. */
+function sayingSo(origin: Origin): ClusterSource {
+  return {
+    read: (offset, lengthBytes, sink, options) => {
+      sink.from('origin');
+      return origin.read(offset, lengthBytes, sink, options);
+    },
+  };
 }

@@ -11,7 +11,7 @@ import { CacheSpace } from '../cache/cache-space.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { EtcdCatalog } from '../catalog/etcd-catalog.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';
-import { contentId, contentsUnder } from '../catalog/image-record.js';
+import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
 import { StateDirectory } from '../catalog/state-directory.js';
 import type { SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
@@ -72,12 +72,14 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const manifestStore = new ManifestStore(state.manifestDir, log);
   // What the cluster tells of the images, which come after it.
   let attached: () => string[] = () => [];
+  let record: (name: string) => ImageRecord | undefined = () => undefined;
   const cluster = await joinCluster({
     config,
     paths: state,
     etcd,
     usedBytes: () => space.usedBytes,
     attached: () => attached(),
+    record: (name) => record(name),
     manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
     log,
   });
@@ -104,6 +106,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     credentials,
     defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
     manifests,
+    settle: cluster === undefined ? undefined : () => cluster.prober.refresh(),
     digestFiles: cluster !== undefined,
     log,
   });
@@ -112,9 +115,11 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     pool,
     pinner,
     defaultDeadlineMs: imageDefault.deadlineMs,
+    recordFromPeers: cluster === undefined ? undefined : (request) => cluster.findRecord(request),
     attachedAt: etcd === undefined ? undefined : (name) => cluster?.attachedAt(name) ?? [],
     log,
   });
+  record = (name) => registry.images.find((image) => image.record.name === name)?.record;
   attached = () => registry.images.flatMap(({ record, metrics }) => (metrics.connections > 0 ? [record.name] : []));
   await registry.start();
   pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));

@@ -28,6 +28,8 @@ export interface ImagePinnerOptions {
   credentials: OriginCredential[];
   defaultChunkSizeBytes: number;
   manifests: ManifestSource;
+  /** In a cluster: resolves when the neighbours have said what they serve just now, so that those who add the same image together ask the origin once. */
+  settle?: (() => Promise<void>) | undefined;
   /** In a cluster: files are pinned by their digest too, so that hosts which have the same file can tell. Reads all of the file. */
   digestFiles?: boolean | undefined;
   log: Logger;
@@ -59,6 +61,7 @@ export class ImagePinner {
     const below: ContentLease[] = [];
     try {
       const container = await pool.container(draft, below, share);
+      await this.#options.settle?.();
       const layers: Record<string, FormatLayer> = {};
       for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below, share);
       const { format, sizeBytes } = await probeFormat({ container, format: request.format, backing: layers, signal, runDir, log });

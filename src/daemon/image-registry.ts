@@ -32,6 +32,8 @@ export interface ImageRegistryOptions {
   pool: ContentPool;
   pinner: ImagePinner;
   defaultDeadlineMs: number;
+  /** In a cluster: the record by which a neighbour serves the same, where the origin can't be asked. */
+  recordFromPeers?: ((request: ImageAddRequest) => Promise<ImageRecord | undefined>) | undefined;
   /** Where the catalog is shared: other nodes at which clients are attached to an image. */
   attachedAt?: ((name: string) => string[]) | undefined;
   log: Logger;
@@ -108,9 +110,23 @@ export class ImageRegistry implements ExportDirectory {
           `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
         );
       }
-      const record = await this.#options.catalog.put(await this.#options.pinner.pin(request, signal));
+      const record = await this.#options.catalog.put(await this.#pin(request, signal));
       return this.#serve(record, createExportMetrics());
     });
+  }
+
+  /** As the origin has it now; while it is away, as a neighbour serves it. */
+  async #pin(request: ImageAddRequest, signal: AbortSignal | undefined): Promise<ImageRecord> {
+    const { pinner, recordFromPeers, log } = this.#options;
+    try {
+      return await pinner.pin(request, signal);
+    } catch (error) {
+      const record = errorCode(error) === 'ERR_ORIGIN_UNAVAILABLE' ? await recordFromPeers?.(request) : undefined;
+      if (record === undefined) throw error;
+      log.warn({ image: request.name, reason: errorMessage(error) }, 'its origin is away: the image is served as a neighbour has it');
+      const { generation: _generation, ...adopted } = record;
+      return { ...adopted, deadlineMs: request.deadlineMs };
+    }
   }
 
   /** @throws CopseError `ERR_IMAGE_IN_USE` while clients are attached or other images are built on it */

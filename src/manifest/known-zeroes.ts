@@ -6,14 +6,19 @@
 import type { RangeSink } from '../origin/origin.js';
 import type { ChunkVerifier } from './verifier.js';
 
-interface Source<Sink extends RangeSink, Options> {
+/** Told from where what comes next is. */
+interface KnowingSink extends RangeSink {
+  from(place: 'cache'): void;
+}
+
+interface Source<Sink extends KnowingSink, Options> {
   /** Of whole chunks. */
   read(offset: number, lengthBytes: number, sink: Sink, options: Options): Promise<void>;
   promote?(offset: number, lengthBytes: number): void;
 }
 
 /** @param verifier without one the source is returned as it is */
-export function withKnownZeroes<Sink extends RangeSink, Options>(
+export function withKnownZeroes<Sink extends KnowingSink, Options>(
   source: Source<Sink, Options>,
   verifier: ChunkVerifier | undefined,
 ): Source<Sink, Options> {
@@ -28,8 +33,12 @@ export function withKnownZeroes<Sink extends RangeSink, Options>(
         let chunk = first + 1;
         while (chunk * chunkBytes < end && verifier.isZero(chunk) === isZero) chunk += 1;
         const runBytes = Math.min(end, chunk * chunkBytes) - at;
-        if (isZero) sink.zeroes(runBytes);
-        else await source.read(at, runBytes, sink, options);
+        if (isZero) {
+          sink.from('cache');
+          sink.zeroes(runBytes);
+        } else {
+          await source.read(at, runBytes, sink, options);
+        }
         at += runBytes;
       }
     },

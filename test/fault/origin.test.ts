@@ -107,6 +107,7 @@ t.test('at the deadline who is hasty gets EIO, and who is patient waits on for t
   const index = fresh();
   origin.hold(t);
   const waiting = ask(patient, index);
+  await until('its request to the origin', () => origin.heldCount > 0);
   const answer = await hasty.read(index * chunkBytes, chunkBytes);
   t.equal(answer.error, Errno.EIO);
   t.match(answer.message, /no answer within 1000 ms/);

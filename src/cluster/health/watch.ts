@@ -60,6 +60,8 @@ export class Watch {
   #lastStatement: NodeStatement | undefined;
   #rttsUs: number[] = [];
   #ping: Ping | undefined;
+  /** The ping under way, or the last one; never rejects. */
+  #asking: Promise<void> = Promise.resolve();
   #cancelNext: (() => void) | undefined;
   #failureCount = 0;
   #closed = false;
@@ -107,7 +109,15 @@ export class Watch {
     if (this.#closed || this.#ping !== undefined) return;
     this.#cancelNext?.();
     this.#cancelNext = undefined;
-    this.#ask(timeoutMs, false).catch(() => {});
+    this.#asking = this.#ask(timeoutMs, false).catch(() => {});
+  }
+
+  /** Resolves after a ping that began from here on; at once where the peer is not up. */
+  async refresh(): Promise<void> {
+    while (this.#ping !== undefined) await this.#asking;
+    if (this.#state.kind !== 'up') return;
+    this.#now(this.#options.suspectTimeoutMs);
+    await this.#asking;
   }
 
   /** @param again the connection broke, and this is the attempt to make another */

@@ -1,5 +1,5 @@
 /**
- * The names of a peer's exports, both ways: `node`, `home/ID`, `held/ID`, `manifest/DIGEST`, the contents' with parameters.
+ * The names of a peer's exports, both ways: `node`, `home/ID`, `held/ID`, `manifest/DIGEST`, `image/NAME`, the contents' with parameters.
  *
  *   home/0123456789abcdef0123456789abcdef;from=host-a;background
  *
@@ -22,10 +22,12 @@ export type PeerExport =
       /** Prefetch and warming: behind all demand. */
       background?: boolean | undefined;
     }
-  | { kind: 'manifest' /** 64 hexadecimal digits. */; digest: string };
+  | { kind: 'manifest' /** 64 hexadecimal digits. */; digest: string }
+  | { kind: 'image' /** In the catalog. */; name: string };
 
 export function formatPeerExport(name: PeerExport): string {
   if (name.kind === 'node') return 'node';
+  if (name.kind === 'image') return `image/${name.name}`;
   if (name.kind === 'manifest') return `manifest/${name.digest}`;
   return `${name.kind}/${name.id}${name.from === undefined ? '' : `;from=${name.from}`}${name.background === true ? ';background' : ''}`;
 }
@@ -34,6 +36,7 @@ export function formatPeerExport(name: PeerExport): string {
 export function parsePeerExport(text: string): PeerExport | undefined {
   const [base = '', ...parameters] = text.split(';');
   if (base === 'node') return { kind: 'node' };
+  if (base.startsWith('image/')) return { kind: 'image', name: base.slice('image/'.length) };
   const [, kind, key = ''] = /^(home|held|manifest)\/([0-9a-f]+)$/.exec(base) ?? [];
   if (kind === 'manifest') return key.length === 64 ? { kind, digest: key } : undefined;
   if ((kind !== 'home' && kind !== 'held') || key.length !== 32) return undefined;

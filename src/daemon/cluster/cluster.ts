@@ -2,17 +2,17 @@
  * This node's part in its cluster, put together: who is there (membership, prober), what peers may ask of this node (a server of its own), and what each shared content
  * needs to ask them.
  */
-import type { ClusterMoveResult } from '../../admin/control.js';
+import type { ClusterMoveResult, ImageAddRequest } from '../../admin/control.js';
 import { Budget } from '../../base/budget.js';
 import { systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
-import { CopseError } from '../../base/error.js';
+import { CopseError, errorMessage } from '../../base/error.js';
 import { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { checkClusterName } from '../../base/node-name.js';
 import { MiB } from '../../base/size.js';
 import { clusterIdOf, type ShareRule } from '../../catalog/cluster-id.js';
-import type { ContentSpec } from '../../catalog/image-record.js';
+import type { ContentSpec, ImageRecord } from '../../catalog/image-record.js';
 import { Breaker } from '../../cluster/breaker.js';
 import { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HedgeBudget } from '../../cluster/hedge-budget.js';
@@ -25,9 +25,11 @@ import type { ServerLimits } from '../../server/server.js';
 import { Server } from '../../server/server.js';
 import type { Content, ContentCluster } from '../content.js';
 import type { ContentLease, ContentPool } from '../content-pool.js';
+import { differenceOf } from '../image-request.js';
 import type { ManifestFetcher } from '../manifest-source.js';
 import { manifestFetcher } from './manifest-fetcher.js';
 import { PeerDirectory } from './peer-directory.js';
+import { fetchRecord } from './record-fetcher.js';
 import { Self } from './self.js';
 
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
@@ -56,6 +58,7 @@ export interface ClusterOptions {
   guestDeadlineMs: number;
   usedBytes(): number;
   attached(): string[];
+  recordOf(name: string): ImageRecord | undefined;
   manifest(digest: string): Promise<Buffer | undefined>;
   limits: ServerLimits;
   log: Logger;
@@ -89,6 +92,7 @@ export class Cluster {
       statement: () => this.self.statement,
       open: (id) => this.#open(id),
       manifest: options.manifest,
+      record: options.recordOf,
     });
     this.server = new Server({
       directory: this.directory,
@@ -149,6 +153,22 @@ export class Cluster {
   /** Peers that may have a sealed image's manifest. */
   manifestFetchers(): ManifestFetcher[] {
     return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
+  }
+
+  /** The record by which a peer serves what the request asks for: for who can't ask the origin. */
+  async findRecord(request: ImageAddRequest): Promise<ImageRecord | undefined> {
+    const { config, log } = this.#options;
+    const up = this.prober.members().filter(({ state }) => state === 'up');
+    for (const { id, address } of up) {
+      try {
+        const record = await fetchRecord(address, request.name);
+        if (differenceOf(record, request) !== undefined) continue;
+        if (clusterIdOf(record.content, { share: record.share, peers: config.peers }).id !== undefined) return record;
+      } catch (error) {
+        log.debug({ peer: id, image: request.name, reason: errorMessage(error) }, 'no record of the image from there');
+      }
+    }
+    return undefined;
   }
 
   /** Other nodes at which clients are attached to an image of that name. */

@@ -3,6 +3,7 @@ import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Logger } from '../../base/log.js';
 import { version } from '../../base/version.js';
+import type { ImageRecord } from '../../catalog/image-record.js';
 import { joinAutoCluster } from '../../cluster/membership/auto-cluster.js';
 import { EtcdMembership } from '../../cluster/membership/etcd-membership.js';
 import { NodeIdentity } from '../../cluster/membership/node-identity.js';
@@ -21,6 +22,8 @@ export interface JoinOptions {
   usedBytes(): number;
   /** Names of the images that guests are attached to, sorted. */
   attached(): string[];
+  /** What this node's catalog has under a name. */
+  record(name: string): ImageRecord | undefined;
   manifest(digest: string): Promise<Buffer | undefined>;
   log: Logger;
 }
@@ -31,7 +34,7 @@ const rttTimeoutMs = 1000;
 
 /** `undefined` when the configuration names no cluster. Nobody is told of this node before `start`. */
 export async function joinCluster(options: JoinOptions): Promise<Cluster | undefined> {
-  const { config, paths, usedBytes, attached, manifest, log, etcd: client } = options;
+  const { config, paths, usedBytes, attached, record: recordOf, manifest, log, etcd: client } = options;
   const { node, cluster, etcd } = config;
   if (cluster === undefined || node.address === undefined || node.listen === undefined) return undefined;
   const identity = new NodeIdentity(paths.nodePath, log);
@@ -52,6 +55,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster | undef
     listen: node.listen,
     usedBytes,
     attached,
+    recordOf,
     manifest,
     limits: config.limit,
     guestDeadlineMs: config.imageDefault.deadlineMs,

@@ -1,10 +1,11 @@
 /**
- * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, and manifests. For a server of its own, on the address for peers;
+ * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, manifests, and records of images. For a server of its own, on the address for peers;
  * guests never see these.
  *
  * Invariant: requests as home, as held, and in the background each have memory of their own, so that none of them can keep another waiting.
  */
 import { formatSize, MiB } from '../../base/size.js';
+import type { ImageRecord } from '../../catalog/image-record.js';
 import type { NodeStatement } from '../../cluster/node.js';
 import { type ContentRole, formatPeerExport, type PeerExport, parsePeerExport } from '../../cluster/peer/export-name.js';
 import { StatementPress, statementPageBytes } from '../../cluster/peer/statement-page.js';
@@ -32,6 +33,8 @@ export interface PeerContents {
   open(id: string): ServedContent | undefined | Promise<ServedContent | undefined>;
   /** The manifest of that digest (64 hexadecimal digits). */
   manifest(digest: string): Buffer | undefined | Promise<Buffer | undefined>;
+  /** What the catalog says of an image. */
+  record(name: string): ImageRecord | undefined;
 }
 
 /** Bounds on requests and replies on their way, over all peers. */
@@ -51,6 +54,7 @@ export class PeerDirectory implements ExportDirectory {
     home: createExportMetrics(),
     held: createExportMetrics(),
     manifest: createExportMetrics(),
+    image: createExportMetrics(),
   };
   readonly #contents: PeerContents;
   readonly #press = new StatementPress();
@@ -77,6 +81,7 @@ export class PeerDirectory implements ExportDirectory {
     const wanted = parsePeerExport(name);
     if (wanted === undefined) return undefined;
     if (wanted.kind === 'node') return this.#node();
+    if (wanted.kind === 'image') return this.#image(wanted.name);
     return wanted.kind === 'manifest' ? this.#manifest(wanted.digest) : this.#content(wanted);
   }
 
@@ -92,14 +97,23 @@ export class PeerDirectory implements ExportDirectory {
     return { name: formatPeerExport({ kind: 'node' }), description, device, metrics: this.metrics.node, release: () => {} };
   }
 
+  #image(imageName: string): Export | undefined {
+    const record = this.#contents.record(imageName);
+    if (record === undefined) return undefined;
+    return this.#bytes({ kind: 'image', name: imageName }, 'what the catalog says of an image', Buffer.from(JSON.stringify(record)));
+  }
+
   async #manifest(digest: string): Promise<Export | undefined> {
     const bytes = await this.#contents.manifest(digest);
     if (bytes === undefined) return undefined;
+    return this.#bytes({ kind: 'manifest', digest }, 'the manifest of an image', bytes);
+  }
+
+  #bytes(wanted: PeerExport, description: string, bytes: Buffer): Export {
     const device = new PeerBytesDevice(bytes.length, (target, targetStart, lengthBytes, offset) => {
       bytes.copy(target, targetStart, offset, offset + lengthBytes);
     });
-    const name = formatPeerExport({ kind: 'manifest', digest });
-    return { name, description: 'the manifest of an image', device, metrics: this.metrics.manifest, release: () => {} };
+    return { name: formatPeerExport(wanted), description, device, metrics: this.metrics[wanted.kind], release: () => {} };
   }
 
   async #content(wanted: Extract<PeerExport, { kind: ContentRole }>): Promise<Export | undefined> {

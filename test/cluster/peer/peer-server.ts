@@ -1,6 +1,7 @@
 /** A real server of peer exports in this process, over contents that a test makes. */
 import type { Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
+import type { ImageRecord } from '../../../src/catalog/image-record.js';
 import type { NodeStatement } from '../../../src/cluster/node.js';
 import { type PeerContents, PeerDirectory, type PeerMemoryBytes } from '../../../src/daemon/cluster/peer-directory.js';
 import type { PeerCache } from '../../../src/device/peer-image.js';
@@ -11,6 +12,7 @@ export class TestContents implements PeerContents {
   current: NodeStatement;
   readonly caches = new Map<string, PeerCache>();
   readonly manifests = new Map<string, Buffer>();
+  readonly records = new Map<string, ImageRecord>();
   readonly deadlineMs = { home: 20_000, held: 5000 };
   readonly served: { from: string; offset: number; lengthBytes: number }[] = [];
   /** Opened and not released. */
@@ -49,6 +51,10 @@ export class TestContents implements PeerContents {
 
   manifest(digest: string): Buffer | undefined {
     return this.manifests.get(digest);
+  }
+
+  record(name: string): ImageRecord | undefined {
+    return this.records.get(name);
   }
 }
 
