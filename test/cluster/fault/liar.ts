@@ -30,7 +30,7 @@ export interface Asked {
   lengthBytes: number;
 }
 
-type Served = Exclude<PeerExport, { kind: 'manifest' }>;
+type Served = Extract<PeerExport, { kind: 'node' | 'home' | 'held' }>;
 
 export interface LiarOptions {
   id: string;
@@ -133,7 +133,7 @@ export class Liar {
         const data = Buffer.alloc(lengthBytes);
         page.copy(data, 0, lengthBytes, offset);
         peer.write(reply(request, extended, offset, data));
-      } else if (command === Command.READ && value.kind !== 'node') {
+      } else if (command === Command.READ && (value.kind === 'home' || value.kind === 'held')) {
         const asked: Asked = { kind: value.kind, id: value.id, offset, lengthBytes };
         this.asked.push(asked);
         peer.write(reply(request, extended, offset, this.#options.answer(asked)));
