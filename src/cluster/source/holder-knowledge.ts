@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { HolderMap } from '../holder-map.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import type { CachedRun, Peer, PeerContent } from '../peer/peer.js';
+import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
 
 /** A peer that does not say in this time what it holds is taken to hold what is known of it already. */
 const answerMs = 1000;
@@ -48,6 +48,18 @@ export class HolderKnowledge {
     return this.map.holders(chunkIndex).flatMap((id) => this.#neighbourhood.peer(id) ?? []);
   }
 
+  /** What the peer says that it holds of the range; `undefined` when it does not say. Never rejects. */
+  async ask(peer: Peer, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[] | undefined> {
+    const end = new AbortController();
+    try {
+      const answer = peer.cachedRuns(this.#content, offset, lengthBytes, { ...options, signal: end.signal });
+      return await waitFor(`what peer ${peer.id} holds`, answer, { timeoutMs: answerMs, clock: this.#clock, signal: options.signal });
+    } catch {
+      end.abort();
+      return undefined;
+    }
+  }
+
   async #askNew(): Promise<void> {
     this.#revision = this.#neighbourhood.revision;
     const peers = this.#neighbourhood.holdersOf(this.#content.id);
@@ -68,17 +80,14 @@ export class HolderKnowledge {
   }
 
   async #ask(peer: Peer): Promise<void> {
-    const { sizeBytes } = this.#content;
-    const end = new AbortController();
-    try {
-      const answer = peer.cachedRuns(this.#content, 0, sizeBytes, { signal: end.signal });
-      const runs = await waitFor(`what peer ${peer.id} holds`, answer, { timeoutMs: answerMs, clock: this.#clock });
-      // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
-      for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
-    } catch {
-      // It is asked again after the next change, or never: it may hold nothing.
-      end.abort();
+    const runs = await this.ask(peer, 0, this.#content.sizeBytes);
+    if (runs === undefined) {
+      // It may hold nothing, until it is asked again after the next change.
+      if (this.#asked.get(peer.id) === peer) this.#asked.delete(peer.id);
+      return;
     }
+    // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
+    for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
   }
 }
 

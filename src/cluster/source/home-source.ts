@@ -8,7 +8,7 @@ import { AbortedError, errorCode } from '../../base/error.js';
 import type { OriginReadOptions } from '../../origin/origin.js';
 import type { HedgeBudget } from '../hedge-budget.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import { type Peer, PeerError } from '../peer/peer.js';
+import type { Peer } from '../peer/peer.js';
 import type { SourcedSink } from '../sink.js';
 import type { Admission } from '../standing.js';
 import type { HolderKnowledge } from './holder-knowledge.js';
@@ -35,11 +35,14 @@ export class HomeSource {
     const { content, knowledge, neighbourhood, metrics, origin } = this.#options;
     await knowledge.refresh();
     const end = offset + lengthBytes;
+    /** Peers that failed this read: what they hold they still hold, but somebody waits. */
+    const failed = new Set<string>();
     for (let at = offset; at < end; ) {
       if (options.signal?.aborted) throw new AbortedError(`read of ${content.id}`);
-      const run = this.#runFrom(at, end);
-      if (run.holders.length > 0) {
-        at += await this.#readHolders(at, run.end - at, run.holders, sink, options);
+      const run = this.#runFrom(at, end, failed);
+      const [holder, ...others] = run.holders;
+      if (holder !== undefined) {
+        at += await this.#readHolder(at, run.end - at, holder, others, failed, sink, options);
         continue;
       }
       sink.from('origin');
@@ -49,53 +52,78 @@ export class HomeSource {
     }
   }
 
-  /** As much from `at` on as the same peers hold, or nobody does. */
-  #runFrom(at: number, end: number): { end: number; holders: Peer[] } {
+  /** As much from `at` on as the first of the holders has, or nobody does. The others have all of it, too. */
+  #runFrom(at: number, end: number, failed: ReadonlySet<string>): { end: number; holders: Peer[] } {
     const { content, knowledge } = this.#options;
     const { chunkBytes } = content;
     const first = Math.floor(at / chunkBytes);
     const last = Math.ceil(end / chunkBytes);
-    const holders = this.#holders(first);
-    const [best] = holders;
-    let chunk = first + 1;
-    if (best !== undefined) chunk = first + Math.max(1, knowledge.map.heldRun(best.id, first, last - first));
-    else while (chunk < last && this.#holders(chunk).length === 0) chunk += 1;
-    return { end: Math.min(end, chunk * chunkBytes), holders };
+    const [best, ...others] = this.#holders(first, failed);
+    if (best === undefined) {
+      let chunk = first + 1;
+      while (chunk < last && this.#holders(chunk, failed).length === 0) chunk += 1;
+      return { end: Math.min(end, chunk * chunkBytes), holders: [] };
+    }
+    const count = Math.max(1, knowledge.map.heldRun(best.id, first, last - first));
+    const alike = others.filter(({ id }) => knowledge.map.heldRun(id, first, count) === count);
+    return { end: Math.min(end, (first + count) * chunkBytes), holders: [best, ...alike] };
   }
 
-  #holders(chunkIndex: number): Peer[] {
+  #holders(chunkIndex: number, failed: ReadonlySet<string>): Peer[] {
     const { knowledge, standing } = this.#options;
-    return knowledge.holders(chunkIndex).filter((peer) => standing.isTrusted(peer.id));
+    return knowledge.holders(chunkIndex).filter(({ id }) => !failed.has(id) && standing.isTrusted(id));
   }
 
-  /** Resolves to how much of the range the holders gave. Whoever fails is struck from the list, so that the next round asks another, or the origin. */
-  async #readHolders(offset: number, lengthBytes: number, holders: Peer[], sink: SourcedSink, options: OriginReadOptions): Promise<number> {
+  /**
+   * Resolves to how much of the range the holder gave; perhaps nothing: then it is among those that failed, or known to hold less, so that the next round asks another, or the origin.
+   */
+  async #readHolder(
+    offset: number,
+    lengthBytes: number,
+    holder: Peer,
+    others: readonly Peer[],
+    failed: Set<string>,
+    sink: SourcedSink,
+    options: OriginReadOptions,
+  ): Promise<number> {
     const { content, standing, metrics } = this.#options;
+    const admission = standing.enter(holder.id);
+    if (admission === undefined) {
+      failed.add(holder.id);
+      return 0;
+    }
     const race = new Race(sink);
     sink.from('peer');
-    for (const [index, peer] of holders.entries()) {
-      if (race.deliveredBytes === lengthBytes) break;
-      const others = holders.slice(index + 1);
-      try {
-        const admission = standing.enter(peer.id);
-        if (admission === undefined) throw new PeerError('ERR_PEER_GONE', peer.id, 'it failed too often to be asked now');
-        await this.#readHedged(peer, admission, others, { offset, lengthBytes }, race, options);
-      } catch (error) {
-        if (options.signal?.aborted) throw new AbortedError(`read of ${content.id}`, { cause: error });
-        if (errorCode(error) === 'ERR_PEER_ABSENT') metrics.wrongHints += 1;
-        else metrics.failovers += 1;
-        this.#strike(peer, offset + race.deliveredBytes, lengthBytes - race.deliveredBytes);
+    try {
+      await this.#readHedged(holder, admission, others, { offset, lengthBytes }, race, options);
+    } catch (error) {
+      if (options.signal?.aborted) throw new AbortedError(`read of ${content.id}`, { cause: error });
+      if (errorCode(error) === 'ERR_PEER_ABSENT') {
+        metrics.wrongHints += 1;
+        await this.#correct(holder, offset + race.deliveredBytes, lengthBytes - race.deliveredBytes, options);
+      } else {
+        metrics.failovers += 1;
+        failed.add(holder.id);
       }
     }
     return race.deliveredBytes;
   }
 
-  /** It does not hold what it was thought to hold. */
-  #strike(peer: Peer, offset: number, lengthBytes: number): void {
+  /**
+   * It does not hold all that it was thought to hold. Of more than one chunk it is asked which of them it does: the others may be in nobody else's cache.
+   * Afterwards less of the range is known to be held than before.
+   */
+  async #correct(peer: Peer, offset: number, lengthBytes: number, { signal, priority = 'demand' }: OriginReadOptions): Promise<void> {
     const { content, knowledge } = this.#options;
-    const { chunkBytes } = content;
-    const last = Math.ceil((offset + lengthBytes) / chunkBytes);
-    for (let chunk = Math.floor(offset / chunkBytes); chunk < last; chunk += 1) knowledge.map.remove(peer.id, chunk);
+    const { map } = knowledge;
+    const first = Math.floor(offset / content.chunkBytes);
+    const count = Math.ceil(lengthBytes / content.chunkBytes);
+    if (count > 1) {
+      const runs = await knowledge.ask(peer, offset, lengthBytes, { signal, background: priority !== 'demand' });
+      if (runs !== undefined) map.set(peer.id, runs, offset);
+      if (map.heldRun(peer.id, first, count) < count) return;
+    }
+    for (let chunk = first; chunk < first + count; chunk += 1) map.remove(peer.id, chunk);
   }
 
   /** Reads from one holder, and after the recent p95 from a second one, too. */
