@@ -4,8 +4,9 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { SharePolicy } from '../../src/config/schema.js';
+import type { ConfiguredImage, SharePolicy } from '../../src/config/schema.js';
 import { poll } from '../cluster/until.js';
+import { scriptedServer } from '../origin/http-server.js';
 import { content, Node } from './node.js';
 
 const sizeBytes = 24 * 1024 * 1024;
@@ -21,28 +22,33 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+function addressesOf(count: number): Promise<string[]> {
+  return Promise.all(Array.from({ length: count }, async () => `127.0.0.1:${await freePort()}`));
+}
+
+function startNode(t: Test, addresses: readonly string[], index: number, images: ConfiguredImage[]): Promise<Node> {
+  const address = addresses[index] ?? '';
+  const [host = '', port = ''] = address.split(':');
+  return Node.start(t, {
+    node: { id: `n${index}`, address, listen: { kind: 'tcp', host, port: Number(port) } },
+    cluster: {
+      name: 'test',
+      autoRttUs: 500,
+      maxMembers: 64,
+      members: addresses.filter((other) => other !== address),
+      donatedBytes: 2 ** 30,
+      peers: 'strong',
+    },
+    images,
+  });
+}
+
 async function startCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]; path: string }> {
   const path = join(t.testdir({}), 'image');
   writeFileSync(path, bytes);
-  const addresses = await Promise.all([0, 1, 2].map(async () => `127.0.0.1:${await freePort()}`));
+  const addresses = await addressesOf(3);
   const nodes: Node[] = [];
-  for (const [index, address] of addresses.entries()) {
-    const [host = '', port = ''] = address.split(':');
-    nodes.push(
-      await Node.start(t, {
-        node: { id: `n${index}`, address, listen: { kind: 'tcp', host, port: Number(port) } },
-        cluster: {
-          name: 'test',
-          autoRttUs: 500,
-          maxMembers: 64,
-          members: addresses.filter((other) => other !== address),
-          donatedBytes: 2 ** 30,
-          peers: 'strong',
-        },
-        images: [{ name: 'image', url: path, share }],
-      }),
-    );
-  }
+  for (const index of addresses.keys()) nodes.push(await startNode(t, addresses, index, [{ name: 'image', url: path, share }]));
   // All know that all serve the image.
   for (const node of nodes) {
     await poll('the nodes to know of each other', async () => {
@@ -103,6 +109,20 @@ t.test('warmed once, read everywhere, drained, and served without origin and wit
   await at(nodes, 0).stop();
   renameSync(path, `${path}.away`);
   t.ok((await at(nodes, 2).readAll('image', sizeBytes)).equals(bytes), 'the last node has all of it');
+});
+
+t.test('a node that comes while the origin is away takes the image as a neighbour has it', async (t) => {
+  const server = await scriptedServer(bytes);
+  const addresses = await addressesOf(2);
+  const images = [{ name: 'image', url: server.url }];
+  const first = await startNode(t, addresses, 0, images);
+  t.ok((await first.readAll('image', sizeBytes)).equals(bytes));
+  await server.close();
+  const second = await startNode(t, addresses, 1, images);
+  t.ok((await second.readAll('image', sizeBytes)).equals(bytes));
+  const [known, adopted] = [await first.admin.imageStatus('image'), await second.admin.imageStatus('image')];
+  t.same(adopted.identity, known.identity);
+  await t.rejects(second.admin.addImage({ name: 'other', url: server.url }), { code: 'ERR_ORIGIN_UNAVAILABLE' }, 'nobody has it');
 });
 
 t.test('an image that says never is not shared, and says why', async (t) => {

@@ -41,6 +41,7 @@ async function main(statement: NodeStatement, port: number): Promise<void> {
     statement: () => statement,
     open: () => ({ cache, deadlineMs: { home: 0, held: 0 }, onServed: () => {}, release: () => {} }),
     manifest: () => undefined,
+    record: () => undefined,
   });
   const server = new Server({
     directory,
