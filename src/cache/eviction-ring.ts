@@ -54,20 +54,23 @@ export class EvictionRing {
     if (this.#memberIndex === this.#members.length) this.#memberIndex = 0;
   }
 
-  /** Resolves when nothing more is wanted, or nothing more of this class can go. Rejects as `free` does. */
-  async evict(demand: EvictionDemand): Promise<void> {
+  /** Resolves to `enough` when nothing more is wanted, to `exhausted` when nothing more of this class can go. Rejects as `free` does. */
+  async evict(demand: EvictionDemand): Promise<'enough' | 'exhausted'> {
     for (let lap = 1; lap <= lapLimit; lap += 1) {
-      if (!(await this.#lap(demand, lap === lapLimit))) return;
+      const outcome = await this.#lap(demand, lap === lapLimit);
+      if (outcome !== 'spared') return outcome;
     }
+    return 'exhausted';
   }
 
-  /** Once round. Resolves to whether another lap may find more. */
-  async #lap(demand: EvictionDemand, force: boolean): Promise<boolean> {
+  /** Once round. `spared`: another lap may find more. */
+  async #lap(demand: EvictionDemand, force: boolean): Promise<'enough' | 'exhausted' | 'spared'> {
     let spared = false;
     for (let left = this.#length; left > 0; ) {
       const wantedBytes = demand.wantedBytes();
       const member = this.#members[this.#memberIndex];
-      if (wantedBytes <= 0 || member === undefined) return false;
+      if (wantedBytes <= 0) return 'enough';
+      if (member === undefined) return 'exhausted';
       const { store, belongs, onEmpty } = member;
       const step = this.#step(member, left, Math.ceil(wantedBytes / store.chunkBytes), force);
       left -= step.scannedCount;
@@ -81,7 +84,7 @@ export class EvictionRing {
         onEmpty();
       }
     }
-    return spared;
+    return spared ? 'spared' : 'exhausted';
   }
 
   /** Positions of the hand; a store without a chunk has one, or nobody would find it empty. */

@@ -46,6 +46,9 @@ export class Eviction {
 
   /** Resolves when nothing more is wanted or nothing more can go. Rejects as `demand.free` does. */
   async evict(demand: EvictionDemand): Promise<void> {
-    for (const ring of [this.#orphans, this.#copies, this.#rest]) await ring.evict(demand);
+    for (const ring of [this.#orphans, this.#copies, this.#rest]) {
+      // Not asked of the demand again: what others want since then begins with the first class.
+      if ((await ring.evict(demand)) === 'enough') return;
+    }
   }
 }

@@ -179,6 +179,23 @@ t.test('orphans go first, copies next, and each orphan is told of its end', asyn
   t.same(eviction.stores, [shared]);
 });
 
+t.test('what is wanted anew after there was enough begins with the first class again', async (t) => {
+  const open = opener(t);
+  const [named, orphan] = [open(4), open(4)];
+  const eviction = new Eviction();
+  eviction.add(named);
+  eviction.addOrphan(orphan, () => {});
+  for (const store of [named, orphan]) await store.fill(0, 4);
+  // One chunk is wanted, then none, then more again: by the time that the next class would be looked at.
+  const wanted = [1, 0, 1, 1, 1, 1, 1, 1];
+  await eviction.evict({
+    wantedBytes: () => (wanted.shift() ?? 0) * chunkBytes,
+    free: async (store, chunkIndices) => void (await store.evict(chunkIndices)),
+  });
+  t.same(orphan.held, [1, 2, 3]);
+  t.equal(named.held.length, 4);
+});
+
 t.test('stores come and go under the hand', async (t) => {
   const open = opener(t);
   const [first, second, third] = [open(4), open(4), open(4)];
