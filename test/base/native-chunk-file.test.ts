@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { type ChunkFileOptions, ChunkState, type NativeChunkFile, native, ReadNow } from '../../src/base/native.js';
@@ -162,13 +164,25 @@ t.test('evict frees data and record; the header of the map is not its own', asyn
   await again.close();
 });
 
-/** Gives every thread of the pool long work, so that what is called in the same turn of the event loop stays queued for that turn. */
-function occupyThreads(t: Test): Promise<unknown> {
-  const lengthBytes = 128 * 1024 * 1024;
-  const file = native.openBlockFile(join(t.testdirName, 'big'), { write: true, create: true });
-  const target = Buffer.alloc(lengthBytes);
-  const reads = Array.from({ length: 8 }, () => file.read(target, 0, lengthBytes, 0));
-  return Promise.all([...reads, file.close()]);
+/** Fills the lanes of reads and of syncs with more work than is done in a minute. A worker's, since the end of a worker takes back what has not begun. */
+const hoard = `
+  const { parentPort, workerData } = await import('node:worker_threads');
+  const { native } = await import(workerData.module);
+  const file = native.openBlockFile(workerData.path, { write: true, create: true });
+  const target = Buffer.alloc(32 << 20);
+  // The reads first: once they have all the threads, a thread comes to one sync for each read.
+  for (let count = 0; count < 20_000; count += 1) void file.read(target, 0, target.length, 0);
+  for (let count = 0; count < 20_000; count += 1) void file.sync();
+  parentPort.postMessage('full');`;
+
+/** Keeps the pool's threads from all reads, evictions and syncs that are called from now until `release`, however slow the machine is. */
+async function holdThreads(t: Test): Promise<{ release(): Promise<unknown> }> {
+  const module = new URL('../../src/base/native.js', import.meta.url).href;
+  const source = new URL(`data:text/javascript,${encodeURIComponent(hoard)}`);
+  const worker = new Worker(source, { workerData: { module, path: join(t.testdirName, 'hoard') } });
+  t.teardown(() => worker.terminate());
+  await once(worker, 'message');
+  return { release: () => worker.terminate() };
 }
 
 t.test('pinned and busy chunks are left alone', async (t) => {
@@ -176,7 +190,7 @@ t.test('pinned and busy chunks are left alone', async (t) => {
   await file.store(0, chunkOf(1), 0);
   await file.store(1, chunkOf(2), 0);
   const target = Buffer.alloc(chunkBytes);
-  const occupied = occupyThreads(t);
+  const threads = await holdThreads(t);
   const read = file.read(target, 0, chunkBytes, 0);
   const evicted = file.evict(Uint32Array.of(0, 1));
   t.equal(file.state(0), ChunkState.present);
@@ -188,10 +202,10 @@ t.test('pinned and busy chunks are left alone', async (t) => {
   t.equal(file.state(2), ChunkState.absent);
   const reasons = (await Promise.allSettled(refused)).map((result) => (result.status === 'rejected' ? errorCode(result.reason) : 'none'));
   t.same(reasons, ['EBUSY', 'EBUSY', 'EBUSY', 'EBUSY']);
+  await threads.release();
   t.equal(await evicted, chunkBytes);
   t.equal(await read, true);
   t.ok(target.equals(chunkOf(1)));
-  await occupied;
   t.equal(await file.store(1, chunkOf(5), 0), ChunkState.present);
   t.equal(await file.evict(Uint32Array.of(0, 1)), 2 * chunkBytes, 'when all is settled nothing is busy');
 });

@@ -4,6 +4,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { errorCode } from '../../src/base/error.js';
 import type { ConfiguredImage, SharePolicy } from '../../src/config/schema.js';
 import { poll } from '../cluster/until.js';
 import { scriptedServer } from '../origin/http-server.js';
@@ -13,17 +14,16 @@ const sizeBytes = 24 * 1024 * 1024;
 const chunkCount = sizeBytes / 65_536;
 const bytes = content(sizeBytes, 3);
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
-
+/** All of them were free a moment ago, and none is there twice. */
 function addressesOf(count: number): Promise<string[]> {
-  return Promise.all(Array.from({ length: count }, async () => `127.0.0.1:${await freePort()}`));
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  return Promise.all(
+    servers.map(async (server) => {
+      await once(server, 'listening');
+      const address = server.address();
+      return `127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+    }),
+  ).finally(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
 }
 
 function startNode(t: Test, addresses: readonly string[], index: number, images: ConfiguredImage[]): Promise<Node> {
@@ -43,7 +43,18 @@ function startNode(t: Test, addresses: readonly string[], index: number, images:
   });
 }
 
+/** Another try with other ports if somebody took one meanwhile. */
 async function startCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]; path: string }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryCluster(t, share);
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_LISTEN' || attempt === 3) throw error;
+    }
+  }
+}
+
+async function tryCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]; path: string }> {
   const path = join(t.testdir({}), 'image');
   writeFileSync(path, bytes);
   const addresses = await addressesOf(3);

@@ -8,6 +8,7 @@ import { AdminClient } from '../../src/admin/client.js';
 import { silentLogger } from '../../src/base/log.js';
 import { type Config, type ConfiguredImage, defaults } from '../../src/config/schema.js';
 import { type RunningDaemon, startDaemon } from '../../src/daemon/daemon.js';
+import { poll } from '../cluster/until.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
@@ -94,6 +95,14 @@ export class Node {
         while ((await this.admin.status()).connections >= before) await new Promise((resolve) => setImmediate(resolve));
       },
     };
+  }
+
+  /** Resolves when that much of an image is on the disk: reads are answered before what they brought is stored. */
+  async stored(name: string, cachedBytes: number): Promise<void> {
+    await poll(
+      `${cachedBytes} bytes of ${name} in the cache`,
+      async () => (await this.admin.imageStatus(name)).cache.cachedBytes === cachedBytes,
+    );
   }
 
   /** All of an export of `sizeBytes`, by one connection of its own, piece by piece, so that the cache is never asked to store much at once. */
