@@ -5,7 +5,7 @@ import t from 'tap';
 import { CopseError } from '../../src/base/error.js';
 import { exitCodeOf } from '../../src/cli/exit-code.js';
 import { shortDir } from '../admin/short-dir.js';
-import { fakeDaemon, run, start } from './run.js';
+import { fakeDaemon, run, runShared, start } from './run.js';
 
 t.test('exit codes', async (t) => {
   for (const [code, exitCode] of [
@@ -32,19 +32,29 @@ t.test('exit codes', async (t) => {
 
 t.test('no daemon', async (t) => {
   const dir = shortDir(t);
-  const result = await run(['status', '--state', dir]);
+  const [result, byEnvironment, debugged] = await Promise.all([
+    runShared(['status', '--state', dir]),
+    run(['status'], { env: { COPSE_ADMIN: 'tcp:127.0.0.1:1' } }),
+    run(['status', '--state', dir], { env: { COPSE_DEBUG: '1' } }),
+  ]);
   t.same([result.exitCode, result.stdout], [3, '']);
   t.match(result.stderr, /^copse: no daemon answers on unix:.*admin\.sock: start one with "copse serve"/);
-  t.equal((await run(['status'], { env: { COPSE_ADMIN: 'tcp:127.0.0.1:1' } })).exitCode, 3);
+  t.equal(byEnvironment.exitCode, 3);
   t.notMatch(result.stderr, /\n {4}at /, 'no stack trace');
-  t.match((await run(['status', '--state', dir], { env: { COPSE_DEBUG: '1' } })).stderr, /\n {4}at /, 'unless it is asked for');
+  t.match(debugged.stderr, /\n {4}at /, 'unless it is asked for');
 });
 
 t.test('the daemon is chosen by flag and environment', async (t) => {
   const { address } = await fakeDaemon(t);
-  t.equal((await run(['status', '--admin', address])).exitCode, 0);
-  t.equal((await run(['status'], { env: { COPSE_ADMIN: address } })).exitCode, 0);
-  t.equal((await run(['status', '--state', shortDir(t)], { env: { COPSE_ADMIN: address } })).exitCode, 3);
+  const results = await Promise.all([
+    runShared(['status', '--admin', address]),
+    run(['status'], { env: { COPSE_ADMIN: address } }),
+    run(['status', '--state', shortDir(t)], { env: { COPSE_ADMIN: address } }),
+  ]);
+  t.same(
+    results.map(({ exitCode }) => exitCode),
+    [0, 0, 3],
+  );
 });
 
 t.test('wrong usage', async (t) => {
@@ -81,19 +91,18 @@ t.test('wrong usage', async (t) => {
     ['cluster', /Usage: copse cluster/],
     ['node', /Usage: copse node/],
   ];
-  const check = async ([args, stderr]: [string, RegExp]): Promise<void> => {
-    const result = await run(args.split(' ').filter((word) => word !== ''));
+  for (const [args, stderr] of cases) {
+    const result = await runShared(args.split(' ').filter((word) => word !== ''));
     t.same([result.exitCode, result.stdout], [2, ''], args);
     t.match(result.stderr, stderr, args);
-  };
-  await Promise.all(cases.map(check));
+  }
 });
 
 t.test('help and version', async (t) => {
   t.match(await run(['--version']), { exitCode: 0, stdout: /^\d+\.\d+\.\d+$/ });
-  const help = await run(['--help']);
+  const help = await runShared(['--help']);
   t.match(help, { exitCode: 0, stdout: /Examples:.*Exit codes:.*3 +no daemon answers/s });
-  t.match(await run(['help', 'serve']), { exitCode: 0, stdout: /--min-free/ });
+  t.match(await runShared(['help', 'serve']), { exitCode: 0, stdout: /--min-free/ });
 });
 
 t.test('a job is ended by SIGINT', async (t) => {
@@ -144,5 +153,5 @@ t.test('configuration names where the daemon is', async (t) => {
   const { stateDir } = await fakeDaemon(t);
   const file = join(shortDir(t), 'c.toml');
   await writeFile(file, `state = ${JSON.stringify(stateDir)}\n`);
-  t.equal((await run(['status', '--config', file])).exitCode, 0);
+  t.equal((await runShared(['status', '--config', file])).exitCode, 0);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Manifest } from '../../src/manifest/manifest.js';
 import { chunkBytes, manifestOf, sampleImage } from '../manifest/sample.js';
-import { fakeDaemon, run } from './run.js';
+import { fakeDaemon, run, runShared } from './run.js';
 
 const image = sampleImage(5 * chunkBytes + 9, [1, 0, 2, 3, 4, 5]);
 const { digest } = manifestOf(image);
@@ -23,11 +23,11 @@ t.test('a file, by a relative name too: the digest is the last line', async (t) 
 });
 
 t.test('wrong use, and what is not there', async (t) => {
-  const cwd = t.testdir();
-  writeFileSync(join(cwd, 'a.raw'), image);
-  t.equal((await run(['image', 'seal', 'a.raw', '--chunk-size', '3K'], { cwd })).exitCode, 2);
-  t.equal((await run(['image', 'seal', 'a.raw', '--output', 'a.raw'], { cwd })).exitCode, 2);
-  t.equal((await run(['image', 'seal', './none.raw'], { cwd })).exitCode, 1);
+  const path = join(t.testdir(), 'a.raw');
+  writeFileSync(path, image);
+  t.equal((await runShared(['image', 'seal', path, '--chunk-size', '3K'])).exitCode, 2);
+  t.equal((await runShared(['image', 'seal', path, '--output', path])).exitCode, 2);
+  t.equal((await runShared(['image', 'seal', `${path}.none`])).exitCode, 1);
   const { cli } = await fakeDaemon(t);
   t.equal((await cli('image', 'seal', 'none')).exitCode, 4, 'the daemon is asked for a name');
   t.equal((await cli('image', 'seal', 'debian/12', '--chunk-size', '64K')).exitCode, 2);
