@@ -14,10 +14,10 @@ import { differences, until } from '../../fault/check.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
 import { type ClusterNode, imageName, prepareFleet, total, whole } from './node.js';
 import { Readers } from './reader.js';
+import { chunkBytes, sentChunkCount, sentChunks } from './sent-chunk.js';
 
 const mebibyte = 2 ** 20;
 const stepBytes = 4 * mebibyte;
-const chunkBytes = 64 * 1024;
 const seed = Number(process.env['COPSE_TEST_SEED'] ?? 20261122);
 
 interface Storm {
@@ -92,20 +92,6 @@ async function endStorm(t: Test, { nodes, readers, origin }: Storm): Promise<voi
   for (const node of nodes) t.ok((readers.counts.get(node.id) ?? 0) > 0, `guests of ${node.id} read`);
   await whole(nodes);
   for (const node of nodes) t.same(await differences(await node.attach(imageName), origin.bytes), [], `all of it at ${node.id}`);
-}
-
-/** Chunks that the origin sent, each counted as often as it was sent. */
-function sentChunks(origin: ScriptedOrigin): Map<number, number> {
-  const counts = new Map<number, number>();
-  for (const { start, end } of origin.requests) {
-    if (end - start < chunkBytes || (start === 0 && end === origin.bytes.length)) continue;
-    for (let chunk = Math.floor(start / chunkBytes); chunk * chunkBytes < end; chunk += 1) counts.set(chunk, (counts.get(chunk) ?? 0) + 1);
-  }
-  return counts;
-}
-
-function sentChunkCount(origin: ScriptedOrigin): number {
-  return [...sentChunks(origin).values()].reduce((sum, count) => sum + count, 0);
 }
 
 t.test('nodes that drain, and come back: the counters add up to the byte', async (t) => {
