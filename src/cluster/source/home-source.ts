@@ -33,11 +33,12 @@ export class HomeSource {
   /** Of whole chunks. Errors: the origin's. */
   async read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
     const { content, knowledge, neighbourhood, metrics, origin } = this.#options;
-    await knowledge.refresh();
     const end = offset + lengthBytes;
     /** Peers that failed this read: what they hold they still hold, but somebody waits. */
     const failed = new Set<string>();
     for (let at = offset; at < end; ) {
+      // What came before may have waited for the origin: others may have come meanwhile.
+      await knowledge.refresh();
       if (options.signal?.aborted) throw new AbortedError(`read of ${content.id}`);
       const run = this.#runFrom(at, end, failed);
       const [holder, ...others] = run.holders;
