@@ -1,7 +1,7 @@
 /** Guests: they read the image's chunks in boots of their own order, compare what they get, and now and then leave before it is there. */
 import { errorCode } from '../../src/base/error.js';
-import type { Process } from './process.js';
 import { chunkBytes } from './image.js';
+import type { Process } from './process.js';
 import type { Host, World } from './world.js';
 
 /** A guest's deadline, and what the simulation's own steps may add. */
@@ -12,7 +12,13 @@ function isExcused(world: World, process: Process, startMs: number): boolean {
   return world.originTroubleMs >= startMs || process.isStopped || process.stoppedAtMs >= startMs;
 }
 
-export async function readChecked(world: World, process: Process, offset: number, lengthBytes: number, abortAfterMs?: number): Promise<boolean> {
+export async function readChecked(
+  world: World,
+  process: Process,
+  offset: number,
+  lengthBytes: number,
+  abortAfterMs?: number,
+): Promise<boolean> {
   const { schedule, inspector, trace, image } = world;
   const target = Buffer.alloc(lengthBytes, 0x55);
   const startMs = schedule.nowMs;
@@ -22,7 +28,8 @@ export async function readChecked(world: World, process: Process, offset: number
   const cancelAbort = abortAfterMs === undefined ? undefined : schedule.at(abortAfterMs, () => abort.abort(), process);
   let isOver = false;
   schedule.at(longestReadMs, () => {
-    if (!isOver && !process.hasEnded && !process.isStopped && process.stoppedAtMs < startMs) inspector.violate(`${name} since ${startMs.toFixed(3)}: it hangs`);
+    if (!isOver && !process.hasEnded && !process.isStopped && process.stoppedAtMs < startMs)
+      inspector.violate(`${name} since ${startMs.toFixed(3)}: it hangs`);
   });
   try {
     await schedule.causes.run({ hops: [`guest@${process.id}`] }, () => process.readAsGuest(target, offset, abort.signal));

@@ -1,8 +1,9 @@
 /**
  * The content that all nodes serve: large by its offsets, so that it has many extents, but only a few chunks of each are ever read.
  */
-import type { ChunkVerifier } from '../../src/manifest/verifier.js';
+
 import { extentBytes } from '../../src/cluster/placement.js';
+import type { ChunkVerifier } from '../../src/manifest/verifier.js';
 
 export const chunkBytes = 4096;
 const extentChunks = extentBytes / chunkBytes;

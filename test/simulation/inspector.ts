@@ -4,9 +4,9 @@
  *
  * The rule of the origin has exceptions. Each must have its reason in what happened before, or it is a violation; those that have one are counted by it.
  */
-import type { Process } from './process.js';
+
 import { chunkBytes } from './image.js';
-import type { PeerAsk } from './process.js';
+import type { PeerAsk, Process } from './process.js';
 import type { World } from './world.js';
 
 /** So long after the last trouble between two nodes they must know each other. */
@@ -38,6 +38,8 @@ interface Request extends PeerAsk {
 
 export class Inspector {
   readonly violations: string[] = [];
+  /** The last lines before the first violation that are about it. */
+  story: string[] = [];
   /** Chunks that were asked of the origin while somebody had them, by why. */
   readonly excused = new Map<string, number>();
   readonly counts = { home: 0, held: 0, homeReads: 0, heldReads: 0, surveys: 0, guestReads: 0, guestErrors: 0, guestAborts: 0 };
@@ -59,6 +61,9 @@ export class Inspector {
   violate(what: string): void {
     this.violations.push(`at ${this.#world.schedule.nowMs.toFixed(3)} ms: ${what}`);
     this.#world.trace.add(`VIOLATION ${what}`);
+    if (this.violations.length > 1) return;
+    const ids = what.match(/\bn\d{3}\b/g) ?? [];
+    this.story = this.#world.trace.about([...new Set(ids)], 80);
   }
 
   /** A request is about to leave. */
@@ -75,7 +80,11 @@ export class Inspector {
     if (peerId === process.id) this.violate(`a node asks itself: ${way}`);
   }
 
-  requests(process: Process, peerId: string, ask: PeerAsk): { delivered(lengthBytes: number): void; ended(code: string | undefined): void } {
+  requests(
+    process: Process,
+    peerId: string,
+    ask: PeerAsk,
+  ): { delivered(lengthBytes: number): void; ended(code: string | undefined): void } {
     const { schedule, trace } = this.#world;
     this.asks(process, peerId, ask.role);
     this.counts[ask.role === 'home' ? 'homeReads' : 'heldReads'] += 1;
@@ -103,11 +112,12 @@ export class Inspector {
     };
   }
 
-  surveys(process: Process, peerId: string): { answered(): void; arrived(): void } {
+  /** Of all of the content: what is asked of a part corrects a hint that failed, which is known here. */
+  surveys(process: Process, peerId: string, lengthBytes: number): { answered(): void; arrived(): void } {
     const survey: Survey = { of: undefined, answeredAtMs: undefined, hasArrived: false };
     const surveys = this.#surveys.get(process) ?? new Map<string, Survey>();
     this.#surveys.set(process, surveys);
-    surveys.set(peerId, survey);
+    if (lengthBytes === this.#world.image.sizeBytes) surveys.set(peerId, survey);
     this.counts.surveys += 1;
     return {
       answered: () => {
@@ -155,7 +165,8 @@ export class Inspector {
     }
     for (const [why, holderId] of reasons) {
       this.excused.set(why, (this.excused.get(why) ?? 0) + 1);
-      if (profile.isCalm) this.violate(`${home.id} asks the origin for ${chunk}, which ${holderId} holds (${why}), though nothing has happened`);
+      if (profile.isCalm)
+        this.violate(`${home.id} asks the origin for ${chunk}, which ${holderId} holds (${why}), though nothing has happened`);
     }
   }
 
@@ -174,11 +185,15 @@ export class Inspector {
     if ((this.#failures.get(home)?.get(`${id} ${chunk}`) ?? -1) >= gotAtMs) return { why: 'it failed to give it', isGood: true };
     if ((home.breakerOpenAtMs.get(id) ?? -1) >= gotAtMs) return { why: 'its breaker was open', isGood: true };
     if (survey?.hasArrived !== true || survey.of !== holder) {
-      return { why: 'it did not say what it holds', isGood: survey !== undefined && survey.of !== holder ? quietMs < upheavalMs : survey !== undefined };
+      return {
+        why: 'it did not say what it holds',
+        isGood: survey !== undefined && survey.of !== holder ? quietMs < upheavalMs : survey !== undefined,
+      };
     }
     const surveyedAtMs = survey.answeredAtMs ?? 0;
     if (surveyedAtMs > gotAtMs + storeMs) return { why: 'though it said so', isGood: false };
-    if (provenance?.from === home.id && gotAtMs > holder.startedAtMs) return { why: 'though it has it from there', isGood: home.startedAtMs > provenance.askedAtMs };
+    if (provenance?.from === home.id && gotAtMs > holder.startedAtMs)
+      return { why: 'though it has it from there', isGood: home.startedAtMs > provenance.askedAtMs };
     const upheaval = this.#world.lastTroubleMs >= (provenance?.askedAtMs ?? 0) - upheavalMs;
     return { why: 'it has it from another home', isGood: upheaval };
   }

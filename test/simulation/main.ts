@@ -7,7 +7,9 @@ import { parseArgs } from 'node:util';
 import type { RunOptions } from './profile.js';
 import { type RunResult, simulate } from './simulation.js';
 
-const { values } = parseArgs({ options: { seed: { type: 'string' }, nodes: { type: 'string' }, calm: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { seed: { type: 'string' }, nodes: { type: 'string' }, calm: { type: 'boolean', default: false } },
+});
 
 function* planned(): Generator<RunOptions> {
   if (values.seed !== undefined) {

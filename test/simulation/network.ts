@@ -63,11 +63,11 @@ export class Network {
       this.#pass(client.machine, machine, 0, () => {
         const server = this.listener(hostId)?.process;
         if (server === undefined || server.hasEnded) {
-          this.#pass(machine, client.machine, 0, () => this.schedule.at(0, () => reject(new Error('refused')), client));
+          this.#pass(machine, client.machine, 0, () => this.#at(client, () => reject(new Error('refused'))));
           return;
         }
         // The kernel accepts, but the handshake takes a process that runs.
-        this.schedule.at(0, () => this.#accept(client, server, resolve), server);
+        this.#at(server, () => this.#accept(client, server, resolve));
       });
     });
   }
@@ -75,6 +75,12 @@ export class Network {
   #accept(client: Endpoint, server: Endpoint, resolve: (connection: Connection) => void): void {
     const connection = new Connection(this, client, server);
     connection.send(server, client, () => resolve(connection));
+  }
+
+  /** Runs it in the process now, or when that goes on. */
+  #at(endpoint: Endpoint, run: () => void): void {
+    if (endpoint.isStopped) this.schedule.at(0, run, endpoint);
+    else if (!endpoint.hasEnded) run();
   }
 
   /** Calls `arrived` once it got through. */
@@ -93,13 +99,13 @@ export class Network {
     this.#pass(from.machine, to.machine, delayMs * slowness, () => {
       if (connection.isClosedAt(to)) return;
       if (to.hasEnded) connection.reset(to);
-      else this.schedule.at(0, () => !connection.isClosedAt(to) && arrived(), to);
+      else this.#at(to, () => !connection.isClosedAt(to) && arrived());
     });
   }
 
   /** Tells the other end that it is over. */
   tellEnd(connection: Connection, from: Endpoint, to: Endpoint): void {
-    this.#pass(from.machine, to.machine, 0, () => this.schedule.at(0, () => connection.closeAt(to, 'reset'), to));
+    this.#pass(from.machine, to.machine, 0, () => this.#at(to, () => connection.closeAt(to, 'reset')));
   }
 }
 
@@ -175,7 +181,8 @@ export class Connection {
               end(() => reject(error));
               return;
             }
-            reply(parts, index + 1);
+            if (index + 1 === parts.length) end(resolve);
+            else reply(parts, index + 1);
           },
           index < parts.length ? transferMs : 0,
         );

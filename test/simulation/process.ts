@@ -83,6 +83,8 @@ export class Process implements Endpoint {
   readonly #origin: HealthyOrigin;
   readonly #reach: OriginReach;
   #statement: NodeStatement | undefined;
+  /** What this node's own view was made from; a ping may have seen a later one. */
+  #told: NodeStatement | undefined;
 
   constructor(world: World, host: Host, incarnation: number) {
     const { schedule, chance, image, isSealed, inspector, trace } = world;
@@ -295,14 +297,14 @@ export class Process implements Endpoint {
 
   #look(): void {
     this.clock.after(lookMs, () => {
-      const before = this.#statement;
-      if (this.statement !== before) this.stateChanged();
+      if (this.statement !== this.#told) this.stateChanged();
       this.#look();
     });
   }
 
   /** What it says of itself is another. */
   stateChanged(): void {
+    this.#told = this.statement;
     this.neighbourhood.selfChanged();
     this.world.told(this);
   }

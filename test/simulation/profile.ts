@@ -19,6 +19,7 @@ export interface Profile extends RunOptions {
   readMs: number;
   /** When everything that was broken is well again. */
   healMs: number;
+  /** By then all know each other again. */
   endMs: number;
   faultCount: number;
   memoryChunks: number;
@@ -37,7 +38,7 @@ export const guestStartMs = 4000;
 export function profileOf(options: RunOptions, chance: Chance): Profile {
   const { nodeCount, isCalm } = options;
   const isProbed = nodeCount <= probedLimit;
-  const readMs = isProbed ? 30_000 : 15_000;
+  const readMs = isProbed ? 30_000 : 12_000;
   const activeChunks = 64;
   const activePerExtent = chance.pick([4, 8]);
   const isTight = chance.happens(0.5);
@@ -46,11 +47,11 @@ export function profileOf(options: RunOptions, chance: Chance): Profile {
     extentCount: activeChunks / activePerExtent,
     activePerExtent,
     isSealed: chance.happens(0.7),
-    readerCount: Math.min(nodeCount, isProbed ? 30 : 120),
+    readerCount: Math.min(nodeCount, isProbed ? 30 : 60),
     guestsPerReader: nodeCount <= 20 ? 3 : 1,
     readMs,
     healMs: readMs * 0.8,
-    endMs: readMs + 45_000,
+    endMs: readMs + 20_000,
     faultCount: isCalm ? 0 : Math.round(chance.between(3, isProbed ? 14 : 8)),
     memoryChunks: chance.pick([4, 8, 64]),
     readaheadChunks: chance.pick([0, 0, 4]),

@@ -1,7 +1,7 @@
 /** What happened in a run, line by line: a hash of all of it, which tells two runs apart, and the last lines, for people. */
 import { createHash } from 'node:crypto';
 
-const keptLines = 400;
+const keptLines = 2000;
 
 export class Trace {
   readonly #hash = createHash('sha256');
@@ -24,8 +24,8 @@ export class Trace {
     return this.#hash.copy().digest('hex');
   }
 
-  /** The last lines that have one of the words in them. */
-  about(words: readonly string[], limit = 60): string[] {
-    return this.#lines.filter((line) => words.some((word) => line.includes(word))).slice(-limit);
+  /** The last lines about one of the nodes, and what happened to all. */
+  about(nodeIds: readonly string[], limit: number): string[] {
+    return this.#lines.filter((line) => line.includes(' * ') || nodeIds.some((id) => line.includes(id))).slice(-limit);
   }
 }

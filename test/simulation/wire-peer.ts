@@ -44,21 +44,31 @@ export class WirePeer implements LivePeer {
   async cacheHome(_content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<void> {
     const ask = { role: 'home', background: options.background === true, offset, lengthBytes } as const;
     this.#process.inspector.asks(this.#process, this.id, 'home');
-    await this.#ask(ask, options, (server, signal) => server.serveCache(this.#process, ask, signal), () => {});
+    await this.#ask(
+      ask,
+      options,
+      (server, signal) => server.serveCache(this.#process, ask, signal),
+      () => {},
+    );
   }
 
   async cachedRuns(_content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[]> {
     const ask = { role: 'held', background: options.background === true, offset, lengthBytes } as const;
     const { inspector } = this.#process;
     inspector.asks(this.#process, this.id, 'held');
-    const survey = inspector.surveys(this.#process, this.id);
+    const survey = inspector.surveys(this.#process, this.id, lengthBytes);
     const runs: CachedRun[] = [];
     const serve = async (server: Process): Promise<CachedRun[]> => {
       survey.answered();
       return server.cachedRuns(ask);
     };
     // One message, however many runs.
-    await this.#ask(ask, options, async (server) => [await serve(server)], (part) => runs.push(...part));
+    await this.#ask(
+      ask,
+      options,
+      async (server) => [await serve(server)],
+      (part) => runs.push(...part),
+    );
     survey.arrived();
     return runs;
   }
@@ -75,10 +85,15 @@ export class WirePeer implements LivePeer {
     const { inspector } = this.#process;
     const request = inspector.requests(this.#process, this.id, ask);
     try {
-      await this.#ask(ask, options, (server, signal) => server.serveRead(this.#process, ask, signal), (part) => {
-        request.delivered(part.length);
-        sink.data(part);
-      });
+      await this.#ask(
+        ask,
+        options,
+        (server, signal) => server.serveRead(this.#process, ask, signal),
+        (part) => {
+          request.delivered(part.length);
+          sink.data(part);
+        },
+      );
       request.ended(undefined);
     } catch (error) {
       request.ended(errorCode(error));
@@ -169,7 +184,8 @@ export class WireProbe implements Probe {
   async ping({ signal }: { signal: AbortSignal }): Promise<PingAnswer> {
     const { network, clock } = this.#process;
     try {
-      const connection = this.#connection ?? (await this.#connect(waitFor('connection', network.connect(this.#process, this.#hostId), { signal })));
+      const connection =
+        this.#connection ?? (await this.#connect(waitFor('connection', network.connect(this.#process, this.#hostId), { signal })));
       const startMs = clock.nowMs();
       let answer: PingAnswer | undefined;
       await connection.ask({

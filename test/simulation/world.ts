@@ -1,9 +1,10 @@
 /** All there is in a run: hosts, the network between them, the origin, time, chance, and who watches. */
+
+import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { BufferPools } from '../../src/cache/buffer-pool.js';
 import type { Membership, Seed } from '../../src/cluster/membership/membership.js';
 import { Prober } from '../../src/cluster/prober.js';
-import { CopseError } from '../../src/base/error.js';
 import { Chance } from './chance.js';
 import { chunkBytes, Image } from './image.js';
 import { Inspector } from './inspector.js';
@@ -223,7 +224,10 @@ export class World {
 
   /** When something last happened to either. */
   troubledAtMs(left: Host, right: Host): number {
-    return Math.max(this.#troubledAtMs.get(left.id) ?? Number.NEGATIVE_INFINITY, this.#troubledAtMs.get(right.id) ?? Number.NEGATIVE_INFINITY);
+    return Math.max(
+      this.#troubledAtMs.get(left.id) ?? Number.NEGATIVE_INFINITY,
+      this.#troubledAtMs.get(right.id) ?? Number.NEGATIVE_INFINITY,
+    );
   }
 
   /** Other bytes than the right ones, where that would be found out. */
