@@ -64,10 +64,11 @@ export class ClusteredContent {
     this.metrics = metrics;
     this.content = content;
     this.#neighbourhood = neighbourhood;
-    this.placement = new Placement(content, neighbourhood);
-    this.knowledge = new HolderKnowledge({ content, neighbourhood, clock });
+    const placement = new Placement(content, neighbourhood);
+    this.placement = placement;
+    this.knowledge = new HolderKnowledge({ content, neighbourhood, placement, clock });
     this.standing = new Standing({ name, neighbourhood, breakerOf, metrics, clock, log });
-    const { placement, knowledge, standing } = this;
+    const { knowledge, standing } = this;
     const shared = { content, standing, metrics, verifier, clock, neighbourhood };
     const { hedges, origin, readAsHome } = options;
     this.homeSource = withKnownZeroes(new HomeSource({ ...shared, knowledge, hedges, origin }), verifier);

@@ -10,9 +10,14 @@ import { waitFor } from '../../base/deadline.js';
 import { HolderMap } from '../holder-map.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
+import type { Placement } from '../placement.js';
 
 /** A peer that does not say in this time what it holds is taken to hold what is known of it already. */
 const answerMs = 1000;
+/** So long after a change others may see the cluster as it was: pings and their timeouts apart. */
+const unsettledMs = 4000;
+/** Of a chunk, that are supposed to hold it then. */
+const formerHomeCount = 2;
 
 export class HolderKnowledge {
   readonly map: HolderMap;
@@ -25,8 +30,11 @@ export class HolderKnowledge {
   /** Of the content, when it was last looked. */
   #homes: ReadonlySet<string> = new Set();
   #asking: Promise<void> | undefined;
+  #changedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #placement: Placement;
 
-  constructor(options: { content: PeerContent; neighbourhood: Neighbourhood; clock: Clock }) {
+  constructor(options: { content: PeerContent; neighbourhood: Neighbourhood; placement: Placement; clock: Clock }) {
+    this.#placement = options.placement;
     this.#content = options.content;
     this.#neighbourhood = options.neighbourhood;
     this.#clock = options.clock;
@@ -48,6 +56,20 @@ export class HolderKnowledge {
     return this.map.holders(chunkIndex).flatMap((id) => this.#neighbourhood.peer(id) ?? []);
   }
 
+  /**
+   * Shortly after a change others may still have asked who was home before, since everybody was asked: of a range that nobody is known to hold, those are supposed to.
+   * As holders they are read from, so that what they just fetch is waited for. `false`: nobody is supposed to hold it.
+   */
+  suppose(offset: number, lengthBytes: number): boolean {
+    if (this.#clock.nowMs() - this.#changedAtMs > unsettledMs) return false;
+    const { chunkBytes } = this.#content;
+    const first = Math.floor(offset / chunkBytes);
+    const count = Math.ceil((offset + lengthBytes) / chunkBytes) - first;
+    const former = this.#placement.formerHomes(first).filter((id) => this.#asked.has(id) && this.#neighbourhood.peer(id) !== undefined);
+    for (const id of former.slice(0, formerHomeCount)) this.map.add(id, first, count);
+    return former.length > 0;
+  }
+
   /** What the peer says that it holds of the range; `undefined` when it does not say. Never rejects. */
   async ask(peer: Peer, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[] | undefined> {
     const end = new AbortController();
@@ -67,6 +89,8 @@ export class HolderKnowledge {
     const gone = [...this.#asked.keys()].filter((id) => !present.has(id));
     const homes = new Set(this.#neighbourhood.homesOf(this.#content.id).map(({ id }) => id));
     const extentsMoved = [...this.#homes].some((id) => !homes.has(id));
+    const homesCame = [...homes].some((id) => !this.#homes.has(id));
+    if (extentsMoved || homesCame) this.#changedAtMs = this.#clock.nowMs();
     this.#homes = homes;
     if (extentsMoved || gone.length > 0) this.#asked.clear();
     for (const id of gone) this.map.drop(id);

@@ -36,6 +36,7 @@ export class HomeSource {
     const end = offset + lengthBytes;
     /** Peers that failed this read: what they hold they still hold, but somebody waits. */
     const failed = new Set<string>();
+    let supposedEnd = offset;
     for (let at = offset; at < end; ) {
       // What came before may have waited for the origin: others may have come meanwhile.
       await knowledge.refresh();
@@ -45,6 +46,10 @@ export class HomeSource {
       if (holder !== undefined) {
         at += await this.#readHolder(at, run.end - at, holder, others, failed, sink, options);
         continue;
+      }
+      if (supposedEnd < run.end) {
+        supposedEnd = run.end;
+        if (knowledge.suppose(at, run.end - at)) continue;
       }
       sink.from('origin');
       if (neighbourhood.isCutOff) metrics.cutOffChunks += Math.ceil((run.end - at) / content.chunkBytes);

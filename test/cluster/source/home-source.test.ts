@@ -8,6 +8,9 @@ function expected(chunk: number, count = 1): Buffer {
 
 async function read(stage: Stage, chunk: number, count = 1): Promise<Gathered> {
   const sink = new Gathered();
+  // Long after the last change.
+  await stage.clustered.knowledge.refresh();
+  stage.clock.advance(5000);
   await stage.clustered.homeSource.read(chunk * chunkBytes, count * chunkBytes, sink, {});
   return sink;
 }
@@ -59,7 +62,7 @@ t.test('a wrong hint costs one hop, once', async (t) => {
   t.equal(stage.originReads.length, 2);
 });
 
-t.test('a holder that fails midway: the next one, and then the origin, go on behind what it gave', async (t) => {
+t.test('a holder that breaks off inside of a chunk: the next one, and then the origin, begin the chunk anew', async (t) => {
   const stage = new Stage(['a', 'b']);
   for (const id of ['a', 'b']) {
     stage.clustered.onServed(id, 0, chunkBytes);
@@ -67,7 +70,7 @@ t.test('a holder that fails midway: the next one, and then the origin, go on beh
   }
   const sink = await read(stage, 0);
   t.ok(sink.bytes.equals(expected(0)));
-  t.same(stage.originReads, [`300+${chunkBytes - 300}`]);
+  t.same(stage.originReads, [`0+${chunkBytes}`], 'no chunk is put together from two');
 });
 
 t.test('one that comes is asked what it holds; when one has gone, all are asked again', async (t) => {
@@ -134,6 +137,30 @@ t.test('a slow holder is hedged by another holder, never by the origin', async (
   t.equal(stage.clustered.metrics.hedges, 1);
   t.equal(stage.clustered.metrics.hedgeWins, 1);
   t.equal(stage.originReads.length, originReads);
+});
+
+t.test('shortly after a change those who were home before are read from, before the origin is asked', async (t) => {
+  const stage = new Stage(['a', 'b']);
+  const [a, b] = [stage.scripted('a'), stage.scripted('b')];
+  for (const peer of [a, b]) peer.held = failing('ERR_PEER_ABSENT');
+  const chunk = stage.chunkOf('self', 'a', 'b');
+  const read = async () => {
+    const sink = new Gathered();
+    await stage.clustered.homeSource.read(chunk * chunkBytes, chunkBytes, sink, {});
+    return sink.bytes;
+  };
+  t.ok((await read()).equals(expected(chunk)));
+  t.same(a.asked, ['cached', `held ${chunk * chunkBytes}+${chunkBytes}`]);
+  t.equal(stage.originReads.length, 1, 'and then the origin');
+  a.held = right;
+  t.ok((await read()).equals(expected(chunk)));
+  t.equal(stage.originReads.length, 1);
+  stage.clock.advance(4001);
+  a.held = failing('ERR_PEER_ABSENT');
+  await read();
+  a.asked.length = 0;
+  await read();
+  t.same(a.asked, [], 'not later');
 });
 
 t.test('what is asked of the origin while nobody answers is counted', async (t) => {
