@@ -44,6 +44,9 @@ export interface Elsewhere {
  */
 export type Role = 'guest' | 'home' | 'held';
 
+/** Who asks what is held hurries nothing and reads nothing ahead: it must cause no other request. */
+const priorityOf: Record<Role, FlightPriority> = { guest: 'demand', home: 'peer', held: 'prefetch' };
+
 export interface CacheRequestOptions extends RequestOptions {
   /** Default `guest`. */
   role?: Role | undefined;
@@ -158,7 +161,7 @@ export class ChunkCache {
   #operationOptions(verb: string, offset: number, options: CacheRequestOptions) {
     const { name, clock, trouble } = this.#options;
     const { signal, deadlineMs = this.#options.deadlineMs ?? 0, role = 'guest', background = false } = options;
-    const priority: FlightPriority = background ? 'background' : role === 'home' ? 'peer' : 'demand';
+    const priority = background && role !== 'held' ? 'background' : priorityOf[role];
     return { what: `${verb} of ${name} at byte ${offset}`, deadlineMs, signal, clock, trouble, role, priority };
   }
 
