@@ -172,6 +172,7 @@ export class Process implements Endpoint {
       log: silentLogger,
     });
     trace.add(`${this.id} starts as ${incarnation}`);
+    this.#told = this.statement;
     this.#look();
   }
 

@@ -38,7 +38,7 @@ export const guestStartMs = 4000;
 export function profileOf(options: RunOptions, chance: Chance): Profile {
   const { nodeCount, isCalm } = options;
   const isProbed = nodeCount <= probedLimit;
-  const readMs = isProbed ? 30_000 : 12_000;
+  const readMs = nodeCount <= 20 ? 30_000 : isProbed ? 12_000 : 8000;
   const activeChunks = 64;
   const activePerExtent = chance.pick([4, 8]);
   const isTight = chance.happens(0.5);
@@ -47,7 +47,7 @@ export function profileOf(options: RunOptions, chance: Chance): Profile {
     extentCount: activeChunks / activePerExtent,
     activePerExtent,
     isSealed: chance.happens(0.7),
-    readerCount: Math.min(nodeCount, isProbed ? 30 : 60),
+    readerCount: Math.min(nodeCount, isProbed ? 30 : 40),
     guestsPerReader: nodeCount <= 20 ? 3 : 1,
     readMs,
     healMs: readMs * 0.8,
@@ -56,7 +56,7 @@ export function profileOf(options: RunOptions, chance: Chance): Profile {
     memoryChunks: chance.pick([4, 8, 64]),
     readaheadChunks: chance.pick([0, 0, 4]),
     cacheChunks: isTight ? [8, 48] : [64, 256],
-    pingIntervalMs: nodeCount <= 20 ? 1000 : 2000,
+    pingIntervalMs: nodeCount <= 20 ? 1000 : 4000,
     isProbed,
   };
 }

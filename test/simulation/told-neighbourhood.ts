@@ -11,7 +11,8 @@ import { WirePeer } from './wire-peer.js';
 
 interface Known {
   statement: NodeStatement;
-  peer: WirePeer;
+  /** Made when somebody wants it: a million of them would fill the memory. */
+  peer: WirePeer | undefined;
 }
 
 export class ToldNeighbourhood implements Neighbourhood {
@@ -51,11 +52,8 @@ export class ToldNeighbourhood implements Neighbourhood {
   }
 
   peer(id: string): Peer | undefined {
-    return this.#known.get(id)?.peer;
-  }
-
-  get peers(): WirePeer[] {
-    return [...this.#known.values()].map(({ peer }) => peer);
+    const known = this.#known.get(id);
+    return known && this.#peerOf(id, known);
   }
 
   suspect(id: string): void {
@@ -72,12 +70,11 @@ export class ToldNeighbourhood implements Neighbourhood {
     const known = this.#known.get(id);
     if (known?.statement === statement || id === this.selfId) return;
     if (known !== undefined && known.statement.startedAt !== statement?.startedAt) {
-      known.peer.destroy(statement === undefined ? 'it is gone' : 'it was started anew');
+      known.peer?.destroy(statement === undefined ? 'it is gone' : 'it was started anew');
       this.#known.delete(id);
     }
     if (statement !== undefined) {
-      const peer = this.#known.get(id)?.peer ?? new WirePeer(this.#process, id);
-      this.#known.set(id, { statement, peer });
+      this.#known.set(id, { statement, peer: this.#known.get(id)?.peer });
     }
     this.selfChanged();
   }
@@ -88,13 +85,19 @@ export class ToldNeighbourhood implements Neighbourhood {
   }
 
   close(): void {
-    for (const { peer } of this.#known.values()) peer.destroy('this node stops');
+    for (const { peer } of this.#known.values()) peer?.destroy('this node stops');
+  }
+
+  #peerOf(id: string, known: Known): WirePeer {
+    known.peer ??= new WirePeer(this.#process, id);
+    return known.peer;
   }
 
   #look(): void {
     if (!this.#isStale) return;
     this.#isStale = false;
-    const nodes: LiveNode[] = [{ statement: this.#process.statement, peer: undefined }, ...this.#known.values()];
+    const nodes: LiveNode[] = [{ statement: this.#process.statement, peer: undefined }];
+    for (const [id, known] of this.#known) nodes.push({ statement: known.statement, peer: this.#peerOf(id, known) });
     nodes.sort((left, right) => (left.statement.id < right.statement.id ? -1 : 1));
     if (this.#view.update(nodes)) this.#revision += 1;
   }

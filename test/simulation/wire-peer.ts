@@ -24,15 +24,6 @@ export class WirePeer implements LivePeer {
     this.id = id;
   }
 
-  get isDestroyed(): boolean {
-    return this.#reason !== undefined;
-  }
-
-  /** Waiting for an answer. */
-  get pendingCount(): number {
-    return [...this.#open].reduce((sum, connection) => sum + connection.pendingCount, 0);
-  }
-
   readHome(_content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options: PeerRequestOptions = {}): Promise<void> {
     return this.#read('home', offset, lengthBytes, sink, options);
   }

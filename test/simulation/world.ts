@@ -71,8 +71,6 @@ export class World {
   readonly #memberships = new Map<Process, GrowingMembership>();
   readonly #told = new Map<Process, ToldNeighbourhood>();
   readonly #troubledAtMs = new Map<string, number>();
-  /** Of peers that processes have opened, to see at the end that nobody waits. */
-  readonly peers = new Set<WirePeer>();
   lastTroubleMs = Number.NEGATIVE_INFINITY;
   /** When the origin was last not there for somebody. */
   originTroubleMs = Number.NEGATIVE_INFINITY;
@@ -96,6 +94,15 @@ export class World {
     });
     for (let index = 0; index < nodeCount; index += 1) this.addHost();
     for (const host of this.hosts) this.start(host);
+    this.#introduce();
+  }
+
+  /** At the beginning everybody knows everybody. */
+  #introduce(): void {
+    const statements = this.processes.map((process) => process.statement);
+    for (const neighbourhood of this.#told.values()) {
+      for (const statement of statements) neighbourhood.learn(statement.id, statement);
+    }
   }
 
   get isSealed(): boolean {
@@ -183,11 +190,7 @@ export class World {
       membership,
       self: () => process.statement,
       openProbe: (address, onLost) => new WireProbe(process, address, onLost),
-      openPeer: (id) => {
-        const peer = new WirePeer(process, id);
-        this.peers.add(peer);
-        return peer;
-      },
+      openPeer: (id) => new WirePeer(process, id),
       clock: schedule.clockOf(process),
       random: chance.next,
       log: silentLogger,
@@ -197,16 +200,14 @@ export class World {
 
   /** Something of a host has changed: who is told, learns of it, each at another moment. */
   tell(hostId: string, processes: readonly Process[], withinMs = 2500): void {
-    if (this.profile.isProbed) return;
+    if (this.profile.isProbed || this.schedule.eventCount === 0) return;
     const host = this.host(hostId);
     for (const process of processes) {
       if (process.id === hostId) continue;
       const learn = (): void => {
         this.#told.get(process)?.learn(hostId, host.isSilent || host.process?.isStopped ? undefined : host.process?.statement);
       };
-      // At the beginning everybody knows everybody, without a million events.
-      if (this.schedule.eventCount === 0) queueMicrotask(learn);
-      else this.schedule.at(this.chance.between(50, withinMs), learn, process);
+      this.schedule.at(this.chance.between(50, withinMs), learn, process);
     }
   }
 
