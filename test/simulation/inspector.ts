@@ -13,6 +13,8 @@ import type { World } from './world.js';
 const settleMs = 15_000;
 /** So long after a change two nodes may have been home to one chunk. */
 const upheavalMs = 30_000;
+/** Of a home. */
+const longestReadMs = 20_000;
 /** From arriving to being on the disk. */
 const storeMs = 100;
 
@@ -47,7 +49,7 @@ export class Inspector {
   readonly #world: World;
   readonly #pending = new Set<Request>();
   readonly #surveys = new Map<Process, Map<string, Survey>>();
-  /** When a holder failed to give a chunk, by process and `peer chunk`. */
+  /** When a holder failed to give a chunk, by process and `peer chunk`; and when it failed otherwise than by not having it, by `peer`. */
   readonly #failures = new Map<Process, Map<string, number>>();
 
   constructor(world: World) {
@@ -107,6 +109,7 @@ export class Inspector {
         if (code === undefined || code === 'ERR_ABORTED') return;
         const failures = this.#failures.get(process) ?? new Map<string, number>();
         this.#failures.set(process, failures);
+        if (code !== 'ERR_PEER_ABSENT') failures.set(peerId, schedule.nowMs);
         for (const chunk of this.#world.image.chunksOf(ask.offset, ask.lengthBytes)) failures.set(`${peerId} ${chunk}`, schedule.nowMs);
       },
     };
@@ -178,6 +181,9 @@ export class Inspector {
     if (home.neighbourhood.peer(id) === undefined) return { why: 'it is not seen yet', isGood: quietMs < settleMs };
     if (!standing.isTrusted(id)) return { why: 'it was set aside', isGood: holder.host.hasLied };
     if (home.breakerOf(id).state !== 'closed') return { why: 'its breaker is open', isGood: true };
+    const failedAtMs = Math.max(this.#failures.get(home)?.get(id) ?? Number.NEGATIVE_INFINITY, home.breakerOpenAtMs.get(id) ?? 0);
+    // A read passes over who failed it, and may take so long.
+    if (failedAtMs > 0 && schedule.nowMs - failedAtMs < longestReadMs) return { why: 'it failed shortly before', isGood: true };
     if (knowledge.map.holders(chunk).includes(id)) return { why: 'though that is known', isGood: false };
     const survey = this.#surveys.get(home)?.get(id);
     const provenance: Provenance | undefined = holder.host.provenance.get(chunk);
