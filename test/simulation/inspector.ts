@@ -200,7 +200,9 @@ export class Inspector {
     if (surveyedAtMs > gotAtMs + storeMs) return { why: 'though it said so', isGood: false };
     if (provenance?.from === home.id && gotAtMs > holder.startedAtMs)
       return { why: 'though it has it from there', isGood: home.startedAtMs > provenance.askedAtMs };
-    const upheaval = this.#world.lastTroubleMs >= (provenance?.askedAtMs ?? 0) - upheavalMs;
+    // Who set a liar aside goes to the next home, and others may still go to the liar, or have set aside another.
+    const upheaval =
+      this.#world.hosts.some(({ hasLied }) => hasLied) || this.#world.lastTroubleMs >= (provenance?.askedAtMs ?? 0) - upheavalMs;
     return { why: 'it has it from another home', isGood: upheaval };
   }
 }
