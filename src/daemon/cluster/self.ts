@@ -34,6 +34,8 @@ export class Self {
   #record: NodeRecord;
   #statement: NodeStatement | undefined;
   #key = '';
+  /** What this node's own view was last told of. */
+  #told: NodeStatement | undefined;
   #cancelLook: () => void = () => {};
 
   constructor(options: SelfOptions) {
@@ -61,7 +63,7 @@ export class Self {
   /** @throws nothing; whoever wants to know is told */
   change(change: Partial<Pick<NodeRecord, 'cluster' | 'draining' | 'donatedBytes'>>): void {
     this.#record = { ...this.#record, ...change };
-    this.#options.onChange();
+    this.#tell();
   }
 
   /** The content that peers get for an id. */
@@ -73,7 +75,7 @@ export class Self {
     const shared = this.#shared.get(id) ?? { contents: [], reach: new OriginReach(this.#options.clock) };
     shared.contents.push(content);
     this.#shared.set(id, shared);
-    this.#options.onChange();
+    this.#tell();
   }
 
   unshare(id: string, content: Content): void {
@@ -82,11 +84,16 @@ export class Self {
     if (shared === undefined || index < 0) return;
     shared.contents.splice(index, 1);
     if (shared.contents.length === 0) this.#shared.delete(id);
-    this.#options.onChange();
+    this.#tell();
   }
 
   close(): void {
     this.#cancelLook();
+  }
+
+  #tell(): void {
+    this.#told = this.statement;
+    this.#options.onChange();
   }
 
   #contents(): SharedContent[] {
@@ -100,8 +107,8 @@ export class Self {
 
   #look(): void {
     this.#cancelLook = this.#options.clock.after(lookMs, () => {
-      const before = this.#statement;
-      if (this.statement !== before) this.#options.onChange();
+      // Not the last one that was made: a ping may have had it made.
+      if (this.statement !== this.#told) this.#tell();
       this.#look();
     });
   }
