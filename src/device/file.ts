@@ -4,8 +4,8 @@
  * Durability: a write is durable after the next flush, or at once with FUA.
  */
 import { type NativeBlockFile, native } from '../base/native.js';
+import { blockSize } from './block-size.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source, WriteOptions, WriteZeroesOptions } from './device.js';
-import { blockSize } from './image.js';
 
 const features: DeviceFeatures = { readOnly: false, multiConn: true, trim: true, writeZeroes: true, fastZero: true };
 

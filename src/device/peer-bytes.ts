@@ -1,7 +1,6 @@
 /** Bytes in memory as a read-only device: what a node says of itself, a manifest. */
-import { CopseError } from '../base/error.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from './device.js';
-import { blockSize } from './image.js';
+import { ReadOnlyDevice } from './read-only.js';
 
 /** Copies a range, which lies inside the size, to `target`. */
 export type CopyBytes = (target: Buffer, targetStart: number, lengthBytes: number, offset: number) => void;
@@ -9,13 +8,13 @@ export type CopyBytes = (target: Buffer, targetStart: number, lengthBytes: numbe
 /** One connection: what a connection sees may depend on what it read before. */
 const features: DeviceFeatures = { readOnly: true, multiConn: false, trim: false, writeZeroes: false, fastZero: false };
 
-export class PeerBytesDevice implements BlockDevice {
+export class PeerBytesDevice extends ReadOnlyDevice implements BlockDevice {
   readonly sizeBytes: number;
-  readonly blockSize = blockSize;
   readonly features = features;
   readonly #copy: CopyBytes;
 
   constructor(sizeBytes: number, copy: CopyBytes) {
+    super('what peers tell is');
     this.sizeBytes = sizeBytes;
     this.#copy = copy;
   }
@@ -34,22 +33,6 @@ export class PeerBytesDevice implements BlockDevice {
     return 'cache';
   }
 
-  write(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  writeZeroes(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  trim(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  flush(): Promise<void> {
-    return Promise.resolve();
-  }
-
   async extents(_offset: number, lengthBytes: number): Promise<Extent[]> {
     return [{ lengthBytes, zero: false, hole: false }];
   }
@@ -65,8 +48,4 @@ export class PeerBytesDevice implements BlockDevice {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function readOnlyError(): CopseError {
-  return new CopseError('EROFS', 'what peers tell is read-only');
 }

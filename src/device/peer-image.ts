@@ -4,7 +4,7 @@
  */
 import { CopseError, errorCode } from '../base/error.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
-import { blockSize } from './image.js';
+import { ReadOnlyDevice } from './read-only.js';
 
 export interface PeerReadOptions extends RequestOptions {
   role: 'home' | 'held';
@@ -40,15 +40,15 @@ const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false,
 /** `ensure` in steps: a deadline counts for each, and guests are not kept waiting behind all of a large range. */
 const stepBytes = 4 * 1024 * 1024;
 
-export class PeerImageDevice implements BlockDevice {
+export class PeerImageDevice extends ReadOnlyDevice implements BlockDevice {
   readonly sizeBytes: number;
-  readonly blockSize = blockSize;
   readonly features = features;
   readonly #options: PeerImageOptions;
   readonly #cache: PeerCache;
 
   /** The cache stays its owner's to close. */
   constructor(options: PeerImageOptions) {
+    super('images are');
     this.#options = options;
     this.#cache = options.cache;
     this.sizeBytes = options.cache.store.sizeBytes;
@@ -73,23 +73,6 @@ export class PeerImageDevice implements BlockDevice {
     } catch (error) {
       throw errorCode(error) === 'ERR_NOT_HELD' ? notHeld(error) : error;
     }
-  }
-
-  write(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  writeZeroes(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  trim(): Promise<void> {
-    return Promise.reject(readOnlyError());
-  }
-
-  /** Nothing was written, so everything is durable. */
-  flush(): Promise<void> {
-    return Promise.resolve();
   }
 
   async extents(offset: number, lengthBytes: number, maxCount: number): Promise<Extent[]> {
@@ -122,8 +105,4 @@ export class PeerImageDevice implements BlockDevice {
 /** An answer, not a failure: `ENOTSUP` on the wire. */
 function notHeld(cause: unknown): CopseError {
   return new CopseError('ENOTSUP', 'not held here', { cause });
-}
-
-function readOnlyError(): CopseError {
-  return new CopseError('EROFS', 'images are read-only');
 }

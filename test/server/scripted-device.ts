@@ -1,6 +1,7 @@
 /** A block device whose answers a test decides, one by one: what is a hit, what waits, what fails. */
+
+import { blockSize } from '../../src/device/block-size.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../src/device/device.js';
-import { blockSize } from '../../src/device/image.js';
 
 const readWrite: DeviceFeatures = { readOnly: false, multiConn: true, trim: true, writeZeroes: true, fastZero: true };
 
