@@ -112,12 +112,10 @@ t.test('nodes that drain, and come back: the counters add up to the byte', async
   t.equal(await total(nodes, 'copse_origin_bytes_total'), origin.sentBytes - before, 'what the nodes took from the origin is what it sent');
   t.equal(await total(nodes, 'copse_origin_chunks_total'), sentChunkCount(origin), 'and in chunks');
   t.equal(sentChunks(origin).size, chunkCount, 'all of the image');
-  const given = await total(nodes, 'copse_peer_served_bytes_total');
+  // In this order: what is under way between two counters was given before it was taken. Transfers that were broken off were given in vain.
   const taken = await total(nodes, 'copse_peer_bytes_total');
-  // Whoever comes second in a race is broken off.
-  const brokenOff = await total(nodes, 'copse_peer_hedges_total');
-  if (brokenOff === 0) t.equal(given, taken, 'what peers gave is what peers took');
-  else t.ok(given >= taken, `${given} bytes given, ${taken} taken, ${brokenOff} races`);
+  const given = await total(nodes, 'copse_peer_served_bytes_total');
+  t.ok(taken > 0 && given >= taken, `${given} bytes given, ${taken} taken`);
   const extraCount = sentChunkCount(origin) - chunkCount;
   t.ok(extraCount <= chunkCount * 0.02, `${extraCount} of ${chunkCount} chunks came twice`);
 });
