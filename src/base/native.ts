@@ -107,11 +107,107 @@ export interface ChunkFileOptions {
   trusted: boolean;
 }
 
+/** What a block of a disk's overlay is. The numbers are those of the map on disk. */
+export const BlockState = {
+  /** As in the image below; zeros where there is none. */
+  base: 0,
+  /** In the overlay's file. */
+  data: 1,
+  /** Zeros. */
+  zero: 2,
+  /** In the overlay of another node, which owned the disk before. */
+  remote: 3,
+} as const;
+export type BlockStateValue = (typeof BlockState)[keyof typeof BlockState];
+
+/** The unit of an overlay. */
+export const blockBytes = 4096;
+
+/** What `readNow` of an overlay found: `base` and `mixed` say that not all of the range is here. */
+export const OverlayReadNow = { hit: 0, wouldBlock: 1, base: 2, mixed: 3 } as const;
+
+/**
+ * The overlay of a disk: a sparse data file with each 4 KiB block at its own offset, and a map file with a byte a block.
+ *
+ * The map in memory is one atomic byte a block, written by these calls only, readable by any native thread without a lock. Whoever changes blocks holds the range lock over them, inside
+ * the call; no lock outlives a call. Byte: bits 0-1 the state, bit 2 `changed` (see `trackChanges`; never on disk), bits 3-7 the index of the node that has a `remote` block.
+ *
+ * Map file: `recordsOffset` bytes that are the caller's, then sectors of 512 bytes: 508 blocks, then CRC-32C (u32, little endian) over them, seeded with `recordSeed` and the sector's
+ * index. A sector of zeros is 508 base blocks. A sector with another checksum makes opening fail with `EBADMSG`.
+ *
+ * Crash order (docs/architecture.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
+ * is set after its data were written, so a copy never promises data that the sync before it did not cover. Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
+ */
+export interface NativeOverlayFile {
+  /** A multiple of 4096. */
+  readonly sizeBytes: number;
+  /** Bytes of blocks in each state but base. */
+  readonly dataBytes: number;
+  readonly zeroBytes: number;
+  readonly remoteBytes: number;
+  /** Bytes of blocks with the mark `changed`. */
+  readonly changedBytes: number;
+  /** Whether there is something that a flush would make durable, or punch. */
+  readonly dirty: boolean;
+  /** Allocated bytes of the data file (st_blocks). Synchronous. */
+  allocatedBytes(): number;
+  /**
+   * The hit path: fills the target when all of the range is data or zeros and in the page cache. Returns OverlayReadNow.*; the target is undefined unless it is a hit. `base`: all blocks are base.
+   */
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): number;
+  /** Whether all of the range is in state zero. */
+  isZero(offset: number, lengthBytes: number): boolean;
+  /** What the range consists of: `[state, nodeIndex, lengthBytes, …]`, at most `maxRuns` runs (then it ends early), adjacent ones differ, nodeIndex 0 for all but remote. */
+  runs(offset: number, lengthBytes: number, maxRuns: number): Float64Array;
+  /** As readNow, but waits for the disk. Resolves false (nothing promised of the target) when some block is base or remote. */
+  read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean>;
+  /**
+   * Writes; whole blocks never read what is below. The first and last block, where they are written in part and are base or remote, are completed from `edges`: the first's 4096 bytes, then the last's (one block only:
+   * its own, at 0). Without `edges` it resolves false then, nothing is written, and the caller comes back with them. An edge that has become data or zero meanwhile is completed from there instead. The source is copied by nobody: it is the call's until it settles.
+   * On failure (`ENOSPC`, `EIO`) every block keeps its state; blocks that were data may have old and new sectors, as after a crash.
+   */
+  write(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number, edges: Uint8Array | undefined): Promise<boolean>;
+  /** Makes the range read as zeros. Whole blocks become `zero`, to be punched by a later flush, or with `allocate` data that are zeros; ragged ends are written, as `write` does, `edges` and result too. */
+  zero(offset: number, lengthBytes: number, options: { allocate: boolean }, edges: Uint8Array | undefined): Promise<boolean>;
+  /** The whole blocks of the range become `zero`. The rest stays as it is. */
+  trim(offset: number, lengthBytes: number): Promise<void>;
+  /**
+   * Blocks that came from where they are remote, `offset` and `lengthBytes` whole blocks: those that still are `remote` are stored and become data, others are left. Does not mark them as changed. Resolves to the bytes stored.
+   */
+  fill(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number): Promise<number>;
+  /** All that was acknowledged before the call is durable, in the crash order, when it resolves. One at a time inside; `ENOSPC` and `EIO` leave everything as dirty as it was. */
+  flush(): Promise<void>;
+  /** From now on changed blocks get the mark `changed`; with `all`, every block that is not base gets it at once. `false` ends it and clears the marks. */
+  trackChanges(on: boolean, all?: boolean): void;
+  /**
+   * Copies the map's bytes of `blockCount` blocks from `firstBlock` to the target, `changed` marks included; with `takeChanges` the marks are cleared as they are copied. Synchronous; memory speed.
+   */
+  copyMap(target: Uint8Array, targetStart: number, firstBlock: number, blockCount: number, takeChanges: boolean): void;
+  /** Closes without flushing, after the calls before it. */
+  close(): Promise<void>;
+}
+
+export interface OverlayFileOptions {
+  dataPath: string;
+  mapPath: string;
+  /** A multiple of 4096; files that are smaller (or missing) are made as large. */
+  sizeBytes: number;
+  recordsOffset: number;
+  recordSeed: number;
+}
+
 export interface NativeAddon {
   /** `create` with mode 0600. `direct` goes past the page cache (O_DIRECT) for what is aligned to 4096 bytes, where the file system can. */
   openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
   /** Opens or creates both files; reads all records. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records. */
   openChunkFile(options: ChunkFileOptions): NativeChunkFile;
+  /** Opens or creates both files (mode 0600); reads all sectors of the map that are not holes. Synchronous. Throws `EBADMSG` for a rotten map. */
+  openOverlayFile(options: OverlayFileOptions): NativeOverlayFile;
+  /**
+   * Writes a whole map file for an overlay: a byte a block as described there (`changed` marks are dropped), `header` before them, at most `recordsOffset` bytes. Durable when it resolves; runs of base stay holes.
+   * The file must not exist (`EEXIST`). `states` is the call's until it settles.
+   */
+  writeOverlayMap(options: { mapPath: string; recordsOffset: number; recordSeed: number; header: Uint8Array }, states: Uint8Array): Promise<void>;
   /** CRC-32C (Castagnoli), SSE4.2 where there is one. `seed` is the CRC of what came before. */
   crc32c(data: Uint8Array, start?: number, end?: number, seed?: number): number;
   /** The same without special instructions: what other processors run. */
@@ -124,6 +220,8 @@ export interface NativeAddon {
    */
   lockFile(path: string): number;
   unlockFile(descriptor: number): void;
+  /** Who connected a unix socket (SO_PEERCRED, unix(7)); pid 0 for a process of a pid namespace that this one can't see. Throws the system's error for what is no unix socket. */
+  peerCredentials(descriptor: number): { pid: number; uid: number; gid: number };
   /** Sends one datagram to a unix socket (a leading `@`: the abstract namespace) without waiting. Throws the system's error. */
   sendDatagram(path: string, text: string): void;
 }

@@ -32,11 +32,19 @@ export interface Export {
   release(): void;
 }
 
+/** Who is at the other end of a connection, as far as the kernel says. */
+export interface ClientIdentity {
+  /** `unix:PID:START` (START: field 22 of /proc/PID/stat, which tells two processes of one pid apart), `tcp:ADDRESS` without the port, or `unknown`. */
+  key: string;
+  /** For people and logs. */
+  text: string;
+}
+
 export interface ExportDirectory {
   list(): { name: string; description: string }[];
   /**
    * Takes hold of an export for one connection; `undefined` if there is none of that name. May reject (`ERR_…`) when the
    * export exists but can't be opened: the client is told the message.
    */
-  open(name: string): Promise<Export | undefined>;
+  open(name: string, client: ClientIdentity): Promise<Export | undefined>;
 }

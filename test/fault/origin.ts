@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Test } from 'tap';
+import { ownHost } from './own-host.js';
 
 /** What happens to one request instead of the right answer. */
 export type Misbehaviour =
@@ -71,7 +72,7 @@ export class ScriptedOrigin {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}/image.raw`;
+    return `http://${ownHost}:${this.#port}/image.raw`;
   }
 
   get bytes(): Buffer {
@@ -86,7 +87,7 @@ export class ScriptedOrigin {
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => {});
     });
-    await new Promise<void>((resolve) => server.listen(this.#port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(this.#port, ownHost, resolve));
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
   }

@@ -25,8 +25,9 @@ const doorway = `
 export async function startFarOrigin(t: Test, lab: Lab, bytes: Buffer): Promise<{ origin: ScriptedOrigin; url: string }> {
   const origin = await ScriptedOrigin.start(t, bytes);
   const path = join(await shortDir(t), 'origin.sock');
+  const { hostname, port: innerPort } = new URL(origin.url);
   const inner = createServer((near) => {
-    const far = connect(Number(new URL(origin.url).port), '127.0.0.1');
+    const far = connect(Number(innerPort), hostname);
     const end = (): void => {
       near.destroy();
       far.destroy();

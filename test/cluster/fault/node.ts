@@ -1,7 +1,7 @@
 /**
  * Real daemons in one cluster, each a process with a state directory, a socket for guests and an address for peers of its own.
  *
- * On the loopback every test process has addresses of its own (its process id in 127.0.0.0/8), so that ports are fixed over restarts and never taken. Where links are
+ * On the loopback every test process has an address of its own (`ownHost`), so that ports are fixed over restarts and never taken. Where links are
  * to be cut, the nodes run in places of the lab instead.
  */
 import type { Test } from 'tap';
@@ -9,6 +9,7 @@ import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../../../s
 import { shortDir } from '../../conformance/short-dir.js';
 import { until } from '../../fault/check.js';
 import { Daemon, type DaemonOptions } from '../../fault/daemon.js';
+import { ownHost } from '../../fault/own-host.js';
 import type { LabPlace } from '../../lab/place.js';
 import { parseMetrics, type Sample, sumOf } from './metric.js';
 
@@ -84,9 +85,8 @@ let portCount = 0;
 
 /** HOST:PORT that nobody else has. */
 export function loopbackAddress(): string {
-  const { pid } = process;
   portCount += 1;
-  return `127.${64 + ((pid >> 16) & 63)}.${(pid >> 8) & 255}.${pid & 255}:${peerPort + portCount}`;
+  return `${ownHost}:${peerPort + portCount}`;
 }
 
 export function placeAddress(place: LabPlace): string {

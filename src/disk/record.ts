@@ -1,0 +1,68 @@
+/**
+ * What a disk is, and who owns it: the two records that lie in a disk's folder, `disk.json` and `owner.json`. A disk's name may be another's on another node; its uuid is its own.
+ *
+ * Source: docs/formats.md, "A disk's folder".
+ */
+import { z } from 'zod';
+import { imageRecordSchema } from '../catalog/image-record.js';
+
+const nodeRefSchema = z.object({
+  id: z.string().min(1).max(255),
+  /** HOST:PORT where peers reach it. */
+  address: z.string().max(300),
+});
+
+export type NodeRef = z.infer<typeof nodeRefSchema>;
+
+export const handoverModes = ['auto', 'explicit'] as const;
+
+/** Changes by resize alone. */
+export const diskRecordSchema = z.object({
+  format: z.literal(1),
+  name: z.string().min(1).max(255),
+  uuid: z.uuid(),
+  /** A multiple of 4096. What lies beyond the image reads as zeros. */
+  sizeBytes: z.int().positive(),
+  /** What lies below: name and pinned content, as it was when the disk was created. Absent: zeros. */
+  image: z.object({ name: z.string(), content: imageRecordSchema.shape.content, share: imageRecordSchema.shape.share }).optional(),
+  createdAt: z.string(),
+  multiConn: z.boolean(),
+  handover: z.enum(handoverModes),
+  deadlineMs: z.number().nonnegative().optional(),
+});
+
+export type DiskRecord = z.infer<typeof diskRecordSchema>;
+export type HandoverMode = DiskRecord['handover'];
+
+/** A client whose writes a newer one's have displaced. */
+export const fenceSchema = z.object({
+  /** `ClientIdentity.key` */
+  client: z.string(),
+  /** For people: who displaced it, when (ISO 8601). */
+  by: z.string(),
+  at: z.string(),
+});
+
+export type Fence = z.infer<typeof fenceSchema>;
+
+/**
+ * - `owner`: this node's overlay is the disk.
+ * - `granted`: it was handed to `to` with epoch `epoch + 1`; this node never writes under `epoch` again. `accepted`: the other has said that it has it durably. The blocks stay until nobody needs them.
+ * - `incoming`: a copy that another owner's migration makes here ahead of a handover: nothing that anybody may rely on.
+ */
+export const ownerStateSchema = z.object({
+  format: z.literal(1),
+  state: z.enum(['owner', 'granted', 'incoming']),
+  /** Grows with each change of owner; of `granted`, the last one under which this node owned it. */
+  epoch: z.int().positive(),
+  to: nodeRefSchema.extend({ accepted: z.boolean() }).optional(),
+  /** The highest epoch that this node has promised never to accept: a handover that was undone. */
+  refusedEpoch: z.int().nonnegative().optional(),
+  /** File name of the map in force. A new one is written beside it, then named here. */
+  map: z.string(),
+  /** Where remote blocks are, by the node index of the map; 1 to 31, 0 is unused. */
+  nodes: z.record(z.string(), nodeRefSchema.extend({ epoch: z.int().positive() })),
+  fences: z.array(fenceSchema).max(64),
+});
+
+export type OwnerState = z.infer<typeof ownerStateSchema>;
