@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { EtcdClient } from '../../src/base/etcd/client.js';
+import { ownHost } from '../fault/own-host.js';
 
 export class EtcdServer {
   readonly url: string;
@@ -38,7 +39,11 @@ export class EtcdServer {
     for (let attempt = 1; ; attempt++) {
       const places: Place[] = [];
       for (const port of await freePorts(memberCount)) {
-        places.push({ name: `member-${places.length}`, url: `http://127.0.0.1:${port.client}`, peerUrl: `http://127.0.0.1:${port.peer}` });
+        places.push({
+          name: `member-${places.length}`,
+          url: `http://${ownHost}:${port.client}`,
+          peerUrl: `http://${ownHost}:${port.peer}`,
+        });
       }
       const servers = places.map((place) => new EtcdServer(place, places));
       const started = await Promise.allSettled(servers.map((server) => server.restart()));
@@ -52,7 +57,7 @@ export class EtcdServer {
   /** A port where nobody listens. */
   static async deadUrl(): Promise<string> {
     const [port] = await freePorts(1);
-    return `http://127.0.0.1:${port?.client}`;
+    return `http://${ownHost}:${port?.client}`;
   }
 
   /** Starts it again, with what it has on disk, after `kill` or `wipe`. */
@@ -137,7 +142,7 @@ async function freePorts(memberCount: number): Promise<{ client: number; peer: n
   const servers = Array.from({ length: memberCount * 2 }, () => createServer());
   const ports: number[] = [];
   for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, ownHost, resolve));
     const address = server.address();
     ports.push(typeof address === 'object' && address !== null ? address.port : 0);
   }

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import type { ConfiguredImage, SharePolicy } from '../../src/config/schema.js';
 import { poll } from '../cluster/until.js';
+import { ownHost } from '../fault/own-host.js';
 import { scriptedServer } from '../origin/http-server.js';
 import { content, Node } from './node.js';
 
@@ -16,12 +17,12 @@ const bytes = content(sizeBytes, 3);
 
 /** All of them were free a moment ago, and none is there twice. */
 function addressesOf(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const servers = Array.from({ length: count }, () => createServer().listen(0, ownHost));
   return Promise.all(
     servers.map(async (server) => {
       await once(server, 'listening');
       const address = server.address();
-      return `127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+      return `${ownHost}:${typeof address === 'object' ? address?.port : 0}`;
     }),
   ).finally(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
 }

@@ -7,6 +7,7 @@ import { silentLogger } from '../../../src/base/log.js';
 import type { NodeStatement } from '../../../src/cluster/node.js';
 import { PeerDirectory } from '../../../src/daemon/cluster/peer-directory.js';
 import { Server } from '../../../src/server/server.js';
+import { ownHost } from '../../fault/own-host.js';
 
 export interface PeerProcess {
   /** HOST:PORT */
@@ -16,9 +17,9 @@ export interface PeerProcess {
 
 const self = fileURLToPath(import.meta.url);
 
-/** Killed with the test at the latest. @param port 0: of the kernel's choice */
+/** Killed with the test at the latest. @param port 0: of the kernel's choice; at this process's own address, so that nobody else takes it between two of them */
 export async function startPeer(t: Test, statement: NodeStatement, port = 0): Promise<PeerProcess> {
-  const child = spawn(process.execPath, [self, JSON.stringify(statement), String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [self, JSON.stringify(statement), ownHost, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   t.after(async () => {
     child.kill('SIGKILL');
@@ -33,7 +34,7 @@ export async function startPeer(t: Test, statement: NodeStatement, port = 0): Pr
   return { address: String(line).trim(), kill: (signal) => void child.kill(signal) };
 }
 
-async function main(statement: NodeStatement, port: number): Promise<void> {
+async function main(statement: NodeStatement, host: string, port: number): Promise<void> {
   const store = { sizeBytes: 2 ** 20, readNow: () => false, isZero: () => false };
   const never = new Promise<never>(() => {});
   const cache = { store, read: () => never, ensure: () => never, extents: () => [], cachedExtents: () => [] };
@@ -54,11 +55,11 @@ async function main(statement: NodeStatement, port: number): Promise<void> {
     },
     log: silentLogger,
   });
-  const uri = new URL(await server.listen({ kind: 'tcp', host: '127.0.0.1', port }));
-  process.stdout.write(`127.0.0.1:${uri.port}\n`);
+  const uri = new URL(await server.listen({ kind: 'tcp', host, port }));
+  process.stdout.write(`${host}:${uri.port}\n`);
 }
 
 if (process.argv[1] === self) {
-  const [, , statement = '', port = '0'] = process.argv;
-  await main(JSON.parse(statement) as NodeStatement, Number(port));
+  const [, , statement = '', host = '', port = '0'] = process.argv;
+  await main(JSON.parse(statement) as NodeStatement, host, Number(port));
 }

@@ -6,6 +6,7 @@ import type { NodeStatement } from '../../../src/cluster/node.js';
 import { type PeerContents, PeerDirectory, type PeerMemoryBytes } from '../../../src/daemon/cluster/peer-directory.js';
 import type { PeerCache } from '../../../src/device/peer-image.js';
 import { Server } from '../../../src/server/server.js';
+import { ownHost } from '../../fault/own-host.js';
 import { contentIdOf, sharedContent, statementOf } from './node-statement.js';
 
 export class TestContents implements PeerContents {
@@ -90,6 +91,6 @@ export async function servePeers(
     clearInterval(keepAlive);
   });
   const port = Number(options.address?.split(':')[1] ?? 0);
-  const uri = new URL(await server.listen({ kind: 'tcp', host: '127.0.0.1', port }));
-  return { address: `127.0.0.1:${uri.port}`, directory, server };
+  const uri = new URL(await server.listen({ kind: 'tcp', host: ownHost, port }));
+  return { address: `${ownHost}:${uri.port}`, directory, server };
 }
