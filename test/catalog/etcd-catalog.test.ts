@@ -24,7 +24,7 @@ interface Host {
 async function startHost(t: Test, url: string, name: string, startTimeoutMs = 60_000): Promise<Host> {
   const dir = join(t.testdirName, name);
   mkdirSync(dir, { recursive: true });
-  const client = new EtcdClient({ urls: [url], callTimeoutMs: 1000 });
+  const client = new EtcdClient({ urls: [url], callTimeoutMs: 10_000 });
   const local = new ImageCatalog(dir, silentLogger);
   const catalog = new EtcdCatalog({ client, prefix: '/copse', local, log: silentLogger, checkMs: 200 });
   const heard: string[] = [];

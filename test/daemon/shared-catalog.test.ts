@@ -34,7 +34,7 @@ async function startHost(t: Test, url: string, name: string): Promise<Host> {
     return dir;
   };
   const [cacheDir, runDir] = [dirOf('cache'), dirOf('run')];
-  const client = new EtcdClient({ urls: [url] });
+  const client = new EtcdClient({ urls: [url], callTimeoutMs: 10_000 });
   const catalog = new EtcdCatalog({ client, prefix: '/copse', local: new ImageCatalog(dirOf('catalog'), log), log });
   const space = new CacheSpace({ clock: systemClock, log, path: cacheDir, budgetBytes: 2 ** 30, minFreeBytes: 0 });
   const pool = new ContentPool({

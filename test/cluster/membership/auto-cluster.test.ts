@@ -15,6 +15,8 @@ interface Start {
   /** Two nodes of one rack are near each other. */
   rack?: string;
   maxMembers?: number;
+  /** How long etcd is waited for: no longer than a moment where it is dead. */
+  loadMs?: number;
   measure?: (address: string) => Promise<number>;
 }
 
@@ -22,12 +24,12 @@ interface Start {
 async function start(
   t: Test,
   url: string,
-  { id, rack = 'r', maxMembers = 64, measure }: Start,
+  { id, rack = 'r', maxMembers = 64, loadMs = 60_000, measure }: Start,
 ): Promise<TestNode & { chosen: AutoCluster; measuredCount: number }> {
   const node = createNode(t, url, id);
   const identity = new NodeIdentity(joinPath(t.testdirName, `${id}.identity.json`), silentLogger);
   let measuredCount = 0;
-  await node.membership.load(2000);
+  await node.membership.load(loadMs);
   const chosen = await joinAutoCluster({
     nodes: node.membership,
     identity,
@@ -72,7 +74,7 @@ t.test('a choice is kept over restarts, also without etcd, and where another clu
   t.equal(again.chosen.name, b.chosen.name);
   t.equal(again.measuredCount, 0);
   await server.kill();
-  const without = await start(t, server.url, { id: 'b' });
+  const without = await start(t, server.url, { id: 'b', loadMs: 200 });
   t.equal(without.chosen.name, b.chosen.name);
   t.equal(without.chosen.provisional, false);
 });
@@ -83,7 +85,7 @@ t.test('without etcd the first choice is not remembered', async (t) => {
   t.teardown(() => server.stop());
   const a = await start(t, server.url, { id: 'a' });
   await server.kill();
-  const b = await start(t, server.url, { id: 'b' });
+  const b = await start(t, server.url, { id: 'b', loadMs: 200 });
   t.equal(b.chosen.provisional, true);
   t.not(b.chosen.name, a.chosen.name);
   await b.membership.close();

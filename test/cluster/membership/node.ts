@@ -28,7 +28,7 @@ export interface TestNode {
 
 /** A node that is not loaded and has not joined yet; closed with the test. */
 export function createNode(t: Test, url: string, id: string, options: Partial<EtcdMembershipOptions> = {}): TestNode {
-  const client = new EtcdClient({ urls: [url], callTimeoutMs: 1000 });
+  const client = new EtcdClient({ urls: [url], callTimeoutMs: 5000 });
   const viewPath = options.viewPath ?? join(t.testdirName, `${id}.json`);
   const membership = new EtcdMembership({
     client,
@@ -37,7 +37,8 @@ export function createNode(t: Test, url: string, id: string, options: Partial<Et
     token: `token of ${id}`,
     viewPath,
     log: silentLogger,
-    ttlSeconds: 2,
+    // No record is to vanish because this process, or etcd, is held up.
+    ttlSeconds: 60,
     checkMs: 200,
     ...options,
   });
