@@ -2,7 +2,7 @@
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { Errno } from '../conformance/wire/constant.js';
-import { differences } from './check.js';
+import { differences, until } from './check.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 
@@ -27,7 +27,7 @@ for (const [what, etag, after, restarts] of [
     const status = await daemon.imageStatus('image');
     t.match(status, { origin: { health: 'changed' } });
     t.match(JSON.stringify(status), /repin/, 'and says what to do');
-    t.match(daemon.stderr, /changed/i, 'so does the log');
+    await until('so does the log', () => /changed/i.test(daemon.stderr));
 
     if (restarts) {
       await daemon.kill();

@@ -3,7 +3,7 @@ import { closeSync, openSync, readdirSync, rmSync, statSync, truncateSync, utime
 import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
-import { differences } from './check.js';
+import { differences, until } from './check.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 
@@ -31,6 +31,14 @@ function overwrite(path: string, at: number, garbage: Buffer): void {
   closeSync(descriptor);
 }
 
+/** Reads are answered before what they brought is stored: a store must not mend the damage, nor a kill forestall it. */
+async function stored(daemon: Daemon, name: string): Promise<void> {
+  await until(`all of ${name} in the cache`, async () => {
+    const { cache } = (await daemon.imageStatus(name)) as { cache: { cachedBytes: number } };
+    return cache.cachedBytes === bytes.length;
+  });
+}
+
 const damages: [string, (files: CacheFiles) => void][] = [
   ['a byte of data', ({ data }) => overwrite(data, 1_000_000, Buffer.from([bytes.readUInt8(1_000_000) ^ 0xff]))],
   ['a page of data', ({ data }) => overwrite(data, 2_000_000, Buffer.alloc(4096))],
@@ -51,6 +59,7 @@ for (const end of ['kill', 'stop'] as const) {
     const names = damages.map((_, index) => `image-${index}`);
     const daemon = await Daemon.start(t, { images: Object.fromEntries(names.map((name) => [name, `${origin.url}?${name}`])) });
     for (const name of names) t.same(await differences(await daemon.attach(name), bytes), []);
+    for (const name of names) await stored(daemon, name);
     await daemon[end]();
     const files = cacheFiles(daemon);
     t.equal(files.length, damages.length);
@@ -72,6 +81,7 @@ t.test(
   async (t) => {
     const daemon = await Daemon.start(t, { images: { image: origin.url } });
     t.same(await differences(await daemon.attach('image'), bytes), []);
+    await stored(daemon, 'image');
     await daemon.kill();
     const path = cacheFiles(daemon)[0]?.data ?? '';
     const { atime, mtime } = statSync(path);
@@ -79,6 +89,7 @@ t.test(
     utimesSync(path, atime, mtime);
     await daemon.start();
     t.same(await differences(await daemon.attach('image'), bytes), []);
+    await stored(daemon, 'image');
     overwrite(path, 500_000, Buffer.alloc(100));
     const { stdout } = await daemon.copse('image', 'verify', 'image', '--json');
     t.match(stdout, /droppedBytes.{1,4}65536/);

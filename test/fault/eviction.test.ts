@@ -15,7 +15,7 @@ const second = pattern(12 * mebibyte + 333, 52);
 function allocatedBytes(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).blocks * 512, 0);
+    .reduce((sum, entry) => sum + (statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.blocks ?? 0) * 512, 0);
 }
 
 /** Random reads, 16 in flight; returns what was wrong. */

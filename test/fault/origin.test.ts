@@ -78,7 +78,7 @@ async function attachedCount(): Promise<number> {
 for (const misbehaviour of lasting) {
   t.test(`a fault that lasts is EIO at the deadline, and harms no other read: ${JSON.stringify(misbehaviour)}`, async (t) => {
     const session = await daemon.attach('hasty', { replies: 'structured' });
-    const [patient, bystander] = [await daemon.attach('patient'), await daemon.attach('hasty')];
+    const [patient, bystander] = [await daemon.attach('patient'), await daemon.attach('patient')];
     const [warm, index, other] = [fresh(), fresh(), fresh()];
     t.equal((await patient.read(warm * chunkBytes, chunkBytes)).error, 0);
     const { sentBytes } = origin;
@@ -181,11 +181,11 @@ t.test('a deadline of 0 waits until the origin is back', async (t) => {
 });
 
 t.test('a dead origin: what is cached is served, what is not is EIO, and its return is noticed', async (t) => {
-  const session = await daemon.attach('hasty');
+  const [session, patient] = [await daemon.attach('hasty'), await daemon.attach('patient')];
   const [warm, cold] = [fresh(), fresh()];
-  t.equal((await daemon.attach('patient').then((patient) => patient.read(warm * chunkBytes, chunkBytes))).error, 0);
+  t.equal((await patient.read(warm * chunkBytes, chunkBytes)).error, 0);
   await origin.stop();
-  t.ok((await session.read(warm * chunkBytes, chunkBytes)).data.equals(chunk(warm)));
+  t.ok((await patient.read(warm * chunkBytes, chunkBytes)).data.equals(chunk(warm)));
   t.equal((await session.read(cold * chunkBytes, 512)).error, Errno.EIO);
   await comes('the end of the daemon', daemon.stop());
   await daemon.start();

@@ -100,7 +100,9 @@ async function tryLies(t: Test, lies: Record<string, Lie>, role: 'home' | 'held'
     t.equal(sumOf(metrics, 'copse_peer_lies_total'), index + 1);
     const { setAside } = (await node.member(name)) ?? {};
     t.match(setAside, [{ image: origin.url, reason: /\w/ }], 'the status says why');
-    t.equal(node.logged(/set aside/).filter((line) => line.includes(`"peer":"${name}"`)).length, 1, 'and the log, once');
+    const logged = (): number => node.logged(/set aside/).filter((line) => line.includes(`"peer":"${name}"`)).length;
+    await until('the log says it', () => logged() > 0);
+    t.equal(logged(), 1, 'once');
     session.bytes.destroy();
     liar.end();
     await until(`${name} is down`, async () => (await node.member(name))?.state !== 'up');
@@ -149,6 +151,7 @@ t.test('a peer of another protocol is shown, and not used', async (t) => {
   t.same(await differences(await node.attach(imageName), bytes.subarray(0, extentBytes)), []);
   t.same(liar.opened, []);
   t.equal(sumOf(await node.metrics(), 'copse_cluster_members', { state: 'incompatible' }), 1);
-  t.equal(node.logged(/not used/).length, 1);
+  await until('the log says it', () => node.logged(/not used/).length > 0);
+  t.equal(node.logged(/not used/).length, 1, 'once');
   t.match((await node.copse('cluster', 'status')).stdout, /incompatible/);
 });
