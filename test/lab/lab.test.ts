@@ -79,7 +79,8 @@ t.test('a lab', { skip: unavailable ?? false }, async (t) => {
     t.ok(fromPeer >= 155, `from a peer ${fromPeer} ms`);
     t.ok(fromOrigin >= 620, `from the origin ${fromOrigin} ms`);
     const received = (await a.traffic()).receivedBytes - before.receivedBytes;
-    t.ok(received >= 24e6 && received < 28e6, `${received} bytes were counted`);
+    // Headers are a twentieth; a busy machine sends some packets twice.
+    t.ok(received >= 24e6 && received < 32e6, `${received} bytes were counted`);
   });
 
   t.test('links are cut and restored, one way and both ways', async (t) => {
@@ -104,9 +105,10 @@ t.test('a killed lab is swept by the next', { skip: unavailable ?? false }, asyn
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const netns = line.toString().trim();
   const names = async (): Promise<string> => (await execa('ip', ['netns', 'list'])).stdout;
+  // While its maker lives nobody sweeps it; afterwards any lab that starts on this machine does.
+  t.match(await names(), netns);
   child.kill('SIGKILL');
   await child;
-  t.match(await names(), netns);
   const lab = await Lab.start({ hostCount: 1 });
   const [own] = lab.hosts;
   const after = await names();
