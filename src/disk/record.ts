@@ -34,17 +34,6 @@ export const diskRecordSchema = z.object({
 export type DiskRecord = z.infer<typeof diskRecordSchema>;
 export type HandoverMode = DiskRecord['handover'];
 
-/** A client whose writes a newer one's have displaced. */
-export const fenceSchema = z.object({
-  /** `ClientIdentity.key` */
-  client: z.string(),
-  /** For people: who displaced it, when (ISO 8601). */
-  by: z.string(),
-  at: z.string(),
-});
-
-export type Fence = z.infer<typeof fenceSchema>;
-
 /**
  * - `owner`: this node's overlay is the disk.
  * - `granted`: it was handed to `to` with epoch `epoch + 1`; this node never writes under `epoch` again. `accepted`: the other has said that it has it durably. The blocks stay until nobody needs them.
@@ -56,13 +45,10 @@ export const ownerStateSchema = z.object({
   /** Grows with each change of owner; of `granted`, the last one under which this node owned it. */
   epoch: z.int().positive(),
   to: nodeRefSchema.extend({ accepted: z.boolean() }).optional(),
-  /** The highest epoch that this node has promised never to accept: a handover that was undone. */
-  refusedEpoch: z.int().nonnegative().optional(),
   /** File name of the map in force. A new one is written beside it, then named here. */
   map: z.string(),
   /** Where remote blocks are, by the node index of the map; 1 to 31, 0 is unused. */
   nodes: z.record(z.string(), nodeRefSchema.extend({ epoch: z.int().positive() })),
-  fences: z.array(fenceSchema).max(64),
 });
 
 export type OwnerState = z.infer<typeof ownerStateSchema>;
