@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { type HandshakeDirectory, negotiate } from '../nbd/handshake.js';
-import type { Export, ExportDirectory } from './export.js';
+import type { ClientIdentity, Export, ExportDirectory } from './export.js';
 import type { FailureLog } from './failure-log.js';
 import type { RequestMemory } from './request-memory.js';
 import { Transmission, type TransmissionLimits } from './transmission.js';
@@ -12,8 +12,7 @@ import { transmissionFlags } from './transmission-flag.js';
 
 export interface ConnectionOptions {
   stream: Duplex;
-  /** For logs: who is at the other end. */
-  peer: string;
+  client: ClientIdentity;
   directory: ExportDirectory;
   memory: RequestMemory;
   limits: TransmissionLimits;
@@ -36,13 +35,16 @@ export class Connection {
 
   /** Serves the client until it leaves. Never rejects; the stream is closed when it resolves. */
   async serve(): Promise<void> {
-    const { stream, peer, log } = this.#options;
+    const { stream, client, log } = this.#options;
     try {
       await this.#serve();
       await endHard(stream);
     } catch (error) {
       const garbage = errorCode(error) === 'ERR_NBD_PROTOCOL';
-      log[garbage ? 'warn' : 'debug']({ peer, code: errorCode(error), reason: errorMessage(error) }, 'connection ended by an error');
+      log[garbage ? 'warn' : 'debug'](
+        { peer: client.text, code: errorCode(error), reason: errorMessage(error) },
+        'connection ended by an error',
+      );
       stream.destroy();
     }
   }
@@ -60,8 +62,8 @@ export class Connection {
   }
 
   async #serve(): Promise<void> {
-    const { stream, directory, handshakeTimeoutMs, clock = systemClock, log, peer, memory, limits } = this.#options;
-    const session = await negotiate(stream, handshakeDirectory(directory), {
+    const { stream, directory, handshakeTimeoutMs, clock = systemClock, log, client, memory, limits } = this.#options;
+    const session = await negotiate(stream, handshakeDirectory(directory, client), {
       timeoutMs: handshakeTimeoutMs,
       clock,
       signal: this.#ended.signal,
@@ -70,7 +72,7 @@ export class Connection {
     const { value: opened } = session.export;
     const { metrics, device } = opened;
     metrics.connections += 1;
-    log.info({ peer, export: opened.name, replies: session.replies }, 'attached');
+    log.info({ peer: client.text, export: opened.name, replies: session.replies }, 'attached');
     const { replies, contexts, leftover } = session;
     this.#transmission = new Transmission({
       stream,
@@ -91,7 +93,7 @@ export class Connection {
     } finally {
       metrics.connections -= 1;
       session.export.release();
-      log.info({ peer, export: opened.name }, 'detached');
+      log.info({ peer: client.text, export: opened.name }, 'detached');
     }
   }
 }
@@ -105,11 +107,11 @@ function endHard(stream: Duplex): Promise<void> {
   });
 }
 
-function handshakeDirectory(directory: ExportDirectory): HandshakeDirectory<Export> {
+function handshakeDirectory(directory: ExportDirectory, client: ClientIdentity): HandshakeDirectory<Export> {
   return {
     list: () => directory.list(),
     open: async (name) => {
-      const opened = await directory.open(name);
+      const opened = await directory.open(name, client);
       if (opened === undefined) return undefined;
       const { device, description } = opened;
       return {

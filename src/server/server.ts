@@ -7,8 +7,9 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { identifyClient } from './client-identity.js';
 import { Connection } from './connection.js';
-import type { ExportDirectory } from './export.js';
+import type { ClientIdentity, ExportDirectory } from './export.js';
 import { FailureLog } from './failure-log.js';
 import { type ListenAddress, type Listener, listen } from './listener.js';
 import { RequestMemory } from './request-memory.js';
@@ -65,18 +66,18 @@ export class Server {
   }
 
   /** Serves a client on a stream that is connected already. Resolves when it has left. */
-  async accept(stream: Duplex, peer: string): Promise<void> {
+  async accept(stream: Duplex, client: ClientIdentity): Promise<void> {
     const { directory, limits, log, clock = systemClock } = this.#options;
     if (this.#stopping || this.#connections.size >= limits.connectionCount) {
       this.#refusedCount += 1;
-      if (!this.#stopping) log.warn({ peer, limit: limits.connectionCount }, 'too many connections: refused');
+      if (!this.#stopping) log.warn({ peer: client.text, limit: limits.connectionCount }, 'too many connections: refused');
       stream.on('error', () => {});
       stream.destroy();
       return;
     }
     const connection = new Connection({
       stream,
-      peer,
+      client,
       directory,
       memory: this.#memory,
       limits: { requests: limits.requestsPerConnection, bytes: limits.bytesPerConnection },
@@ -107,7 +108,6 @@ export class Server {
   }
 
   #onSocket(socket: Socket): void {
-    const peer = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
-    void this.accept(socket, peer);
+    void this.accept(socket, identifyClient(socket));
   }
 }

@@ -1,6 +1,7 @@
 /** The suite under Copse's TypeScript transmission over a stream that is no socket: what TLS will be, too. */
 import { Duplex } from 'node:stream';
 import t from 'tap';
+import { unknownClient } from '../../src/server/client-identity.js';
 import { conformance } from './conformance.js';
 import { serve } from './server-subject.js';
 import { shortDir } from './short-dir.js';
@@ -46,7 +47,7 @@ conformance(t, {
   name: 'copse over a stream',
   connect: async () => {
     const [mine, yours] = pair();
-    void server.accept(yours, 'a stream');
+    void server.accept(yours, unknownClient('a stream'));
     return mine;
   },
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Clock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
+import { unknownClient } from '../../src/server/client-identity.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server, type ServerLimits } from '../../src/server/server.js';
 import { shortDir } from '../conformance/short-dir.js';
@@ -198,7 +199,7 @@ t.test('a client that does not finish negotiating is closed at the deadline', as
 t.test('a connection counts until its stream is closed', async (t) => {
   const { server } = await stand(t);
   const [stream, far] = streamPair(16);
-  const accepted = server.accept(stream, 'a stream');
+  const accepted = server.accept(stream, unknownClient('a stream'));
   far.write(Buffer.concat([Buffer.from([0, 0, 0, 3]), optionBytes(Option.abort)]));
   // It reads slowly: the acknowledgement is on its way when the negotiation is over.
   setImmediate(() => far.resume());
