@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { imageRecordSchema } from '../catalog/image-record.js';
 
-const nodeRefSchema = z.object({
+export const nodeRefSchema = z.object({
   id: z.string().min(1).max(255),
   /** HOST:PORT where peers reach it. */
   address: z.string().max(300),

@@ -1,0 +1,132 @@
+/**
+ * Who is attached to a disk at this node, and who of them may write: the newest client that has written, and those only that share its word.
+ *
+ * The first change by a newer session displaces the older ones: what they still send is refused, what is under way is awaited. So a client that reconnects, a connection that is half open
+ * and a migration on one host are one case. A session of the same client is a reconnect; another client that had written is remembered as displaced, and never gets the disk back by itself.
+ * Over TCP a client is its address, which says little: of one address, who still writes long after it was displaced shows that there are two.
+ */
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { ClientIdentity } from '../server/export.js';
+import type { DiskNotes } from './notes.js';
+import { DiskSession, type SessionFence, type SessionHost } from './session.js';
+
+export interface AttachmentOptions {
+  host: SessionHost;
+  uuid: string;
+  name: string;
+  notes: DiskNotes;
+  clock: Clock;
+  log: Logger;
+}
+
+/** What a broken connection had in its buffers has arrived by then: who still writes is alive. */
+const aliveAfterMs = 5000;
+
+export class Attachment {
+  readonly #options: AttachmentOptions;
+  readonly #sessions = new Set<DiskSession>();
+  #writer: DiskSession | undefined;
+  #orderCount = 0;
+
+  constructor(options: AttachmentOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  get sessions(): ReadonlySet<DiskSession> {
+    return this.#sessions;
+  }
+
+  attach(client: ClientIdentity): DiskSession {
+    const { uuid, notes, host, log, name } = this.#options;
+    const fence = notes.fences(uuid).find((known) => known.client === client.key);
+    if (fence !== undefined) {
+      log.warn({ disk: name, client: client.text, by: fence.by, at: fence.at }, 'a client that was displaced from this disk attaches: it can not write ("copse disk take" lets it)');
+    }
+    this.#orderCount += 1;
+    const session = new DiskSession(host, client, this.#orderCount, fence && this.#fence(fence.by, isCertain(client)));
+    this.#sessions.add(session);
+    return session;
+  }
+
+  left(session: DiskSession): void {
+    this.#sessions.delete(session);
+    if (this.#writer === session) this.#writer = undefined;
+  }
+
+  mayChange(session: DiskSession): boolean {
+    return this.#options.host.multiConn || this.#writer === session;
+  }
+
+  /** Makes the session the one that writes. Resolves when nothing of the older ones is under way any more. */
+  async promote(session: DiskSession): Promise<void> {
+    if (this.mayChange(session) || session.fence !== undefined) return;
+    const older = [...this.#sessions].filter((other) => other.order < session.order && other.fence === undefined);
+    for (const other of older) this.#displace(other, session.client);
+    await Promise.all(older.map((other) => other.changes.empty()));
+    // A newer one may have come meanwhile.
+    if (session.fence === undefined) this.#writer = session;
+  }
+
+  /** The disk went to another node: no session of this one goes on. The returned function undoes that. */
+  displaceAll(by: string): () => void {
+    const displaced = [...this.#sessions].filter(({ fence }) => fence === undefined);
+    const fence = this.#fence(by, true);
+    for (const session of displaced) {
+      session.fence = fence;
+      if (session.hasWritten) this.#remember(session.client, by);
+    }
+    this.#writer = undefined;
+    return () => {
+      for (const session of displaced) if (session.fence === fence) session.fence = undefined;
+      this.#options.notes.liftFences(this.#options.uuid);
+    };
+  }
+
+  /** By an operator: whoever writes first from now on is the one. */
+  liftFences(): void {
+    this.#options.notes.liftFences(this.#options.uuid);
+    for (const session of this.#sessions) session.fence = undefined;
+    this.#writer = undefined;
+  }
+
+  #displace(older: DiskSession, client: ClientIdentity): void {
+    const { log, name } = this.#options;
+    older.fence = this.#fence(client.text, true);
+    const reconnect = older.client.key === client.key && isCertain(client);
+    const about = { disk: name, client: older.client.text, by: client.text };
+    if (reconnect || !older.hasWritten) {
+      log.info(about, 'a newer connection writes to this disk: the older one is cut off');
+      return;
+    }
+    log.warn(about, 'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself');
+    if (older.client.key !== client.key) this.#remember(older.client, client.text);
+  }
+
+  /** A session that was displaced still writes. */
+  refused({ client, fence }: DiskSession): void {
+    const { clock, uuid, notes, log, name } = this.#options;
+    if (fence === undefined || isCertain(client) || clock.nowMs() - fence.sinceMs < aliveAfterMs) return;
+    if (notes.fences(uuid).some((known) => known.client === client.key)) return;
+    log.warn({ disk: name, client: client.text, by: fence.by }, 'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"');
+    this.#remember(client, fence.by);
+  }
+
+  #fence(by: string, forReads: boolean): SessionFence {
+    return { by, forReads, sinceMs: this.#options.clock.nowMs() };
+  }
+
+  #remember(client: ClientIdentity, by: string): void {
+    if (client.key === 'unknown') return;
+    this.#options.notes.fence(this.#options.uuid, { client: client.key, by, at: new Date().toISOString() });
+  }
+}
+
+/** Whether equal keys are one client for sure. */
+function isCertain({ key }: ClientIdentity): boolean {
+  return key.startsWith('unix:');
+}

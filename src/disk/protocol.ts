@@ -1,0 +1,70 @@
+/**
+ * What nodes ask each other about disks, by the peer export `call`: the methods, their arguments and answers.
+ *
+ * Source: docs/formats.md, "What peers tell each other".
+ */
+import { z } from 'zod';
+import { diskRecordSchema, nodeRefSchema, ownerStateSchema } from './record.js';
+
+const uuid = z.uuid();
+const epoch = z.int().positive();
+const bytes = z.number().nonnegative();
+
+/**
+ * - `write`: a client of the asking node writes. `idle`: the owner's last client has left.
+ * - `take`, `migrate`: an operator's word, which counts for disks that are handed over explicitly, too.
+ */
+export const handoverReasons = ['write', 'idle', 'take', 'migrate'] as const;
+export type HandoverReason = (typeof handoverReasons)[number];
+
+/** A run of the disk, in bytes. */
+const rangeSchema = z.tuple([z.int().nonnegative(), z.int().positive()]);
+
+export const diskCalls = {
+  /** What the node knows of a disk that it owns or has handed over; by name or uuid. Code `ERR_NO_SUCH_DISK`. */
+  'disk.describe': {
+    argument: z.object({ name: z.string().optional(), uuid: uuid.optional() }),
+    answer: z.object({
+      record: diskRecordSchema,
+      state: ownerStateSchema.shape.state,
+      epoch,
+      /** Whom a granted disk was handed to. */
+      to: nodeRefSchema.optional(),
+      dataBytes: bytes,
+    }),
+  },
+  /** Hands the disk over; the same answer again for the same node until it has accepted. Codes `ERR_NOT_OWNER`, `ERR_HANDOVER_EXPLICIT`, `ENOSPC` and `EIO` of the last flush. */
+  'disk.handover': {
+    argument: z.object({ uuid, to: nodeRefSchema, reason: z.enum(handoverReasons) }),
+    answer: z.object({ epoch, record: diskRecordSchema, nodes: ownerStateSchema.shape.nodes }),
+  },
+  /** The asking node owns it now, durably. */
+  'disk.accepted': { argument: z.object({ uuid, epoch, by: nodeRefSchema }), answer: z.object({}) },
+  /** Whether a handover was accepted. `refused` is a promise: it never will be. */
+  'disk.resolve': { argument: z.object({ uuid, epoch }), answer: z.object({ answer: z.enum(['accepted', 'pending', 'refused']) }) },
+  /** Nobody needs the blocks any more that the node kept for later owners. */
+  'disk.release': { argument: z.object({ uuid, epoch }), answer: z.object({}) },
+  /** The owner asks a node whose clients are attached to take the disk. */
+  'disk.invite': { argument: z.object({ uuid, reason: z.enum(handoverReasons) }), answer: z.object({ owner: z.boolean() }) },
+  /** The owner has the node copy the overlay ahead, and warm what the disk reads of its image. */
+  'disk.receive': {
+    argument: z.object({ record: diskRecordSchema, epoch, from: nodeRefSchema, touched: z.array(rangeSchema).max(4096) }),
+    answer: z.object({}),
+  },
+  /** How far that is. */
+  'disk.replica': {
+    argument: z.object({ uuid }),
+    answer: z.object({
+      state: z.enum(['copying', 'following', 'failed', 'none']),
+      /** Of the present round: what it has copied, and what it has to. */
+      doneBytes: bytes,
+      totalBytes: bytes,
+      message: z.string().optional(),
+    }),
+  },
+} as const;
+
+export type DiskMethod = keyof typeof diskCalls;
+export type ArgumentOf<M extends DiskMethod> = z.infer<(typeof diskCalls)[M]['argument']>;
+export type AnswerOf<M extends DiskMethod> = z.infer<(typeof diskCalls)[M]['answer']>;
+export type Handover = AnswerOf<'disk.handover'>;

@@ -1,0 +1,169 @@
+/**
+ * One client's connection to a disk: reads and writes where the disk is, as long as the client may.
+ *
+ * Invariant: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one.
+ */
+import { CopseError, errorCode } from '../base/error.js';
+import { blockSize } from '../device/block-size.js';
+import type {
+  BlockDevice,
+  CachedExtent,
+  DeviceFeatures,
+  Extent,
+  RequestOptions,
+  Source,
+  WriteOptions,
+  WriteZeroesOptions,
+} from '../device/device.js';
+import type { ClientIdentity } from '../server/export.js';
+import { Gate } from './gate.js';
+
+/** The disk as its sessions see it. */
+export interface SessionHost {
+  readonly sizeBytes: number;
+  readonly multiConn: boolean;
+  /** The disk, while this node owns it. */
+  readonly here: BlockDevice | undefined;
+  /** Of all sessions together. */
+  readonly gate: Gate;
+  /** Whether the session may change the disk right now, without asking anybody. */
+  mayChange(session: DiskSession): boolean;
+  /** Does what has to be done for that: waits at the gate, takes the disk over, displaces older sessions. Rejects when it can't be had. */
+  admit(session: DiskSession, options: RequestOptions): Promise<void>;
+  /** The disk at its owner. */
+  view(): Promise<BlockDevice>;
+  /** The node behind the view says that it is not the owner: finds out who is. */
+  relocate(view: BlockDevice): Promise<void>;
+  /** A session that is fenced wanted to change something. */
+  refused(session: DiskSession): void;
+  left(session: DiskSession): void;
+}
+
+/** Why a session is stopped. */
+export interface SessionFence {
+  /** For people. */
+  by: string;
+  /** Its reads fail, too. */
+  forReads: boolean;
+  /** By the clock of the host. */
+  sinceMs: number;
+}
+
+/** How often a request looks for the owner anew, who may change meanwhile. */
+const mostRelocations = 3;
+
+export class DiskSession implements BlockDevice {
+  readonly sizeBytes: number;
+  readonly blockSize = blockSize;
+  readonly features: DeviceFeatures;
+  readonly client: ClientIdentity;
+  /** Later sessions have greater ones. */
+  readonly order: number;
+  /** Changes of this session that are under way. */
+  readonly changes = new Gate();
+  hasWritten = false;
+  fence: SessionFence | undefined;
+  readonly #host: SessionHost;
+
+  constructor(host: SessionHost, client: ClientIdentity, order: number, fence: SessionFence | undefined) {
+    this.#host = host;
+    this.client = client;
+    this.order = order;
+    this.fence = fence;
+    this.sizeBytes = host.sizeBytes;
+    this.features = { readOnly: false, multiConn: host.multiConn, trim: true, writeZeroes: true, fastZero: true };
+  }
+
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    if (this.fence?.forReads) return false;
+    return this.#host.here?.readNow(target, targetStart, lengthBytes, offset) ?? false;
+  }
+
+  isZeroNow(offset: number, lengthBytes: number): boolean {
+    if (this.fence?.forReads) return false;
+    return this.#host.here?.isZeroNow(offset, lengthBytes) ?? false;
+  }
+
+  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+    return this.#look((device) => device.read(target, offset, options));
+  }
+
+  async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
+    return this.#look((device) => device.extents(offset, lengthBytes, maxCount, options));
+  }
+
+  cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+    return this.#host.here?.cachedExtents(offset, lengthBytes, maxCount) ?? [{ lengthBytes, cached: false }];
+  }
+
+  async cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void> {
+    // At another node's disk there is no cache of this host to bring it into.
+    await this.#host.here?.cache(offset, lengthBytes, options);
+  }
+
+  async flush(options?: RequestOptions): Promise<void> {
+    await this.#look((device) => device.flush(options));
+  }
+
+  write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
+    return this.#change((disk) => disk.write(source, offset, options), options);
+  }
+
+  writeZeroes(offset: number, lengthBytes: number, options: WriteZeroesOptions = {}): Promise<void> {
+    return this.#change((disk) => disk.writeZeroes(offset, lengthBytes, options), options);
+  }
+
+  trim(offset: number, lengthBytes: number, options: WriteOptions = {}): Promise<void> {
+    return this.#change((disk) => disk.trim(offset, lengthBytes, options), options);
+  }
+
+  /** The disk goes on without it. */
+  async close(): Promise<void> {
+    this.#host.left(this);
+  }
+
+  /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
+  async #look<T>(work: (device: BlockDevice) => Promise<T>): Promise<T> {
+    for (let relocations = 0; ; relocations += 1) {
+      if (this.fence?.forReads) throw fencedError(this.fence);
+      const { here } = this.#host;
+      if (here !== undefined) return work(here);
+      const view = await this.#host.view();
+      try {
+        return await work(view);
+      } catch (error) {
+        if (errorCode(error) !== 'ERR_NOT_OWNER' || relocations >= mostRelocations) throw error;
+        await this.#host.relocate(view);
+      }
+    }
+  }
+
+  async #change(work: (disk: BlockDevice) => Promise<void>, options: RequestOptions): Promise<void> {
+    const { gate } = this.#host;
+    for (;;) {
+      if (this.fence !== undefined) {
+        this.#host.refused(this);
+        throw fencedError(this.fence);
+      }
+      const { here } = this.#host;
+      if (here === undefined || !gate.isOpen || !this.#host.mayChange(this)) {
+        await this.#host.admit(this, options);
+        continue;
+      }
+      gate.enter();
+      this.changes.enter();
+      this.hasWritten = true;
+      try {
+        return await work(here);
+      } finally {
+        this.changes.leave();
+        gate.leave();
+      }
+    }
+  }
+}
+
+/** Reaches the client as EIO. */
+function fencedError({ by }: SessionFence): CopseError {
+  return new CopseError('ERR_FENCED', `this client was displaced from the disk by ${by}; "copse disk take" lets it come back`);
+}
