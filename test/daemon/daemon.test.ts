@@ -119,7 +119,7 @@ t.test('a restart keeps everything, with the origin gone', async (t) => {
   writeFileSync(url, first);
   const images = [{ name: 'a', url }];
   await node.start(images);
-  await node.admin.addImage({ name: 'os/b', url, deadlineMs: 1234, chunkSizeBytes: 131_072 });
+  await node.admin.addImage({ name: 'os/b', url, deadlineMs: 51_234, chunkSizeBytes: 131_072 });
   for (const name of ['a', 'os/b']) await node.readAll(name, sizeBytes);
   const before = await node.admin.listImages();
   await node.stop();
@@ -237,9 +237,9 @@ t.test('a deadline changes without the cache being lost', async (t) => {
   const node = await Node.start(t);
   const url = node.originPath('a');
   writeFileSync(url, first);
-  await node.admin.addImage({ name: 'a', url, deadlineMs: 5000 });
+  await node.admin.addImage({ name: 'a', url, deadlineMs: 55_000 });
   await node.readAll('a', sizeBytes);
   await node.stop();
-  await node.start([{ name: 'a', url, deadlineMs: 9000 }]);
-  t.match(await node.admin.imageStatus('a'), { deadlineMs: 9000, cache: { cachedBytes: sizeBytes } });
+  await node.start([{ name: 'a', url, deadlineMs: 59_000 }]);
+  t.match(await node.admin.imageStatus('a'), { deadlineMs: 59_000, cache: { cachedBytes: sizeBytes } });
 });

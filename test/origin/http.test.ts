@@ -237,7 +237,8 @@ const faults: { name: string; code: string; handler: Handler; delivered?: number
   {
     name: 'a body that stalls',
     code: 'ERR_ORIGIN_UNAVAILABLE',
-    timeouts: { idleTimeoutMs: 200 },
+    // Long enough for what comes before the stall to be read on a machine that is busy.
+    timeouts: { idleTimeoutMs: 2000 },
     delivered: 5000,
     handler: (_q, r) => {
       partial(r, 1000, 100_999, { 'content-length': 100_000 });
