@@ -58,7 +58,10 @@ t.test('replay is a closed loop and keeps gaps when told', async (t) => {
   t.equal(fast.operations, 3);
   const slow = await replay(reader, trace, true);
   t.ok(slow.seconds >= 0.029, `${slow.seconds} s is at least the gaps`);
-  t.ok(fast.seconds < slow.seconds);
+  // One of them may be held up by a busy machine, but not all.
+  const seconds: number[] = [];
+  while (seconds.length < 20) seconds.push((await replay(reader, trace, false)).seconds);
+  t.ok(Math.min(...seconds) < 0.03, `${Math.min(...seconds)} s is less than the gaps`);
 });
 
 t.test('the recorded boots are there and lie within the image', async (t) => {
