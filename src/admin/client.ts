@@ -1,13 +1,8 @@
-/**
- * A daemon of this or another process as a `Control`, over the admin API.
- *
- * Errors are those that the daemon threw, by code, besides `ERR_NO_DAEMON`, `ERR_DAEMON_LOST`, and `ERR_ABORTED` for jobs that the caller ends.
- */
-import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher } from 'undici';
-import { AbortedError, errorCode } from '../base/error.js';
+/** A daemon of this or another process as a `Control`, over the admin API. Errors: see `client-transport.ts`. */
 import type { Closeable } from '../base/lifecycle.js';
-import { formatAddress, type SocketAddress } from '../config/address.js';
+import type { SocketAddress } from '../config/address.js';
+import { DiskClient } from './client-disk.js';
+import { ClientTransport } from './client-transport.js';
 import type {
   ClusterImageStatus,
   ClusterMoveResult,
@@ -19,176 +14,90 @@ import type {
   ImageAddRequest,
   ImageStatus,
   JobOptions,
-  Progress,
   SealResult,
   VerifyResult,
   WarmOptions,
   WarmResult,
 } from './control.js';
-import { DaemonAnswerError, DaemonLostError, NoDaemonError } from './daemon-error.js';
-import { readJob } from './job-reader.js';
 
-interface Call {
-  method: Dispatcher.HttpMethod;
-  path: string;
-  body?: object | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-/** Connection errors before a request was sent. */
-const neverConnected = [
-  'ENOENT',
-  'ECONNREFUSED',
-  'EACCES',
-  'EPERM',
-  'ENOTSOCK',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-];
-
-export class AdminClient implements Control, Closeable {
-  readonly #address: SocketAddress;
-  readonly #agent: Agent;
-  readonly #baseUrl: string;
+export class AdminClient extends DiskClient implements Control, Closeable {
+  readonly #transport: ClientTransport;
 
   constructor(address: SocketAddress) {
-    this.#address = address;
-    const connect = address.kind === 'unix' ? { socketPath: address.path, timeout: 10_000 } : { timeout: 10_000 };
-    // Adding an image waits for its origin and a job for its end: the daemon has the deadlines.
-    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
-    this.#baseUrl = address.kind === 'unix' ? 'http://localhost' : `http://${formatAddress(address).slice('tcp:'.length)}`;
+    const transport = new ClientTransport(address);
+    super(transport);
+    this.#transport = transport;
   }
 
   status(): Promise<DaemonStatus> {
-    return this.#json({ method: 'GET', path: '/v1/status' });
+    return this.#transport.json({ method: 'GET', path: '/v1/status' });
   }
 
   listImages(): Promise<ImageStatus[]> {
-    return this.#json({ method: 'GET', path: '/v1/images' });
+    return this.#transport.json({ method: 'GET', path: '/v1/images' });
   }
 
   imageStatus(name: string): Promise<ImageStatus> {
-    return this.#json({ method: 'GET', path: imagePath(name) });
+    return this.#transport.json({ method: 'GET', path: imagePath(name) });
   }
 
   addImage({ name, ...body }: ImageAddRequest): Promise<ImageStatus> {
-    return this.#json({ method: 'PUT', path: imagePath(name), body });
+    return this.#transport.json({ method: 'PUT', path: imagePath(name), body });
   }
 
   async removeImage(name: string): Promise<void> {
-    await this.#text({ method: 'DELETE', path: imagePath(name) });
+    await this.#transport.text({ method: 'DELETE', path: imagePath(name) });
   }
 
   repinImage(name: string): Promise<ImageStatus> {
-    return this.#json({ method: 'POST', path: `${imagePath(name)}/repin` });
+    return this.#transport.json({ method: 'POST', path: `${imagePath(name)}/repin` });
   }
 
   warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
-    return this.#job(`warm ${name}`, `${imagePath(name)}/warm${cluster ? '?cluster=true' : ''}`, options);
+    return this.#transport.job(`warm ${name}`, `${imagePath(name)}/warm${cluster ? '?cluster=true' : ''}`, options);
   }
 
   verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
-    return this.#job(`verify ${name}`, `${imagePath(name)}/verify`, options);
+    return this.#transport.job(`verify ${name}`, `${imagePath(name)}/verify`, options);
   }
 
   sealImage(name: string, options: JobOptions): Promise<SealResult> {
-    return this.#job(`seal ${name}`, `${imagePath(name)}/seal`, options);
+    return this.#transport.job(`seal ${name}`, `${imagePath(name)}/seal`, options);
   }
 
   explain(exportName: string): Promise<Explanation> {
-    return this.#json({ method: 'GET', path: `${imagePath(exportName)}/explain` });
+    return this.#transport.json({ method: 'GET', path: `${imagePath(exportName)}/explain` });
   }
 
   clusterStatus(): Promise<ClusterStatus> {
-    return this.#json({ method: 'GET', path: '/v1/cluster' });
+    return this.#transport.json({ method: 'GET', path: '/v1/cluster' });
   }
 
   moveCluster(name: string): Promise<ClusterMoveResult> {
-    return this.#json({ method: 'POST', path: '/v1/cluster/move', body: { name } });
+    return this.#transport.json({ method: 'POST', path: '/v1/cluster/move', body: { name } });
   }
 
   clusterImageStatus(name: string): Promise<ClusterImageStatus> {
-    return this.#json({ method: 'GET', path: `${imagePath(name)}/cluster` });
+    return this.#transport.json({ method: 'GET', path: `${imagePath(name)}/cluster` });
   }
 
   drainNode(options: JobOptions): Promise<DrainResult> {
-    return this.#job('drain', '/v1/node/drain', options);
+    return this.#transport.job('drain', '/v1/node/drain', options);
   }
 
   async undrainNode(): Promise<void> {
-    await this.#text({ method: 'DELETE', path: '/v1/node/drain' });
+    await this.#transport.text({ method: 'DELETE', path: '/v1/node/drain' });
   }
 
   metrics(): Promise<string> {
-    return this.#text({ method: 'GET', path: '/metrics' });
+    return this.#transport.text({ method: 'GET', path: '/metrics' });
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
-  }
-
-  async #json<T>(call: Call): Promise<T> {
-    return JSON.parse(await this.#text(call)) as T;
-  }
-
-  async #text(call: Call): Promise<string> {
-    const body = await this.#send(call);
-    try {
-      return await body.text();
-    } catch (error) {
-      throw new DaemonLostError(this.#address, error);
-    }
-  }
-
-  async #job<T extends Progress>(what: string, path: string, { signal, onProgress }: JobOptions): Promise<T> {
-    try {
-      const body = await this.#send({ method: 'POST', path, signal });
-      const result = await readJob<T>(body, onProgress);
-      if (result === undefined) throw new DaemonLostError(this.#address);
-      return result;
-    } catch (error) {
-      if (signal.aborted) throw new AbortedError(what, { cause: error });
-      if (error instanceof DaemonAnswerError || error instanceof NoDaemonError || error instanceof DaemonLostError) throw error;
-      throw new DaemonLostError(this.#address, error);
-    }
-  }
-
-  /** @returns the body of an answer with a 2xx status */
-  async #send({ method, path, body, signal }: Call): Promise<Readable & { text(): Promise<string> }> {
-    let answer: Dispatcher.ResponseData;
-    try {
-      answer = await this.#agent.request({
-        origin: this.#baseUrl,
-        path,
-        method,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-    } catch (error) {
-      if (neverConnected.includes(errorCode(error))) throw new NoDaemonError(this.#address, error);
-      throw new DaemonLostError(this.#address, error);
-    }
-    if (answer.statusCode < 300) return answer.body;
-    throw answeredError(answer.statusCode, await answer.body.text().catch(() => ''));
+    await this.#transport.close();
   }
 }
 
 function imagePath(name: string): string {
   return `/v1/images/${encodeURIComponent(name)}`;
-}
-
-function answeredError(status: number, body: string): DaemonAnswerError {
-  try {
-    const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
-    if (typeof code === 'string' && typeof message === 'string') return new DaemonAnswerError(code, message);
-  } catch {
-    // Not ours: somebody else listens there, or a proxy stands between.
-  }
-  return new DaemonAnswerError(
-    'ERR_ADMIN_PROTOCOL',
-    `whoever answers there is not a copse daemon: HTTP status ${status}, ${JSON.stringify(body.slice(0, 80))}`,
-  );
 }

@@ -3,13 +3,15 @@
  *
  * Errors are CopseErrors; the API turns their codes into HTTP statuses: `ERR_NO_SUCH_IMAGE` 404, `ERR_IMAGE_EXISTS` and `ERR_IMAGE_IN_USE` 409,
  * `ERR_NOT_CLUSTERED` 409, `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION`, `ERR_DIGEST` 400, errors of origins and manifests 502, `ERR_ETCD_UNAVAILABLE` 503, everything else 500.
- * What is asked of a cluster is in `control-cluster.ts`.
+ * What is asked of a cluster is in `control-cluster.ts`, what is asked about disks, with codes of its own, in `control-disk.ts`.
  */
 import type { SharePolicy } from '../config/schema.js';
 import type { OriginIdentity } from '../origin/origin.js';
 import type { ClusterImageStatus, ClusterMoveResult, ClusterStatus, DrainResult, Explanation, IdentityGuard } from './control-cluster.js';
+import type { DiskControl } from './control-disk.js';
 
 export type * from './control-cluster.js';
+export type * from './control-disk.js';
 
 export interface ImageAddRequest {
   /** The export's name: 1 to 255 characters of `A-Z a-z 0-9 . _ -` and `/`, not beginning with a dot or slash. */
@@ -116,7 +118,7 @@ export interface WarmOptions extends JobOptions {
   cluster?: boolean | undefined;
 }
 
-export interface Control {
+export interface Control extends DiskControl {
   status(): Promise<DaemonStatus>;
   /** Sorted by name. */
   listImages(): Promise<ImageStatus[]>;

@@ -2,11 +2,20 @@
 
 const statusByCode: Record<string, number> = {
   ERR_NO_SUCH_IMAGE: 404,
+  ERR_NO_SUCH_DISK: 404,
+  ERR_NO_SUCH_SNAPSHOT: 404,
   ERR_IMAGE_EXISTS: 409,
   ERR_IMAGE_IN_USE: 409,
   ERR_IMAGE_CONFLICT: 409,
   ERR_NOT_SHARED: 409,
   ERR_NOT_CLUSTERED: 409,
+  ERR_DISK_EXISTS: 409,
+  ERR_DISK_IN_USE: 409,
+  ERR_DISK_INCOMPLETE: 409,
+  ERR_DISK_LOSS: 409,
+  ERR_NOT_OWNER: 409,
+  ERR_OWNER_UNREACHABLE: 409,
+  ERR_SNAPSHOT_EXISTS: 409,
   ERR_SIZE: 400,
   ERR_NAME: 400,
   ERR_URL: 400,
@@ -23,6 +32,7 @@ const statusByCode: Record<string, number> = {
   ERR_DEADLINE: 502,
   ERR_NOT_SUPPORTED: 501,
   ERR_ETCD_UNAVAILABLE: 503,
+  ENOSPC: 507,
 };
 
 export function httpStatusOf(code: string): number {

@@ -4,7 +4,7 @@
  * Invariant: each result is the type of the same name in `control.ts`; the compiler holds them together.
  */
 import { z } from 'zod';
-import type { DrainResult, Progress, SealResult, VerifyResult, WarmResult } from './control.js';
+import type { DrainResult, MigrateResult, Progress, PromoteResult, SealResult, VerifyResult, WarmResult } from './control.js';
 import { bytes, count, errorSchema } from './schema.js';
 
 const progressShape = { doneBytes: bytes, totalBytes: bytes };
@@ -24,7 +24,20 @@ const drainResult = z.object({
   message: z.string(),
 }) satisfies z.ZodType<DrainResult>;
 
+const plainResult = z.object(resultShape) satisfies z.ZodType<Progress>;
+const promoteResult = z.object({
+  ...resultShape,
+  image: z.string(),
+  path: z.string(),
+  manifestPath: z.string(),
+  digest: z.string(),
+}) satisfies z.ZodType<PromoteResult>;
+const migrateResult = z.object({ ...resultShape, handedOver: z.boolean(), message: z.string() }) satisfies z.ZodType<MigrateResult>;
+
 export const warmLineSchema = z.discriminatedUnion('type', [progressLine, warmResult, errorLine]);
 export const verifyLineSchema = z.discriminatedUnion('type', [progressLine, verifyResult, errorLine]);
 export const sealLineSchema = z.discriminatedUnion('type', [progressLine, sealResult, errorLine]);
 export const drainLineSchema = z.discriminatedUnion('type', [progressLine, drainResult, errorLine]);
+export const plainLineSchema = z.discriminatedUnion('type', [progressLine, plainResult, errorLine]);
+export const promoteLineSchema = z.discriminatedUnion('type', [progressLine, promoteResult, errorLine]);
+export const migrateLineSchema = z.discriminatedUnion('type', [progressLine, migrateResult, errorLine]);

@@ -9,6 +9,10 @@ import type { DaemonStatus, ImageAddRequest, ImageStatus } from './control.js';
 
 export const bytes = z.number().min(0);
 export const count = z.int().min(0);
+export const deadlineMs = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
 
 export const errorSchema = z
   .object({ code: z.string(), message: z.string() })
@@ -23,11 +27,7 @@ export const imageAddSchema = z.strictObject({
   url: z.string().min(1).max(8192),
   format: z.string().min(1).max(64).optional(),
   chunkSizeBytes: z.int().min(1).optional(),
-  deadlineMs: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .optional(),
+  deadlineMs: deadlineMs.optional(),
   backing: z.record(z.string().min(1).max(4096), z.string().min(1).max(255)).optional(),
   manifest: z.string().min(1).max(8192).optional(),
   digest: z.string().max(256).optional(),

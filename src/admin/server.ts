@@ -22,6 +22,8 @@ import { refusal } from './guard.js';
 import { httpStatusOf } from './http-status.js';
 import { type BindOptions, bind } from './listen.js';
 import { addClusterRoutes } from './route/cluster.js';
+import { addDiskRoutes } from './route/disk.js';
+import { addDiskJobRoutes } from './route/disk-job.js';
 import { addImageRoutes } from './route/image.js';
 import { addJobRoutes } from './route/job.js';
 import { addNodeRoutes } from './route/node.js';
@@ -51,6 +53,8 @@ export class AdminServer implements Closeable {
       addImageRoutes(typed, control);
       addJobRoutes(typed, control);
       addClusterRoutes(typed, control);
+      addDiskRoutes(typed, control);
+      addDiskJobRoutes(typed, control);
     });
   }
 

@@ -1,8 +1,9 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
+import type { DiskControl } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
-import { errorMessage } from '../base/error.js';
+import { CopseError, errorMessage } from '../base/error.js';
 import { EtcdClient } from '../base/etcd/client.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
@@ -130,7 +131,22 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const server = new Server({ directory: registry, limits: config.limit, log });
   lifecycle.own({ close: () => server.stop(drainMs) });
   await listenAll(server, config);
-  const control = new NodeControl({ registry, pool, space, server, cluster, manifestStore, node: config.node, stateDir: config.stateDir });
+  // This node serves images alone: whatever is asked of disks is refused.
+  const refuse = async (): Promise<never> => {
+    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon has no disks');
+  };
+  const disks = new Proxy({}, { get: () => refuse }) as DiskControl;
+  const control = new NodeControl({
+    registry,
+    disks,
+    pool,
+    space,
+    server,
+    cluster,
+    manifestStore,
+    node: config.node,
+    stateDir: config.stateDir,
+  });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);
   return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };

@@ -6,11 +6,18 @@ import type {
   ClusterStatus,
   Control,
   DaemonStatus,
+  DiskControl,
+  DiskCreateRequest,
+  DiskStatus,
+  DiskTakeResult,
   DrainResult,
   Explanation,
   ImageAddRequest,
   ImageStatus,
   JobOptions,
+  MigrateResult,
+  Progress,
+  PromoteResult,
   SealResult,
   VerifyResult,
   WarmOptions,
@@ -40,6 +47,7 @@ import { sealContent } from './seal-content.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;
+  disks: DiskControl;
   pool: ContentPool;
   space: CacheSpace;
   server: Server;
@@ -52,9 +60,11 @@ export interface NodeControlOptions {
 
 export class NodeControl implements Control {
   readonly #options: NodeControlOptions;
+  readonly #disks: DiskControl;
 
   constructor(options: NodeControlOptions) {
     this.#options = options;
+    this.#disks = options.disks;
   }
 
   async status(): Promise<DaemonStatus> {
@@ -144,6 +154,50 @@ export class NodeControl implements Control {
 
   async undrainNode(): Promise<void> {
     this.#cluster.self.change({ draining: false });
+  }
+
+  createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+    return this.#disks.createDisk(request);
+  }
+
+  listDisks(): Promise<DiskStatus[]> {
+    return this.#disks.listDisks();
+  }
+
+  diskStatus(name: string): Promise<DiskStatus> {
+    return this.#disks.diskStatus(name);
+  }
+
+  resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
+    return this.#disks.resizeDisk(name, sizeBytes);
+  }
+
+  removeDisk(name: string): Promise<void> {
+    return this.#disks.removeDisk(name);
+  }
+
+  snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    return this.#disks.snapshotDisk(name, snapshot, options);
+  }
+
+  revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    return this.#disks.revertDisk(name, snapshot, options);
+  }
+
+  removeSnapshot(name: string, snapshot: string): Promise<DiskStatus> {
+    return this.#disks.removeSnapshot(name, snapshot);
+  }
+
+  promoteDisk(name: string, image: string, options: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
+    return this.#disks.promoteDisk(name, image, options);
+  }
+
+  takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult> {
+    return this.#disks.takeDisk(name, options);
+  }
+
+  migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
+    return this.#disks.migrateDisk(name, to, options);
   }
 
   async metrics(): Promise<string> {

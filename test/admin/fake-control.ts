@@ -16,8 +16,9 @@ import type {
   WarmOptions,
   WarmResult,
 } from '../../src/admin/control.js';
-import { AbortedError, CopseError } from '../../src/base/error.js';
+import { CopseError } from '../../src/base/error.js';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
+import { FakeDisks } from './fake-disks.js';
 
 export const daemonStatus: DaemonStatus = {
   version: '0.1.0',
@@ -101,11 +102,9 @@ export const explanation: Explanation = {
   text: ['93 % of the time that its reads waited, they waited for the origin.'],
 };
 
-export class FakeControl implements Control {
+export class FakeControl extends FakeDisks implements Control {
   readonly images = new Map<string, ImageStatus>();
   readonly added: ImageAddRequest[] = [];
-  /** Thrown by every call when set. */
-  failure: unknown;
   readonly movedTo: string[] = [];
   isDraining = false;
   /** The option of the last `warmImage`. */
@@ -117,41 +116,26 @@ export class FakeControl implements Control {
     safe: true,
     message: 'this host may be switched off',
   };
-  /** Progress steps of a job before its end. */
-  stepCount = 3;
-  /** A job that stays under way until it is aborted. */
-  hangs = false;
-  /** Thrown by a job after its first progress. */
-  jobFailure: unknown;
-  /** Resolves when a job was aborted. */
-  readonly aborted: Promise<void>;
-  #onAborted = (): void => {};
-
-  constructor() {
-    this.aborted = new Promise((resolve) => {
-      this.#onAborted = resolve;
-    });
-  }
 
   async status(): Promise<DaemonStatus> {
-    this.#check();
+    this.check();
     return { ...daemonStatus, imageCount: this.images.size };
   }
 
   async listImages(): Promise<ImageStatus[]> {
-    this.#check();
+    this.check();
     return [...this.images.values()];
   }
 
   async imageStatus(name: string): Promise<ImageStatus> {
-    this.#check();
+    this.check();
     const image = this.images.get(name);
     if (image === undefined) throw new CopseError('ERR_NO_SUCH_IMAGE', `there is no image ${name}`);
     return image;
   }
 
   async addImage(request: ImageAddRequest): Promise<ImageStatus> {
-    this.#check();
+    this.check();
     this.added.push(request);
     const existing = this.images.get(request.name);
     if (existing !== undefined && existing.url !== request.url) throw new CopseError('ERR_IMAGE_EXISTS', `image ${request.name} exists`);
@@ -201,12 +185,12 @@ export class FakeControl implements Control {
   }
 
   async clusterStatus(): Promise<ClusterStatus> {
-    this.#check();
+    this.check();
     return this.cluster;
   }
 
   async moveCluster(name: string): Promise<ClusterMoveResult> {
-    this.#check();
+    this.check();
     this.movedTo.push(name);
     const chosen = name === 'auto' ? 'rack-2' : name;
     return { name: chosen, takesEffect: 'now', message: `this node is in cluster ${chosen} now` };
@@ -218,42 +202,23 @@ export class FakeControl implements Control {
   }
 
   async drainNode(options: JobOptions): Promise<DrainResult> {
-    this.#check();
+    this.check();
     this.isDraining = true;
-    return { ...(await this.#run('drain', 3 * GiB, options)), ...this.drained };
+    return { ...(await this.run('drain', 3 * GiB, options)), ...this.drained };
   }
 
   async undrainNode(): Promise<void> {
-    this.#check();
+    this.check();
     this.isDraining = false;
   }
 
   async metrics(): Promise<string> {
-    this.#check();
+    this.check();
     return '# TYPE copse_connections gauge\ncopse_connections 2\n';
-  }
-
-  #check(): void {
-    if (this.failure !== undefined) throw this.failure;
   }
 
   async #job(name: string, options: JobOptions): Promise<Progress> {
     const { sizeBytes } = await this.imageStatus(name);
-    return this.#run(`job of image ${name}`, sizeBytes, options);
-  }
-
-  async #run(title: string, totalBytes: number, { signal, onProgress }: JobOptions): Promise<Progress> {
-    onProgress({ doneBytes: 0, totalBytes });
-    if (this.jobFailure !== undefined) throw this.jobFailure;
-    if (this.hangs) {
-      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      this.#onAborted();
-      throw new AbortedError(title);
-    }
-    for (let step = 1; step <= this.stepCount; step += 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-      onProgress({ doneBytes: (totalBytes / this.stepCount) * step, totalBytes });
-    }
-    return { doneBytes: totalBytes, totalBytes };
+    return this.run(`job of image ${name}`, sizeBytes, options);
   }
 }

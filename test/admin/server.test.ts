@@ -1,41 +1,14 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { Agent, request } from 'undici';
+import t from 'tap';
+import { request } from 'undici';
 import { createAdminServer } from '../../src/admin/server.js';
 import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from './fake-control.js';
+import { type Method, serve } from './serve.js';
 import { shortDir } from './short-dir.js';
-
-type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
-
-async function serve(test: Test) {
-  const control = new FakeControl();
-  await control.addImage({ name: 'debian/12', url: 'http://o/d.raw' });
-  const path = join(shortDir(test), 'a.sock');
-  const server = createAdminServer(control, { log: silentLogger });
-  await server.listen({ kind: 'unix', path });
-  const agent = new Agent({ connect: { socketPath: path } });
-  test.teardown(async () => {
-    await agent.destroy();
-    await server.close();
-  });
-  const call = async (method: Method, url: string, body?: unknown, headers: Record<string, string> = {}) => {
-    const isText = typeof body === 'string';
-    const answer = await request(`http://localhost${url}`, {
-      dispatcher: agent,
-      method,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
-    });
-    const text = await answer.body.text();
-    const json = (): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
-    return { status: answer.statusCode, type: String(answer.headers['content-type']), text, json };
-  };
-  return { control, path, server, agent, call };
-}
 
 t.test('answers what control answers', async (t) => {
   const { control, call, path } = await serve(t);
@@ -78,22 +51,33 @@ t.test('OpenAPI names every route', async (t) => {
       .flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
       .sort(),
     [
+      'delete /v1/disks/{name}',
+      'delete /v1/disks/{name}/snapshots/{snapshot}',
       'delete /v1/images/{name}',
       'delete /v1/node/drain',
       'get /healthz',
       'get /metrics',
       'get /v1/cluster',
+      'get /v1/disks',
+      'get /v1/disks/{name}',
       'get /v1/images',
       'get /v1/images/{name}',
       'get /v1/images/{name}/cluster',
       'get /v1/images/{name}/explain',
       'get /v1/status',
       'post /v1/cluster/move',
+      'post /v1/disks/{name}/migrate',
+      'post /v1/disks/{name}/promote',
+      'post /v1/disks/{name}/resize',
+      'post /v1/disks/{name}/snapshots/{snapshot}',
+      'post /v1/disks/{name}/snapshots/{snapshot}/revert',
+      'post /v1/disks/{name}/take',
       'post /v1/images/{name}/repin',
       'post /v1/images/{name}/seal',
       'post /v1/images/{name}/verify',
       'post /v1/images/{name}/warm',
       'post /v1/node/drain',
+      'put /v1/disks/{name}',
       'put /v1/images/{name}',
     ],
   );

@@ -1,23 +1,13 @@
-/** Routes that start a job and tell of it until it ends: warm, verify, seal, drain. */
-import type { PassThrough } from 'node:stream';
-import type { FastifyReply } from 'fastify';
+/** Routes that start a job on an image or the node, and tell of it until it ends: warm, verify, seal, drain. */
 import { z } from 'zod';
 import type { Control } from '../control.js';
 import { startJob } from '../job-stream.js';
 import { imageParamsSchema } from '../schema.js';
 import { drainLineSchema, sealLineSchema, verifyLineSchema, warmLineSchema } from '../schema-job.js';
-import { type AdminApp, errorResponses } from './type.js';
+import { jobSchema, sendLines } from './job-answer.js';
+import type { AdminApp } from './type.js';
 
 const params = imageParamsSchema;
-const description =
-  'Answers with newline-delimited JSON: any number of progress lines, then one result or error line. The job ends when the client goes away. ' +
-  'What fails before the first progress is answered with a status of its own instead.';
-
-/** What all jobs' schemas have, given that of a line. */
-function jobSchema<T extends z.ZodType>(summary: string, tag: string, line: T) {
-  const response = { 200: { description, content: { 'application/x-ndjson': { schema: line } } }, ...errorResponses };
-  return { summary, description, tags: [tag], response };
-}
 
 export function addJobRoutes(app: AdminApp, control: Control): void {
   const querystring = z.strictObject({
@@ -49,9 +39,4 @@ export function addJobRoutes(app: AdminApp, control: Control): void {
     { schema: jobSchema("Hand the cluster's last copies on, and be no home from now on", 'cluster', drainLineSchema) },
     async (_request, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.drainNode(options))),
   );
-}
-
-/** The schema is that of a line: the stream as a whole is not for the serializer. */
-function sendLines(reply: FastifyReply, lines: PassThrough): FastifyReply {
-  return reply.type('application/x-ndjson').send(lines);
 }

@@ -1,0 +1,111 @@
+/**
+ * HTTP to a daemon: requests answered with JSON or text, and jobs.
+ *
+ * Errors are those that the daemon threw, by code, besides `ERR_NO_DAEMON`, `ERR_DAEMON_LOST`, and `ERR_ABORTED` for jobs that the caller ends.
+ */
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher } from 'undici';
+import { AbortedError, errorCode } from '../base/error.js';
+import type { Closeable } from '../base/lifecycle.js';
+import { formatAddress, type SocketAddress } from '../config/address.js';
+import type { JobOptions, Progress } from './control.js';
+import { DaemonAnswerError, DaemonLostError, NoDaemonError } from './daemon-error.js';
+import { readJob } from './job-reader.js';
+
+interface Call {
+  method: Dispatcher.HttpMethod;
+  path: string;
+  body?: object | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Connection errors before a request was sent. */
+const neverConnected = [
+  'ENOENT',
+  'ECONNREFUSED',
+  'EACCES',
+  'EPERM',
+  'ENOTSOCK',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+];
+
+export class ClientTransport implements Closeable {
+  readonly #address: SocketAddress;
+  readonly #agent: Agent;
+  readonly #baseUrl: string;
+
+  constructor(address: SocketAddress) {
+    this.#address = address;
+    const connect = address.kind === 'unix' ? { socketPath: address.path, timeout: 10_000 } : { timeout: 10_000 };
+    // Adding an image waits for its origin and a job for its end: the daemon has the deadlines.
+    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    this.#baseUrl = address.kind === 'unix' ? 'http://localhost' : `http://${formatAddress(address).slice('tcp:'.length)}`;
+  }
+
+  async json<T>(call: Call): Promise<T> {
+    return JSON.parse(await this.text(call)) as T;
+  }
+
+  async text(call: Call): Promise<string> {
+    const body = await this.#send(call);
+    try {
+      return await body.text();
+    } catch (error) {
+      throw new DaemonLostError(this.#address, error);
+    }
+  }
+
+  /** @param what for the error of a job that the caller ends, as in `warm debian-12` */
+  async job<T extends Progress>(what: string, path: string, { signal, onProgress }: JobOptions, body?: object): Promise<T> {
+    try {
+      const answer = await this.#send({ method: 'POST', path, body, signal });
+      const result = await readJob<T>(answer, onProgress);
+      if (result === undefined) throw new DaemonLostError(this.#address);
+      return result;
+    } catch (error) {
+      if (signal.aborted) throw new AbortedError(what, { cause: error });
+      if (error instanceof DaemonAnswerError || error instanceof NoDaemonError || error instanceof DaemonLostError) throw error;
+      throw new DaemonLostError(this.#address, error);
+    }
+  }
+
+  /** @returns the body of an answer with a 2xx status */
+  async #send({ method, path, body, signal }: Call): Promise<Readable & { text(): Promise<string> }> {
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await this.#agent.request({
+        origin: this.#baseUrl,
+        path,
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      if (neverConnected.includes(errorCode(error))) throw new NoDaemonError(this.#address, error);
+      throw new DaemonLostError(this.#address, error);
+    }
+    if (answer.statusCode < 300) return answer.body;
+    throw answeredError(answer.statusCode, await answer.body.text().catch(() => ''));
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+function answeredError(status: number, body: string): DaemonAnswerError {
+  try {
+    const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
+    if (typeof code === 'string' && typeof message === 'string') return new DaemonAnswerError(code, message);
+  } catch {
+    // Not ours: somebody else listens there, or a proxy stands between.
+  }
+  return new DaemonAnswerError(
+    'ERR_ADMIN_PROTOCOL',
+    `whoever answers there is not a copse daemon: HTTP status ${status}, ${JSON.stringify(body.slice(0, 80))}`,
+  );
+}

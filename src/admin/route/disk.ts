@@ -1,0 +1,83 @@
+/** Routes about disks that are answered at once. */
+import { z } from 'zod';
+import type { DiskControl } from '../control-disk.js';
+import {
+  diskCreateSchema,
+  diskParamsSchema,
+  diskResizeSchema,
+  diskStatusSchema,
+  diskTakeResultSchema,
+  diskTakeSchema,
+  snapshotParamsSchema,
+} from '../schema-disk.js';
+import { type AdminApp, errorResponses } from './type.js';
+
+const tags = ['disk'];
+const params = diskParamsSchema;
+const response = { 200: diskStatusSchema, ...errorResponses };
+
+export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
+  app.get(
+    '/v1/disks',
+    {
+      schema: {
+        summary: "All disks, sorted by name: this node's, and those that other nodes own",
+        tags,
+        response: { 200: z.array(diskStatusSchema), ...errorResponses },
+      },
+    },
+    () => control.listDisks(),
+  );
+
+  app.get('/v1/disks/:name', { schema: { summary: 'Status of a disk', tags, params, response } }, ({ params: { name } }) =>
+    control.diskStatus(name),
+  );
+
+  app.put(
+    '/v1/disks/:name',
+    { schema: { summary: 'Create a disk over an image, or a blank one', tags, params, body: diskCreateSchema, response } },
+    ({ params: { name }, body }) => control.createDisk({ name, ...body }),
+  );
+
+  app.delete(
+    '/v1/disks/:name',
+    {
+      schema: {
+        summary: 'Remove a disk that nobody is attached to, with its snapshots',
+        tags,
+        params,
+        response: { 204: z.null(), ...errorResponses },
+      },
+    },
+    async ({ params: { name } }, reply) => {
+      await control.removeDisk(name);
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    '/v1/disks/:name/resize',
+    { schema: { summary: 'Grow a disk that nobody is attached to', tags, params, body: diskResizeSchema, response } },
+    ({ params: { name }, body }) => control.resizeDisk(name, body.sizeBytes),
+  );
+
+  app.post(
+    '/v1/disks/:name/take',
+    {
+      schema: {
+        summary: 'Make this node the owner, and lift all fences',
+        tags,
+        params,
+        body: diskTakeSchema.nullish(),
+        response: { 200: diskTakeResultSchema, ...errorResponses },
+      },
+    },
+    ({ params: { name }, body }) => control.takeDisk(name, body ?? {}),
+  );
+
+  app.delete(
+    '/v1/disks/:name/snapshots/:snapshot',
+    { schema: { summary: 'Remove a snapshot', tags, params: snapshotParamsSchema, response } },
+    ({ params: { name, snapshot } }) => control.removeSnapshot(name, snapshot),
+  );
+}

@@ -1,0 +1,149 @@
+/** The disks of a scripted `Control`, in memory. */
+import type {
+  DiskControl,
+  DiskCreateRequest,
+  DiskStatus,
+  DiskTakeResult,
+  JobOptions,
+  MigrateResult,
+  Progress,
+  PromoteResult,
+} from '../../src/admin/control.js';
+import { CopseError } from '../../src/base/error.js';
+import { GiB, MiB } from '../../src/base/size.js';
+import { FakeJobs } from './fake-job.js';
+
+/** A disk of which there is everything to tell. */
+export const busyDisk: DiskStatus = {
+  name: 'vm/1',
+  uuid: '6f1c2f0a-2c0e-4f0b-9d1a-0b5f4a3c2d10',
+  sizeBytes: 40 * GiB,
+  image: 'debian/12',
+  createdAt: '2026-11-22T15:00:00.000Z',
+  place: 'owner',
+  owner: 'host-a',
+  epoch: 3,
+  handover: 'auto',
+  multiConn: false,
+  connections: 1,
+  remoteConnections: ['host-b'],
+  overlay: { dataBytes: 3 * GiB, zeroBytes: 512 * MiB, allocatedBytes: 3.25 * GiB },
+  toCome: [
+    { node: 'host-c', bytes: GiB, reachable: true },
+    { node: 'host-d', bytes: 64 * MiB, reachable: false },
+  ],
+  replica: { node: 'host-e', behindBytes: 20 * MiB },
+  snapshots: [{ name: 'before-upgrade', createdAt: '2026-11-22T15:30:00.000Z', sizeBytes: 20 * GiB, dataBytes: 2 * GiB }],
+  fences: [{ client: 'unix:4711:88', by: 'unix:4722:99 (qemu-system-x86)', at: '2026-11-22T16:00:00.000Z' }],
+  message: 'blocks are still on host-d, which does not answer: reads of them fail until it is back',
+};
+
+/** A blank one that nobody uses. */
+export const idleDisk: DiskStatus = {
+  name: 'scratch',
+  uuid: '0b7a9e64-5f63-4d3e-8a53-3f1f0c9d7e21',
+  sizeBytes: GiB,
+  createdAt: '2026-11-22T15:00:00.000Z',
+  place: 'owner',
+  owner: 'host-a',
+  epoch: 1,
+  handover: 'auto',
+  multiConn: false,
+  connections: 0,
+  remoteConnections: [],
+  overlay: { dataBytes: 0, zeroBytes: 0, allocatedBytes: 0 },
+  toCome: [],
+  snapshots: [],
+  fences: [],
+};
+
+export class FakeDisks extends FakeJobs implements DiskControl {
+  readonly disks = new Map<string, DiskStatus>();
+  /** What was asked, by method and arguments but those of a job. */
+  readonly diskCalls: unknown[][] = [];
+  /** Thrown by `removeDisk`, once each, first come first. */
+  readonly removeFailures: unknown[] = [];
+  migrated: Pick<MigrateResult, 'handedOver' | 'message'> = { handedOver: true, message: 'host-b owns it now' };
+
+  async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+    this.#note('create', request);
+    const { name, image, sizeBytes = 20 * GiB, handover = 'auto', multiConn = false } = request;
+    if (this.disks.has(name)) throw new CopseError('ERR_DISK_EXISTS', `disk ${name} exists`);
+    return this.#set({ ...idleDisk, name, sizeBytes, handover, multiConn, ...(image === undefined ? {} : { image }) });
+  }
+
+  async listDisks(): Promise<DiskStatus[]> {
+    this.check();
+    return [...this.disks.values()];
+  }
+
+  async diskStatus(name: string): Promise<DiskStatus> {
+    this.check();
+    const disk = this.disks.get(name);
+    if (disk === undefined) throw new CopseError('ERR_NO_SUCH_DISK', `there is no disk ${name}`);
+    return disk;
+  }
+
+  async resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
+    this.#note('resize', name, sizeBytes);
+    return this.#set({ ...(await this.diskStatus(name)), sizeBytes });
+  }
+
+  async removeDisk(name: string): Promise<void> {
+    this.#note('remove', name);
+    await this.diskStatus(name);
+    const failure = this.removeFailures.shift();
+    if (failure !== undefined) throw failure;
+    this.disks.delete(name);
+  }
+
+  async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    this.#note('snapshot', name, snapshot);
+    return this.#diskJob(name, options);
+  }
+
+  async revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    this.#note('revert', name, snapshot);
+    return this.#diskJob(name, options);
+  }
+
+  async removeSnapshot(name: string, snapshot: string): Promise<DiskStatus> {
+    this.#note('remove snapshot', name, snapshot);
+    const disk = await this.diskStatus(name);
+    return this.#set({ ...disk, snapshots: disk.snapshots.filter((known) => known.name !== snapshot) });
+  }
+
+  async promoteDisk(name: string, image: string, { path, ...job }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
+    this.#note('promote', name, image, path);
+    const progress = await this.#diskJob(name, job);
+    const file = path ?? `/var/lib/copse/promoted/${image}.raw`;
+    return { ...progress, image, path: file, manifestPath: `${file}.manifest`, digest: `blake3:${'cd'.repeat(32)}` };
+  }
+
+  async takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult> {
+    this.#note('take', name, options);
+    const { message: _, ...disk } = await this.diskStatus(name);
+    const taken = this.#set({ ...disk, place: 'owner', owner: 'host-a', epoch: disk.epoch + 1, fences: [] });
+    return disk.place === 'owner' ? taken : { ...taken, from: disk.owner };
+  }
+
+  async migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
+    this.#note('migrate', name, to);
+    return { ...(await this.#diskJob(name, options)), ...this.migrated };
+  }
+
+  #note(...call: unknown[]): void {
+    this.check();
+    this.diskCalls.push(call);
+  }
+
+  #set(disk: DiskStatus): DiskStatus {
+    this.disks.set(disk.name, disk);
+    return disk;
+  }
+
+  async #diskJob(name: string, options: JobOptions): Promise<Progress> {
+    const { overlay } = await this.diskStatus(name);
+    return this.run(`job of disk ${name}`, overlay?.dataBytes ?? 0, options);
+  }
+}
