@@ -31,6 +31,8 @@ export interface BenchCase {
   name: string;
   /** Run only when it is asked for by name. */
   onRequest?: boolean;
+  /** Of docs/performance.md, where its rows go. Default: `measured`. */
+  section?: 'disk';
   run(context: BenchContext): Promise<CaseResult>;
 }
 

@@ -12,6 +12,9 @@ import { chunkSize } from './case/chunk-size.js';
 import { coldRandom } from './case/cold-random.js';
 import { coldSequential } from './case/cold-sequential.js';
 import { crash } from './case/crash.js';
+import { diskCreate } from './case/disk-create.js';
+import { diskRead } from './case/disk-read.js';
+import { diskWrite } from './case/disk-write.js';
 import { memory } from './case/memory.js';
 import { bootReplay } from './case/replay.js';
 import { singleFlight } from './case/single-flight.js';
@@ -25,13 +28,25 @@ import { benchCacheDir, performancePage } from './harness/place.js';
 import { type CaseResult, markdownTable, render, terminalTable } from './harness/report.js';
 import { type BenchOptions, parseOptions, usage } from './option.js';
 
-const cases: readonly BenchCase[] = [coldSequential, coldRandom, bootReplay, warm, singleFlight, crash, memory, chunkSize];
+const cases: readonly BenchCase[] = [
+  coldSequential,
+  coldRandom,
+  bootReplay,
+  warm,
+  singleFlight,
+  crash,
+  memory,
+  diskCreate,
+  diskWrite,
+  diskRead,
+  chunkSize,
+];
 
 function choose(options: BenchOptions): readonly BenchCase[] {
   if (options.only.length === 0) return cases.filter((each) => !each.onRequest);
-  return options.only.map((name) => {
-    const found = cases.find((each) => each.name === name);
-    if (found === undefined) {
+  return options.only.flatMap((name) => {
+    const found = cases.filter((each) => each.name === name || each.name.startsWith(`${name}-`));
+    if (found.length === 0) {
       throw new CopseError('ERR_OPTION', `no case is called "${name}"; there are ${cases.map((each) => each.name).join(', ')}`);
     }
     return found;
@@ -89,7 +104,7 @@ async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOpti
   console.log(`results: ${base}.json and ${base}.md`);
 }
 
-/** Into docs/performance.md: the main table when all its cases ran, the study when it ran. */
+/** Into docs/performance.md: each table when all its cases ran. */
 async function document(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, machine: Machine): Promise<void> {
   let page = await readFile(performancePage, 'utf8');
   const { nginx, nbdkit, qemu, fio } = machine.programs;
@@ -97,9 +112,12 @@ async function document(results: ReadonlyMap<string, CaseResult>, options: Bench
   const section = (command: string, chosen: readonly CaseResult[]): string =>
     `\`${command}\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.pairs} rounds. ${where}.\n\n${render(chosen, markdownTable)}`;
   const study = results.get(chunkSize.name);
-  const main = cases.filter((each) => !each.onRequest).map((each) => results.get(each.name));
-  const ran = main.filter((result) => result !== undefined);
-  if (ran.length === main.length) page = replaceSection(page, 'measured', section('npm run bench', ran));
+  const commands = { measured: 'npm run bench', disk: 'npm run bench -- disk' } as const;
+  for (const name of ['measured', 'disk'] as const) {
+    const all = cases.filter((each) => !each.onRequest && (each.section ?? 'measured') === name).map((each) => results.get(each.name));
+    const ran = all.filter((result) => result !== undefined);
+    if (ran.length === all.length) page = replaceSection(page, name, section(commands[name], ran));
+  }
   if (study !== undefined) page = replaceSection(page, 'chunk-size', section('npm run bench -- chunk-size', [study]));
   await writeFile(performancePage, page);
 }

@@ -21,15 +21,15 @@ export interface BenchOptions {
   help: boolean;
 }
 
-export const usage = `npm run bench -- [NAME…] [--only NAME]… [--pairs N] [--quick] [--json FILE] [--list]
+export const usage = `npm run bench -- [NAME…] [--case NAME]… [--pairs N] [--quick] [--json FILE] [--list]
 
-  NAME, --only NAME   run these cases alone (names may be joined by commas)
+  NAME, --case NAME   run these cases alone (names may be joined by commas; "disk" stands for all disk-… ones); also --only
   --pairs N           rounds of each comparison (default 5, with --quick 2)
   --quick             shorter runs: shows that all works, its figures say little
   --trace NAME        replay this boot alone (repeatable): debian-fast-boot, debian-systemd-boot, debian-fast-boot-workload
   --latency MS        replay against an origin of this latency alone (repeatable): 1, 10, 50
   --json FILE         write the results there as well
-  --doc               put the tables into docs/performance.md (the main one only when all its cases ran)
+  --doc               put the tables into docs/performance.md (one only when all its cases ran)
   --list              the cases' names
 `;
 
@@ -44,7 +44,7 @@ export function parseOptions(args: string[]): BenchOptions {
   const { values, positionals } = parsed;
   const pairs = Number(values.pairs ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(pairs) || pairs < 1) throw new CopseError('ERR_OPTION', `--pairs ${values.pairs}: write a whole number from 1`);
-  const only = [...positionals, ...(values.only ?? [])].flatMap((names) => names.split(',')).filter((name) => name !== '');
+  const only = [...positionals, ...values.only, ...values.case].flatMap((names) => names.split(',')).filter((name) => name !== '');
   const traces = values.trace?.map((name) => oneOf(traceNames, name, '--trace'));
   const latenciesMs = values.latency?.map((ms) => oneOf(originLatenciesMs, Number(ms), '--latency')) ?? [...originLatenciesMs];
   return {
@@ -71,7 +71,8 @@ function parse(args: string[]) {
     args,
     allowPositionals: true,
     options: {
-      only: { type: 'string', multiple: true },
+      only: { type: 'string', multiple: true, default: [] },
+      case: { type: 'string', multiple: true, default: [] },
       pairs: { type: 'string' },
       quick: { type: 'boolean', default: false },
       trace: { type: 'string', multiple: true },

@@ -7,14 +7,18 @@ import { CopseError } from '../../../src/base/error.js';
 
 export interface FioLoad {
   uri: string;
-  pattern: 'read' | 'randread';
+  pattern: 'read' | 'randread' | 'write' | 'randwrite';
   blockBytes: number;
   depth: number;
-  /** Span of the export that is read. */
+  /** Span of the export that is touched. */
   sizeBytes: number;
-  /** Ends after this time, or when the whole span was read once; with `repeat` only the time counts. */
+  /** Ends after this time, or when the whole span (or `ioBytes` of it) was touched once; with `repeat` only the time counts. */
   runtimeMs: number;
   repeat: boolean;
+  /** So much of the span is enough. */
+  ioBytes?: number | undefined;
+  /** Writes: a FLUSH once at the end, whose time counts, or after each. */
+  flush?: 'end' | 'each' | undefined;
 }
 
 export interface FioResult {
@@ -23,11 +27,10 @@ export interface FioResult {
   operations: number;
 }
 
-const output = z.object({
-  jobs: z.array(z.object({ error: z.number(), read: z.object({ io_bytes: z.number(), total_ios: z.number(), runtime: z.number() }) })),
-});
+const direction = z.object({ io_bytes: z.number(), total_ios: z.number(), runtime: z.number() });
+const output = z.object({ jobs: z.array(z.object({ error: z.number(), read: direction, write: direction })) });
 
-/** @param dir where fio may leave its output. @throws CopseError `ERR_PROGRAM` when a read failed */
+/** @param dir where fio may leave its output. @throws CopseError `ERR_PROGRAM` when a request failed */
 export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
   const outputPath = join(dir, 'fio.json');
   const result = await execa(
@@ -42,6 +45,10 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
       `--size=${load.sizeBytes}`,
       `--runtime=${Math.round(load.runtimeMs)}ms`,
       ...(load.repeat ? ['--time_based'] : []),
+      ...(load.ioBytes === undefined ? [] : [`--io_size=${load.ioBytes}`]),
+      ...(load.flush === 'end' ? ['--end_fsync=1'] : []),
+      ...(load.flush === 'each' ? ['--fsync=1'] : []),
+      // Blocks that are written come once each.
       ...(load.pattern === 'randread' ? ['--norandommap'] : []),
       '--output-format=json',
       `--output=${outputPath}`,
@@ -53,10 +60,7 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
   // Its remarks may stand before the JSON.
   const [job] = output.parse(JSON.parse(text.slice(text.indexOf('{\n')))).jobs;
   if (job === undefined || job.error !== 0) throw new CopseError('ERR_PROGRAM', `fio met error ${job?.error} on ${load.uri}`);
-  const seconds = job.read.runtime / 1000;
-  return {
-    operationsPerSecond: job.read.total_ios / seconds,
-    bytesPerSecond: job.read.io_bytes / seconds,
-    operations: job.read.total_ios,
-  };
+  const done = load.pattern.endsWith('write') ? job.write : job.read;
+  const seconds = done.runtime / 1000;
+  return { operationsPerSecond: done.total_ios / seconds, bytesPerSecond: done.io_bytes / seconds, operations: done.total_ios };
 }

@@ -27,7 +27,18 @@ export function sparseImage(dir: string): Promise<ImageFile> {
   return imageFile(dir, { name: 'sparse.raw', sizeBytes: 10 * GiB, dataBytes: 64 * MiB });
 }
 
-async function imageFile(dir: string, shape: Omit<ImageFile, 'path'>): Promise<ImageFile> {
+/** What disks are made over: 4 GiB, all data or none. */
+export function baseImage(dir: string, content: 'data' | 'sparse'): Promise<ImageFile> {
+  return imageFile(dir, { name: `base-${content}.raw`, sizeBytes: 4 * GiB, dataBytes: content === 'data' ? 4 * GiB : 0 });
+}
+
+/** 100 GiB of which the first 64 MiB are data. */
+export function hugeImage(dir: string): Promise<ImageFile> {
+  return imageFile(dir, { name: 'huge.raw', sizeBytes: 100 * GiB, dataBytes: 64 * MiB });
+}
+
+/** @returns the file, made if it isn't there in that size */
+export async function imageFile(dir: string, shape: Omit<ImageFile, 'path'>): Promise<ImageFile> {
   const path = join(dir, shape.name);
   const known = await stat(path).catch(() => undefined);
   if (known?.size === shape.sizeBytes) return { ...shape, path };
