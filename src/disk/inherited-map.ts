@@ -20,8 +20,10 @@ export interface Inheritance {
   nodes: OwnerState['nodes'];
   giver: NodeRef & { /** The last epoch under which it owned the disk. */ epoch: number };
   selfId: string;
-  /** What the new owner has already: blocks that are `data` in `states`, right where `isCurrent` says so. */
-  own?: { states: Uint8Array; isCurrent(block: number, changed: boolean): boolean } | undefined;
+  /**
+   * What the new owner has already: its own map. What it wrote as an earlier owner is right where the giver says so; what it has copied ahead where `replicated` says so and the giver has changed nothing since.
+   */
+  own?: { states: Uint8Array; replicated(block: number): boolean } | undefined;
 }
 
 /**
@@ -43,14 +45,14 @@ export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): 
     const byte = states[block] ?? 0;
     if (byte === 0) continue;
     const state = byte & stateMask;
-    const ownHas = (changed: boolean): boolean =>
-      own !== undefined && ((own.states[block] ?? 0) & stateMask) === BlockState.data && own.isCurrent(block, changed);
+    const isHere = own !== undefined && ((own.states[block] ?? 0) & stateMask) === BlockState.data;
     if (state === BlockState.data) {
-      inherited[block] = ownHas((byte & changedBit) !== 0) ? BlockState.data : onGiver;
+      const isCurrent = isHere && (byte & changedBit) === 0 && own.replicated(block);
+      inherited[block] = isCurrent ? BlockState.data : onGiver;
     } else if (state === BlockState.remote) {
       const index = byte >> nodeShift;
       if (index !== selfIndex) inherited[block] = byte & ~changedBit;
-      else if (ownHas(false)) inherited[block] = BlockState.data;
+      else if (isHere) inherited[block] = BlockState.data;
       else throw new CopseError('ERR_DISK_BROKEN', `block ${block} should be in this node's overlay, where it was written once, and is not there`);
     } else {
       inherited[block] = state;

@@ -1,0 +1,426 @@
+/**
+ * A disk as the clients of this node attach to it, wherever its owner is, and this node's part in moving it.
+ *
+ * The handover, from owner A to this node B and back: docs/disks.md, "Moving", and docs/architecture.md, "A disk moves".
+ *
+ * Invariants: `here` is defined only while this node's durable log says `owner`; a grant is durable before anybody hears of it, and an acceptance before anything is written under it; ownership
+ * changes one step at a time (`#serial`), and a step that waits for another node holds nothing that the other's answer needs.
+ */
+import type { Clock } from '../base/clock.js';
+import { waitFor } from '../base/deadline.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { BlockDevice, RequestOptions } from '../device/device.js';
+import type { ClientIdentity, ExportMetrics } from '../server/export.js';
+import { Attachment } from './attachment.js';
+import { Completion } from './completion.js';
+import { Gate } from './gate.js';
+import type { HostedDisk } from './hosted-disk.js';
+import type { DiskNotes } from './notes.js';
+import type { DiskPeers } from './peers.js';
+import type { Handover, HandoverReason } from './protocol.js';
+import type { DiskRecord, NodeRef } from './record.js';
+import type { DiskSession, SessionHost } from './session.js';
+
+/** What an export asks of the registry of disks. */
+export interface DiskHome {
+  /** Who owns it, as far as this node or any that answers knows. @throws CopseError `ERR_OWNER_UNREACHABLE`, `ERR_NO_SUCH_DISK` */
+  locate(uuid: string, name: string): Promise<NodeRef>;
+  /** Makes this node the owner on disk: the folder, with the inherited map, under the epoch. */
+  accept(handover: Handover, giver: NodeRef): Promise<HostedDisk>;
+  /** Owner, place or attached nodes have changed. */
+  changed(diskExport: DiskExport): void;
+  /** The last session has left, and nothing keeps the export. */
+  idle(diskExport: DiskExport): void;
+}
+
+export interface DiskExportOptions {
+  record: DiskRecord;
+  hosted: HostedDisk | undefined;
+  metrics: ExportMetrics;
+  home: DiskHome;
+  notes: DiskNotes;
+  peers: DiskPeers | undefined;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Until the other side of an unfinished handover is asked how it ended, and asked again. */
+const settleMs = 1000;
+/** How long a confirmation may take before the new owner goes on without its having been heard. */
+const confirmMs = 2000;
+
+export class DiskExport implements SessionHost {
+  readonly gate = new Gate();
+  readonly attachment: Attachment;
+  readonly metrics: ExportMetrics;
+  readonly #options: DiskExportOptions;
+  #record: DiskRecord;
+  #hosted: HostedDisk | undefined;
+  #view: { owner: NodeRef; device: BlockDevice } | undefined;
+  #completion: Completion | undefined;
+  /** Nodes that are attached for their clients, each as often as it is, latest last. */
+  readonly #remote: NodeRef[] = [];
+  #steps: Promise<unknown> = Promise.resolve();
+  #takingOver: Promise<void> | undefined;
+  /** Undoes what a grant did to the sessions. */
+  #restore: () => void = () => {};
+  #cancelSettle: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: DiskExportOptions) {
+    const { record, hosted, metrics, notes, clock, log } = options;
+    this.#options = options;
+    this.#record = record;
+    this.#hosted = hosted;
+    this.metrics = metrics;
+    this.attachment = new Attachment({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
+    if (hosted?.isOwner) this.#complete();
+    else this.#settleLater(0);
+  }
+
+  get record(): DiskRecord {
+    return this.#hosted?.record ?? this.#record;
+  }
+
+  /** Where this node has, or had, the disk's blocks. */
+  get hosted(): HostedDisk | undefined {
+    return this.#hosted;
+  }
+
+  get sizeBytes(): number {
+    return this.record.sizeBytes;
+  }
+
+  get multiConn(): boolean {
+    return this.record.multiConn;
+  }
+
+  get isOwner(): boolean {
+    return this.#hosted?.isOwner ?? false;
+  }
+
+  get here(): BlockDevice | undefined {
+    return this.#hosted?.isOwner ? this.#hosted.disk : undefined;
+  }
+
+  get remoteNodes(): NodeRef[] {
+    return [...this.#remote];
+  }
+
+  /** Why former owners do not give what only they have, by id. */
+  get trouble(): ReadonlyMap<string, string> {
+    return this.#completion?.trouble ?? new Map();
+  }
+
+  /** A handover that was asked for is under way, or about to be. */
+  get isTakingOver(): boolean {
+    return this.#takingOver !== undefined;
+  }
+
+  // Sessions.
+
+  attach(client: ClientIdentity): DiskSession {
+    return this.attachment.attach(client);
+  }
+
+  mayChange(session: DiskSession): boolean {
+    return this.attachment.mayChange(session);
+  }
+
+  async admit(session: DiskSession, options: RequestOptions): Promise<void> {
+    const { deadlineMs, signal } = options;
+    const wait = { timeoutMs: deadlineMs, signal, clock: this.#options.clock };
+    const what = `disk "${this.record.name}": leave to write`;
+    if (!this.isOwner) await waitFor(what, this.takeOver('write'), wait);
+    else if (!this.gate.isOpen) await waitFor(what, this.gate.opened(), wait);
+    else await waitFor(what, this.attachment.promote(session), wait);
+  }
+
+  async view(): Promise<BlockDevice> {
+    if (this.#view !== undefined) return this.#view.device;
+    const { peers, home } = this.#options;
+    const { uuid, name, sizeBytes } = this.record;
+    const owner = await home.locate(uuid, name);
+    if (peers === undefined || owner.id === peers.self.id) throw this.#notOwner();
+    if (this.here !== undefined) return this.here;
+    this.#view ??= { owner, device: peers.view(owner, uuid, sizeBytes) };
+    return this.#view.device;
+  }
+
+  async relocate(view: BlockDevice): Promise<void> {
+    if (this.#view?.device !== view) return;
+    this.#view = undefined;
+    await view.close().catch(() => {});
+  }
+
+  refused(session: DiskSession): void {
+    this.attachment.refused(session);
+  }
+
+  left(session: DiskSession): void {
+    this.attachment.left(session);
+    if (this.attachment.count > 0) return;
+    this.#inviteIdle();
+    this.#closeView();
+    this.#options.home.changed(this);
+    this.#options.home.idle(this);
+  }
+
+  // Other nodes that are attached for their clients.
+
+  attachRemote(node: NodeRef): () => void {
+    this.#remote.push(node);
+    this.#options.home.changed(this);
+    let attached = true;
+    return () => {
+      if (!attached) return;
+      attached = false;
+      this.#remote.splice(this.#remote.lastIndexOf(node), 1);
+      this.#options.home.changed(this);
+    };
+  }
+
+  // Ownership.
+
+  /** Hands the disk over. The answer is the same for the same node until that has accepted. @throws CopseError `ERR_NOT_OWNER`, `ERR_HANDOVER_EXPLICIT`; what the last flush rejects with */
+  async grant(to: NodeRef, reason: HandoverReason): Promise<Handover> {
+    if (!this.isOwner) return this.#granted(to);
+    return this.#serial(async () => {
+      const hosted = this.#hosted;
+      if (hosted === undefined || !hosted.isOwner) return this.#granted(to);
+      const { name, handover } = hosted.record;
+      if (handover === 'explicit' && (reason === 'write' || reason === 'idle')) {
+        throw new CopseError('ERR_HANDOVER_EXPLICIT', `disk "${name}" is handed over by an operator's word alone: "copse disk take ${name}" on node ${to.id}`);
+      }
+      const open = await this.gate.close();
+      try {
+        await this.#completion?.stop();
+        await hosted.disk.flush();
+        const { state } = hosted;
+        hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
+        // From here on `here` is undefined: no session reaches the overlay any more.
+        this.#restore = this.attachment.displaceAll(`clients of node ${to.id}, which owns it now`);
+        this.#options.log.info({ disk: name, to: to.id, epoch: state.epoch + 1, reason }, 'handed over');
+        this.#settleLater(settleMs);
+      } catch (error) {
+        this.#complete();
+        throw error;
+      } finally {
+        open();
+      }
+      this.#options.home.changed(this);
+      return this.#granted(to);
+    });
+  }
+
+  /** The node to which it was granted says that it owns it. */
+  accepted(epoch: number, by: NodeRef): void {
+    const hosted = this.#hosted;
+    if (hosted?.state.state !== 'granted') return;
+    const { state } = hosted;
+    if (state.to?.id !== by.id || epoch !== state.epoch + 1 || state.to.accepted) return;
+    this.#cancelSettle?.();
+    hosted.folder.setState({ ...state, to: { ...by, accepted: true } });
+    this.#restore = () => {};
+    this.#options.home.changed(this);
+  }
+
+  /** A node owns the disk under a later epoch, whatever this one believed: it was taken by force. */
+  superseded(epoch: number, by: NodeRef): void {
+    const hosted = this.#hosted;
+    if (hosted === undefined || !hosted.isOwner || epoch <= hosted.state.epoch) return;
+    this.#options.log.error(
+      { disk: hosted.record.name, epoch: hosted.state.epoch, by: by.id, theirs: epoch },
+      'another node took this disk by force: this one is not served any more; its blocks stay until "copse disk rm" here',
+    );
+    hosted.folder.setState({ ...hosted.state, state: 'granted', to: { ...by, accepted: true } });
+    this.attachment.displaceAll(`node ${by.id}, which took the disk by force`);
+    void this.#completion?.stop();
+    this.#options.home.changed(this);
+  }
+
+  /** Makes this node the owner, by the owner's leave. Who asks while that is under way waits for the same. */
+  takeOver(reason: HandoverReason): Promise<void> {
+    this.#takingOver ??= this.#serial(() => this.#takeOver(reason)).finally(() => {
+      this.#takingOver = undefined;
+    });
+    return this.#takingOver;
+  }
+
+  /** Runs something that needs the disk to stand still, flushed, as owner. */
+  async frozen<T>(work: (hosted: HostedDisk) => Promise<T>): Promise<T> {
+    return this.#serial(async () => {
+      const hosted = this.#hosted;
+      if (hosted === undefined || !hosted.isOwner) throw this.#notOwner();
+      const open = await this.gate.close();
+      try {
+        await hosted.disk.flush();
+        return await work(hosted);
+      } finally {
+        open();
+      }
+    });
+  }
+
+  /** Puts another overlay in the place of the present one, which is closed: after a revert or a resize. */
+  async replaced(reopen: (hosted: HostedDisk) => Promise<HostedDisk>): Promise<void> {
+    return this.frozen(async (hosted) => {
+      await this.#completion?.stop();
+      this.#hosted = undefined;
+      this.#record = hosted.record;
+      await hosted.close();
+      this.#hosted = await reopen(hosted);
+      this.#record = this.#hosted.record;
+      this.#complete();
+      this.#options.home.changed(this);
+    });
+  }
+
+  /** It has become this node's by force, or anew. */
+  adopt(hosted: HostedDisk): void {
+    this.#hosted = hosted;
+    this.#cancelSettle?.();
+    this.#closeView();
+    this.#complete();
+    this.#options.home.changed(this);
+  }
+
+  /** The blocks of this node go: nobody needs them, or the disk is removed. The files are the caller's to remove. */
+  async abandon(): Promise<void> {
+    await this.#serial(async () => {
+      const hosted = this.#hosted;
+      this.#record = this.record;
+      this.#hosted = undefined;
+      this.#cancelSettle?.();
+      await this.#completion?.stop();
+      await hosted?.close();
+      this.#options.home.changed(this);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelSettle?.();
+    await this.#completion?.stop();
+    this.#closeView();
+    await this.#hosted?.close();
+  }
+
+  async #takeOver(reason: HandoverReason): Promise<void> {
+    const { peers, home, log, clock } = this.#options;
+    if (this.isOwner) return;
+    const { uuid, name } = this.record;
+    if (peers === undefined) throw this.#notOwner();
+    // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
+    if (this.#hosted?.state.to?.accepted === false) await this.#settle();
+    if (this.isOwner) return;
+    const giver = await home.locate(uuid, name);
+    if (giver.id === peers.self.id) throw this.#notOwner();
+    const startMs = clock.nowMs();
+    const handover = await peers.call(giver, 'disk.handover', { uuid, to: peers.self, reason });
+    const hosted = await home.accept(handover, giver);
+    this.#hosted = hosted;
+    await waitFor('the confirmation', peers.call(giver, 'disk.accepted', { uuid, epoch: handover.epoch, by: peers.self }), {
+      timeoutMs: confirmMs,
+      clock,
+    }).catch((error: unknown) => {
+      // The other one asks how it ended, and is told then; until it knows it keeps still.
+      log.warn({ disk: name, from: giver.id, reason: errorMessage(error) }, 'the former owner did not hear that the disk was accepted');
+    });
+    log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
+    this.#closeView();
+    this.#complete();
+    home.changed(this);
+  }
+
+  /** Asks the node to which it was granted how that ended. */
+  async #settle(): Promise<void> {
+    const { peers, log, home } = this.#options;
+    const hosted = this.#hosted;
+    if (hosted === undefined || hosted.state.state !== 'granted' || peers === undefined) return;
+    const { to, epoch } = hosted.state;
+    if (to === undefined || to.accepted) return;
+    const { uuid, name } = hosted.record;
+    let answer: string;
+    try {
+      ({ answer } = await peers.call(to, 'disk.resolve', { uuid, epoch: epoch + 1 }));
+    } catch (error) {
+      throw new CopseError(
+        'ERR_OWNER_UNREACHABLE',
+        `disk "${name}" was handed to node ${to.id}, which has not said whether it has it: neither node writes to it until ${to.id} answers (${errorMessage(error)})`,
+        { cause: error },
+      );
+    }
+    if (hosted.state.state !== 'granted' || hosted.state.to?.accepted) return;
+    if (answer === 'accepted') this.accepted(epoch + 1, to);
+    if (answer !== 'refused') return;
+    const { to: _to, ...state } = hosted.state;
+    hosted.folder.setState({ ...state, state: 'owner', epoch: epoch + 2 });
+    log.warn({ disk: name, to: to.id, epoch: epoch + 2 }, 'a handover was undone: the other node never had the disk');
+    this.#restore();
+    this.#restore = () => {};
+    this.#complete();
+    home.changed(this);
+  }
+
+  #settleLater(delayMs: number): void {
+    const { clock, peers } = this.#options;
+    if (peers === undefined || this.#closed) return;
+    this.#cancelSettle?.();
+    this.#cancelSettle = clock.after(delayMs, () => {
+      this.#settle()
+        .catch(() => {})
+        .finally(() => {
+          if (this.#hosted?.state.to?.accepted === false) this.#settleLater(settleMs);
+        });
+    });
+  }
+
+  /** @throws CopseError `ERR_NOT_OWNER` */
+  #granted(to: NodeRef): Handover {
+    const { state, record } = this.#hosted ?? {};
+    if (state?.state === 'granted' && state.to?.id === to.id && !state.to.accepted && record !== undefined) {
+      return { epoch: state.epoch + 1, record, nodes: state.nodes };
+    }
+    throw this.#notOwner();
+  }
+
+  #notOwner(): CopseError {
+    const { to } = this.#hosted?.state ?? {};
+    const where = to === undefined ? 'does not own it' : `handed it to node ${to.id}`;
+    return new CopseError('ERR_NOT_OWNER', `disk "${this.record.name}": this node ${where}`);
+  }
+
+  /** An idle guest never writes: when the owner's clients are gone and another node's are there, that one is asked to take the disk. */
+  #inviteIdle(): void {
+    const { peers, log } = this.#options;
+    const node = this.#remote.at(-1);
+    if (peers === undefined || node === undefined || !this.isOwner || this.record.handover !== 'auto') return;
+    const { uuid, name } = this.record;
+    peers.call(node, 'disk.invite', { uuid, reason: 'idle' }).catch((error: unknown) => {
+      log.debug({ disk: name, node: node.id, reason: errorMessage(error), code: errorCode(error) }, 'the node does not take the disk yet');
+    });
+  }
+
+  #complete(): void {
+    const { peers, clock, log } = this.#options;
+    const hosted = this.#hosted;
+    if (hosted === undefined || !hosted.isOwner || peers === undefined || this.#closed) return;
+    if (Object.keys(hosted.state.nodes).length === 0) return;
+    this.#completion = new Completion({ hosted, peers, clock, log });
+    this.#completion.start();
+  }
+
+  #closeView(): void {
+    const view = this.#view;
+    this.#view = undefined;
+    view?.device.close().catch(() => {});
+  }
+
+  #serial<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#steps.then(step, step);
+    this.#steps = done.catch(() => {});
+    return done;
+  }
+}

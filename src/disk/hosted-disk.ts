@@ -1,0 +1,147 @@
+/**
+ * A disk of which this node has blocks, as owner, former owner or to be: its folder, its open overlay, and what lies below.
+ *
+ * Invariant: the overlay's blocks change only while `state` is `owner` (by guests, and by blocks that arrive from former owners), or by a copy that is made ahead of a handover.
+ */
+import type { Clock } from '../base/clock.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { blockBytes, type NativeOverlayFile } from '../base/native.js';
+import type { BlockDevice, RequestOptions } from '../device/device.js';
+import { Disk } from '../device/disk.js';
+import type { DiskFolder } from './folder.js';
+import type { BlockSource, DiskPeers } from './peers.js';
+import type { DiskRecord, OwnerState } from './record.js';
+
+/** What lies below a disk, held open. */
+export interface DiskBase {
+  device: BlockDevice;
+  /** Runs of the image that guests of this node have read: offset and length in bytes. */
+  touched(): [number, number][];
+  /** Brings the runs into this host's cache, behind all demand. */
+  warm(ranges: readonly [number, number][], signal: AbortSignal): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface HostedDiskOptions {
+  /** Opens what is below; asks no origin. */
+  openBase(record: DiskRecord): Promise<DiskBase | undefined>;
+  /** Absent on a single host. */
+  peers: DiskPeers | undefined;
+  clock: Clock;
+  log: Logger;
+}
+
+export class HostedDisk {
+  readonly folder: DiskFolder;
+  readonly overlay: NativeOverlayFile;
+  readonly disk: Disk;
+  readonly base: DiskBase | undefined;
+  readonly #options: HostedDiskOptions;
+  /** By node index. */
+  readonly #sources = new Map<number, BlockSource>();
+
+  private constructor(folder: DiskFolder, overlay: NativeOverlayFile, base: DiskBase | undefined, options: HostedDiskOptions) {
+    this.folder = folder;
+    this.overlay = overlay;
+    this.base = base;
+    this.#options = options;
+    const { clock, log } = options;
+    this.disk = new Disk({
+      overlay,
+      base: base?.device,
+      remote: { read: (nodeIndex, target, offset, request) => this.#readRemote(nodeIndex, target, offset, request) },
+      multiConn: folder.record.multiConn,
+      clock,
+      log,
+    });
+  }
+
+  /** @throws CopseError `ERR_DISK_BROKEN` when the overlay can't be read; what its base is opened with */
+  static async open(folder: DiskFolder, options: HostedDiskOptions): Promise<HostedDisk> {
+    const base = await options.openBase(folder.record);
+    try {
+      return new HostedDisk(folder, folder.openOverlay(), base, options);
+    } catch (error) {
+      await base?.release();
+      if (error instanceof CopseError) throw error;
+      throw new CopseError('ERR_DISK_BROKEN', `disk "${folder.record.name}" can't be opened (${folder.path}): ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  get record(): DiskRecord {
+    return this.folder.record;
+  }
+
+  get state(): OwnerState {
+    return this.folder.state;
+  }
+
+  get isOwner(): boolean {
+    return this.folder.state.state === 'owner';
+  }
+
+  get blockCount(): number {
+    return this.overlay.sizeBytes / blockBytes;
+  }
+
+  /** A copy of the map. */
+  states(takeChanges = false): Uint8Array {
+    const states = new Uint8Array(this.blockCount);
+    this.overlay.copyMap(states, 0, 0, states.length, takeChanges);
+    return states;
+  }
+
+  /** Blocks that are still on other nodes, by node id, counted now. */
+  toCome(): { node: string; bytes: number }[] {
+    if (this.overlay.remoteBytes === 0) return [];
+    const { nodes } = this.state;
+    const bytes = new Map<number, number>();
+    for (const byte of this.states()) {
+      if ((byte & 0b11) === 3) bytes.set(byte >> 3, (bytes.get(byte >> 3) ?? 0) + blockBytes);
+    }
+    return [...bytes].map(([index, count]) => ({ node: nodes[index]?.id ?? `node ${index}`, bytes: count }));
+  }
+
+  /** Fetches blocks from the node that has them. */
+  async #readRemote(nodeIndex: number, target: Buffer, offset: number, request?: RequestOptions & { background?: boolean }): Promise<void> {
+    const source = this.#source(nodeIndex);
+    try {
+      await source.read(target, offset, request);
+    } catch (error) {
+      const { id = `node ${nodeIndex}` } = this.state.nodes[nodeIndex] ?? {};
+      const code = errorCode(error);
+      if (code === 'ERR_ABORTED' || code === 'ERR_DEADLINE') throw error;
+      throw new CopseError('ERR_BLOCKS_AWAY', `disk "${this.record.name}": blocks at ${offset} are on node ${id} alone: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  #source(nodeIndex: number): BlockSource {
+    const known = this.#sources.get(nodeIndex);
+    if (known !== undefined) return known;
+    const { peers } = this.#options;
+    const node = this.state.nodes[nodeIndex];
+    if (peers === undefined || node === undefined) {
+      throw new CopseError('ERR_BLOCKS_AWAY', `disk "${this.record.name}": its blocks are on node ${node?.id ?? nodeIndex}, and this node is in no cluster`);
+    }
+    const source = peers.blocks(node, this.record.uuid, this.record.sizeBytes);
+    this.#sources.set(nodeIndex, source);
+    return source;
+  }
+
+  /** As `RemoteBlocks`, behind all demand. */
+  fetch(nodeIndex: number, target: Buffer, offset: number, signal: AbortSignal): Promise<void> {
+    return this.#readRemote(nodeIndex, target, offset, { signal, background: true });
+  }
+
+  /** Ends what is under way, flushes, and lets go of what is below. The folder stays. */
+  async close(): Promise<void> {
+    try {
+      await this.disk.close();
+    } finally {
+      for (const source of this.#sources.values()) source.close();
+      this.#sources.clear();
+      await this.base?.release();
+    }
+  }
+}
