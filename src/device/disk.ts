@@ -1,0 +1,163 @@
+/**
+ * A disk as a block device: an overlay of the blocks that were written, over a base, with blocks that may still be on other nodes. It knows no connections, owners or epochs.
+ *
+ * Durability: a write is durable after the next flush, or at once with FUA; the order on the disk is the overlay's (`NativeOverlayFile`). States of blocks change through the overlay's calls
+ * alone, which hold the range lock, so that concurrent requests need no order here.
+ */
+import type { Clock } from '../base/clock.js';
+import { CopseError } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { NativeOverlayFile } from '../base/native.js';
+import { blockSize } from './block-size.js';
+import type {
+  BlockDevice,
+  CachedExtent,
+  DeviceFeatures,
+  Extent,
+  RequestOptions,
+  Source,
+  WriteOptions,
+  WriteZeroesOptions,
+} from './device.js';
+import { DiskBase } from './disk-base.js';
+import { DiskEdges } from './disk-edges.js';
+import { diskCachedExtents, diskExtents } from './disk-extent.js';
+import { DiskFlusher } from './disk-flusher.js';
+import { DiskReader } from './disk-reader.js';
+import { type RemoteBlocks, RemoteFetcher } from './disk-remote.js';
+import { UnderWay } from './disk-under-way.js';
+
+export type { RemoteBlocks } from './disk-remote.js';
+
+export interface DiskOptions {
+  /** The disk's from now on: closed with it. */
+  overlay: NativeOverlayFile;
+  /** What lies below; zeros beyond its end, and without one. It stays the caller's to close, after the disk. */
+  base: BlockDevice | undefined;
+  /** Where `remote` blocks are read from; without it they can't be read (`ERR_NO_REMOTE`). */
+  remote?: RemoteBlocks | undefined;
+  multiConn: boolean;
+  /** How long what was written may stay unflushed when nobody flushes, in milliseconds; 30 s unless given. */
+  selfFlushMs?: number | undefined;
+  clock: Clock;
+  log: Logger;
+}
+
+const defaultSelfFlushMs = 30_000;
+
+export class Disk implements BlockDevice {
+  readonly overlay: NativeOverlayFile;
+  readonly blockSize = blockSize;
+  readonly features: DeviceFeatures;
+  readonly sizeBytes: number;
+  readonly #base: DiskBase;
+  readonly #remote: RemoteFetcher;
+  readonly #reader: DiskReader;
+  readonly #edges: DiskEdges;
+  readonly #flusher: DiskFlusher;
+  readonly #underWay = new UnderWay('the disk');
+  #closing: Promise<void> | undefined;
+
+  constructor(options: DiskOptions) {
+    const { overlay, clock, log } = options;
+    this.overlay = overlay;
+    this.sizeBytes = overlay.sizeBytes;
+    this.features = { readOnly: false, multiConn: options.multiConn, trim: true, writeZeroes: true, fastZero: true };
+    this.#base = new DiskBase(options.base);
+    this.#flusher = new DiskFlusher({
+      flush: async () => await overlay.flush(),
+      isDirty: () => overlay.dirty,
+      selfFlushMs: options.selfFlushMs ?? defaultSelfFlushMs,
+      clock,
+      log,
+    });
+    this.#remote = new RemoteFetcher({ overlay, remote: options.remote, clock, log, onFilled: () => this.#flusher.touch() });
+    this.#reader = new DiskReader({ overlay, base: this.#base, remote: this.#remote, clock });
+    this.#edges = new DiskEdges(overlay, this.#base, this.#reader);
+  }
+
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    return this.#reader.readNow(target, targetStart, lengthBytes, offset);
+  }
+
+  isZeroNow(offset: number, lengthBytes: number): boolean {
+    return this.#reader.isZeroNow(offset, lengthBytes);
+  }
+
+  /** Blocks that are still remote come to stay. */
+  read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+    return this.#underWay.run(() => this.#reader.read(target, offset, options));
+  }
+
+  write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
+    return this.#change(options, async () => {
+      const written = await this.overlay.write(source, 0, source.length, offset, undefined);
+      if (written) return;
+      const edges = await this.#edges.read(offset, source.length, options);
+      await this.overlay.write(source, 0, source.length, offset, edges);
+    });
+  }
+
+  writeZeroes(offset: number, lengthBytes: number, options: WriteZeroesOptions = {}): Promise<void> {
+    const how = { allocate: options.noHole === true };
+    return this.#change(options, async () => {
+      const zeroed = await this.overlay.zero(offset, lengthBytes, how, undefined);
+      if (zeroed) return;
+      const edges = options.fastOnly ? this.#edges.readNow(offset, lengthBytes) : await this.#edges.read(offset, lengthBytes, options);
+      if (edges === undefined)
+        throw new CopseError('ENOTSUP', `zeroing ${lengthBytes} bytes at ${offset} is not fast: the blocks at its ends have to be read`);
+      await this.overlay.zero(offset, lengthBytes, how, edges);
+    });
+  }
+
+  /** Whole blocks read as zeros afterwards; ragged ends stay as they are. */
+  trim(offset: number, lengthBytes: number, options: WriteOptions = {}): Promise<void> {
+    return this.#change(options, () => this.overlay.trim(offset, lengthBytes));
+  }
+
+  /** One that is asked for while another runs joins the next. */
+  flush(): Promise<void> {
+    return this.#underWay.run(() => this.#flusher.flush());
+  }
+
+  extents(offset: number, lengthBytes: number, maxCount: number, options: RequestOptions = {}): Promise<Extent[]> {
+    return this.#underWay.run(() => diskExtents(this.overlay, this.#base, offset, lengthBytes, maxCount, options));
+  }
+
+  cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+    return diskCachedExtents(this.overlay, this.#base, offset, lengthBytes, maxCount);
+  }
+
+  /** A deadline counts for each step of it. Rejects when blocks of other nodes can't be kept, too. */
+  cache(offset: number, lengthBytes: number, options: RequestOptions = {}): Promise<void> {
+    return this.#underWay.run(() => this.#reader.cache(offset, lengthBytes, options));
+  }
+
+  /** Waits for what is under way, flushes, and closes the overlay, also when it can't be flushed: then it rejects with that. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#underWay.close();
+    await this.#remote.drain();
+    try {
+      await this.#flusher.close();
+    } finally {
+      await this.overlay.close();
+    }
+  }
+
+  #change(options: WriteOptions, work: () => Promise<void>): Promise<void> {
+    return this.#underWay.run(async () => {
+      try {
+        await work();
+      } finally {
+        // Also what failed may have changed something.
+        this.#flusher.touch();
+      }
+      if (options.fua) await this.#flusher.flush();
+    });
+  }
+}
