@@ -70,7 +70,7 @@ export async function startOrigin(lifetime: Lifetime, options: { workDir: string
     ['-e', join(workDir, 'nginx-error.log'), '-p', workDir, '-c', configPath],
     join(workDir, 'nginx.log'),
   );
-  await waitForListener({ host: '127.0.0.1', port }, nginx, 10_000);
+  await waitForListener({ host: '127.0.0.1', port }, nginx, 60_000);
   return {
     url: (fileName) => `http://127.0.0.1:${port}/${encodeURIComponent(fileName)}`,
     async traffic() {
