@@ -116,7 +116,8 @@ beside('lengths beyond all bounds take no memory', async (t, witness) => {
   }
   await witness.reads(50);
   for (const stream of streams) await stream.rest('end of a connection with a length beyond all bounds');
-  t.ok(daemon.residentBytes() - before < 64 * 1024 * 1024, `${daemon.residentBytes() - before} bytes more`);
+  // One of these lengths alone is 4 GiB; the bystander's reads and the collector's mood are some tens of MiB.
+  t.ok(daemon.residentBytes() - before < 200 * 1024 * 1024, `${daemon.residentBytes() - before} bytes more`);
 });
 
 /** Between any two reads of the bystander the daemon turns to everybody else: what they can make it take, it has taken after this. */
