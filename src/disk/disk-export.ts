@@ -59,8 +59,8 @@ export class DiskExport implements SessionHost {
   #hosted: HostedDisk | undefined;
   #view: { owner: NodeRef; device: BlockDevice } | undefined;
   #completion: Completion | undefined;
-  /** Nodes that are attached for their clients, each as often as it is, latest last. */
-  readonly #remote: NodeRef[] = [];
+  /** Ids of nodes that are attached for their clients, each as often as it is, latest last. */
+  readonly #remote: string[] = [];
   #steps: Promise<unknown> = Promise.resolve();
   #takingOver: Promise<void> | undefined;
   /** Undoes what a grant did to the sessions. */
@@ -104,8 +104,9 @@ export class DiskExport implements SessionHost {
     return this.#hosted?.isOwner ? this.#hosted.disk : undefined;
   }
 
-  get remoteNodes(): NodeRef[] {
-    return [...this.#remote];
+  /** Other nodes that are attached for their clients. */
+  get remoteNodes(): string[] {
+    return [...new Set(this.#remote)];
   }
 
   /** Why former owners do not give what only they have, by id. */
@@ -169,14 +170,14 @@ export class DiskExport implements SessionHost {
 
   // Other nodes that are attached for their clients.
 
-  attachRemote(node: NodeRef): () => void {
-    this.#remote.push(node);
+  attachRemote(nodeId: string): () => void {
+    this.#remote.push(nodeId);
     this.#options.home.changed(this);
     let attached = true;
     return () => {
       if (!attached) return;
       attached = false;
-      this.#remote.splice(this.#remote.lastIndexOf(node), 1);
+      this.#remote.splice(this.#remote.lastIndexOf(nodeId), 1);
       this.#options.home.changed(this);
     };
   }
@@ -395,7 +396,7 @@ export class DiskExport implements SessionHost {
   /** An idle guest never writes: when the owner's clients are gone and another node's are there, that one is asked to take the disk. */
   #inviteIdle(): void {
     const { peers, log } = this.#options;
-    const node = this.#remote.at(-1);
+    const node = peers?.up().find(({ id }) => id === this.#remote.at(-1));
     if (peers === undefined || node === undefined || !this.isOwner || this.record.handover !== 'auto') return;
     const { uuid, name } = this.record;
     peers.call(node, 'disk.invite', { uuid, reason: 'idle' }).catch((error: unknown) => {

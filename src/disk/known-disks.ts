@@ -1,0 +1,75 @@
+/**
+ * Disks that other nodes own, as they said last: to find a disk by its name, and to know whose it is while its owner does not answer. Hints: the owner's own log decides.
+ *
+ * Kept in a small file, so that a restarted node knows whom to ask.
+ */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { replaceFile } from '../base/replace-file.js';
+import { diskRecordSchema, nodeRefSchema } from './record.js';
+
+const knownDiskSchema = z.object({
+  record: diskRecordSchema,
+  owner: nodeRefSchema,
+  epoch: z.int().positive(),
+  /** Of its overlay, as told last. */
+  dataBytes: z.number().nonnegative(),
+});
+
+export type KnownDisk = z.infer<typeof knownDiskSchema>;
+
+const fileSchema = z.object({ format: z.literal(1), disks: z.array(knownDiskSchema) });
+
+export class KnownDisks {
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #disks = new Map<string, KnownDisk>();
+
+  constructor(path: string, log: Logger) {
+    this.#path = path;
+    this.#log = log;
+    try {
+      for (const disk of fileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).disks) this.#disks.set(disk.record.uuid, disk);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') log.warn({ file: path, reason: errorMessage(error) }, 'which disks other nodes own is learnt anew from them');
+    }
+  }
+
+  list(): KnownDisk[] {
+    return [...this.#disks.values()];
+  }
+
+  get(uuid: string): KnownDisk | undefined {
+    return this.#disks.get(uuid);
+  }
+
+  /** Of several, the one that was made last. */
+  byName(name: string): KnownDisk | undefined {
+    return this.list()
+      .filter(({ record }) => record.name === name)
+      .sort((left, right) => (left.record.createdAt < right.record.createdAt ? 1 : -1))[0];
+  }
+
+  /** Keeps what has the greater epoch. */
+  offer(disk: KnownDisk): void {
+    const known = this.#disks.get(disk.record.uuid);
+    if (known !== undefined && known.epoch > disk.epoch) return;
+    const isSame = known !== undefined && known.epoch === disk.epoch && known.owner.id === disk.owner.id && known.record.sizeBytes === disk.record.sizeBytes;
+    this.#disks.set(disk.record.uuid, disk);
+    if (!isSame) this.#save();
+  }
+
+  forget(uuid: string): void {
+    if (this.#disks.delete(uuid)) this.#save();
+  }
+
+  #save(): void {
+    try {
+      replaceFile(this.#path, `${JSON.stringify({ format: 1, disks: this.list() }, undefined, 2)}\n`);
+    } catch (error) {
+      this.#log.warn({ file: this.#path, reason: errorMessage(error) }, 'which disks other nodes own can not be kept: they are asked after a restart');
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/** What this node answers when others ask about disks: the far side of `DiskPeers`. */
+import { CopseError, errorMessage } from '../base/error.js';
+import type { NativeOverlayFile } from '../base/native.js';
+import type { BlockDevice } from '../device/device.js';
+import { DiskFolder } from './folder.js';
+import { LiveView } from './live-view.js';
+import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from './protocol.js';
+import type { DiskRegistry } from './registry.js';
+import { Replica } from './replica.js';
+
+type Answers = { [M in DiskMethod]: (argument: ArgumentOf<M>) => Promise<AnswerOf<M>> };
+
+export class DiskPeerService {
+  readonly #registry: DiskRegistry;
+  readonly #answers: Answers = {
+    'disk.describe': (argument) => this.#describe(argument),
+    'disk.handover': async ({ uuid, to, reason }) => this.#require(uuid).grant(to, reason),
+    'disk.accepted': async ({ uuid, epoch, by }) => {
+      this.#registry.get(uuid)?.accepted(epoch, by);
+      return {};
+    },
+    'disk.resolve': async ({ uuid, epoch }) => ({ answer: this.#resolve(uuid, epoch) }),
+    'disk.release': async ({ uuid, epoch }) => this.#release(uuid, epoch),
+    'disk.invite': async ({ uuid, reason }) => this.#invite(uuid, reason),
+    'disk.receive': (argument) => this.#receive(argument),
+    'disk.replica': async ({ uuid }) =>
+      this.#registry.replicas.get(uuid)?.progress ?? { state: 'none', doneBytes: 0, totalBytes: 0 },
+  };
+
+  constructor(registry: DiskRegistry) {
+    this.#registry = registry;
+  }
+
+  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_ARGUMENT`; what the method rejects with */
+  async call(method: string, argument: unknown): Promise<unknown> {
+    if (!isDiskMethod(method)) throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
+    return this.#answer(method, argument);
+  }
+
+  /** The disk for clients of another node, counted as attached until `release`. */
+  async disk(uuid: string, fromNodeId: string): Promise<{ device: BlockDevice; release(): void } | undefined> {
+    const disk = this.#registry.get(uuid);
+    if (disk === undefined || !disk.isOwner) return undefined;
+    return { device: new LiveView(disk), release: disk.attachRemote(fromNodeId) };
+  }
+
+  async blocks(uuid: string): Promise<{ overlay: NativeOverlayFile; release(): void } | undefined> {
+    const hosted = this.#registry.get(uuid)?.hosted;
+    return hosted === undefined ? undefined : { overlay: hosted.overlay, release: () => {} };
+  }
+
+  async map(uuid: string, { takeChanges }: { takeChanges: boolean }): Promise<{ states: Uint8Array } | undefined> {
+    const disk = this.#registry.get(uuid);
+    if (disk?.hosted === undefined) return undefined;
+    // Rounds of a copy are for a disk that is owned here; a frozen one's map is told as it is.
+    if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
+    return { states: disk.hosted.states(takeChanges) };
+  }
+
+  async #answer<M extends DiskMethod>(method: M, argument: unknown): Promise<unknown> {
+    const parsed = diskCalls[method].argument.safeParse(argument);
+    if (!parsed.success) throw new CopseError('ERR_ARGUMENT', `${method}: ${errorMessage(parsed.error)}`);
+    const answer: (checked: ArgumentOf<M>) => Promise<unknown> = this.#answers[method];
+    return answer(parsed.data as ArgumentOf<M>);
+  }
+
+  async #describe({ name, uuid }: ArgumentOf<'disk.describe'>): Promise<AnswerOf<'disk.describe'>> {
+    const disk = uuid === undefined ? this.#registry.byName(name ?? '') : this.#registry.get(uuid);
+    const hosted = disk?.hosted;
+    if (hosted === undefined || hosted.state.state === 'incoming') {
+      throw new CopseError('ERR_NO_SUCH_DISK', `this node has no disk "${name ?? uuid}"`);
+    }
+    const { record, state, overlay } = hosted;
+    const to = state.to === undefined ? undefined : { id: state.to.id, address: state.to.address };
+    return { record, state: state.state, epoch: state.epoch, to, dataBytes: overlay.dataBytes };
+  }
+
+  #resolve(uuid: string, epoch: number): 'accepted' | 'pending' | 'refused' {
+    const disk = this.#registry.get(uuid);
+    const state = disk?.hosted?.state;
+    if (state !== undefined && state.state !== 'incoming' && state.epoch >= epoch) return 'accepted';
+    if (disk?.isTakingOver) return 'pending';
+    this.#registry.options.notes.refuse(uuid, epoch);
+    return 'refused';
+  }
+
+  async #release(uuid: string, epoch: number): Promise<Record<string, never>> {
+    const disk = this.#registry.get(uuid);
+    const hosted = disk?.hosted;
+    if (disk === undefined || hosted === undefined) return {};
+    const { log } = this.#registry.options;
+    if (hosted.state.state !== 'granted' || hosted.state.epoch >= epoch) {
+      throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": a release under epoch ${epoch} is older than what this node knows`);
+    }
+    if (hosted.folder.snapshots().length > 0) {
+      log.warn({ disk: disk.record.name }, 'the disk has moved, its snapshots are kept here: "copse disk rm" removes them');
+      return {};
+    }
+    await this.#registry.drop(disk);
+    log.info({ disk: disk.record.name }, 'the disk has moved with all its blocks: the copy here is removed');
+    return {};
+  }
+
+  async #invite(uuid: string, reason: ArgumentOf<'disk.invite'>['reason']): Promise<{ owner: boolean }> {
+    const disk = this.#registry.get(uuid);
+    if (disk === undefined) return { owner: false };
+    // The owner's clients have left, but so have this node's.
+    if (reason === 'idle' && disk.attachment.count === 0) return { owner: disk.isOwner };
+    await disk.takeOver(reason);
+    return { owner: disk.isOwner };
+  }
+
+  async #receive({ record, epoch, from, touched }: ArgumentOf<'disk.receive'>): Promise<Record<string, never>> {
+    const { diskDir, peers, clock, log } = this.#registry.options;
+    if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
+    const { uuid } = record;
+    const known = this.#registry.get(uuid);
+    if (known?.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}" is owned by the node that was to receive it`);
+    await this.#registry.replicas.get(uuid)?.stop();
+    const disk =
+      known?.hosted === undefined
+        ? await this.#registry.host(await DiskFolder.create(diskDir, record, { format: 1, state: 'incoming', epoch, nodes: {} }))
+        : known;
+    const { hosted } = disk;
+    if (hosted === undefined || hosted.record.sizeBytes !== record.sizeBytes) {
+      throw new CopseError('ERR_SIZE', `disk "${record.name}" was resized since this node had it: it is moved without being copied ahead`);
+    }
+    this.#registry.replicas.set(uuid, new Replica({ hosted, from, peers, touched, clock, log }));
+    return {};
+  }
+
+  #require(uuid: string) {
+    const disk = this.#registry.get(uuid);
+    if (disk === undefined) throw new CopseError('ERR_NO_SUCH_DISK', `this node has no disk ${uuid}`);
+    return disk;
+  }
+}
+
+function isDiskMethod(method: string): method is DiskMethod {
+  return Object.hasOwn(diskCalls, method);
+}
