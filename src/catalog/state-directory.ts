@@ -6,6 +6,9 @@
  *   catalog/        one JSON file an image: what is served
  *   cache/          ID.data and ID.map for each content: what is cached
  *   manifest/       one file a manifest, named by its digest
+ *   disk/           one folder a disk, named by its uuid
+ *   disk-notes.json   who was displaced from disks, and handovers that are never accepted
+ *   disks-known.json  the disks of other nodes as they were last known
  *   node.json       who this node is to its cluster
  *   neighbours.json the nodes that were last known, for a start without etcd
  *   run/            private sockets; emptied at each start
@@ -25,11 +28,16 @@ export class StateDirectory implements Closeable {
   readonly catalogDir: string;
   readonly cacheDir: string;
   readonly manifestDir: string;
+  readonly diskDir: string;
   readonly runDir: string;
   /** A file: who this node is to its cluster. */
   readonly nodePath: string;
   /** A file: the nodes that were last known. */
   readonly neighboursPath: string;
+  /** A file: what this node has to remember of disks that it need not have. */
+  readonly diskNotesPath: string;
+  /** A file: the disks of other nodes as they were last known. */
+  readonly disksKnownPath: string;
   readonly #lockDescriptor: number;
 
   /**
@@ -42,9 +50,12 @@ export class StateDirectory implements Closeable {
     this.catalogDir = join(path, 'catalog');
     this.cacheDir = join(path, 'cache');
     this.manifestDir = join(path, 'manifest');
+    this.diskDir = join(path, 'disk');
     this.runDir = join(path, 'run');
     this.nodePath = join(path, 'node.json');
     this.neighboursPath = join(path, 'neighbours.json');
+    this.diskNotesPath = join(path, 'disk-notes.json');
+    this.disksKnownPath = join(path, 'disks-known.json');
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       this.#lockDescriptor = lock(path);
@@ -55,7 +66,8 @@ export class StateDirectory implements Closeable {
     try {
       checkFormat(path);
       rmSync(this.runDir, { recursive: true, force: true });
-      for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.runDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+      for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir])
+        mkdirSync(dir, { recursive: true, mode: 0o700 });
     } catch (error) {
       native.unlockFile(this.#lockDescriptor);
       if (error instanceof CopseError) throw error;
