@@ -11,7 +11,7 @@ import { formatDeadline, formatPart, formatSeconds, percent } from './text.js';
  */
 export function exportUri(listener: string, name: string): string {
   const [base = '', query] = listener.split('?');
-  const uri = `${base.replace(/\/+$/, base.startsWith('nbd+unix:') ? '//' : '')}/${encodeURI(name)}`;
+  const uri = `${base.replace(/\/+$/, base.startsWith('nbd+unix:') ? '//' : '')}/${encodeURIComponent(name).replaceAll('%2F', '/')}`;
   return query === undefined ? uri : `${uri}?${query}`;
 }
 

@@ -8,6 +8,7 @@ export const ExitCode = {
   notFound: 4,
   conflict: 5,
   damaged: 6,
+  noSpace: 7,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -29,6 +30,18 @@ const exitCodeByCode: Record<string, number> = {
   ERR_IMAGE_CONFLICT: ExitCode.conflict,
   ERR_NOT_CLUSTERED: ExitCode.conflict,
   ERR_NOT_SHARED: ExitCode.conflict,
+  ERR_NO_SUCH_DISK: ExitCode.notFound,
+  ERR_NO_SUCH_SNAPSHOT: ExitCode.notFound,
+  ERR_DISK_EXISTS: ExitCode.conflict,
+  ERR_DISK_IN_USE: ExitCode.conflict,
+  ERR_DISK_INCOMPLETE: ExitCode.conflict,
+  ERR_DISK_LOSS: ExitCode.conflict,
+  ERR_HANDOVER_EXPLICIT: ExitCode.conflict,
+  ERR_NOT_OWNER: ExitCode.conflict,
+  ERR_OWNER_UNREACHABLE: ExitCode.conflict,
+  ERR_SNAPSHOT_EXISTS: ExitCode.conflict,
+  ERR_FILE_EXISTS: ExitCode.conflict,
+  ENOSPC: ExitCode.noSpace,
 };
 
 /** @param code the stable code of an error */
@@ -42,7 +55,9 @@ export const exitCodeHelp = `Exit codes:
   1    the operation failed
   2    wrong usage or configuration
   3    no daemon answers
-  4    there is no such image
-  5    the image is in use, exists with another origin, or was changed by another node; or the node is in no cluster, or the image not shared
+  4    there is no such image, disk or snapshot
+  5    what is there stands against it: the image, disk or file is in use or exists, another node owns the disk or changed the image,
+       its blocks are on a node that does not answer, or would be lost; the node is in no cluster, or the image not shared
   6    verify found damaged chunks; they were dropped and will be fetched again
+  7    no space left, on the daemon's disk or for the file that was to be written
   130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

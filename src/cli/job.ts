@@ -1,4 +1,4 @@
-/** Runs warm or verify from the command line: progress on standard error, ended by SIGINT or SIGTERM. */
+/** Runs a job from the command line, as warm or import: progress on standard error, ended by SIGINT or SIGTERM. */
 import type { JobOptions, Progress } from '../admin/control.js';
 import { AbortedError } from '../base/error.js';
 import { ExitCode } from './exit-code.js';

@@ -2,6 +2,7 @@
 import { Command, type CommanderError } from 'commander';
 import { version } from '../base/version.js';
 import { addClusterCommands } from './command/cluster.js';
+import { addDiskCommands } from './command/disk.js';
 import { addExplainCommand } from './command/explain.js';
 import { addImageCommands } from './command/image.js';
 import { addNodeCommands } from './command/node.js';
@@ -14,6 +15,7 @@ Examples:
   copse serve --image debian-12=https://images.example/debian-12.raw
   copse image add debian-12 https://images.example/debian-12.raw
   copse image warm debian-12
+  copse disk create vm1 --image debian-12 --size 40G
   copse status --json
   copse cluster status
   copse explain debian-12
@@ -36,6 +38,7 @@ export function createProgram(): Command {
     });
   addServeCommand(program);
   addImageCommands(program);
+  addDiskCommands(program);
   addStatusCommand(program);
   addExplainCommand(program);
   addClusterCommands(program);

@@ -1,0 +1,78 @@
+/** `copse disk create`, and the options that `import` shares with it. */
+import type { Command } from 'commander';
+import type { DiskCreateRequest } from '../../admin/control.js';
+import { CopseError } from '../../base/error.js';
+import { parseSize } from '../../base/size.js';
+import { parseDuration } from '../../config/value.js';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { describeDisk } from '../describe-disk.js';
+import { printJson, printText } from '../output.js';
+
+export interface DiskOptions extends DaemonOptions {
+  size?: string;
+  handover?: string;
+  multiConn?: boolean;
+  deadline?: string;
+}
+
+interface Options extends DiskOptions {
+  image?: string;
+}
+
+const examples = `
+Examples:
+  copse disk create vm1 --image debian-12
+  copse disk create vm2 --image debian-12 --size 40G
+  copse disk create scratch --size 100G --handover explicit`;
+
+export function addDiskCreateCommand(parent: Command): void {
+  const command = parent
+    .command('create')
+    .description('create a disk: over an image, or blank; takes no time, whatever the size')
+    .argument('<name>', 'name of the disk, and of its export')
+    .option('--image <image>', 'the image that it lies over (default: none, a blank disk)')
+    .option('--size <size>', "as in 40G (default: the image's)")
+    .addHelpText('after', examples);
+  addDaemonOptions(addDiskOptions(command)).action(async (name: string, options: Options) => {
+    if (options.image === undefined && options.size === undefined) {
+      throw new CopseError('ERR_OPTION', `a disk needs --image IMAGE, or for a blank one --size SIZE`);
+    }
+    const request = { ...diskRequest(name, options), image: options.image };
+    const { disk, listeners } = await withDaemon(options, async (control) => {
+      const created = await control.createDisk(request);
+      return { disk: created, listeners: options.json ? [] : (await control.status()).listeners };
+    });
+    if (options.json) printJson(disk);
+    else printText(describeDisk(disk, listeners));
+  });
+}
+
+export function addDiskOptions(command: Command): Command {
+  return command
+    .option('--handover <how>', 'auto (default): a client that writes on another node takes it there; explicit: "copse disk take" alone')
+    .option('--multi-conn', 'clients may write over several connections at once; none is fenced (a cluster file system)')
+    .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever");
+}
+
+/** @throws CopseError `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
+export function diskRequest(name: string, { size, handover, multiConn, deadline }: DiskOptions): DiskCreateRequest {
+  return {
+    name,
+    sizeBytes: size === undefined ? undefined : parseDiskSize(size),
+    handover: handover === undefined ? undefined : checkHandover(handover),
+    multiConn,
+    deadlineMs: deadline === undefined ? undefined : parseDuration(deadline),
+  };
+}
+
+/** @throws CopseError `ERR_SIZE` */
+export function parseDiskSize(text: string): number {
+  const sizeBytes = parseSize(text);
+  if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `"${text}" is not the size of a disk: write one above 0, as in 40G`);
+  return sizeBytes;
+}
+
+function checkHandover(text: string): 'auto' | 'explicit' {
+  if (text === 'auto' || text === 'explicit') return text;
+  throw new CopseError('ERR_OPTION', `"${text}" does not say how a disk is handed over: write auto or explicit`);
+}

@@ -1,0 +1,121 @@
+/** `copse disk import`: a new disk, filled by qemu-img, which this process runs over the disk's own export. */
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Control, DiskCreateRequest, JobOptions, Progress } from '../../admin/control.js';
+import { AbortedError, CopseError, errorCode, errorMessage } from '../../base/error.js';
+import { formatSize } from '../../base/size.js';
+import { addDaemonOptions, withDaemon } from '../daemon.js';
+import { describeDisk } from '../describe-disk.js';
+import { reachableUri } from '../disk-uri.js';
+import { flushExport } from '../flush-export.js';
+import { runJob } from '../job.js';
+import { printJson, printNote, printText } from '../output.js';
+import { copyImage, type ImageFile, inspectImageFile } from '../qemu-img.js';
+import { addDiskOptions, type DiskOptions, diskRequest } from './disk-create.js';
+
+interface Options extends DiskOptions {
+  format?: string;
+}
+
+/** How often, and how long apart, a disk is asked to be removed from which a client is just going away. */
+const removeAttempts = 50;
+const removePauseMs = 100;
+
+const notes = `
+The disk stands by itself: it needs neither FILE nor an image afterwards. To share FILE among many disks, add it as an image instead:
+"copse image add IMAGE FILE", then "copse disk create NAME --image IMAGE". Give --format raw where a guest wrote FILE as a raw disk: it may
+have written anything to its beginning. Needs qemu-img (package qemu-utils).
+
+Examples:
+  copse disk import vm1 vm1.qcow2
+  copse disk import vm2 appliance.vmdk --size 40G`;
+
+export function addDiskImportCommand(parent: Command): void {
+  const command = parent
+    .command('import')
+    .description('create a disk from a file: raw, qcow2, or another format of qemu-img')
+    .argument('<name>', 'name of the new disk, and of its export')
+    .argument('<file>', 'the file on this host')
+    .option('--size <size>', "as in 40G (default: the file's; never smaller)")
+    .option('--format <format>', 'a format of qemu-img (default: detected by content)')
+    .addHelpText('after', notes);
+  addDaemonOptions(addDiskOptions(command)).action(async (name: string, file: string, options: Options) => {
+    const request = diskRequest(name, options);
+    await withDaemon(options, async (control) => {
+      const outcome = await runJob(`import ${name}`, { quiet: options.json === true }, (job) =>
+        importDisk(control, request, { path: resolve(file), format: options.format }, job),
+      );
+      if ('exitCode' in outcome) {
+        process.exitCode = outcome.exitCode;
+        return;
+      }
+      const disk = await control.diskStatus(name);
+      if (options.json) printJson(disk);
+      else printText(describeDisk(disk, (await control.status()).listeners));
+    });
+  });
+}
+
+async function importDisk(
+  control: Control,
+  request: DiskCreateRequest,
+  { path, format }: { path: string; format: string | undefined },
+  job: JobOptions,
+): Promise<Progress> {
+  const { name } = request;
+  const source = await inspectImageFile(path, format, job.signal);
+  const { sizeBytes } = source;
+  checkSource(path, source, request.sizeBytes);
+  const { listeners } = await control.status();
+  await control.createDisk({ ...request, sizeBytes: request.sizeBytes ?? sizeBytes });
+  try {
+    const uri = await reachableUri(listeners, name);
+    const copy = { what: `import of ${path}`, from: path, fromFormat: source.format, to: uri, toFormat: 'raw' };
+    await copyImage({ ...copy, totalBytes: sizeBytes, intoZeros: true }, job);
+    await flushExport(uri, job.signal);
+    // The flush may have been the last to see it.
+    if (job.signal.aborted) throw new AbortedError(copy.what);
+  } catch (error) {
+    await removeAgain(control, name);
+    throw error;
+  }
+  return { doneBytes: sizeBytes, totalBytes: sizeBytes };
+}
+
+/** @throws CopseError `ERR_FORMAT`, `ERR_SIZE` */
+function checkSource(path: string, { sizeBytes, other, format }: ImageFile, wantedBytes: number | undefined): void {
+  if (other !== undefined) {
+    const remedy =
+      other.kind === 'backing file'
+        ? 'or add both as images (copse image add … --backing FILE=IMAGE) and create a disk over that'
+        : 'and import that';
+    throw new CopseError(
+      'ERR_FORMAT',
+      `${path} is not all there is: it has the ${other.kind} "${other.name}", which would be read, too. If you trust it, make one file of them (qemu-img convert -f ${format} -O qcow2 ${path} WHOLE.qcow2), ${remedy}`,
+    );
+  }
+  if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `${path} is empty`);
+  if (wantedBytes !== undefined && wantedBytes < sizeBytes) {
+    throw new CopseError(
+      'ERR_SIZE',
+      `--size ${formatSize(wantedBytes)} is less than ${path} holds: ${formatSize(sizeBytes)} (${sizeBytes} bytes)`,
+    );
+  }
+}
+
+/** The daemon may not have seen yet that the client is gone. */
+async function removeAgain(control: Control, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await control.removeDisk(name);
+    } catch (error) {
+      if (errorCode(error) === 'ERR_NO_SUCH_DISK') return;
+      if (errorCode(error) !== 'ERR_DISK_IN_USE' || attempt === removeAttempts) {
+        printNote(`${name} is left, filled in part (${errorMessage(error)}): remove it by "copse disk rm ${name}"`);
+        return;
+      }
+      await sleep(removePauseMs);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** `copse disk migrate` */
+import type { Command } from 'commander';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { runJob } from '../job.js';
+import { printJson, printText } from '../output.js';
+
+interface Options extends DaemonOptions {
+  to: string;
+}
+
+const notes = `
+Run it before "virsh migrate --live": the disk then depends on this host for seconds only. Without it a live migration works, too;
+the blocks follow afterwards. Nothing here pauses the guest. "copse disk status NAME" shows how far the copy is behind.`;
+
+export function addDiskMigrateCommand(parent: Command): void {
+  addDaemonOptions(
+    parent
+      .command('migrate')
+      .description('copy what was written ahead to another node while the guest runs, and hand the disk over when no client is attached')
+      .argument('<name>', 'name of the disk')
+      .requiredOption('--to <node>', 'id of the node, as "copse cluster status" shows it')
+      .addHelpText('after', notes),
+  ).action(async (name: string, options: Options) => {
+    const { to } = options;
+    const outcome = await withDaemon(options, (control) =>
+      runJob(`migrate ${name}`, { quiet: options.json === true }, (job) => control.migrateDisk(name, to, job)),
+    );
+    if ('exitCode' in outcome) {
+      process.exitCode = outcome.exitCode;
+      return;
+    }
+    if (options.json) printJson({ name, to, ...outcome.result });
+    else printText(`${name}: ${outcome.result.message}`);
+  });
+}

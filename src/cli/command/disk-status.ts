@@ -1,0 +1,24 @@
+/** `copse disk status` */
+import type { Command } from 'commander';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { describeDisk, describeDisks } from '../describe-disk.js';
+import { printJson, printText } from '../output.js';
+
+export function addDiskStatusCommand(parent: Command): void {
+  addDaemonOptions(
+    parent
+      .command('status')
+      .description('show all about one disk, or about every disk: owner, what is still to come, fences, snapshots')
+      .argument('[name]', 'name of the disk'),
+  ).action(async (name: string | undefined, options: DaemonOptions) => {
+    await withDaemon(options, async (control) => {
+      const disks = name === undefined ? await control.listDisks() : [await control.diskStatus(name)];
+      if (options.json) {
+        printJson(name === undefined ? disks : disks[0]);
+        return;
+      }
+      const { listeners } = await control.status();
+      printText(disks.length === 0 ? describeDisks(disks) : disks.map((disk) => describeDisk(disk, listeners)).join('\n\n'));
+    });
+  });
+}

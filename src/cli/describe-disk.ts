@@ -1,0 +1,101 @@
+/** Disks as people read them: where each is, what it lies over, and what stands in its way. */
+import type { DiskPlace, DiskStatus } from '../admin/control.js';
+import { formatSize } from '../base/size.js';
+import { exportUri } from './describe.js';
+import { formatList, formatTable } from './table.js';
+
+/** In the table the owner's id stands beside it. */
+const placeText: Record<DiskPlace, string> = {
+  owner: 'here',
+  elsewhere: 'elsewhere',
+  unreachable: 'unreachable',
+  granted: 'granted',
+};
+
+export function describeDisks(disks: DiskStatus[]): string {
+  if (disks.length === 0) return 'no disks; create one by "copse disk create NAME --image IMAGE"';
+  const rows = disks.map((disk) => [
+    disk.name,
+    formatSize(disk.sizeBytes),
+    disk.image ?? '-',
+    disk.owner,
+    placeText[disk.place],
+    disk.overlay === undefined ? '-' : formatSize(disk.overlay.dataBytes),
+    [String(disk.connections), ...disk.remoteConnections].join(' + '),
+  ]);
+  const notes = disks.flatMap(({ name, message }) => (message === undefined ? [] : [`${name}: ${message}`]));
+  return [formatTable(['name', 'size', 'image', 'owner', 'place', 'written', 'attached'], rows), ...notes].join('\n');
+}
+
+/** @param listeners as `DaemonStatus` has them */
+export function describeDisk(disk: DiskStatus, listeners: string[]): string {
+  const head = formatList([
+    ['name', disk.name],
+    ['uuid', disk.uuid],
+    ['size', `${formatSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)`],
+    ['image', disk.image ?? 'none, blank'],
+    ['created', disk.createdAt],
+    ['owner', describeOwner(disk)],
+    ['epoch', String(disk.epoch)],
+    ['handover', describeHandover(disk)],
+    ['multi-conn', disk.multiConn ? 'yes: clients do not displace each other' : undefined],
+    ['clients', describeClients(disk)],
+    ['written', describeOverlay(disk.overlay)],
+    ...disk.toCome.map((part): [string, string] => ['to come', describeToCome(part)]),
+    ['copied ahead', disk.replica && `to ${disk.replica.node}, ${describeBehind(disk.replica.behindBytes)}`],
+    ...disk.fences.map(({ client, by, at }): [string, string] => ['fenced', `${client}, displaced by ${by} at ${at}`]),
+    ['', disk.fences.length === 0 ? undefined : describeWayBack(disk.name)],
+    ['message', disk.message],
+    ...listeners.map((listener): [string, string] => ['attach', exportUri(listener, disk.name)]),
+  ]);
+  if (disk.snapshots.length === 0) return head;
+  const rows = disk.snapshots.map(({ name, createdAt, sizeBytes, dataBytes }) => [
+    name,
+    createdAt,
+    formatSize(sizeBytes),
+    formatSize(dataBytes),
+  ]);
+  return `${head}\n\n${formatTable(['snapshot', 'created', 'size', 'written'], rows)}`;
+}
+
+function describeOwner({ owner, place }: DiskStatus): string {
+  switch (place) {
+    case 'owner':
+      return `${owner}, this node`;
+    case 'elsewhere':
+      return `${owner}; clients that attach here read through it`;
+    case 'unreachable':
+      return `${owner}, which does not answer: the blocks that were written are there`;
+    case 'granted':
+      return `handed over to ${owner}, which has not confirmed yet: nobody writes until then`;
+  }
+}
+
+function describeHandover({ handover, name }: DiskStatus): string {
+  return handover === 'auto' ? 'auto: to the node where a client writes' : `explicit: by "copse disk take ${name}" alone`;
+}
+
+function describeClients({ connections, remoteConnections }: DiskStatus): string {
+  const here = `${connections} here`;
+  return remoteConnections.length === 0 ? here : `${here}, others on ${remoteConnections.join(', ')}`;
+}
+
+function describeOverlay(overlay: DiskStatus['overlay']): string | undefined {
+  if (overlay === undefined) return undefined;
+  const { dataBytes, zeroBytes, allocatedBytes } = overlay;
+  const zeros = zeroBytes === 0 ? '' : `, ${formatSize(zeroBytes)} made zeros`;
+  return `${formatSize(dataBytes)}${zeros}; ${formatSize(allocatedBytes)} on this host's disk`;
+}
+
+function describeToCome({ node, bytes, reachable }: DiskStatus['toCome'][number]): string {
+  const trouble = reachable ? '' : ', which does not answer: reads of these blocks fail until it does';
+  return `${formatSize(bytes)} from ${node}${trouble}`;
+}
+
+function describeBehind(behindBytes: number): string {
+  return behindBytes === 0 ? 'complete' : `${formatSize(behindBytes)} behind`;
+}
+
+function describeWayBack(name: string): string {
+  return `these clients get errors until "copse disk take ${name}": see first that only one of them uses the disk`;
+}
