@@ -1,7 +1,8 @@
 /**
  * Error numbers of NBD and codes of Node and of the operating system, both ways.
  *
- * Source: doc/proto.md, "Error values". ESHUTDOWN is never sent: QEMU would hand it to the guest.
+ * Source: doc/proto.md, "Error values". ESHUTDOWN is never sent to a guest: QEMU would hand it on. Peers are told by it that a node does not own a disk any more, and
+ * only the device behind `disk/UUID` has the code for it.
  */
 import { errorCode } from '../base/error.js';
 import { ErrorNumber } from './constant.js';
@@ -19,6 +20,7 @@ const numberOfCode: Readonly<Record<string, number>> = {
   EOVERFLOW: ErrorNumber.EOVERFLOW,
   ENOTSUP: ErrorNumber.ENOTSUP,
   EOPNOTSUPP: ErrorNumber.ENOTSUP,
+  ERR_PEER_NOT_OWNER: ErrorNumber.ESHUTDOWN,
 };
 
 const nameOfNumber: ReadonlyMap<number, string> = new Map(Object.entries(ErrorNumber).map(([name, value]) => [value, name]));

@@ -1,13 +1,15 @@
 /**
- * The names of a peer's exports, both ways: `node`, `home/ID`, `held/ID`, `manifest/DIGEST`, `image/NAME`, the contents' with parameters.
+ * The names of a peer's exports, both ways: `node`, `home/ID`, `held/ID`, `manifest/DIGEST`, `image/NAME`, `disk/UUID`, `blocks/UUID`, `map/UUID`, `call`; those of contents
+ * and disks with parameters.
  *
  *   home/0123456789abcdef0123456789abcdef;from=host-a;background
+ *   disk/0b54a3cd-92f9-4b6c-9a5e-0a64c3a1f5d2;from=host-a
  *
  * Parameters that are not known are passed over, so that a later version may add some.
  *
  * Source: docs/formats.md, "What peers tell each other".
  */
-import { nodeRecordSchema } from '../node.js';
+import { nodeNamePattern } from '../../base/node-name.js';
 
 export type ContentRole = 'home' | 'held';
 
@@ -23,25 +25,74 @@ export type PeerExport =
       background?: boolean | undefined;
     }
   | { kind: 'manifest' /** 64 hexadecimal digits. */; digest: string }
-  | { kind: 'image' /** In the catalog. */; name: string };
+  | { kind: 'image' /** In the catalog. */; name: string }
+  | {
+      /** A disk as its owner sees it now. */
+      kind: 'disk';
+      uuid: string;
+      /** The node that asks, always given: it counts as attached. */
+      from: string;
+    }
+  | { kind: 'blocks' /** What lies in that node's overlay. */; uuid: string; from: string; background?: boolean | undefined }
+  | { kind: 'map' /** A byte a block. */; uuid: string; from: string; changes?: boolean | undefined }
+  | { kind: 'call' };
 
 export function formatPeerExport(name: PeerExport): string {
-  if (name.kind === 'node') return 'node';
-  if (name.kind === 'image') return `image/${name.name}`;
-  if (name.kind === 'manifest') return `manifest/${name.digest}`;
-  return `${name.kind}/${name.id}${name.from === undefined ? '' : `;from=${name.from}`}${name.background === true ? ';background' : ''}`;
+  switch (name.kind) {
+    case 'node':
+    case 'call':
+      return name.kind;
+    case 'image':
+      return `image/${name.name}`;
+    case 'manifest':
+      return `manifest/${name.digest}`;
+    case 'map':
+      return `map/${name.uuid}${parameters(name.from, { changes: name.changes })}`;
+    case 'disk':
+      return `disk/${name.uuid}${parameters(name.from)}`;
+    case 'blocks':
+      return `blocks/${name.uuid}${parameters(name.from, { background: name.background })}`;
+    default:
+      return `${name.kind}/${name.id}${parameters(name.from, { background: name.background })}`;
+  }
 }
 
 /** `undefined`: no name of a peer export. */
 export function parsePeerExport(text: string): PeerExport | undefined {
   const [base = '', ...parameters] = text.split(';');
-  if (base === 'node') return { kind: 'node' };
+  if (base === 'node' || base === 'call') return { kind: base };
   if (base.startsWith('image/')) return { kind: 'image', name: base.slice('image/'.length) };
-  const [, kind, key = ''] = /^(home|held|manifest)\/([0-9a-f]+)$/.exec(base) ?? [];
-  if (kind === 'manifest') return key.length === 64 ? { kind, digest: key } : undefined;
-  if ((kind !== 'home' && kind !== 'held') || key.length !== 32) return undefined;
   const from = parameters.find((parameter) => parameter.startsWith('from='))?.slice('from='.length);
-  if (from !== undefined && !nodeRecordSchema.shape.id.safeParse(from).success) return undefined;
-  const background = parameters.includes('background');
-  return { kind, id: key, ...(from === undefined ? {} : { from }), ...(background ? { background } : {}) };
+  if (from !== undefined && !nodeNamePattern.test(from)) return undefined;
+  const slash = base.indexOf('/');
+  const [kind, key] = [base.slice(0, slash), base.slice(slash + 1)];
+  switch (kind) {
+    case 'manifest':
+      return /^[0-9a-f]{64}$/.test(key) ? { kind, digest: key } : undefined;
+    case 'home':
+    case 'held':
+      if (!/^[0-9a-f]{32}$/.test(key)) return undefined;
+      return { kind, id: key, ...(from === undefined ? {} : { from }), ...flag(parameters, 'background') };
+    case 'disk':
+    case 'blocks':
+    case 'map':
+      if (!uuidPattern.test(key) || from === undefined) return undefined;
+      if (kind === 'disk') return { kind, uuid: key, from };
+      return kind === 'map'
+        ? { kind, uuid: key, from, ...flag(parameters, 'changes') }
+        : { kind, uuid: key, from, ...flag(parameters, 'background') };
+    default:
+      return undefined;
+  }
+}
+
+const uuidPattern = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+
+function parameters(from: string | undefined, flags: Record<string, boolean | undefined> = {}): string {
+  const set = Object.keys(flags).filter((name) => flags[name] === true);
+  return [...(from === undefined ? [] : [`from=${from}`]), ...set].map((parameter) => `;${parameter}`).join('');
+}
+
+function flag<Name extends string>(parameters: readonly string[], name: Name): { [Key in Name]?: true } {
+  return parameters.includes(name) ? ({ [name]: true } as { [Key in Name]?: true }) : {};
 }

@@ -1,10 +1,10 @@
 /** What goes wrong with a peer's export, as a PeerError. */
 import { errorCode, errorMessage } from '../../base/error.js';
-import type { ContentRole } from './export-name.js';
+import type { PeerExport } from './export-name.js';
 import { PeerError } from './peer.js';
 
 /** Passes PeerError and `ERR_ABORTED` as they are. */
-export function requestError(peerId: string, role: ContentRole, what: string, cause: unknown): unknown {
+export function requestError(peerId: string, role: PeerExport['kind'], what: string, cause: unknown): unknown {
   if (cause instanceof PeerError || errorCode(cause) === 'ERR_ABORTED') return cause;
   switch (errorCode(cause)) {
     case 'ENOTSUP':

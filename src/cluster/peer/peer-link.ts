@@ -17,16 +17,20 @@ export interface PeerLinkOptions {
   exportName: string;
   /** A connection whose export has another is refused. */
   sizeBytes: number;
+  /** One that is smaller is taken, too. */
+  mayBeSmaller?: boolean | undefined;
   contexts: readonly string[];
   /** For connecting and the handshake together. */
   connectTimeoutMs: number;
   /** Requests in flight at once; the rest wait their turn here. */
   maxInFlight: number;
-  /** So long without a request, and the connection is closed. */
+  /** So long without a request, and the connection is closed; `Infinity`: never. */
   idleMs: number;
   clock: Clock;
   /** The connection was idle and is closed: the link holds nothing any more. */
   onIdle(): void;
+  /** A connection was made. */
+  onOpen?(client: NbdClient): void;
 }
 
 export class PeerLink {
@@ -61,6 +65,13 @@ export class PeerLink {
     }
   }
 
+  /** Ends the connection that there is, for who knows that nobody answers on it: those who wait on it fail with `reason`. The next request makes another. */
+  drop(reason: Error): void {
+    const client = this.#client;
+    this.#client = undefined;
+    client?.destroy(reason);
+  }
+
   /** Ends it for good: whoever waits, and whoever asks from here on, fails with `reason`. */
   destroy(reason: Error): void {
     if (this.#reason !== undefined) return;
@@ -79,7 +90,7 @@ export class PeerLink {
   }
 
   async #connect(): Promise<NbdClient> {
-    const { peerId, address, exportName, sizeBytes, contexts, connectTimeoutMs, maxInFlight } = this.#options;
+    const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, maxInFlight, onOpen } = this.#options;
     let client: NbdClient;
     try {
       client = await NbdClient.connect(address, {
@@ -96,17 +107,18 @@ export class PeerLink {
       client.destroy(this.#reason);
       throw this.#reason;
     }
-    if (client.sizeBytes !== sizeBytes) {
+    if (client.sizeBytes > sizeBytes || (client.sizeBytes < sizeBytes && mayBeSmaller !== true)) {
       client.destroy();
       throw new PeerError('ERR_PEER_LIED', peerId, `${exportName} has ${client.sizeBytes} bytes there and ${sizeBytes} here`);
     }
     this.#client = client;
+    onOpen?.(client);
     return client;
   }
 
   /** One timer for a time without requests, not one a request: it looks again when it finds that there was one. */
   #armIdle(delayMs: number): void {
-    if (this.#cancelIdle !== undefined || this.#reason !== undefined) return;
+    if (this.#cancelIdle !== undefined || this.#reason !== undefined || delayMs === Number.POSITIVE_INFINITY) return;
     this.#cancelIdle = this.#options.clock.after(delayMs, () => {
       this.#cancelIdle = undefined;
       if (this.#useCount > 0) return;

@@ -6,6 +6,14 @@
 import { CopseError } from '../../base/error.js';
 import type { RangeSink } from '../../origin/origin.js';
 
+/** Who is asked, where nothing else need be known of it. */
+export interface PeerTarget {
+  /** Node id. */
+  id: string;
+  /** HOST:PORT where peers reach it. */
+  address: string;
+}
+
 export interface PeerContent {
   /** The same on all nodes; 32 hexadecimal digits. */
   id: string;

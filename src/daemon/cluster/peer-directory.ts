@@ -1,6 +1,6 @@
 /**
- * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, manifests, and records of images. For a server of its own, on the address for peers;
- * guests never see these.
+ * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, manifests, and records of images; those of disks are in `peer-disk-directory.ts`.
+ * For a server of its own, on the address for peers; guests never see these.
  *
  * Invariant: requests as home, as held, and in the background each have memory of their own, so that none of them can keep another waiting.
  */
@@ -14,6 +14,7 @@ import { type PeerCache, PeerImageDevice } from '../../device/peer-image.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../../server/export.js';
 import { createExportMetrics } from '../../server/export-metrics.js';
 import { RequestMemory } from '../../server/request-memory.js';
+import { defaultPeerDiskMemoryBytes, PeerDiskDirectory, type PeerDiskMemoryBytes, type PeerDisks } from './peer-disk-directory.js';
 
 /** A content that peers may read, held for one connection. */
 export interface ServedContent {
@@ -25,8 +26,8 @@ export interface ServedContent {
   release(): void;
 }
 
-/** What this node shares, from whoever serves its images. */
-export interface PeerContents {
+/** What this node shares, from whoever serves its images and disks. */
+export interface PeerContents extends PeerDisks {
   /** A new object when anything but `usedBytes` changed; the same one is told apart at no cost. */
   statement(): NodeStatement;
   /** @param id of the content in the cluster. `undefined`: not shared. May reject: the peer is told the message */
@@ -43,6 +44,7 @@ export interface PeerMemoryBytes {
   held: number;
   /** Of each role, in the background. */
   background: number;
+  disks?: PeerDiskMemoryBytes | undefined;
 }
 
 export const defaultPeerMemoryBytes: PeerMemoryBytes = { home: 256 * MiB, held: 256 * MiB, background: 64 * MiB };
@@ -55,14 +57,20 @@ export class PeerDirectory implements ExportDirectory {
     held: createExportMetrics(),
     manifest: createExportMetrics(),
     image: createExportMetrics(),
+    disk: createExportMetrics(),
+    blocks: createExportMetrics(),
+    map: createExportMetrics(),
+    call: createExportMetrics(),
   };
   readonly #contents: PeerContents;
+  readonly #disks: PeerDiskDirectory;
   readonly #press = new StatementPress();
   readonly #memory: Record<ContentRole, Record<'demand' | 'background', RequestMemory>>;
 
   constructor(contents: PeerContents, memoryBytes: PeerMemoryBytes = defaultPeerMemoryBytes) {
     this.#contents = contents;
-    const { home, held, background } = memoryBytes;
+    const { home, held, background, disks = defaultPeerDiskMemoryBytes } = memoryBytes;
+    this.#disks = new PeerDiskDirectory(contents, this.metrics, disks);
     this.#memory = {
       home: { demand: new RequestMemory(home), background: new RequestMemory(background) },
       held: { demand: new RequestMemory(held), background: new RequestMemory(background) },
@@ -80,9 +88,19 @@ export class PeerDirectory implements ExportDirectory {
   async open(name: string): Promise<Export | undefined> {
     const wanted = parsePeerExport(name);
     if (wanted === undefined) return undefined;
-    if (wanted.kind === 'node') return this.#node();
-    if (wanted.kind === 'image') return this.#image(wanted.name);
-    return wanted.kind === 'manifest' ? this.#manifest(wanted.digest) : this.#content(wanted);
+    switch (wanted.kind) {
+      case 'node':
+        return this.#node();
+      case 'image':
+        return this.#image(wanted.name);
+      case 'manifest':
+        return this.#manifest(wanted.digest);
+      case 'home':
+      case 'held':
+        return this.#content(wanted);
+      default:
+        return this.#disks.open(wanted);
+    }
   }
 
   /** A connection sees the statement as it was when it last read from the beginning: what it reads in pieces is of one cast. */

@@ -94,7 +94,7 @@ export class Liar {
 
   #open(name: string) {
     const value = parsePeerExport(name);
-    if (value === undefined || value.kind === 'manifest' || value.kind === 'image') return undefined;
+    if (value?.kind !== 'node' && value?.kind !== 'home' && value?.kind !== 'held') return undefined;
     const content = value.kind === 'node' ? undefined : this.#statement.contents.find(({ id }) => id === value.id);
     if (value.kind !== 'node' && content === undefined) return undefined;
     if (value.kind !== 'node') this.opened.push(name);

@@ -1,0 +1,102 @@
+/**
+ * A question to another node, and its answer: one call over a connection of its own.
+ *
+ * Whoever gets no answer does not know whether the call was done. Methods are made so that they can be called again.
+ *
+ * Source: docs/formats.md, "What peers tell each other", `call`.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { CopseError, errorCode } from '../../base/error.js';
+import { NbdClient } from '../../nbd/client/nbd-client.js';
+import { parsePeerAddress } from './address.js';
+import { type Answer, answerHeaderBytes, callPageBytes, decodeAnswer, decodeAnswerHeader, encodeCall } from './call-page.js';
+import { formatPeerExport } from './export-name.js';
+import { connectError, requestError } from './failure.js';
+import { PeerError, type PeerTarget } from './peer.js';
+import { TargetSink } from './target-sink.js';
+
+export interface CallOptions {
+  /** For all of it, in milliseconds; 0: for ever. Default 30 000. */
+  timeoutMs?: number | undefined;
+  /** For connecting and the handshake together. Default 2000. */
+  connectTimeoutMs?: number | undefined;
+  /** Ends the wait with `ERR_ABORTED`; what was asked may be done all the same. */
+  signal?: AbortSignal | undefined;
+  clock?: Clock | undefined;
+}
+
+/** The other node has answered, with an error: the code is what it failed with there. */
+export class PeerCallError extends CopseError {
+  readonly peerId: string;
+
+  constructor(peerId: string, code: string, message: string) {
+    super(code, `node ${peerId}: ${message}`);
+    this.peerId = peerId;
+  }
+}
+
+/**
+ * @param argument anything that JSON knows, at most 64 KiB of it
+ * @returns what came back through JSON; to be checked by who asked
+ * @throws PeerCallError (`ERR_NO_SUCH_METHOD` also for a node that knows no calls), PeerError (`ERR_PEER_GONE`: nobody knows whether it was done; `ERR_PEER_LIED`, `ERR_PEER_REFUSED`),
+ *   CopseError `ERR_CALL_TOO_LARGE`, `ERR_ABORTED`
+ */
+export async function callPeer(peer: PeerTarget, method: string, argument: unknown, options: CallOptions = {}): Promise<unknown> {
+  const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock } = options;
+  const request = encodeCall({ method, argument });
+  // Ends what is under way when the wait is over, whatever ended it.
+  const end = new AbortController();
+  const what = `${method} at node ${peer.id}`;
+  let answer: Answer;
+  try {
+    answer = await waitFor(what, converse(peer, what, request, connectTimeoutMs, end.signal), { timeoutMs, signal, clock });
+  } catch (error) {
+    if (errorCode(error) !== 'ERR_DEADLINE') throw error;
+    throw new PeerError('ERR_PEER_GONE', peer.id, `${method}: no answer in time`, { cause: error });
+  } finally {
+    end.abort();
+  }
+  if ('error' in answer) throw new PeerCallError(peer.id, answer.error.code, answer.error.message);
+  return answer.result;
+}
+
+async function converse(peer: PeerTarget, what: string, request: Buffer, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
+  const client = await connect(peer, what, timeoutMs, signal);
+  const onAbort = (): void => client.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal.aborted) onAbort();
+    if (client.sizeBytes !== callPageBytes)
+      throw lied(peer, `${what}: an answer has ${client.sizeBytes} bytes there and ${callPageBytes} here`);
+    await client.write(request, 0);
+    const lengthBytes = decodeAnswerHeader(await read(client, 0, answerHeaderBytes));
+    return decodeAnswer(await read(client, answerHeaderBytes, lengthBytes));
+  } catch (error) {
+    if (errorCode(error) === 'ERR_CALL') throw lied(peer, what, error);
+    throw requestError(peer.id, 'call', what, error);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    client.destroy();
+  }
+}
+
+async function connect(peer: PeerTarget, what: string, timeoutMs: number, signal: AbortSignal): Promise<NbdClient> {
+  const address = parsePeerAddress(peer.address);
+  try {
+    return await NbdClient.connect({ address, exportName: formatPeerExport({ kind: 'call' }) }, { timeoutMs, signal });
+  } catch (error) {
+    if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT') throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it knows no calls');
+    throw connectError(peer.id, what, error);
+  }
+}
+
+async function read(client: NbdClient, offset: number, lengthBytes: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(lengthBytes);
+  await client.read(offset, lengthBytes, new TargetSink(bytes, offset));
+  return bytes;
+}
+
+function lied(peer: PeerTarget, message: string, cause?: unknown): PeerError {
+  return new PeerError('ERR_PEER_LIED', peer.id, message, { cause });
+}

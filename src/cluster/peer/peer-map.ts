@@ -1,0 +1,89 @@
+/**
+ * The map of a disk at another node, a byte a block as `NativeOverlayFile.copyMap` gives them.
+ *
+ * Source: docs/formats.md, "What peers tell each other", `map/UUID`.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { waitFor } from '../../base/deadline.js';
+import { errorCode } from '../../base/error.js';
+import { BlockState } from '../../base/native.js';
+import { MiB } from '../../base/size.js';
+import type { NbdReadSink } from '../../nbd/client/contract.js';
+import { NbdClient } from '../../nbd/client/nbd-client.js';
+import { parsePeerAddress } from './address.js';
+import { formatPeerExport } from './export-name.js';
+import { connectError, requestError } from './failure.js';
+import { PeerError, type PeerTarget } from './peer.js';
+
+export interface PeerMapOptions {
+  /** Have the marks of changed blocks cleared there as they are copied. Where that fails midway they are lost: everything counts as changed then. */
+  takeChanges?: boolean | undefined;
+  /** This node. */
+  selfId: string;
+  signal?: AbortSignal | undefined;
+  /** For each piece, and for connecting. Default 10 000. */
+  timeoutMs?: number | undefined;
+  clock?: Clock | undefined;
+}
+
+const pieceBytes = 1 * MiB;
+const piecesInFlight = 4;
+
+/**
+ * Reads a map of `blockCount` blocks over a connection of its own. Runs of base are not transferred, nor touched here.
+ *
+ * @throws PeerError (`ERR_PEER_LIED`: another size, or bytes that no map has; `ERR_PEER_GONE`: not reached, or silent), `ERR_ABORTED`
+ */
+export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: number, options: PeerMapOptions): Promise<Uint8Array> {
+  const { takeChanges = false, selfId, signal, timeoutMs = 10_000, clock = systemClock } = options;
+  const exportName = formatPeerExport({ kind: 'map', uuid, from: selfId, changes: takeChanges });
+  const address = parsePeerAddress(peer.address);
+  let client: NbdClient;
+  try {
+    client = await NbdClient.connect({ address, exportName }, { timeoutMs, signal });
+  } catch (error) {
+    throw errorCode(error) === 'ERR_ABORTED' ? error : connectError(peer.id, exportName, error);
+  }
+  try {
+    if (client.sizeBytes !== blockCount) {
+      throw new PeerError('ERR_PEER_LIED', peer.id, `${exportName} has ${client.sizeBytes} blocks there and ${blockCount} here`);
+    }
+    const states = new Uint8Array(blockCount);
+    let nextAt = 0;
+    const readOn = async (): Promise<void> => {
+      for (let at = nextAt; at < blockCount; at = nextAt) {
+        nextAt = Math.min(blockCount, at + pieceBytes);
+        const read = client.read(at, nextAt - at, mapSink(states, peer.id, exportName), { signal });
+        await waitFor(exportName, read, { timeoutMs, clock });
+      }
+    };
+    await Promise.all(Array.from({ length: piecesInFlight }, readOn));
+    return states;
+  } catch (error) {
+    if (errorCode(error) === 'ERR_DEADLINE') {
+      throw new PeerError('ERR_PEER_GONE', peer.id, `${exportName}: no answer in time`, { cause: error });
+    }
+    throw requestError(peer.id, 'map', exportName, error);
+  } finally {
+    client.destroy();
+  }
+}
+
+/** The mark that a block has changed; never in the way of what it is. */
+const changedMark = 4;
+
+function mapSink(states: Uint8Array, peerId: string, exportName: string): NbdReadSink {
+  return {
+    data(piece, offset) {
+      for (const byte of piece) {
+        const isRemote = (byte & 3) === BlockState.remote;
+        if (isRemote !== (byte & ~(3 | changedMark)) > 0) {
+          throw new PeerError('ERR_PEER_LIED', peerId, `${exportName}: a block has state ${byte}, which there is not`);
+        }
+      }
+      states.set(piece, offset);
+    },
+    // Base, unchanged: what a fresh array says.
+    zeroes() {},
+  };
+}

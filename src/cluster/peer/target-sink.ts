@@ -1,0 +1,26 @@
+/** A read's bytes into a buffer, in whatever order they come. Invariant: after `end` the buffer is left alone, whatever still arrives. */
+import type { NbdReadSink } from '../../nbd/client/contract.js';
+
+export class TargetSink implements NbdReadSink {
+  readonly #target: Uint8Array;
+  readonly #offset: number;
+  #ended = false;
+
+  /** @param offset of the target's first byte, in the export */
+  constructor(target: Uint8Array, offset: number) {
+    this.#target = target;
+    this.#offset = offset;
+  }
+
+  data(piece: Buffer, offset: number): void {
+    if (!this.#ended) this.#target.set(piece, offset - this.#offset);
+  }
+
+  zeroes(offset: number, lengthBytes: number): void {
+    if (!this.#ended) this.#target.fill(0, offset - this.#offset, offset - this.#offset + lengthBytes);
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+}
