@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterImageStatus, ClusterStatus } from '../../../../src/admin/control-cluster.js';
 import { CopseError } from '../../../../src/base/error.js';
 import type { LabPlace } from '../../../lab/place.js';
-import { startCopse } from '../../server/copse.js';
-import type { RunningServer } from '../../server/server.js';
+import { type RunningCopse, startCopse } from '../../server/copse.js';
 
-const peerPort = 10809;
+/** Where nodes listen for each other. */
+export const peerPort = 10809;
 const wholeTimeoutMs = 60_000;
 
-export interface CopseNode extends RunningServer {
+export interface CopseNode extends RunningCopse {
   readonly nodeId: string;
   readonly place: LabPlace;
   /** GET of its admin API. */
