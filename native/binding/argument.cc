@@ -36,10 +36,12 @@ bool Arguments::Boolean(size_t index, const char* name, bool* value) const { ret
 
 bool Arguments::Text(size_t index, const char* name, std::string* value) const { return TextOf(values_[index], name, value); }
 
-bool Arguments::Bytes(size_t index, const char* name, uint8_t** data, size_t* size) const {
+bool Arguments::Bytes(size_t index, const char* name, uint8_t** data, size_t* size) const { return BytesOf(values_[index], name, data, size); }
+
+bool Arguments::BytesOf(napi_value from, const char* name, uint8_t** data, size_t* size) const {
   napi_typedarray_type type;
   void* memory = nullptr;
-  if (napi_get_typedarray_info(env_, values_[index], &type, size, &memory, nullptr, nullptr) != napi_ok || type != napi_uint8_array) {
+  if (napi_get_typedarray_info(env_, from, &type, size, &memory, nullptr, nullptr) != napi_ok || type != napi_uint8_array) {
     return WrongType(name, "a Uint8Array");
   }
   *data = static_cast<uint8_t*>(memory);
@@ -91,6 +93,11 @@ bool Arguments::BooleanProperty(size_t index, const char* name, bool optional, b
 bool Arguments::TextProperty(size_t index, const char* name, std::string* value) const {
   napi_value property;
   return napi_get_named_property(env_, values_[index], name, &property) == napi_ok && TextOf(property, name, value);
+}
+
+bool Arguments::BytesProperty(size_t index, const char* name, uint8_t** data, size_t* size) const {
+  napi_value property;
+  return napi_get_named_property(env_, values_[index], name, &property) == napi_ok && BytesOf(property, name, data, size);
 }
 
 napi_value Arguments::Undefined() const {

@@ -44,12 +44,14 @@ class Arguments {
   bool IntegerProperty(size_t index, const char* name, uint64_t max, uint64_t* value) const;
   bool BooleanProperty(size_t index, const char* name, bool optional, bool* value) const;
   bool TextProperty(size_t index, const char* name, std::string* value) const;
+  bool BytesProperty(size_t index, const char* name, uint8_t** data, size_t* size) const;
 
   napi_value Undefined() const;
 
  private:
   bool IntegerOf(napi_value from, const char* name, uint64_t max, uint64_t* value) const;
   bool BooleanOf(napi_value from, const char* name, bool* value) const;
+  bool BytesOf(napi_value from, const char* name, uint8_t** data, size_t* size) const;
   bool TextOf(napi_value from, const char* name, std::string* value) const;
   bool WrongType(const char* name, const char* wanted) const;
   bool OutOfRange(const char* name, uint64_t max) const;

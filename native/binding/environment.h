@@ -45,6 +45,7 @@ class Environment {
   // The classes of open files, and what the constructor that runs just now is to wrap (files are made by the open calls alone).
   napi_ref block_file_class = nullptr;
   napi_ref chunk_file_class = nullptr;
+  napi_ref overlay_file_class = nullptr;
   void* pending_native = nullptr;
   napi_finalize pending_finalize = nullptr;
 

@@ -7,15 +7,19 @@ namespace copse {
 
 bool DefineBlockFileClass(napi_env env);
 bool DefineChunkFileClass(napi_env env);
+bool DefineOverlayFileClass(napi_env env);
 
 napi_value OpenBlockFile(napi_env env, napi_callback_info info);
 napi_value OpenChunkFile(napi_env env, napi_callback_info info);
+napi_value OpenOverlayFile(napi_env env, napi_callback_info info);
+napi_value WriteOverlayMapFile(napi_env env, napi_callback_info info);
 napi_value Crc32cOf(napi_env env, napi_callback_info info);
 napi_value Crc32cByTableOf(napi_env env, napi_callback_info info);
 napi_value IsZeroBytes(napi_env env, napi_callback_info info);
 napi_value LockFile(napi_env env, napi_callback_info info);
 napi_value UnlockFile(napi_env env, napi_callback_info info);
 napi_value SendDatagramTo(napi_env env, napi_callback_info info);
+napi_value PeerCredentialsOf(napi_env env, napi_callback_info info);
 
 inline napi_property_descriptor Method(const char* name, napi_callback method) {
   return {name, nullptr, method, nullptr, nullptr, nullptr, napi_default_method, nullptr};

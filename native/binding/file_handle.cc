@@ -33,7 +33,7 @@ napi_value Construct(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, nullptr, &self, nullptr);
   Environment* const environment = Environment::Of(env);
   if (environment->pending_native == nullptr) {
-    napi_throw_type_error(env, "ERR_ILLEGAL_CONSTRUCTOR", "files are made by openBlockFile and openChunkFile");
+    napi_throw_type_error(env, "ERR_ILLEGAL_CONSTRUCTOR", "files are made by openBlockFile, openChunkFile and openOverlayFile");
     return nullptr;
   }
   if (napi_wrap(env, self, environment->pending_native, environment->pending_finalize, nullptr, nullptr) == napi_ok) {

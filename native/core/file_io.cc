@@ -1,7 +1,6 @@
 #include "file_io.h"
 
 #include <fcntl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +55,21 @@ Status WriteFull(int fd, const uint8_t* source, size_t size, uint64_t offset, bo
   return by_sync ? SyncData(fd) : Status{};
 }
 
+Status WriteParts(int fd, iovec* parts, int count, uint64_t offset) {
+  while (count > 0) {
+    const ssize_t written = pwritev(fd, parts, count, static_cast<off_t>(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return {errno, "pwritev"};
+    }
+    offset += static_cast<uint64_t>(written);
+    size_t rest = static_cast<size_t>(written);
+    for (; count > 0 && rest >= parts->iov_len; parts += 1, count -= 1) rest -= parts->iov_len;
+    if (count > 0) *parts = {static_cast<uint8_t*>(parts->iov_base) + rest, parts->iov_len - rest};
+  }
+  return {};
+}
+
 Status WriteZeros(int fd, uint64_t size, uint64_t offset) {
   alignas(64) static const uint8_t zeros[65536] = {};
   while (size > 0) {
@@ -64,6 +78,15 @@ Status WriteZeros(int fd, uint64_t size, uint64_t offset) {
     if (!status.ok()) return status;
     offset += part;
     size -= part;
+  }
+  return {};
+}
+
+Status ZeroAllocated(int fd, uint64_t size, uint64_t offset) {
+  const int mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+  while (fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0) {
+    if (errno == EOPNOTSUPP) return WriteZeros(fd, size, offset);
+    if (errno != EINTR) return {errno, "fallocate"};
   }
   return {};
 }

@@ -1,6 +1,8 @@
 // Positioned file I/O that is complete or an error: short counts and EINTR end here. No state but a remembered refusal; any thread.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +20,9 @@ Status ReadFull(int fd, uint8_t* target, size_t size, uint64_t offset, AtEnd at_
 // Writes all of `source`; `durable` as RWF_DSYNC.
 Status WriteFull(int fd, const uint8_t* source, size_t size, uint64_t offset, bool durable);
 
+// Writes all parts, one after the other, in one call where the kernel takes them so. Changes `parts`.
+Status WriteParts(int fd, iovec* parts, int count, uint64_t offset);
+
 // Writes `size` zero bytes.
 Status WriteZeros(int fd, uint64_t size, uint64_t offset);
 
@@ -26,6 +31,9 @@ Status SyncData(int fd);
 // Frees the whole pages inside [offset, end) so that they read as zeros; the file keeps its size. Returns what was punched
 // in [*punched_start, *punched_end), which is empty when the range holds no whole page. EOPNOTSUPP where there are no holes.
 Status PunchPages(int fd, uint64_t offset, uint64_t end, uint64_t* punched_start, uint64_t* punched_end);
+
+// Makes the range read as zeros and keeps (or gives it) its space; the file keeps its size.
+Status ZeroAllocated(int fd, uint64_t size, uint64_t offset);
 
 uint64_t PageBytes();
 

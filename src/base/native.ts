@@ -132,8 +132,8 @@ export const OverlayReadNow = { hit: 0, wouldBlock: 1, base: 2, mixed: 3 } as co
  * The map in memory is one atomic byte a block, written by these calls only, readable by any native thread without a lock. Whoever changes blocks holds the range lock over them, inside
  * the call; no lock outlives a call. Byte: bits 0-1 the state, bit 2 `changed` (see `trackChanges`; never on disk), bits 3-7 the index of the node that has a `remote` block.
  *
- * Map file: `recordsOffset` bytes that are the caller's, then sectors of 512 bytes: 508 blocks, then CRC-32C (u32, little endian) over them, seeded with `recordSeed` and the sector's
- * index. A sector of zeros is 508 base blocks. A sector with another checksum makes opening fail with `EBADMSG`.
+ * Map file: `recordsOffset` bytes that are the caller's, then sectors of 512 bytes: 508 blocks, then CRC-32C (u32, little endian) over `recordSeed` (u32), the sector's index (u32) and
+ * the blocks. A sector of zeros is 508 base blocks. A sector with another checksum makes opening fail with `EBADMSG`.
  *
  * Crash order (docs/architecture.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
  * is set after its data were written, so a copy never promises data that the sync before it did not cover. Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
@@ -162,8 +162,8 @@ export interface NativeOverlayFile {
   /** As readNow, but waits for the disk. Resolves false (nothing promised of the target) when some block is base or remote. */
   read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean>;
   /**
-   * Writes; whole blocks never read what is below. The first and last block, where they are written in part and are base or remote, are completed from `edges`: the first's 4096 bytes, then the last's (one block only:
-   * its own, at 0). Without `edges` it resolves false then, nothing is written, and the caller comes back with them. An edge that has become data or zero meanwhile is completed from there instead. The source is copied by nobody: it is the call's until it settles.
+   * Writes; whole blocks never read what is below. The first and last block, where they are written in part and are base or remote, are completed from `edges`: the first's 4096 bytes at 0 and, where the range is in more
+   * than one block, the last's at 4096 (what is not needed there may be anything, but the length is 4096 for one block and 8192 for more). `edges` are copied. Without `edges` it resolves false then, nothing is written, and the caller comes back with them. An edge that has become data or zero meanwhile is completed from there instead. The source is copied by nobody: it is the call's until it settles.
    * On failure (`ENOSPC`, `EIO`) every block keeps its state; blocks that were data may have old and new sectors, as after a crash.
    */
   write(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number, edges: Uint8Array | undefined): Promise<boolean>;
@@ -190,8 +190,9 @@ export interface NativeOverlayFile {
 export interface OverlayFileOptions {
   dataPath: string;
   mapPath: string;
-  /** A multiple of 4096; files that are smaller (or missing) are made as large. */
+  /** A multiple of 4096; files that are smaller (or missing) are made as large. Blocks beyond what the map had are base. */
   sizeBytes: number;
+  /** A multiple of 512. */
   recordsOffset: number;
   recordSeed: number;
 }
@@ -207,7 +208,10 @@ export interface NativeAddon {
    * Writes a whole map file for an overlay: a byte a block as described there (`changed` marks are dropped), `header` before them, at most `recordsOffset` bytes. Durable when it resolves; runs of base stay holes.
    * The file must not exist (`EEXIST`). `states` is the call's until it settles.
    */
-  writeOverlayMap(options: { mapPath: string; recordsOffset: number; recordSeed: number; header: Uint8Array }, states: Uint8Array): Promise<void>;
+  writeOverlayMap(
+    options: { mapPath: string; recordsOffset: number; recordSeed: number; header: Uint8Array },
+    states: Uint8Array,
+  ): Promise<void>;
   /** CRC-32C (Castagnoli), SSE4.2 where there is one. `seed` is the CRC of what came before. */
   crc32c(data: Uint8Array, start?: number, end?: number, seed?: number): number;
   /** The same without special instructions: what other processors run. */

@@ -1,0 +1,28 @@
+// peerCredentials.
+#include "../core/peer_credentials.h"
+#include "argument.h"
+#include "error.h"
+#include "exports.h"
+
+namespace copse {
+
+napi_value PeerCredentialsOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  uint64_t descriptor;
+  if (!arguments.Integer(0, "descriptor", INT32_MAX, &descriptor)) return nullptr;
+  PeerCredentials credentials;
+  const Status status = GetPeerCredentials(static_cast<int>(descriptor), &credentials);
+  if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(descriptor));
+  napi_value result = nullptr;
+  napi_value number;
+  if (napi_create_object(env, &result) != napi_ok) return nullptr;
+  napi_create_int32(env, credentials.pid, &number);
+  napi_set_named_property(env, result, "pid", number);
+  napi_create_uint32(env, credentials.uid, &number);
+  napi_set_named_property(env, result, "uid", number);
+  napi_create_uint32(env, credentials.gid, &number);
+  napi_set_named_property(env, result, "gid", number);
+  return result;
+}
+
+}  // namespace copse

@@ -1,0 +1,100 @@
+// The overlay of a disk: a sparse data file with each block at its own offset, the map file's sectors, and the states in memory. Any thread.
+//
+// Who changes blocks holds the range lock over them for the length of one call; readers take no lock, since no block ever stops being local.
+// Order of things:
+//   write   data, state in memory, answer.
+//   flush   states that changed are copied, data synced, the copies written to the map, map synced, and only then what the map on the disk says
+//           is zero, and in memory still is, is punched.
+// So a copy never promises data that the sync before it did not cover. A block that is written in part and is base, zero or remote is written as a
+// whole, whatever the file has there: nothing, or bytes that a punch has not come to, or that a crash left behind.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "descriptor.h"
+#include "file_io.h"
+#include "overlay_map.h"
+#include "range_lock.h"
+#include "status.h"
+
+namespace copse {
+
+struct OverlayLayout {
+  uint64_t size_bytes;      // a multiple of kBlockBytes
+  uint64_t records_offset;  // a multiple of kSectorBytes
+  uint32_t record_seed;
+};
+
+enum class OverlayNow { kHit = 0, kWouldBlock = 1, kBase = 2, kMixed = 3 };
+
+class OverlayFile {
+ public:
+  // `*failed_path` is the file that the status is about. EBADMSG: a sector of the map is rotten.
+  static Status Open(const char* data_path, const char* map_path, const OverlayLayout& layout, std::shared_ptr<OverlayFile>* opened,
+                     const char** failed_path);
+
+  OverlayMap& map() { return map_; }
+  uint64_t size_bytes() const { return layout_.size_bytes; }
+  Status AllocatedBytes(uint64_t* bytes) const;
+  bool IsDirty();
+  bool IsZero(uint64_t offset, uint64_t size) const;
+
+  OverlayNow ReadNow(uint8_t* target, size_t size, uint64_t offset);
+  // Whether every block of the range is data or zero: once it is, it stays so.
+  bool IsLocal(uint64_t offset, uint64_t size) const;
+  // The range is local.
+  Status Read(uint8_t* target, size_t size, uint64_t offset) const;
+
+  // `edges`: what is below the first block (4096 bytes) and, of more than one, the last (4096 bytes), or null. `*done` false: they are needed.
+  Status Write(const uint8_t* source, size_t size, uint64_t offset, const uint8_t* edges, bool* done);
+  Status Zero(uint64_t offset, uint64_t size, bool allocate, const uint8_t* edges, bool* done);
+  // Whether a write or zero of the range would be `done` as things are.
+  bool NeedsEdges(uint64_t offset, uint64_t size) const;
+  Status Trim(uint64_t offset, uint64_t size);
+  // Whole blocks.
+  Status Fill(const uint8_t* source, size_t size, uint64_t offset, uint64_t* stored_bytes);
+
+  Status Flush();
+
+ private:
+  Status Load();
+  Status LoadSectors(uint64_t first, uint64_t end, std::vector<uint8_t>* buffer);
+  void FindStale();
+  uint64_t SectorOffset(uint64_t sector) const { return layout_.records_offset + sector * kSectorBytes; }
+
+  // Space in the map file for the sectors of blocks that are about to change.
+  Status Reserve(uint64_t first_block, uint64_t end_block);
+  // After a failed write: what it left in blocks that are not data is worth nothing.
+  void Reclaim(uint64_t first_block, uint64_t end_block);
+
+  Status WriteChanges(OverlayMap::Changes* changes);
+  void Punch(const BlockRun& run);
+  void PunchPart(const BlockRun& run);
+
+  OverlayLayout layout_{};
+  Descriptor data_fd_;
+  Descriptor map_fd_;
+  OverlayMap map_;
+  RangeLock lock_;
+  PageCacheReader page_cache_;
+  // For each page of the map file, whether it has its space.
+  std::vector<std::atomic<bool>> reserved_;
+
+  std::mutex flush_mutex_;
+  // How many flushes began and ended: odd while one is under way.
+  std::atomic<uint64_t> flush_turns_{0};
+  // Written to the data file and not synced. Set before the state that goes with it.
+  std::atomic<bool> data_dirty_{false};
+  // A sync of the data failed: the kernel says so once, and may have dropped what it could not write. Under the flush mutex.
+  Status data_lost_;
+};
+
+// Writes a whole map file that did not exist, and makes it durable; leaves none when it fails. `header` goes before the sectors.
+Status WriteOverlayMap(const char* map_path, const OverlayLayout& layout, const uint8_t* header, size_t header_size, const uint8_t* states,
+                       uint64_t block_count);
+
+}  // namespace copse

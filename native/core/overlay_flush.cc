@@ -1,0 +1,84 @@
+// What makes an overlay durable, in the order that overlay_file.h tells, and gives its space back.
+#include <algorithm>
+#include <cerrno>
+
+#include "overlay_file.h"
+
+namespace copse {
+
+bool OverlayFile::IsDirty() {
+  // What a flush took is dirty until it ended: nothing found counts only if none was under way from before the look until after it.
+  while (true) {
+    const uint64_t turns = flush_turns_.load(std::memory_order_seq_cst);
+    if (turns % 2 != 0 || data_dirty_.load(std::memory_order_seq_cst) || map_.HasChanges()) return true;
+    if (flush_turns_.load(std::memory_order_seq_cst) == turns) return false;
+  }
+}
+
+Status OverlayFile::Flush() {
+  const std::lock_guard<std::mutex> hold(flush_mutex_);
+  if (!data_lost_.ok()) return data_lost_;
+  flush_turns_.fetch_add(1, std::memory_order_seq_cst);
+  OverlayMap::Changes changes;
+  map_.TakeChanges(&changes);
+  // After the states were taken: data of each of them were written before it was set, so this sync has them.
+  const bool data_dirty = data_dirty_.exchange(false, std::memory_order_seq_cst);
+  Status status;
+  if (data_dirty) {
+    status = SyncData(data_fd_.get());
+    if (!status.ok()) data_lost_ = status;
+  }
+  if (status.ok()) status = WriteChanges(&changes);
+  if (status.ok()) {
+    for (const BlockRun& run : changes.stale) Punch(run);
+  } else {
+    if (data_dirty) data_dirty_.store(true, std::memory_order_seq_cst);
+    map_.GiveBack(changes);
+  }
+  flush_turns_.fetch_add(1, std::memory_order_seq_cst);
+  return status;
+}
+
+Status OverlayFile::WriteChanges(OverlayMap::Changes* changes) {
+  const std::vector<uint64_t>& sectors = changes->sectors;
+  if (sectors.empty()) return {};
+  for (size_t i = 0; i < sectors.size(); i += 1) SealSector(&changes->bytes[i * kSectorBytes], sectors[i], layout_.record_seed);
+  for (size_t i = 0; i < sectors.size();) {
+    size_t next = i + 1;
+    while (next < sectors.size() && sectors[next] == sectors[next - 1] + 1) next += 1;
+    const Status status =
+        WriteFull(map_fd_.get(), &changes->bytes[i * kSectorBytes], (next - i) * kSectorBytes, SectorOffset(sectors[i]), false);
+    if (!status.ok()) return status;
+    i = next;
+  }
+  return SyncData(map_fd_.get());
+}
+
+void OverlayFile::Punch(const BlockRun& run) {
+  // In parts, so that no write waits for the end of a long one.
+  constexpr uint64_t kPartBlocks = (64 << 20) / kBlockBytes;
+  for (uint64_t first = run.first; first < run.end; first += kPartBlocks) PunchPart({first, std::min(run.end, first + kPartBlocks)});
+}
+
+// What can't be punched stays to be punched: the flush has done what it promised before.
+void OverlayFile::PunchPart(const BlockRun& run) {
+  const RangeLock::Guard guard(lock_, run.first, run.end);
+  for (uint64_t first = run.first; first < run.end;) {
+    if (!map_.IsStale(first)) {
+      first += 1;
+      continue;
+    }
+    uint64_t end = first + 1;
+    while (end < run.end && map_.IsStale(end)) end += 1;
+    uint64_t punched_start, punched_end;
+    const Status status = PunchPages(data_fd_.get(), first * kBlockBytes, end * kBlockBytes, &punched_start, &punched_end);
+    if (status.ok() || status.error == EOPNOTSUPP) {
+      map_.ClearStale(first, end);
+    } else {
+      map_.SetStale(first, end);
+    }
+    first = end;
+  }
+}
+
+}  // namespace copse
