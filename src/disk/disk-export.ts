@@ -162,7 +162,7 @@ export class DiskExport implements SessionHost {
   left(session: DiskSession): void {
     this.attachment.left(session);
     if (this.attachment.count > 0) return;
-    this.#inviteIdle();
+    if (session.isUsed) this.#inviteIdle();
     this.#closeView();
     this.#options.home.changed(this);
     this.#options.home.idle(this);

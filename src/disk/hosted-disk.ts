@@ -139,7 +139,7 @@ export class HostedDisk {
     try {
       await this.disk.close();
     } finally {
-      for (const source of this.#sources.values()) source.close();
+      await Promise.all([...this.#sources.values()].map((source) => source.close()));
       this.#sources.clear();
       await this.base?.release();
     }

@@ -7,7 +7,7 @@ import type { NodeRef } from './record.js';
 export interface BlockSource {
   /** Fills the target from whole blocks. */
   read(target: Buffer, offset: number, options?: RequestOptions & { background?: boolean | undefined }): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface DiskPeers {

@@ -69,7 +69,7 @@ export class Replica {
   async stop(): Promise<(block: number) => boolean> {
     this.#end.abort();
     await this.#running;
-    this.#source.close();
+    await this.#source.close();
     if (this.#state === 'failed') return () => false;
     return (block) => this.#due[block] === 0;
   }

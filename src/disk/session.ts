@@ -62,6 +62,8 @@ export class DiskSession implements BlockDevice {
   /** Changes of this session that are under way. */
   readonly changes = new Gate();
   hasWritten = false;
+  /** It has asked for something: a handshake that only looks opens a session, too. */
+  isUsed = false;
   fence: SessionFence | undefined;
   readonly #host: SessionHost;
 
@@ -75,6 +77,7 @@ export class DiskSession implements BlockDevice {
   }
 
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    this.isUsed = true;
     if (this.fence?.forReads) return false;
     return this.#host.here?.readNow(target, targetStart, lengthBytes, offset) ?? false;
   }
@@ -124,6 +127,7 @@ export class DiskSession implements BlockDevice {
 
   /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
   async #look<T>(work: (device: BlockDevice) => Promise<T>): Promise<T> {
+    this.isUsed = true;
     for (let relocations = 0; ; relocations += 1) {
       if (this.fence?.forReads) throw fencedError(this.fence);
       const { here } = this.#host;
@@ -140,6 +144,7 @@ export class DiskSession implements BlockDevice {
 
   async #change(work: (disk: BlockDevice) => Promise<void>, options: RequestOptions): Promise<void> {
     const { gate } = this.#host;
+    this.isUsed = true;
     for (;;) {
       if (this.fence !== undefined) {
         this.#host.refused(this);

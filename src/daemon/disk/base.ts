@@ -1,0 +1,38 @@
+/** What lies below a disk: the content that it was created over, whatever the image's name stands for now. */
+import type { DiskBase } from '../../disk/hosted-disk.js';
+import type { DiskRecord } from '../../disk/record.js';
+import type { ContentPool } from '../content-pool.js';
+
+/** Runs that another node is told of; a guest that has read more than that everywhere is better served by warming the whole image. */
+const mostRuns = 4096;
+
+/** Asks no origin. `undefined` for a disk over nothing. */
+export async function openDiskBase(pool: ContentPool, { image }: DiskRecord): Promise<DiskBase | undefined> {
+  if (image === undefined) return undefined;
+  const lease = await pool.lease(image.content, image.share);
+  const { cache, device } = lease.content;
+  const { store, touched } = cache;
+  return {
+    device,
+    touched() {
+      const runs: [number, number][] = [];
+      for (let chunk = 0; chunk < store.chunkCount && runs.length < mostRuns; chunk += 1) {
+        if (!touched.has(chunk)) continue;
+        const last = runs.at(-1);
+        const offset = chunk * store.chunkBytes;
+        if (last !== undefined && last[0] + last[1] === offset) last[1] += store.lengthOf(chunk);
+        else runs.push([offset, store.lengthOf(chunk)]);
+      }
+      return runs;
+    },
+    async warm(ranges, signal) {
+      for (const [offset, lengthBytes] of ranges) {
+        for (let at = offset; at < offset + lengthBytes && at < store.sizeBytes; at += store.chunkBytes) {
+          if (signal.aborted) return;
+          await cache.ensure(at, Math.min(store.chunkBytes, store.sizeBytes - at), { background: true, signal });
+        }
+      }
+    },
+    release: () => lease.release(),
+  };
+}
