@@ -54,7 +54,8 @@ export class Readers {
         await this.#guest(node, random);
       } catch (error) {
         if (!this.down.has(node)) this.failures.push(`${node.id}: ${String(error)}`);
-        await poll(`${node.id} is back`, () => !this.down.has(node) || this.#stopped);
+        // However long that takes: the test has guards of its own.
+        while (this.down.has(node) && !this.#stopped) await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
   }
