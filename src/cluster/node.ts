@@ -45,8 +45,13 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   startedAt: z.string().max(40),
   usedBytes: z.number().nonnegative(),
   contents: z.array(sharedContentSchema).max(100_000),
-  /** Names of the images that guests are attached to. */
+  /** Names of the images and disks that guests are attached to. */
   attached: z.array(z.string().max(255)).max(100_000).default([]),
+  /** What it owns. */
+  disks: z
+    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive() }))
+    .max(100_000)
+    .default([]),
 });
 
 export type NodeStatement = z.infer<typeof nodeStatementSchema>;
@@ -57,3 +62,5 @@ export function protocolMismatch(theirs: NodeRecord['protocol']): string | undef
   if (theirs.least <= greatest && theirs.greatest >= least) return undefined;
   return `it speaks peer protocol ${theirs.least} to ${theirs.greatest}, this node ${least} to ${greatest}: upgrade the older one`;
 }
+
+export type OwnedDisk = NodeStatement['disks'][number];

@@ -1,9 +1,8 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
-import type { DiskControl } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
-import { CopseError, errorMessage } from '../base/error.js';
+import { errorMessage } from '../base/error.js';
 import { EtcdClient } from '../base/etcd/client.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
@@ -20,6 +19,8 @@ import { Server } from '../server/server.js';
 import { joinCluster } from './cluster/join.js';
 import { ConfiguredImages } from './configured-images.js';
 import { ContentPool } from './content-pool.js';
+import { Disks } from './disk/disks.js';
+import { NodeExports } from './export-directory.js';
 import { groupIdOf } from './group.js';
 import { ImagePinner } from './image-pinner.js';
 import { ImageRegistry } from './image-registry.js';
@@ -74,12 +75,16 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   // What the cluster tells of the images, which come after it.
   let attached: () => string[] = () => [];
   let record: (name: string) => ImageRecord | undefined = () => undefined;
+  // And of the disks.
+  let disks: Disks | undefined;
   const cluster = await joinCluster({
     config,
     paths: state,
     etcd,
     usedBytes: () => space.usedBytes,
     attached: () => attached(),
+    disks: () => disks?.owned() ?? [],
+    diskService: () => disks?.service ?? {},
     record: (name) => record(name),
     manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
     log,
@@ -121,24 +126,35 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     log,
   });
   record = (name) => registry.images.find((image) => image.record.name === name)?.record;
-  attached = () => registry.images.flatMap(({ record, metrics }) => (metrics.connections > 0 ? [record.name] : []));
   await registry.start();
-  pool.adoptOrphans(new Set(catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId))));
+  disks = new Disks({
+    state,
+    pool,
+    images: registry,
+    cluster,
+    manifestStore,
+    selfId: config.node.id,
+    defaultDeadlineMs: imageDefault.deadlineMs,
+    defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
+    lifecycle,
+    log,
+  });
+  const here = disks;
+  attached = () => [...attachedImages(registry), ...here.attached()].sort();
+  await disks.registry.start();
+  const imageContents = catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId));
+  pool.adoptOrphans(new Set([...imageContents, ...disks.contentIds]));
   await cluster?.start(pool);
+  await disks.follow();
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
   await adding.start();
 
-  const server = new Server({ directory: registry, limits: config.limit, log });
+  const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, log });
   lifecycle.own({ close: () => server.stop(drainMs) });
   await listenAll(server, config);
-  // This node serves images alone: whatever is asked of disks is refused.
-  const refuse = async (): Promise<never> => {
-    throw new CopseError('ERR_NOT_SUPPORTED', 'this daemon has no disks');
-  };
-  const disks = new Proxy({}, { get: () => refuse }) as DiskControl;
   const control = new NodeControl({
     registry,
-    disks,
+    disks: disks.control,
     pool,
     space,
     server,
@@ -150,6 +166,10 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);
   return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };
+}
+
+function attachedImages(registry: ImageRegistry): string[] {
+  return registry.images.flatMap(({ record, metrics }) => (metrics.connections > 0 ? [record.name] : []));
 }
 
 /** With etcd the files mirror what all nodes share. */

@@ -45,7 +45,10 @@ export class Attachment {
     const { uuid, notes, host, log, name } = this.#options;
     const fence = notes.fences(uuid).find((known) => known.client === client.key);
     if (fence !== undefined) {
-      log.warn({ disk: name, client: client.text, by: fence.by, at: fence.at }, 'a client that was displaced from this disk attaches: it can not write ("copse disk take" lets it)');
+      log.warn(
+        { disk: name, client: client.text, by: fence.by, at: fence.at },
+        'a client that was displaced from this disk attaches: it can not write ("copse disk take" lets it)',
+      );
     }
     this.#orderCount += 1;
     const session = new DiskSession(host, client, this.#orderCount, fence && this.#fence(fence.by, isCertain(client)));
@@ -103,7 +106,10 @@ export class Attachment {
       log.info(about, 'a newer connection writes to this disk: the older one is cut off');
       return;
     }
-    log.warn(about, 'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself');
+    log.warn(
+      about,
+      'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself',
+    );
     if (older.client.key !== client.key) this.#remember(older.client, client.text);
   }
 
@@ -112,7 +118,10 @@ export class Attachment {
     const { clock, uuid, notes, log, name } = this.#options;
     if (fence === undefined || isCertain(client) || clock.nowMs() - fence.sinceMs < aliveAfterMs) return;
     if (notes.fences(uuid).some((known) => known.client === client.key)) return;
-    log.warn({ disk: name, client: client.text, by: fence.by }, 'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"');
+    log.warn(
+      { disk: name, client: client.text, by: fence.by },
+      'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"',
+    );
     this.#remember(client, fence.by);
   }
 

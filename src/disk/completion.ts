@@ -37,7 +37,10 @@ export class Completion {
 
   start(): void {
     this.#running ??= this.#run().catch((error: unknown) => {
-      this.#options.log.error({ disk: this.#options.hosted.record.name, reason: errorMessage(error) }, 'bringing the rest of the disk has ended');
+      this.#options.log.error(
+        { disk: this.#options.hosted.record.name, reason: errorMessage(error) },
+        'bringing the rest of the disk has ended',
+      );
     });
   }
 
@@ -106,7 +109,10 @@ export class Completion {
     const { hosted, log } = this.#options;
     const id = hosted.state.nodes[node]?.id ?? String(node);
     if (!this.trouble.has(id)) {
-      log.warn({ disk: hosted.record.name, node: id, reason: errorMessage(error) }, 'blocks of the disk that only this node has do not come: they are asked for again');
+      log.warn(
+        { disk: hosted.record.name, node: id, reason: errorMessage(error) },
+        'blocks of the disk that only this node has do not come: they are asked for again',
+      );
     }
     this.trouble.set(id, errorMessage(error));
   }

@@ -14,6 +14,7 @@ import type { BlockDevice, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
 import { Completion } from './completion.js';
+import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { DiskNotes } from './notes.js';
@@ -192,7 +193,10 @@ export class DiskExport implements SessionHost {
       if (hosted === undefined || !hosted.isOwner) return this.#granted(to);
       const { name, handover } = hosted.record;
       if (handover === 'explicit' && (reason === 'write' || reason === 'idle')) {
-        throw new CopseError('ERR_HANDOVER_EXPLICIT', `disk "${name}" is handed over by an operator's word alone: "copse disk take ${name}" on node ${to.id}`);
+        throw new CopseError(
+          'ERR_HANDOVER_EXPLICIT',
+          `disk "${name}" is handed over by an operator's word alone: "copse disk take ${name}" on node ${to.id}`,
+        );
       }
       const open = await this.gate.close();
       try {
@@ -264,17 +268,20 @@ export class DiskExport implements SessionHost {
     });
   }
 
-  /** Puts another overlay in the place of the present one, which is closed: after a revert or a resize. */
-  async replaced(reopen: (hosted: HostedDisk) => Promise<HostedDisk>): Promise<void> {
+  /** Changes the files of the disk while nobody has them open; they are opened again whether that succeeds or not. */
+  async replaced(change: (folder: DiskFolder) => Promise<void>, open: (folder: DiskFolder) => Promise<HostedDisk>): Promise<void> {
     return this.frozen(async (hosted) => {
       await this.#completion?.stop();
-      this.#hosted = undefined;
       this.#record = hosted.record;
+      this.#hosted = undefined;
       await hosted.close();
-      this.#hosted = await reopen(hosted);
-      this.#record = this.#hosted.record;
-      this.#complete();
-      this.#options.home.changed(this);
+      try {
+        await change(hosted.folder);
+      } finally {
+        this.#hosted = await open(hosted.folder);
+        this.#complete();
+        this.#options.home.changed(this);
+      }
     });
   }
 

@@ -65,7 +65,9 @@ export class HostedDisk {
     } catch (error) {
       await base?.release();
       if (error instanceof CopseError) throw error;
-      throw new CopseError('ERR_DISK_BROKEN', `disk "${folder.record.name}" can't be opened (${folder.path}): ${errorMessage(error)}`, { cause: error });
+      throw new CopseError('ERR_DISK_BROKEN', `disk "${folder.record.name}" can't be opened (${folder.path}): ${errorMessage(error)}`, {
+        cause: error,
+      });
     }
   }
 
@@ -112,7 +114,11 @@ export class HostedDisk {
       const { id = `node ${nodeIndex}` } = this.state.nodes[nodeIndex] ?? {};
       const code = errorCode(error);
       if (code === 'ERR_ABORTED' || code === 'ERR_DEADLINE') throw error;
-      throw new CopseError('ERR_BLOCKS_AWAY', `disk "${this.record.name}": blocks at ${offset} are on node ${id} alone: ${errorMessage(error)}`, { cause: error });
+      throw new CopseError(
+        'ERR_BLOCKS_AWAY',
+        `disk "${this.record.name}": blocks at ${offset} are on node ${id} alone: ${errorMessage(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -122,7 +128,10 @@ export class HostedDisk {
     const { peers } = this.#options;
     const node = this.state.nodes[nodeIndex];
     if (peers === undefined || node === undefined) {
-      throw new CopseError('ERR_BLOCKS_AWAY', `disk "${this.record.name}": its blocks are on node ${node?.id ?? nodeIndex}, and this node is in no cluster`);
+      throw new CopseError(
+        'ERR_BLOCKS_AWAY',
+        `disk "${this.record.name}": its blocks are on node ${node?.id ?? nodeIndex}, and this node is in no cluster`,
+      );
     }
     const source = peers.blocks(node, this.record.uuid, this.record.sizeBytes);
     this.#sources.set(nodeIndex, source);

@@ -53,7 +53,11 @@ export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): 
       const index = byte >> nodeShift;
       if (index !== selfIndex) inherited[block] = byte & ~changedBit;
       else if (isHere) inherited[block] = BlockState.data;
-      else throw new CopseError('ERR_DISK_BROKEN', `block ${block} should be in this node's overlay, where it was written once, and is not there`);
+      else
+        throw new CopseError(
+          'ERR_DISK_BROKEN',
+          `block ${block} should be in this node's overlay, where it was written once, and is not there`,
+        );
     } else {
       inherited[block] = state;
     }
@@ -63,5 +67,8 @@ export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): 
 
 function freeIndex(table: OwnerState['nodes']): number {
   for (let index = 1; index <= mostNodes; index += 1) if (table[index] === undefined) return index;
-  throw new CopseError('ERR_DISK_INCOMPLETE', `its blocks lie on ${mostNodes} nodes already: wait until some of them have arrived ("copse disk status")`);
+  throw new CopseError(
+    'ERR_DISK_INCOMPLETE',
+    `its blocks lie on ${mostNodes} nodes already: wait until some of them have arrived ("copse disk status")`,
+  );
 }

@@ -33,7 +33,8 @@ export class KnownDisks {
     try {
       for (const disk of fileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).disks) this.#disks.set(disk.record.uuid, disk);
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') log.warn({ file: path, reason: errorMessage(error) }, 'which disks other nodes own is learnt anew from them');
+      if (errorCode(error) !== 'ENOENT')
+        log.warn({ file: path, reason: errorMessage(error) }, 'which disks other nodes own is learnt anew from them');
     }
   }
 
@@ -56,7 +57,11 @@ export class KnownDisks {
   offer(disk: KnownDisk): void {
     const known = this.#disks.get(disk.record.uuid);
     if (known !== undefined && known.epoch > disk.epoch) return;
-    const isSame = known !== undefined && known.epoch === disk.epoch && known.owner.id === disk.owner.id && known.record.sizeBytes === disk.record.sizeBytes;
+    const isSame =
+      known !== undefined &&
+      known.epoch === disk.epoch &&
+      known.owner.id === disk.owner.id &&
+      known.record.sizeBytes === disk.record.sizeBytes;
     this.#disks.set(disk.record.uuid, disk);
     if (!isSame) this.#save();
   }
@@ -69,7 +74,10 @@ export class KnownDisks {
     try {
       replaceFile(this.#path, `${JSON.stringify({ format: 1, disks: this.list() }, undefined, 2)}\n`);
     } catch (error) {
-      this.#log.warn({ file: this.#path, reason: errorMessage(error) }, 'which disks other nodes own can not be kept: they are asked after a restart');
+      this.#log.warn(
+        { file: this.#path, reason: errorMessage(error) },
+        'which disks other nodes own can not be kept: they are asked after a restart',
+      );
     }
   }
 }

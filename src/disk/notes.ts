@@ -92,8 +92,12 @@ function read(path: string): z.infer<typeof notesSchema> {
     return notesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {} };
-    throw new CopseError('ERR_STATE', `${path} can't be read: ${errorMessage(error)}; restore it, or remove it if no disk was ever moved or fenced here`, {
-      cause: error,
-    });
+    throw new CopseError(
+      'ERR_STATE',
+      `${path} can't be read: ${errorMessage(error)}; restore it, or remove it if no disk was ever moved or fenced here`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -23,8 +23,7 @@ export class DiskPeerService {
     'disk.release': async ({ uuid, epoch }) => this.#release(uuid, epoch),
     'disk.invite': async ({ uuid, reason }) => this.#invite(uuid, reason),
     'disk.receive': (argument) => this.#receive(argument),
-    'disk.replica': async ({ uuid }) =>
-      this.#registry.replicas.get(uuid)?.progress ?? { state: 'none', doneBytes: 0, totalBytes: 0 },
+    'disk.replica': async ({ uuid }) => this.#registry.replicas.get(uuid)?.progress ?? { state: 'none', doneBytes: 0, totalBytes: 0 },
   };
 
   constructor(registry: DiskRegistry) {
@@ -33,7 +32,8 @@ export class DiskPeerService {
 
   /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_ARGUMENT`; what the method rejects with */
   async call(method: string, argument: unknown): Promise<unknown> {
-    if (!isDiskMethod(method)) throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
+    if (!isDiskMethod(method))
+      throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
     return this.#answer(method, argument);
   }
 
@@ -44,17 +44,26 @@ export class DiskPeerService {
     return { device: new LiveView(disk), release: disk.attachRemote(fromNodeId) };
   }
 
-  async blocks(uuid: string): Promise<{ overlay: NativeOverlayFile; release(): void } | undefined> {
+  /** Of a former owner's overlay as it was; of an owner's as it is, for a copy that is made ahead. */
+  async blocks(uuid: string): Promise<{ overlay: NativeOverlayFile; sizeBytes: number; release(): void } | undefined> {
     const hosted = this.#registry.get(uuid)?.hosted;
-    return hosted === undefined ? undefined : { overlay: hosted.overlay, release: () => {} };
+    if (hosted === undefined) return undefined;
+    return { overlay: hosted.overlay, sizeBytes: hosted.overlay.sizeBytes, release: () => {} };
   }
 
-  async map(uuid: string, { takeChanges }: { takeChanges: boolean }): Promise<{ states: Uint8Array } | undefined> {
+  async map(
+    uuid: string,
+    { takeChanges }: { takeChanges: boolean },
+  ): Promise<{ blockCount: number; copy(target: Buffer): void; release(): void } | undefined> {
     const disk = this.#registry.get(uuid);
-    if (disk?.hosted === undefined) return undefined;
-    // Rounds of a copy are for a disk that is owned here; a frozen one's map is told as it is.
-    if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
-    return { states: disk.hosted.states(takeChanges) };
+    const hosted = disk?.hosted;
+    if (disk === undefined || hosted === undefined) return undefined;
+    const copy = (target: Buffer): void => {
+      // Rounds of a copy are for a disk that is owned here: what was handed over is told as it is.
+      if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
+      hosted.overlay.copyMap(target, 0, 0, hosted.blockCount, takeChanges);
+    };
+    return { blockCount: hosted.blockCount, copy, release: () => {} };
   }
 
   async #answer<M extends DiskMethod>(method: M, argument: unknown): Promise<unknown> {
@@ -90,7 +99,10 @@ export class DiskPeerService {
     if (disk === undefined || hosted === undefined) return {};
     const { log } = this.#registry.options;
     if (hosted.state.state !== 'granted' || hosted.state.epoch >= epoch) {
-      throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": a release under epoch ${epoch} is older than what this node knows`);
+      throw new CopseError(
+        'ERR_NOT_OWNER',
+        `disk "${disk.record.name}": a release under epoch ${epoch} is older than what this node knows`,
+      );
     }
     if (hosted.folder.snapshots().length > 0) {
       log.warn({ disk: disk.record.name }, 'the disk has moved, its snapshots are kept here: "copse disk rm" removes them');

@@ -23,7 +23,12 @@ export interface DiskPeers {
   view(node: NodeRef, uuid: string, sizeBytes: number): BlockDevice;
   blocks(node: NodeRef, uuid: string, sizeBytes: number): BlockSource;
   /** The map, a byte a block as `NativeOverlayFile.copyMap` gives it. */
-  map(node: NodeRef, uuid: string, blockCount: number, options: { takeChanges: boolean; signal?: AbortSignal | undefined }): Promise<Uint8Array>;
+  map(
+    node: NodeRef,
+    uuid: string,
+    blockCount: number,
+    options: { takeChanges: boolean; signal?: AbortSignal | undefined },
+  ): Promise<Uint8Array>;
   /** What this node says of itself has changed. */
   announce(): void;
 }

@@ -58,7 +58,10 @@ export class DiskRegistry implements DiskHome {
         continue;
       }
       await this.host(folder).catch((error: unknown) => {
-        log.error({ disk: folder.record.name, folder: folder.path, reason: errorMessage(error) }, 'this disk is not served: remove what is in the way and start again');
+        log.error(
+          { disk: folder.record.name, folder: folder.path, reason: errorMessage(error) },
+          'this disk is not served: remove what is in the way and start again',
+        );
       });
     }
   }
@@ -153,7 +156,8 @@ export class DiskRegistry implements DiskHome {
 
   async locate(uuid: string, name: string): Promise<NodeRef> {
     const { peers, known } = this.options;
-    if (peers === undefined) throw new CopseError('ERR_OWNER_UNREACHABLE', `disk "${name}" is on another node, and this node is in no cluster`);
+    if (peers === undefined)
+      throw new CopseError('ERR_OWNER_UNREACHABLE', `disk "${name}" is on another node, and this node is in no cluster`);
     const { state } = this.#exports.get(uuid)?.hosted ?? {};
     const told = known.get(uuid);
     let node = state?.to;
@@ -234,7 +238,8 @@ export class DiskRegistry implements DiskHome {
         try {
           return { node, answer: await peers.call(node, 'disk.describe', question, { timeoutMs: askMs }) };
         } catch (error) {
-          if (errorCode(error) !== 'ERR_NO_SUCH_DISK') this.options.log.debug({ node: node.id, reason: errorMessage(error) }, 'no word of a disk from there');
+          if (errorCode(error) !== 'ERR_NO_SUCH_DISK')
+            this.options.log.debug({ node: node.id, reason: errorMessage(error) }, 'no word of a disk from there');
           return undefined;
         }
       }),

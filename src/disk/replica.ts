@@ -147,7 +147,10 @@ export class Replica {
     this.#state = 'failed';
     this.#message = errorMessage(error);
     const { hosted, from, log } = this.#options;
-    log.warn({ disk: hosted.record.name, from: from.id, reason: this.#message }, 'copying the disk ahead has failed: the handover will fetch all of it afterwards');
+    log.warn(
+      { disk: hosted.record.name, from: from.id, reason: this.#message },
+      'copying the disk ahead has failed: the handover will fetch all of it afterwards',
+    );
   }
 
   #pause(): Promise<void> {

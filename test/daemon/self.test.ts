@@ -8,8 +8,22 @@ t.test('a change that nobody tells of is noticed, also when a ping saw it first'
   const clock = new ManualClock();
   let attached: string[] = [];
   let changeCount = 0;
-  const { startedAt: _startedAt, usedBytes: _usedBytes, contents: _contents, attached: _attached, ...record } = statementOf('a');
-  const self = new Self({ record, usedBytes: () => 7, attached: () => attached, clock, onChange: () => (changeCount += 1) });
+  const {
+    startedAt: _startedAt,
+    usedBytes: _usedBytes,
+    contents: _contents,
+    attached: _attached,
+    disks: _disks,
+    ...record
+  } = statementOf('a');
+  const self = new Self({
+    record,
+    usedBytes: () => 7,
+    attached: () => attached,
+    disks: () => [],
+    clock,
+    onChange: () => (changeCount += 1),
+  });
   t.teardown(() => self.close());
   clock.advance(1000);
   const first = self.statement;

@@ -203,6 +203,7 @@ export class Process implements Endpoint {
       usedBytes: 0,
       contents: [{ id: world.image.id, sizeBytes: world.image.sizeBytes, chunkSizeBytes: chunkBytes, originReachable }],
       attached: [],
+      disks: [],
     };
     return this.#statement;
   }

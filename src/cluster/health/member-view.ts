@@ -1,4 +1,5 @@
 /** What people are shown of a node in `copse cluster status`. */
+import type { OwnedDisk } from '../node.js';
 import type { Verdict } from './roster.js';
 import type { Watch } from './watch.js';
 
@@ -17,6 +18,8 @@ export interface MemberView {
   rttUs?: number | undefined;
   /** Names of the images that its guests are attached to. */
   attached?: readonly string[] | undefined;
+  /** Disks that it owns. */
+  disks?: readonly OwnedDisk[] | undefined;
 }
 
 const states = { new: 'down', down: 'down', incompatible: 'incompatible', elsewhere: 'incompatible', conflict: 'conflict' } as const;
@@ -26,8 +29,8 @@ export function memberView(watch: Watch, verdict: Verdict, seedId: string | unde
   const { address, state, lastStatement, rttUs } = watch;
   if (verdict.kind === 'self' || verdict.kind === 'alias') return undefined;
   if (verdict.kind === 'member') {
-    const { id, version, donatedBytes, usedBytes, draining, attached } = verdict.statement;
-    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs, attached };
+    const { id, version, donatedBytes, usedBytes, draining, attached, disks } = verdict.statement;
+    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs, attached, disks };
   }
   const { kind, message } = verdict;
   if (state.kind === 'incompatible') {

@@ -18,7 +18,7 @@ import { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HedgeBudget } from '../../cluster/hedge-budget.js';
 import type { Membership } from '../../cluster/membership/membership.js';
 import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
-import type { NodeRecord } from '../../cluster/node.js';
+import type { NodeRecord, OwnedDisk } from '../../cluster/node.js';
 import { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
 import type { ServerLimits } from '../../server/server.js';
@@ -29,6 +29,7 @@ import { differenceOf } from '../image-request.js';
 import type { ManifestFetcher } from '../manifest-source.js';
 import { manifestFetcher } from './manifest-fetcher.js';
 import { PeerDirectory } from './peer-directory.js';
+import type { PeerDisks } from './peer-disk-directory.js';
 import { fetchRecord } from './record-fetcher.js';
 import { Self } from './self.js';
 
@@ -58,6 +59,8 @@ export interface ClusterOptions {
   guestDeadlineMs: number;
   usedBytes(): number;
   attached(): string[];
+  disks(): OwnedDisk[];
+  diskService(): PeerDisks;
   recordOf(name: string): ImageRecord | undefined;
   manifest(digest: string): Promise<Buffer | undefined>;
   limits: ServerLimits;
@@ -82,17 +85,21 @@ export class Cluster {
   #pool: ContentPool | undefined;
 
   constructor(options: ClusterOptions) {
-    const { membership, record, usedBytes, attached, log, limits } = options;
+    const { membership, record, usedBytes, attached, disks, log, limits } = options;
     this.#options = options;
     this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
-    this.self = this.#lifecycle.own(new Self({ record, usedBytes, attached, clock: systemClock, onChange: () => this.#onSelf() }));
+    this.self = this.#lifecycle.own(new Self({ record, usedBytes, attached, disks, clock: systemClock, onChange: () => this.#onSelf() }));
     this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, log }));
     this.directory = new PeerDirectory({
       statement: () => this.self.statement,
       open: (id) => this.#open(id),
       manifest: options.manifest,
       record: options.recordOf,
+      disk: async (uuid, fromNodeId) => options.diskService().disk?.(uuid, fromNodeId),
+      blocks: async (uuid, fromNodeId) => options.diskService().blocks?.(uuid, fromNodeId),
+      map: async (uuid, request) => options.diskService().map?.(uuid, request),
+      call: async (method, argument, context) => options.diskService().call?.(method, argument, context),
     });
     this.server = new Server({
       directory: this.directory,

@@ -9,9 +9,10 @@ import { EtcdMembership } from '../../cluster/membership/etcd-membership.js';
 import { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import { StaticMembership } from '../../cluster/membership/static-membership.js';
 import { tcpRttUs } from '../../cluster/membership/tcp-rtt.js';
-import { type NodeRecord, protocolVersion } from '../../cluster/node.js';
+import { type NodeRecord, type OwnedDisk, protocolVersion } from '../../cluster/node.js';
 import type { ClusterConfig, Config, EtcdConfig } from '../../config/schema.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
+import type { PeerDisks } from './peer-disk-directory.js';
 
 export interface JoinOptions {
   config: Config;
@@ -20,8 +21,11 @@ export interface JoinOptions {
   /** With etcd in the configuration. */
   etcd: EtcdClient | undefined;
   usedBytes(): number;
-  /** Names of the images that guests are attached to, sorted. */
+  /** Names of the images and disks that guests are attached to, sorted. */
   attached(): string[];
+  /** What this node owns, and what others may ask about disks. */
+  disks(): OwnedDisk[];
+  diskService(): PeerDisks;
   /** What this node's catalog has under a name. */
   record(name: string): ImageRecord | undefined;
   manifest(digest: string): Promise<Buffer | undefined>;
@@ -34,7 +38,7 @@ const rttTimeoutMs = 1000;
 
 /** `undefined` when the configuration names no cluster. Nobody is told of this node before `start`. */
 export async function joinCluster(options: JoinOptions): Promise<Cluster | undefined> {
-  const { config, paths, usedBytes, attached, record: recordOf, manifest, log, etcd: client } = options;
+  const { config, paths, usedBytes, attached, disks, diskService, record: recordOf, manifest, log, etcd: client } = options;
   const { node, cluster, etcd } = config;
   if (cluster === undefined || node.address === undefined || node.listen === undefined) return undefined;
   const identity = new NodeIdentity(paths.nodePath, log);
@@ -55,6 +59,8 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster | undef
     listen: node.listen,
     usedBytes,
     attached,
+    disks,
+    diskService,
     recordOf,
     manifest,
     limits: config.limit,

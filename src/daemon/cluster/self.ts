@@ -4,7 +4,7 @@
  * Invariant: the same object is returned until something but the used bytes has changed.
  */
 import type { Clock } from '../../base/clock.js';
-import type { NodeRecord, NodeStatement, SharedContent } from '../../cluster/node.js';
+import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from '../../cluster/node.js';
 import type { Content } from '../content.js';
 import { OriginReach } from './origin-reach.js';
 
@@ -20,8 +20,9 @@ interface Shared {
 export interface SelfOptions {
   record: NodeRecord;
   usedBytes(): number;
-  /** Names of the images that guests are attached to, sorted. */
+  /** Names of the images and disks that guests are attached to, sorted. */
   attached(): string[];
+  disks(): OwnedDisk[];
   clock: Clock;
   /** The record has changed, or what is shared. */
   onChange(): void;
@@ -51,10 +52,11 @@ export class Self {
   get statement(): NodeStatement {
     const contents = this.#contents();
     const attached = this.#options.attached();
-    const key = JSON.stringify([this.#record, contents, attached]);
+    const disks = this.#options.disks();
+    const key = JSON.stringify([this.#record, contents, attached, disks]);
     if (this.#statement === undefined || key !== this.#key) {
       this.#key = key;
-      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents, attached };
+      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents, attached, disks };
     }
     this.#statement.usedBytes = this.#options.usedBytes();
     return this.#statement;
@@ -63,7 +65,7 @@ export class Self {
   /** @throws nothing; whoever wants to know is told */
   change(change: Partial<Pick<NodeRecord, 'cluster' | 'draining' | 'donatedBytes'>>): void {
     this.#record = { ...this.#record, ...change };
-    this.#tell();
+    this.tell();
   }
 
   /** The content that peers get for an id. */
@@ -75,7 +77,7 @@ export class Self {
     const shared = this.#shared.get(id) ?? { contents: [], reach: new OriginReach(this.#options.clock) };
     shared.contents.push(content);
     this.#shared.set(id, shared);
-    this.#tell();
+    this.tell();
   }
 
   unshare(id: string, content: Content): void {
@@ -84,14 +86,15 @@ export class Self {
     if (shared === undefined || index < 0) return;
     shared.contents.splice(index, 1);
     if (shared.contents.length === 0) this.#shared.delete(id);
-    this.#tell();
+    this.tell();
   }
 
   close(): void {
     this.#cancelLook();
   }
 
-  #tell(): void {
+  /** Something that others want to know has changed. */
+  tell(): void {
     this.#told = this.statement;
     this.#options.onChange();
   }
@@ -108,7 +111,7 @@ export class Self {
   #look(): void {
     this.#cancelLook = this.#options.clock.after(lookMs, () => {
       // Not the last one that was made: a ping may have had it made.
-      if (this.statement !== this.#told) this.#tell();
+      if (this.statement !== this.#told) this.tell();
       this.#look();
     });
   }

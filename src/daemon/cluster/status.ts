@@ -14,7 +14,7 @@ export function clusterStatus(cluster: Cluster, contents: readonly Content[]): C
     reason,
     membership: membership.status,
     cutOff: prober.isCutOff,
-    members: prober.members().map(({ attached: _attached, ...member }): MemberStatus => {
+    members: prober.members().map(({ attached: _attached, disks: _disks, ...member }): MemberStatus => {
       return { ...member, breaker: cluster.breakerOf(member.id).state, setAside: setAsideOf(member.id, contents) };
     }),
   };

@@ -15,6 +15,7 @@ export function statementOf(id: string, overrides: Partial<NodeStatement> = {}):
     usedBytes: 0,
     contents: [],
     attached: [],
+    disks: [],
     ...overrides,
   };
 }

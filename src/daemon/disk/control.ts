@@ -1,0 +1,321 @@
+/** What operators do with disks. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
+import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
+import { CopseError } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import { blockBytes } from '../../base/native.js';
+import { formatSize } from '../../base/size.js';
+import { checkImageName } from '../../catalog/image-record.js';
+import type { DiskExport } from '../../disk/disk-export.js';
+import { DiskFolder } from '../../disk/folder.js';
+import type { DiskRecord, NodeRef } from '../../disk/record.js';
+import type { DiskRegistry } from '../../disk/registry.js';
+import type { ImageRegistry } from '../image-registry.js';
+import type { ManifestStore } from '../manifest-store.js';
+import { migrate } from './migrate.js';
+import { writeImage } from './promote.js';
+import { diskStatus } from './status.js';
+
+export interface NodeDisksOptions {
+  registry: DiskRegistry;
+  images: ImageRegistry;
+  manifestStore: ManifestStore;
+  selfId: string;
+  /** Where promoted images go that name no file. */
+  promotedDir: string;
+  defaultChunkSizeBytes: number;
+  log: Logger;
+}
+
+/** So far an epoch jumps where a disk is taken by force: further than its lost owner can have handed it on since it was last heard of. */
+const forcedEpochs = 1000;
+
+export class NodeDisks implements DiskControl {
+  readonly #options: NodeDisksOptions;
+  /** Where a copy is made ahead, by uuid. */
+  readonly #migrating = new Map<string, string>();
+
+  constructor(options: NodeDisksOptions) {
+    this.#options = options;
+  }
+
+  async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+    const { registry, images } = this.#options;
+    checkImageName(request.name);
+    await this.#refuseTaken(request.name);
+    const image = request.image === undefined ? undefined : images.get(request.image).record;
+    const leastBytes = image?.content.sizeBytes ?? 0;
+    const sizeBytes = roundUp(request.sizeBytes ?? leastBytes);
+    if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `disk "${request.name}" has no image: say how large it is (--size)`);
+    if (sizeBytes < leastBytes) {
+      throw new CopseError(
+        'ERR_SIZE',
+        `disk "${request.name}": ${formatSize(sizeBytes)} is less than image "${image?.name}" has (${formatSize(leastBytes)})`,
+      );
+    }
+    const record: DiskRecord = {
+      format: 1,
+      name: request.name,
+      uuid: randomUUID(),
+      sizeBytes,
+      image: image === undefined ? undefined : { name: image.name, content: image.content, share: image.share },
+      createdAt: new Date().toISOString(),
+      multiConn: request.multiConn ?? false,
+      handover: request.handover ?? 'auto',
+      deadlineMs: request.deadlineMs,
+    };
+    const folder = await DiskFolder.create(registry.options.diskDir, record, { format: 1, state: 'owner', epoch: 1, nodes: {} });
+    const disk = await registry.host(folder);
+    registry.changed();
+    return this.#statusOf(disk);
+  }
+
+  async listDisks(): Promise<DiskStatus[]> {
+    const { registry } = this.#options;
+    const here = registry.exports.filter(({ hosted }) => hosted === undefined || hosted.state.state !== 'incoming');
+    const names = new Set(here.map(({ record }) => record.uuid));
+    const elsewhere = registry.options.known.list().filter(({ record }) => !names.has(record.uuid));
+    const statuses = [
+      ...here.map((disk) => this.#statusOf(disk)),
+      ...elsewhere.flatMap(({ record }) => {
+        const disk = registry.find(record.name);
+        return disk === undefined ? [] : [this.#statusOf(disk)];
+      }),
+    ];
+    return statuses.sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  async diskStatus(name: string): Promise<DiskStatus> {
+    return this.#statusOf(await this.#options.registry.require(name));
+  }
+
+  async resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
+    const disk = await this.#owned(name);
+    this.#refuseUsed(disk, 'resize it');
+    await disk.replaced(
+      (folder) => folder.resize(roundUp(sizeBytes)),
+      (folder) => this.#options.registry.openHosted(folder),
+    );
+    return this.#statusOf(disk);
+  }
+
+  async removeDisk(name: string): Promise<void> {
+    const { registry } = this.#options;
+    const disk = await registry.require(name);
+    const { hosted } = disk;
+    if (hosted === undefined) throw this.#notOwner(disk);
+    // A former owner's copy with snapshots, or one that was lost by force: only the new owner's blocks count.
+    if (!disk.isOwner && hosted.state.to?.accepted !== true) throw this.#notOwner(disk);
+    if (!disk.isOwner && hosted.folder.snapshots().length === 0 && registry.options.peers?.isUp(hosted.state.to?.id ?? '')) {
+      throw new CopseError(
+        'ERR_NOT_OWNER',
+        `disk "${name}" is owned by node ${hosted.state.to?.id}: remove it there; the copy here goes by itself once all its blocks have moved`,
+      );
+    }
+    this.#refuseUsed(disk, 'remove it');
+    if (disk.isOwner) await this.#releaseHolders(disk);
+    await registry.drop(disk);
+    registry.options.known.forget(disk.record.uuid);
+    registry.options.notes.forget(disk.record.uuid);
+  }
+
+  async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    const disk = await this.#complete(name);
+    return disk.frozen(({ folder }) => folder.snapshot(snapshot, { ...options, mayCopy: !isUsed(disk) }));
+  }
+
+  async revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+    const disk = await this.#complete(name);
+    this.#refuseUsed(disk, 'revert it');
+    let progress: Progress = { doneBytes: 0, totalBytes: 0 };
+    await disk.replaced(
+      async (folder) => {
+        progress = await folder.revert(snapshot, options);
+      },
+      (folder) => this.#options.registry.openHosted(folder),
+    );
+    return progress;
+  }
+
+  async removeSnapshot(name: string, snapshot: string): Promise<DiskStatus> {
+    const disk = await this.#options.registry.require(name);
+    if (disk.hosted === undefined) throw this.#notOwner(disk);
+    await disk.hosted.folder.removeSnapshot(snapshot);
+    return this.#statusOf(disk);
+  }
+
+  async promoteDisk(name: string, image: string, { path, ...options }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
+    const { images, manifestStore, promotedDir, defaultChunkSizeBytes } = this.#options;
+    checkImageName(image);
+    if (images.images.some(({ record }) => record.name === image)) {
+      throw new CopseError('ERR_IMAGE_EXISTS', `there is an image "${image}" already: choose another name, or remove it first`);
+    }
+    const disk = await this.#owned(name);
+    if (isUsed(disk))
+      throw new CopseError(
+        'ERR_DISK_IN_USE',
+        `disk "${name}" has clients attached, who may write meanwhile: detach them, or promote a snapshot's copy`,
+      );
+    const target = path ?? join(promotedDir, `${encodeURIComponent(image)}.raw`);
+    const result = await disk.frozen((hosted) =>
+      writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
+    );
+    const request: ImageAddRequest = { name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest };
+    await images.add(request);
+    return result;
+  }
+
+  async takeDisk(
+    name: string,
+    { force = false, acceptLoss = false }: { force?: boolean | undefined; acceptLoss?: boolean | undefined },
+  ): Promise<DiskTakeResult> {
+    const { registry } = this.#options;
+    const disk = await registry.require(name);
+    const before = this.#statusOf(disk);
+    if (force && before.place === 'unreachable') await this.#takeByForce(disk, acceptLoss);
+    else await disk.takeOver('take');
+    disk.attachment.liftFences();
+    const status = this.#statusOf(disk);
+    return before.place === 'owner' ? status : { ...status, from: before.owner };
+  }
+
+  async migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
+    const { registry } = this.#options;
+    const { peers, clock } = registry.options;
+    const disk = await this.#owned(name);
+    if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster: there is nowhere to migrate to');
+    const node = peers.up().find(({ id }) => id === to);
+    if (node === undefined)
+      throw new CopseError('ERR_OPTION', `there is no node "${to}" in the cluster that answers: "copse cluster status" shows who does`);
+    if (node.id === peers.self.id) throw new CopseError('ERR_OPTION', `disk "${name}" is on node ${to} already`);
+    this.#migrating.set(disk.record.uuid, to);
+    try {
+      const result = await migrate(disk, node, { ...options, peers, clock });
+      if (result.handedOver) this.#migrating.delete(disk.record.uuid);
+      return result;
+    } catch (error) {
+      this.#migrating.delete(disk.record.uuid);
+      throw error;
+    }
+  }
+
+  /** This node's disks, for a drain. */
+  get owned(): DiskExport[] {
+    return this.#options.registry.exports.filter(({ isOwner }) => isOwner);
+  }
+
+  /** Disks that are built on an image. */
+  usersOf(imageName: string): string[] {
+    const { registry } = this.#options;
+    const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
+    return [...new Set(records.filter(({ image }) => image?.name === imageName).map(({ name }) => name))];
+  }
+
+  async #takeByForce(disk: DiskExport, acceptLoss: boolean): Promise<void> {
+    const { registry, selfId, log } = this.#options;
+    const { record, hosted } = disk;
+    const told = registry.options.known.get(record.uuid);
+    const epoch = Math.max(told?.epoch ?? 0, (hosted?.state.epoch ?? 0) + 1) + forcedEpochs;
+    const owner = told?.owner.id ?? hosted?.state.to?.id ?? 'unknown';
+    if (!acceptLoss) {
+      const kept =
+        hosted === undefined ? 'nothing of it is on this node' : `this node has ${formatSize(hosted.overlay.dataBytes)} of it from before`;
+      const lost =
+        told === undefined
+          ? 'all that was written to it there'
+          : `all that was written to it there, ${formatSize(told.dataBytes)} when it was last heard of`;
+      throw new CopseError(
+        'ERR_DISK_LOSS',
+        `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
+      );
+    }
+    log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
+    const { diskDir } = registry.options;
+    if (hosted === undefined) {
+      disk.adopt(await registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} })));
+      return;
+    }
+    const { state, folder } = hosted;
+    const { to: _to, ...rest } = state;
+    await registry.replicas.get(record.uuid)?.stop();
+    registry.replicas.delete(record.uuid);
+    await hosted.overlay.flush();
+    folder.setState({ ...rest, state: 'owner', epoch });
+    disk.adopt(hosted);
+  }
+
+  async #releaseHolders(disk: DiskExport): Promise<void> {
+    const { peers } = this.#options.registry.options;
+    const state = disk.hosted?.state;
+    if (peers === undefined || state === undefined) return;
+    const { uuid } = disk.record;
+    // Who does not answer keeps a copy that nobody needs; its operator can remove it.
+    await Promise.allSettled(
+      Object.values(state.nodes).map((node: NodeRef) => peers.call(node, 'disk.release', { uuid, epoch: state.epoch })),
+    );
+  }
+
+  /** @throws CopseError `ERR_NO_SUCH_DISK`, `ERR_NOT_OWNER` */
+  async #owned(name: string): Promise<DiskExport> {
+    const disk = await this.#options.registry.require(name);
+    if (!disk.isOwner) throw this.#notOwner(disk);
+    return disk;
+  }
+
+  /** @throws CopseError `ERR_DISK_INCOMPLETE`, and as `#owned` */
+  async #complete(name: string): Promise<DiskExport> {
+    const disk = await this.#owned(name);
+    const remoteBytes = disk.hosted?.overlay.remoteBytes ?? 0;
+    if (remoteBytes === 0) return disk;
+    throw new CopseError(
+      'ERR_DISK_INCOMPLETE',
+      `disk "${name}": ${formatSize(remoteBytes)} of it are still on other nodes; try again when "copse disk status" shows that all is here`,
+    );
+  }
+
+  #notOwner(disk: DiskExport): CopseError {
+    const { owner } = this.#statusOf(disk);
+    return new CopseError(
+      'ERR_NOT_OWNER',
+      `disk "${disk.record.name}" is owned by node ${owner}: ask that node, or "copse disk take ${disk.record.name}" first`,
+    );
+  }
+
+  #refuseUsed(disk: DiskExport, what: string): void {
+    if (!isUsed(disk)) return;
+    const remote = disk.remoteNodes.length === 0 ? '' : `, at ${disk.remoteNodes.join(', ')} too`;
+    throw new CopseError('ERR_DISK_IN_USE', `disk "${disk.record.name}" has clients attached${remote}: detach them, then ${what}`);
+  }
+
+  async #refuseTaken(name: string): Promise<void> {
+    const { registry, images } = this.#options;
+    if (images.images.some(({ record }) => record.name === name)) {
+      throw new CopseError(
+        'ERR_DISK_EXISTS',
+        `there is an image "${name}", and disks and images share the names of exports: choose another name`,
+      );
+    }
+    const known = await registry.search(name);
+    if (known === undefined) return;
+    throw new CopseError(
+      'ERR_DISK_EXISTS',
+      `disk "${name}" exists, on node ${this.#statusOf(known).owner}: choose another name, or remove it first`,
+    );
+  }
+
+  #statusOf(disk: DiskExport): DiskStatus {
+    const { registry, selfId } = this.#options;
+    const { known, notes, peers } = registry.options;
+    return diskStatus(disk, { selfId, known, notes, peers, migratingTo: (uuid) => this.#migrating.get(uuid) });
+  }
+}
+
+function isUsed(disk: DiskExport): boolean {
+  return disk.attachment.count > 0 || disk.remoteNodes.length > 0;
+}
+
+function roundUp(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / blockBytes) * blockBytes;
+}

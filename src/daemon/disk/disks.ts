@@ -1,0 +1,93 @@
+/** This node's disks, put together: what its clients attach to, what operators do with them, what other nodes ask of them. */
+import { join } from 'node:path';
+import { systemClock } from '../../base/clock.js';
+import type { Lifecycle } from '../../base/lifecycle.js';
+import type { Logger } from '../../base/log.js';
+import { contentId, contentsUnder } from '../../catalog/image-record.js';
+import type { StateDirectory } from '../../catalog/state-directory.js';
+import type { OwnedDisk } from '../../cluster/node.js';
+import { KnownDisks } from '../../disk/known-disks.js';
+import { DiskNotes } from '../../disk/notes.js';
+import { DiskPeerService } from '../../disk/peer-service.js';
+import { DiskRegistry } from '../../disk/registry.js';
+import { isClientAlive } from '../../server/client-identity.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { ClusterDiskPeers } from '../cluster/disk-peers.js';
+import type { ContentPool } from '../content-pool.js';
+import type { ImageRegistry } from '../image-registry.js';
+import type { ManifestStore } from '../manifest-store.js';
+import { openDiskBase } from './base.js';
+import { NodeDisks } from './control.js';
+import { DiskWatch } from './watch.js';
+
+export interface DisksOptions {
+  state: StateDirectory;
+  pool: ContentPool;
+  images: ImageRegistry;
+  cluster: Cluster | undefined;
+  manifestStore: ManifestStore;
+  selfId: string;
+  defaultDeadlineMs: number;
+  defaultChunkSizeBytes: number;
+  lifecycle: Lifecycle;
+  log: Logger;
+}
+
+export class Disks {
+  readonly registry: DiskRegistry;
+  readonly control: NodeDisks;
+  /** For peers. */
+  readonly service: DiskPeerService;
+  readonly #watch: DiskWatch | undefined;
+
+  /** @throws CopseError `ERR_STATE` */
+  constructor(options: DisksOptions) {
+    const { state, pool, images, cluster, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
+    const known = new KnownDisks(state.disksKnownPath, log);
+    const notes = new DiskNotes({ path: join(state.path, 'disk-notes.json'), isAlive: isClientAlive });
+    const peers = cluster === undefined ? undefined : new ClusterDiskPeers(cluster);
+    this.registry = lifecycle.own(
+      new DiskRegistry({
+        diskDir: state.diskDir,
+        notes,
+        known,
+        peers,
+        openBase: (record) => openDiskBase(pool, record),
+        defaultDeadlineMs,
+        clock: systemClock,
+        log,
+      }),
+    );
+    const promotedDir = join(state.path, 'image');
+    this.control = new NodeDisks({ registry: this.registry, images, manifestStore, selfId, promotedDir, defaultChunkSizeBytes, log });
+    this.service = new DiskPeerService(this.registry);
+    if (cluster !== undefined && peers !== undefined) {
+      this.#watch = lifecycle.own(
+        new DiskWatch({ registry: this.registry, known, peers, members: () => cluster.prober.members(), clock: systemClock, log }),
+      );
+    }
+  }
+
+  /** Ids of the contents that disks stand on. */
+  get contentIds(): string[] {
+    return this.registry.exports.flatMap(({ record }) =>
+      record.image === undefined ? [] : contentsUnder(record.image.content).map(contentId),
+    );
+  }
+
+  owned(): OwnedDisk[] {
+    return this.control.owned.flatMap(({ record, hosted }) =>
+      hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch }],
+    );
+  }
+
+  /** Names of those that clients of this node are attached to. */
+  attached(): string[] {
+    return this.registry.exports.flatMap(({ record, attachment }) => (attachment.count > 0 ? [record.name] : []));
+  }
+
+  /** Looks what other nodes own before anybody is served here: a disk that was taken by force while this node was away must not be. */
+  async follow(): Promise<void> {
+    await this.#watch?.start();
+  }
+}
