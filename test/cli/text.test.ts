@@ -44,6 +44,7 @@ t.test('parts', async (t) => {
 t.test('URIs of exports', async (t) => {
   t.equal(exportUri('nbd+unix:///?socket=/run/a.sock', 'a/b'), 'nbd+unix:///a/b?socket=/run/a.sock');
   t.equal(exportUri('nbd://127.0.0.1:10809', 'a'), 'nbd://127.0.0.1:10809/a');
+  t.equal(exportUri('nbd://127.0.0.1:10809', 'a/b #c?%'), 'nbd://127.0.0.1:10809/a/b%20%23c%3F%25');
   t.equal(exportUri('nbd://[::1]:10809/', 'a'), 'nbd://[::1]:10809/a');
 });
 
