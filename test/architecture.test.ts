@@ -20,6 +20,9 @@ const allowed: [file: string, statement: string][] = [
   ['src/cli/a.ts', "export const a = import('../daemon/run.js');"],
   ['src/cli/b.ts', "export const b = import('../nbd/client/nbd-client.js');"],
   ['src/cli/command/a.ts', "export { a } from '../../admin/b.js';"],
+  ['src/cli/command/b.ts', "export { a } from '../../libvirt/b.js';"],
+  ['src/libvirt/a.ts', "export type { A } from '../admin/control.js';"],
+  ['src/libvirt/b.ts', "export { a } from '../nbd/uri.js';"],
   ['src/daemon/a.ts', "export { a } from '../server/b.js';"],
   ['src/base/native.ts', "export { createRequire } from 'node:module';"],
   ['test/a.ts', "export { a } from '../src/server/b.js';"],
@@ -47,6 +50,8 @@ const forbidden: [file: string, statement: string][] = [
   ['src/cli/y.ts', "export { a } from '../nbd/constant.js';"],
   ['src/cli/command/z.ts', "export { a } from '../../server/b.js';"],
   ['src/daemon/z.ts', "export { a } from '../cli/b.js';"],
+  ['src/libvirt/y.ts', "export { a } from '../nbd/client/b.js';"],
+  ['src/libvirt/z.ts', "export { a } from '../admin/client.js';"],
 ];
 
 /** The files of a project of `imports` that biome complains of for where they import from. */

@@ -5,6 +5,7 @@ import { addClusterCommands } from './command/cluster.js';
 import { addDiskCommands } from './command/disk.js';
 import { addExplainCommand } from './command/explain.js';
 import { addImageCommands } from './command/image.js';
+import { addLibvirtCommands } from './command/libvirt.js';
 import { addNodeCommands } from './command/node.js';
 import { addServeCommand } from './command/serve.js';
 import { addStatusCommand } from './command/status.js';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
   addExplainCommand(program);
   addClusterCommands(program);
   addNodeCommands(program);
+  addLibvirtCommands(program);
   return program;
 }
 

@@ -1,0 +1,16 @@
+/** `copse libvirt …`: the group of commands about libvirt's domains. */
+import type { Command } from 'commander';
+import { addLibvirtAttachCommand } from './libvirt-attach.js';
+import { addLibvirtDetachCommand } from './libvirt-detach.js';
+import { addLibvirtHookCommand } from './libvirt-hook.js';
+import { addLibvirtLsCommand } from './libvirt-ls.js';
+import { addLibvirtXmlCommand } from './libvirt-xml.js';
+
+export function addLibvirtCommands(parent: Command): void {
+  const libvirt = parent.command('libvirt').description("put disks and images into libvirt's domains, and show where they are");
+  addLibvirtXmlCommand(libvirt);
+  addLibvirtAttachCommand(libvirt);
+  addLibvirtDetachCommand(libvirt);
+  addLibvirtLsCommand(libvirt);
+  addLibvirtHookCommand(libvirt);
+}

@@ -1,0 +1,74 @@
+/**
+ * What a domain's XML says of its disks, as far as Copse cares: their targets, and the NBD exports that they read, themselves or below overlays.
+ *
+ * A running domain's XML has the whole chain of overlays; one that is shut off only what was written into it.
+ */
+import { CopseError } from '../base/error.js';
+import { DEFAULT_PORT } from '../nbd/constant.js';
+import type { NbdAddress } from '../nbd/uri.js';
+import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from './xml.js';
+
+export interface NbdSource {
+  exportName: string;
+  address: NbdAddress;
+  /** How many overlays lie above it; 0: it is the disk itself. */
+  depth: number;
+}
+
+export interface DomainDisk {
+  /** `vda` */
+  target: string;
+  bus?: string | undefined;
+  readOnly: boolean;
+  /** From the top down. */
+  sources: NbdSource[];
+  /** As libvirt wrote it. */
+  element: Element;
+}
+
+export interface DomainXml {
+  name: string;
+  uuid: string;
+  disks: DomainDisk[];
+}
+
+/** @throws CopseError `ERR_XML` where it is no domain's */
+export function parseDomain(text: string): DomainXml {
+  const root = parseXml(text);
+  if (root.nodeName !== 'domain') throw new CopseError('ERR_XML', `this is the XML of a <${root.nodeName}>, not of a <domain>`);
+  const devices = childOf(root, 'devices');
+  const disks = devices === undefined ? [] : childrenOf(devices, 'disk');
+  return { name: textOf(root, 'name'), uuid: textOf(root, 'uuid'), disks: disks.map(parseDisk) };
+}
+
+function parseDisk(element: Element): DomainDisk {
+  const target = childOf(element, 'target');
+  return {
+    target: attributeOf(target, 'dev') ?? '',
+    bus: attributeOf(target, 'bus'),
+    readOnly: childOf(element, 'readonly') !== undefined,
+    sources: parseChain(element),
+    element,
+  };
+}
+
+function parseChain(disk: Element): NbdSource[] {
+  const sources: NbdSource[] = [];
+  let depth = 0;
+  for (let layer: Element | undefined = disk; layer !== undefined; layer = childOf(layer, 'backingStore')) {
+    const source = childOf(layer, 'source');
+    if (attributeOf(source, 'protocol') === 'nbd') {
+      const address = parseHost(childOf(source, 'host'));
+      if (address !== undefined) sources.push({ exportName: attributeOf(source, 'name') ?? '', address, depth });
+    }
+    depth += 1;
+  }
+  return sources;
+}
+
+function parseHost(host: Element | undefined): NbdAddress | undefined {
+  const path = attributeOf(host, 'socket');
+  if (path !== undefined) return { path };
+  const name = attributeOf(host, 'name');
+  return name === undefined ? undefined : { host: name, port: Number(attributeOf(host, 'port') ?? DEFAULT_PORT) };
+}

@@ -1,0 +1,33 @@
+/** What a domain's disk has to be, as the daemon tells of the export behind it. */
+import type { Control, DiskStatus, ImageStatus } from '../admin/control.js';
+import { CopseError, errorCode } from '../base/error.js';
+import { diskSerial, imageSerial } from './serial.js';
+
+export type ExportFacts = { name: string; serial: string } & ({ kind: 'image'; image: ImageStatus } | { kind: 'disk'; disk: DiskStatus });
+
+/** @throws CopseError `ERR_NO_SUCH_EXPORT`, and what the daemon throws */
+export async function findExport(control: Control, name: string): Promise<ExportFacts> {
+  const facts = await tryExport(control, name);
+  if (facts !== undefined) return facts;
+  throw new CopseError(
+    'ERR_NO_SUCH_EXPORT',
+    `there is no disk and no image ${name}: "copse disk ls" and "copse image ls" show what there is`,
+  );
+}
+
+/** `undefined` where the daemon has neither disk nor image of that name. */
+export async function tryExport(control: Control, name: string): Promise<ExportFacts | undefined> {
+  const image = await unlessMissing(control.imageStatus(name), 'ERR_NO_SUCH_IMAGE');
+  if (image !== undefined) return { kind: 'image', name, image, serial: imageSerial(name) };
+  const disk = await unlessMissing(control.diskStatus(name), 'ERR_NO_SUCH_DISK');
+  return disk && { kind: 'disk', name, disk, serial: diskSerial(disk.uuid) };
+}
+
+async function unlessMissing<T>(answer: Promise<T>, missingCode: string): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (errorCode(error) === missingCode) return undefined;
+    throw error;
+  }
+}
