@@ -96,7 +96,11 @@ export interface DrainResult extends Progress {
   handedOnBytes: number;
   /** Chunks that no other node holds: they would come from the origin again. */
   lastCopiesLeft: number;
-  /** The host may be switched off: no last copies are left, and nothing waits for this node. */
+  /** Disks that another node owns now, with all of their blocks. */
+  disksMoved: number;
+  /** Disks that are still here, wholly or in part. */
+  disksLeft: { name: string; reason: string }[];
+  /** The host may be switched off: no last copies and no disks are left, and nothing waits for this node. */
   safe: boolean;
   message: string;
 }

@@ -20,6 +20,8 @@ const drainResult = z.object({
   ...resultShape,
   handedOnBytes: bytes,
   lastCopiesLeft: count,
+  disksMoved: count,
+  disksLeft: z.array(z.object({ name: z.string(), reason: z.string() })),
   safe: z.boolean(),
   message: z.string(),
 }) satisfies z.ZodType<DrainResult>;

@@ -123,6 +123,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     defaultDeadlineMs: imageDefault.deadlineMs,
     recordFromPeers: cluster === undefined ? undefined : (request) => cluster.findRecord(request),
     attachedAt: etcd === undefined ? undefined : (name) => cluster?.attachedAt(name) ?? [],
+    disksOver: (name) => disks?.control.usersOf(name) ?? [],
     log,
   });
   record = (name) => registry.images.find((image) => image.record.name === name)?.record;
@@ -154,7 +155,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   await listenAll(server, config);
   const control = new NodeControl({
     registry,
-    disks: disks.control,
+    disks,
     pool,
     space,
     server,
@@ -162,6 +163,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     manifestStore,
     node: config.node,
     stateDir: config.stateDir,
+    log,
   });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
   const adminAddress = await admin.listen(config.admin);

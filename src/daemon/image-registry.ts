@@ -36,6 +36,8 @@ export interface ImageRegistryOptions {
   recordFromPeers?: ((request: ImageAddRequest) => Promise<ImageRecord | undefined>) | undefined;
   /** Where the catalog is shared: other nodes at which clients are attached to an image. */
   attachedAt?: ((name: string) => string[]) | undefined;
+  /** Names of the disks that were created over an image. */
+  disksOver?: ((name: string) => string[]) | undefined;
   log: Logger;
 }
 
@@ -143,6 +145,10 @@ export class ImageRegistry implements ExportDirectory {
       const remote = this.#options.attachedAt?.(name) ?? [];
       if (remote.length > 0) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" has clients attached at ${remote.join(', ')}: detach them first`);
+      }
+      const disks = this.#options.disksOver?.(name) ?? [];
+      if (disks.length > 0) {
+        throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" lies below disk "${disks.join('", "')}": remove that first`);
       }
       const user = this.images.find(({ record }) => Object.values(record.backingImages ?? {}).includes(name));
       if (user !== undefined) {

@@ -7,15 +7,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type LatencyHistogram, latencyBucketSeconds } from '../base/metric.js';
 import type { CacheSpace } from '../cache/cache-space.js';
+import type { DiskExport } from '../disk/disk-export.js';
 import { displayUrl } from '../origin/url.js';
+import type { ExportMetrics } from '../server/export.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
 import type { Content } from './content.js';
 import type { ServedImage } from './image-registry.js';
 import { addCluster } from './metrics-cluster.js';
+import { addDisks } from './metrics-disk.js';
 
 export interface MetricSources {
   images: readonly ServedImage[];
+  disks: readonly DiskExport[];
   contents: readonly Content[];
   space: CacheSpace;
   server: Server;
@@ -28,7 +32,8 @@ collectDefaultMetrics({ register: processRegistry });
 
 export async function renderMetrics(sources: MetricSources): Promise<string> {
   const registry = new Registry();
-  addExports(registry, sources.images);
+  addExports(registry, exportsOf(sources));
+  addDisks(registry, sources.disks);
   addContents(registry, sources.contents);
   addNode(registry, sources);
   addCluster(registry, sources);
@@ -43,7 +48,16 @@ export function gauge(registry: Registry, name: string, help: string, labelNames
   return new Gauge({ name, help, labelNames, registers: [registry] });
 }
 
-function addExports(registry: Registry, images: readonly ServedImage[]): void {
+interface CountedExport {
+  name: string;
+  metrics: ExportMetrics;
+}
+
+function exportsOf({ images, disks }: MetricSources): CountedExport[] {
+  return [...images, ...disks].map(({ record, metrics }) => ({ name: record.name, metrics }));
+}
+
+function addExports(registry: Registry, exports: readonly CountedExport[]): void {
   const reads = counter(registry, 'copse_export_reads_total', 'Reads answered, by the farthest place their bytes came from', [
     'export',
     'source',
@@ -53,8 +67,7 @@ function addExports(registry: Registry, images: readonly ServedImage[]): void {
   const writtenBytes = counter(registry, 'copse_export_written_bytes_total', 'Bytes written by clients', ['export']);
   const errors = counter(registry, 'copse_export_errors_total', 'Requests answered with an error', ['export']);
   const connections = gauge(registry, 'copse_export_connections', 'Clients attached', ['export']);
-  for (const { record, metrics } of images) {
-    const { name } = record;
+  for (const { name, metrics } of exports) {
     for (const source of ['cache', 'peer', 'origin'] as const) {
       reads.inc({ export: name, source }, metrics.reads[source].count);
       readBytes.inc({ export: name, source }, metrics.reads[source].bytes);
@@ -124,15 +137,16 @@ export function labelsOf(content: Content): { origin: string; format: string; co
 }
 
 /** prom-client can't be given finished histograms, so their text is made here. */
-function histograms({ images, contents }: MetricSources): string {
-  const reads = images.flatMap(({ record, metrics }) =>
+function histograms(sources: MetricSources): string {
+  const exports = exportsOf(sources);
+  const reads = exports.flatMap(({ name, metrics }) =>
     (['cache', 'peer', 'origin'] as const).map((source) => ({
-      labels: { export: record.name, source },
+      labels: { export: name, source },
       histogram: metrics.reads[source].latency,
     })),
   );
-  const writes = images.map(({ record, metrics }) => ({ labels: { export: record.name }, histogram: metrics.writeLatency }));
-  const origins = contents.map((content) => ({ labels: labelsOf(content), histogram: content.meter.latency }));
+  const writes = exports.map(({ name, metrics }) => ({ labels: { export: name }, histogram: metrics.writeLatency }));
+  const origins = sources.contents.map((content) => ({ labels: labelsOf(content), histogram: content.meter.latency }));
   return [
     histogramText('copse_export_read_seconds', 'Time from a read’s arrival to its answer', reads),
     histogramText('copse_export_write_seconds', 'Time from a write’s arrival to its answer', writes),

@@ -23,7 +23,9 @@ import type {
   WarmOptions,
   WarmResult,
 } from '../admin/control.js';
+import { systemClock } from '../base/clock.js';
 import { CopseError } from '../base/error.js';
+import type { Logger } from '../base/log.js';
 import { ChunkState } from '../base/native.js';
 import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
@@ -38,6 +40,8 @@ import { clusterStatus } from './cluster/status.js';
 import { warmCluster } from './cluster/warm.js';
 import type { Content } from './content.js';
 import type { ContentPool } from './content-pool.js';
+import type { Disks } from './disk/disks.js';
+import { drainDisks } from './disk/drain.js';
 import { explain } from './explain.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
@@ -47,7 +51,7 @@ import { sealContent } from './seal-content.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;
-  disks: DiskControl;
+  disks: Disks;
   pool: ContentPool;
   space: CacheSpace;
   server: Server;
@@ -56,6 +60,7 @@ export interface NodeControlOptions {
   manifestStore: ManifestStore;
   node: NodeConfig;
   stateDir: string;
+  log: Logger;
 }
 
 export class NodeControl implements Control {
@@ -64,7 +69,7 @@ export class NodeControl implements Control {
 
   constructor(options: NodeControlOptions) {
     this.#options = options;
-    this.#disks = options.disks;
+    this.#disks = options.disks.control;
   }
 
   async status(): Promise<DaemonStatus> {
@@ -147,9 +152,12 @@ export class NodeControl implements Control {
   }
 
   async drainNode(options: JobOptions): Promise<DrainResult> {
-    const { pool, registry } = this.#options;
-    const guestCount = (): number => registry.images.reduce((sum, { metrics }) => sum + metrics.connections, 0);
-    return drain({ ...options, cluster: this.#cluster, pool, guestCount });
+    const { pool, registry, disks, log } = this.#options;
+    const cluster = this.#cluster;
+    const guestCount = (): number =>
+      [...registry.images, ...disks.registry.exports].reduce((sum, { metrics }) => sum + metrics.connections, 0);
+    const drainedDisks = () => drainDisks({ ...options, disks, members: () => cluster.prober.members(), clock: systemClock, log });
+    return drain({ ...options, cluster, pool, guestCount, drainDisks: drainedDisks });
   }
 
   async undrainNode(): Promise<void> {
@@ -202,7 +210,14 @@ export class NodeControl implements Control {
 
   async metrics(): Promise<string> {
     const { registry, pool, space, server } = this.#options;
-    return renderMetrics({ images: registry.images, contents: pool.contents, space, server, cluster: this.#options.cluster });
+    return renderMetrics({
+      images: registry.images,
+      disks: this.#options.disks.registry.exports,
+      contents: pool.contents,
+      space,
+      server,
+      cluster: this.#options.cluster,
+    });
   }
 
   /** The image may be removed or repinned while the work goes on. */

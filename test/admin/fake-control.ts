@@ -113,6 +113,8 @@ export class FakeControl extends FakeDisks implements Control {
   drained: Omit<DrainResult, 'doneBytes' | 'totalBytes'> = {
     handedOnBytes: 3 * GiB,
     lastCopiesLeft: 0,
+    disksMoved: 0,
+    disksLeft: [],
     safe: true,
     message: 'this host may be switched off',
   };

@@ -62,7 +62,7 @@ t.test('node drain', async (t) => {
   t.match(await cli('node', 'drain', '--undo'), { exitCode: 0, stdout: 'this node takes part again' });
   t.notOk(control.isDraining);
 
-  control.drained = { handedOnBytes: 0, lastCopiesLeft: 1, safe: false, message: 'no other node has room' };
+  control.drained = { handedOnBytes: 0, lastCopiesLeft: 1, disksMoved: 0, disksLeft: [], safe: false, message: 'no other node has room' };
   t.match(await cli('node', 'drain'), {
     exitCode: 1,
     stdout: /^0 B handed on, 1 chunk left that no other node holds\nno other node has room$/,

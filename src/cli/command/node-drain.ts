@@ -42,7 +42,8 @@ async function drain(options: DaemonOptions): Promise<void> {
   else printText(describeDrain(result));
 }
 
-function describeDrain({ handedOnBytes, lastCopiesLeft, message }: DrainResult): string {
+function describeDrain({ handedOnBytes, lastCopiesLeft, disksMoved, message }: DrainResult): string {
   const left = lastCopiesLeft === 0 ? '' : `, ${formatCount(lastCopiesLeft, 'chunk')} left that no other node holds`;
-  return `${formatSize(handedOnBytes)} handed on${left}\n${message}`;
+  const disks = disksMoved === 0 ? '' : `, ${formatCount(disksMoved, 'disk')} moved`;
+  return `${formatSize(handedOnBytes)} handed on${left}${disks}\n${message}`;
 }

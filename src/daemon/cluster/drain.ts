@@ -24,12 +24,15 @@ export interface DrainOptions extends JobOptions {
   pool: ContentPool;
   /** Clients attached here. */
   guestCount(): number;
+  /** Moves this node's disks away. */
+  drainDisks(): Promise<{ movedCount: number; left: { name: string; reason: string }[] }>;
 }
 
 export async function drain(options: DrainOptions): Promise<DrainResult> {
   const { cluster, pool, signal, onProgress } = options;
   cluster.self.change({ draining: true });
   await new Promise<void>((resolve) => systemClock.after(noticeMs, resolve));
+  const disks = await options.drainDisks();
   let handedOnBytes = 0;
   let totalBytes = 0;
   let left = 0;
@@ -63,9 +66,15 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
     totalBytes,
     handedOnBytes,
     lastCopiesLeft: left,
-    safe: left === 0 && guests === 0,
-    message: messageOf(left, guests, handedOnBytes),
+    disksMoved: disks.movedCount,
+    disksLeft: disks.left,
+    safe: left === 0 && guests === 0 && disks.left.length === 0,
+    message: disks.left.length > 0 ? messageOfDisks(disks.left) : messageOf(left, guests, handedOnBytes),
   };
+}
+
+function messageOfDisks(left: { name: string; reason: string }[]): string {
+  return `disks are still here: ${left.map(({ name, reason }) => `${name} (${reason})`).join('; ')}`;
 }
 
 function messageOf(left: number, guests: number, handedOnBytes: number): string {
