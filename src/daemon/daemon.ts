@@ -133,6 +133,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     pool,
     images: registry,
     cluster,
+    etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
     manifestStore,
     selfId: config.node.id,
     defaultDeadlineMs: imageDefault.deadlineMs,

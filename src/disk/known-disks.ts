@@ -10,7 +10,7 @@ import type { Logger } from '../base/log.js';
 import { replaceFile } from '../base/replace-file.js';
 import { diskRecordSchema, nodeRefSchema } from './record.js';
 
-const knownDiskSchema = z.object({
+export const knownDiskSchema = z.object({
   record: diskRecordSchema,
   owner: nodeRefSchema,
   epoch: z.int().positive(),

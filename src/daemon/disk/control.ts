@@ -9,6 +9,7 @@ import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
 import { checkImageName } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
+import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
 import type { DiskRecord, NodeRef } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
@@ -26,6 +27,8 @@ export interface NodeDisksOptions {
   /** Where promoted images go that name no file. */
   promotedDir: string;
   defaultChunkSizeBytes: number;
+  /** Where the names of disks are agreed on. */
+  index: EtcdDiskIndex | undefined;
   log: Logger;
 }
 
@@ -66,10 +69,7 @@ export class NodeDisks implements DiskControl {
       handover: request.handover ?? 'auto',
       deadlineMs: request.deadlineMs,
     };
-    const folder = await DiskFolder.create(registry.options.diskDir, record, { format: 1, state: 'owner', epoch: 1, nodes: {} });
-    const disk = await registry.host(folder);
-    registry.changed();
-    return this.#statusOf(disk);
+    return this.#statusOf(await this.#make(record));
   }
 
   async listDisks(): Promise<DiskStatus[]> {
@@ -119,6 +119,7 @@ export class NodeDisks implements DiskControl {
     await registry.drop(disk);
     registry.options.known.forget(disk.record.uuid);
     registry.options.notes.forget(disk.record.uuid);
+    await this.#options.index?.remove(name);
   }
 
   async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
@@ -211,6 +212,19 @@ export class NodeDisks implements DiskControl {
     const { registry } = this.#options;
     const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
     return [...new Set(records.filter(({ image }) => image?.name === imageName).map(({ name }) => name))];
+  }
+
+  /** With etcd its name is taken there first; what is left there of a disk that could not be made goes with the next look. */
+  async #make(record: DiskRecord): Promise<DiskExport> {
+    const { registry, index } = this.#options;
+    const { peers, diskDir } = registry.options;
+    if (index !== undefined && peers !== undefined) await index.claim({ record, owner: peers.self, epoch: 1, dataBytes: 0 });
+    try {
+      return await registry.host(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch: 1, nodes: {} }));
+    } finally {
+      index?.made(record.name);
+      registry.changed();
+    }
   }
 
   async #takeByForce(disk: DiskExport, acceptLoss: boolean): Promise<void> {

@@ -1,14 +1,17 @@
 /** This node's disks, put together: what its clients attach to, what operators do with them, what other nodes ask of them. */
 import { join } from 'node:path';
 import { systemClock } from '../../base/clock.js';
+import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { contentId, contentsUnder } from '../../catalog/image-record.js';
 import type { StateDirectory } from '../../catalog/state-directory.js';
 import type { OwnedDisk } from '../../cluster/node.js';
-import { KnownDisks } from '../../disk/known-disks.js';
+import { EtcdDiskIndex } from '../../disk/etcd-index.js';
+import { type KnownDisk, KnownDisks } from '../../disk/known-disks.js';
 import { DiskNotes } from '../../disk/notes.js';
 import { DiskPeerService } from '../../disk/peer-service.js';
+import type { DiskPeers } from '../../disk/peers.js';
 import { DiskRegistry } from '../../disk/registry.js';
 import { isClientAlive } from '../../server/client-identity.js';
 import type { Cluster } from '../cluster/cluster.js';
@@ -25,6 +28,8 @@ export interface DisksOptions {
   pool: ContentPool;
   images: ImageRegistry;
   cluster: Cluster | undefined;
+  /** In a cluster whose nodes agree by etcd. */
+  etcd: { client: EtcdClient; prefix: string } | undefined;
   manifestStore: ManifestStore;
   selfId: string;
   defaultDeadlineMs: number;
@@ -39,10 +44,11 @@ export class Disks {
   /** For peers. */
   readonly service: DiskPeerService;
   readonly #watch: DiskWatch | undefined;
+  readonly #index: EtcdDiskIndex | undefined;
 
   /** @throws CopseError `ERR_STATE` */
   constructor(options: DisksOptions) {
-    const { state, pool, images, cluster, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
+    const { state, pool, images, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: join(state.path, 'disk-notes.json'), isAlive: isClientAlive });
     const peers = cluster === undefined ? undefined : new ClusterDiskPeers(cluster);
@@ -59,7 +65,20 @@ export class Disks {
       }),
     );
     const promotedDir = join(state.path, 'image');
-    this.control = new NodeDisks({ registry: this.registry, images, manifestStore, selfId, promotedDir, defaultChunkSizeBytes, log });
+    if (etcd !== undefined && peers !== undefined) {
+      const owned = () => this.#owned(peers);
+      this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, clock: systemClock, log }));
+    }
+    this.control = new NodeDisks({
+      registry: this.registry,
+      images,
+      manifestStore,
+      selfId,
+      promotedDir,
+      defaultChunkSizeBytes,
+      index: this.#index,
+      log,
+    });
     this.service = new DiskPeerService(this.registry);
     if (cluster !== undefined && peers !== undefined) {
       this.#watch = lifecycle.own(
@@ -88,6 +107,13 @@ export class Disks {
 
   /** Looks what other nodes own before anybody is served here: a disk that was taken by force while this node was away must not be. */
   async follow(): Promise<void> {
+    await this.#index?.start();
     await this.#watch?.start();
+  }
+
+  #owned({ self }: DiskPeers): KnownDisk[] {
+    return this.control.owned.flatMap(({ record, hosted }) =>
+      hosted === undefined ? [] : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes }],
+    );
   }
 }

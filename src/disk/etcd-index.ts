@@ -1,0 +1,170 @@
+/**
+ * Which disks exist in all clusters and who owns them, in etcd: one key a name. An index: the owners' logs decide, and nothing that a guest or a handover does waits for it. What waits is
+ * making a disk, so that no two nodes make one of the same name.
+ *
+ * Invariant: an owner puts back what is missing, and overwrites what has an older epoch of its own disk; an entry of another disk is left alone.
+ *
+ * Source: docs/etcd.md.
+ */
+import type { Clock } from '../base/clock.js';
+import { CopseError, errorMessage } from '../base/error.js';
+import type { EtcdClient } from '../base/etcd/client.js';
+import { EtcdMirror } from '../base/etcd/mirror.js';
+import type { Closeable } from '../base/lifecycle.js';
+import type { Logger } from '../base/log.js';
+import { type KnownDisk, type KnownDisks, knownDiskSchema } from './known-disks.js';
+
+export interface DiskIndexOptions {
+  client: EtcdClient;
+  /** Of all keys, without a slash at its end. */
+  prefix: string;
+  selfId: string;
+  known: KnownDisks;
+  /** What this node owns now. */
+  owned(): KnownDisk[];
+  clock: Clock;
+  log: Logger;
+}
+
+const publishMs = 1000;
+const loadMs = 3000;
+
+export class EtcdDiskIndex implements Closeable {
+  readonly #options: DiskIndexOptions;
+  readonly #prefix: string;
+  readonly #mirror: EtcdMirror;
+  /** As it was followed last. */
+  #seen = new Map<string, KnownDisk>();
+  /** Names that this node is making disks of. */
+  readonly #making = new Set<string>();
+  readonly #complained = new Set<string>();
+  #cancel: () => void = () => {};
+  #closed = false;
+
+  constructor(options: DiskIndexOptions) {
+    this.#options = options;
+    const { client, prefix, log, clock } = options;
+    this.#prefix = `${prefix}/disks/`;
+    this.#mirror = new EtcdMirror({ client, prefix: this.#prefix, log, clock });
+  }
+
+  /** Resolves when what etcd has is known, or after a while without. */
+  async start(): Promise<void> {
+    this.#mirror.onChange(() => this.#follow());
+    this.#mirror.start();
+    await this.#mirror.loaded(loadMs);
+    this.#publishLater();
+  }
+
+  /**
+   * Takes a name for a disk that is about to be made.
+   *
+   * @throws CopseError `ERR_DISK_EXISTS`, `ERR_ETCD_UNAVAILABLE`
+   */
+  async claim(disk: KnownDisk): Promise<void> {
+    const { name } = disk.record;
+    this.#making.add(name);
+    if (await this.#options.client.putIf(this.#keyOf(name), 0, JSON.stringify(disk))) return;
+    this.#making.delete(name);
+    throw new CopseError(
+      'ERR_DISK_EXISTS',
+      `a disk "${name}" exists already, or is being made on another node: "copse disk ls" shows it; choose another name`,
+    );
+  }
+
+  /** The disk that was claimed is here, or will not be. */
+  made(name: string): void {
+    this.#making.delete(name);
+  }
+
+  /** The disk is no more. What etcd does not hear of now it is told later: nobody owns it then. */
+  async remove(name: string): Promise<void> {
+    const entry = this.#mirror.entries.get(name);
+    if (entry === undefined) return;
+    await this.#options.client.deleteIf(this.#keyOf(name), entry.modRevision).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel();
+    await this.#mirror.close();
+  }
+
+  #publishLater(): void {
+    if (this.#closed) return;
+    this.#cancel = this.#options.clock.after(publishMs, () => {
+      this.#publish()
+        .catch((error: unknown) => this.#options.log.debug({ reason: errorMessage(error) }, 'the index of disks in etcd is behind'))
+        .finally(() => this.#publishLater());
+    });
+  }
+
+  async #publish(): Promise<void> {
+    if (!this.#mirror.isLoaded || this.#mirror.failure !== undefined) return;
+    const { client, owned, selfId } = this.#options;
+    const mine = new Map(owned().map((disk) => [disk.record.name, disk]));
+    for (const [name, disk] of mine) {
+      const entry = this.#mirror.entries.get(name);
+      const known = entry && this.#parse(name, entry.value);
+      if (known !== undefined && !this.#isOlder(known, disk)) continue;
+      await client.putIf(this.#keyOf(name), entry?.modRevision ?? 0, JSON.stringify(disk));
+    }
+    // What this node is said to own, and does not: removed while etcd was away, or never made.
+    for (const [name, entry] of this.#mirror.entries) {
+      if (mine.has(name) || this.#making.has(name)) continue;
+      const known = this.#parse(name, entry.value);
+      const elsewhere = known && this.#options.known.get(known.record.uuid);
+      if (known?.owner.id === selfId && elsewhere === undefined) await client.deleteIf(this.#keyOf(name), entry.modRevision);
+    }
+  }
+
+  #isOlder(known: KnownDisk, disk: KnownDisk): boolean {
+    if (known.record.uuid === disk.record.uuid) {
+      if (known.epoch !== disk.epoch) return known.epoch < disk.epoch;
+      return (
+        known.owner.id !== disk.owner.id || known.owner.address !== disk.owner.address || known.record.sizeBytes !== disk.record.sizeBytes
+      );
+    }
+    const { log } = this.#options;
+    const { name } = disk.record;
+    if (!this.#complained.has(name))
+      log.error({ disk: name, other: known.owner.id }, 'two nodes have a disk of this name: remove or export one of them');
+    this.#complained.add(name);
+    return false;
+  }
+
+  #follow(): void {
+    const { known, selfId } = this.#options;
+    const seen = new Map<string, KnownDisk>();
+    for (const [name, entry] of this.#mirror.entries) {
+      const disk = this.#parse(name, entry.value);
+      if (disk === undefined) continue;
+      seen.set(name, disk);
+      if (disk.owner.id !== selfId) known.offer(disk);
+    }
+    for (const [name, { record, owner, epoch }] of this.#seen) {
+      const told = known.get(record.uuid);
+      if (!seen.has(name) && told?.owner.id === owner.id && told.epoch === epoch) known.forget(record.uuid);
+    }
+    this.#seen = seen;
+  }
+
+  #parse(name: string, value: string): KnownDisk | undefined {
+    try {
+      return knownDiskSchema.parse(JSON.parse(value));
+    } catch (error) {
+      if (!this.#complained.has(name)) {
+        this.#options.log.warn(
+          { key: this.#keyOf(name), reason: errorMessage(error) },
+          'an entry in etcd is no disk that this version can read: it is passed over',
+        );
+      }
+      this.#complained.add(name);
+      return undefined;
+    }
+  }
+
+  #keyOf(name: string): string {
+    return `${this.#prefix}${name}`;
+  }
+}
