@@ -45,7 +45,7 @@ export class NodeDisks implements DiskControl {
   }
 
   async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
-    const { registry, images } = this.#options;
+    const { images } = this.#options;
     checkImageName(request.name);
     await this.#refuseTaken(request.name);
     const image = request.image === undefined ? undefined : images.get(request.image).record;

@@ -50,7 +50,7 @@ export class Disks {
   constructor(options: DisksOptions) {
     const { state, pool, images, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
     const known = new KnownDisks(state.disksKnownPath, log);
-    const notes = new DiskNotes({ path: join(state.path, 'disk-notes.json'), isAlive: isClientAlive });
+    const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
     const peers = cluster === undefined ? undefined : new ClusterDiskPeers(cluster);
     this.registry = lifecycle.own(
       new DiskRegistry({
