@@ -39,15 +39,28 @@ export class NodeDisks implements DiskControl {
   readonly #options: NodeDisksOptions;
   /** Where a copy is made ahead, by uuid. */
   readonly #migrating = new Map<string, string>();
+  /** Names of which disks are being made. */
+  readonly #making = new Set<string>();
 
   constructor(options: NodeDisksOptions) {
     this.#options = options;
   }
 
   async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+    const { name } = request;
+    checkImageName(name);
+    if (this.#making.has(name)) throw new CopseError('ERR_DISK_EXISTS', `disk "${name}" is being made just now`);
+    this.#making.add(name);
+    try {
+      await this.#refuseTaken(name);
+      return this.#statusOf(await this.#make(this.#recordOf(request)));
+    } finally {
+      this.#making.delete(name);
+    }
+  }
+
+  #recordOf(request: DiskCreateRequest): DiskRecord {
     const { images } = this.#options;
-    checkImageName(request.name);
-    await this.#refuseTaken(request.name);
     const image = request.image === undefined ? undefined : images.get(request.image).record;
     const leastBytes = image?.content.sizeBytes ?? 0;
     const sizeBytes = roundUp(request.sizeBytes ?? leastBytes);
@@ -58,7 +71,7 @@ export class NodeDisks implements DiskControl {
         `disk "${request.name}": ${formatSize(sizeBytes)} is less than image "${image?.name}" has (${formatSize(leastBytes)})`,
       );
     }
-    const record: DiskRecord = {
+    return {
       format: 1,
       name: request.name,
       uuid: randomUUID(),
@@ -69,7 +82,6 @@ export class NodeDisks implements DiskControl {
       handover: request.handover ?? 'auto',
       deadlineMs: request.deadlineMs,
     };
-    return this.#statusOf(await this.#make(record));
   }
 
   async listDisks(): Promise<DiskStatus[]> {
@@ -155,10 +167,7 @@ export class NodeDisks implements DiskControl {
     }
     const disk = await this.#owned(name);
     if (isUsed(disk))
-      throw new CopseError(
-        'ERR_DISK_IN_USE',
-        `disk "${name}" has clients attached, who may write meanwhile: detach them, or promote a snapshot's copy`,
-      );
+      throw new CopseError('ERR_DISK_IN_USE', `disk "${name}" has clients attached, who may write meanwhile: detach them first`);
     const target = path ?? join(promotedDir, `${encodeURIComponent(image)}.raw`);
     const result = await disk.frozen((hosted) =>
       writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
