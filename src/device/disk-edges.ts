@@ -6,6 +6,7 @@
 import { BlockState, blockBytes, type NativeOverlayFile } from '../base/native.js';
 import type { RequestOptions } from './device.js';
 import type { DiskBase } from './disk-base.js';
+import { stateAt } from './disk-piece.js';
 import type { DiskReader } from './disk-reader.js';
 
 /** A block that is written in part, and its place among the edges that the overlay takes. */
@@ -43,7 +44,7 @@ export class DiskEdges {
   }
 
   /** Those that are not here, and zeros to read them into. */
-  #missing(offset: number, lengthBytes: number): { edges: (Edge & { state: number | undefined })[]; buffer: Buffer } {
+  #missing(offset: number, lengthBytes: number): { edges: (Edge & { state: number })[]; buffer: Buffer } {
     const end = offset + lengthBytes;
     const first = offset - (offset % blockBytes);
     const last = end - 1 - ((end - 1) % blockBytes);
@@ -51,7 +52,7 @@ export class DiskEdges {
     if (offset > first || end < first + blockBytes) ragged.push({ offset: first, start: 0 });
     if (last > first && end < last + blockBytes) ragged.push({ offset: last, start: blockBytes });
     const edges = ragged
-      .map((edge) => ({ ...edge, state: this.#overlay.runs(edge.offset, blockBytes, 1)[0] }))
+      .map((edge) => ({ ...edge, state: stateAt(this.#overlay, edge.offset) }))
       .filter(({ state }) => state === BlockState.base || state === BlockState.remote);
     return { edges, buffer: Buffer.alloc(last > first ? 2 * blockBytes : blockBytes) };
   }

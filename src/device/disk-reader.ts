@@ -4,10 +4,10 @@
  * Invariants: where a piece lies is looked at in the turn in which it is asked for, so a write that was acknowledged before the read began is always seen; the target is written by nobody once a read settled.
  */
 import type { Clock } from '../base/clock.js';
-import { type NativeOverlayFile, OverlayReadNow } from '../base/native.js';
+import { BlockState, blockBytes, type NativeOverlayFile, OverlayReadNow } from '../base/native.js';
 import type { RequestOptions, Source } from './device.js';
 import type { DiskBase } from './disk-base.js';
-import { firstPiece, type Piece, piecesOf } from './disk-piece.js';
+import { firstPiece, type Piece, piecesOf, stateAt } from './disk-piece.js';
 import { fetchBytes, type RemoteFetcher } from './disk-remote.js';
 import { RequestTime } from './disk-time.js';
 
@@ -48,7 +48,11 @@ export class DiskReader {
   }
 
   isZeroNow(offset: number, lengthBytes: number): boolean {
-    if (this.#overlay.isZero(offset, lengthBytes)) return true;
+    // Asked before each read, of which most are of data, or within a block.
+    const state = stateAt(this.#overlay, offset);
+    if (state === BlockState.data || state === BlockState.remote) return false;
+    if (state === BlockState.base && (offset % blockBytes) + lengthBytes <= blockBytes) return this.#base.isZeroNow(offset, lengthBytes);
+    if (state === BlockState.zero && this.#overlay.isZero(offset, lengthBytes)) return true;
     const pieces = this.#piecesNow(offset, lengthBytes);
     return (
       pieces?.every(({ place, offset: at, lengthBytes: pieceBytes }) => {

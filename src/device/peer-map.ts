@@ -4,9 +4,10 @@
  * Invariant: the copy's bytes are in the budget from before it is made until `release`.
  */
 import type { Budget } from '../base/budget.js';
+import { waitFor } from '../base/deadline.js';
 import { CopseError } from '../base/error.js';
 import { native } from '../base/native.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from './device.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
 import { ReadOnlyDevice } from './read-only.js';
 
 export interface PeerMapOptions {
@@ -48,12 +49,10 @@ export class PeerMapDevice extends ReadOnlyDevice implements BlockDevice {
   }
 
   /** Code `ENOMEM` when too many copies are held. */
-  async read(target: Buffer, offset: number): Promise<Source> {
-    if (this.#states === undefined) {
-      this.#copying ??= this.#copy();
-      this.#states = await this.#copying;
-    }
-    this.#states.copy(target, 0, offset, offset + target.length);
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+    this.#copying ??= this.#take();
+    const states = await waitFor('copy of a map', this.#copying, { signal: options.signal, timeoutMs: options.deadlineMs });
+    states.copy(target, 0, offset, offset + target.length);
     return 'cache';
   }
 
@@ -80,16 +79,21 @@ export class PeerMapDevice extends ReadOnlyDevice implements BlockDevice {
     this.#giveBack();
   }
 
-  async #copy(): Promise<Buffer> {
-    const { blockCount, budget, copy } = this.#options;
+  #take(): Promise<Buffer> {
+    const { blockCount, budget } = this.#options;
     if (!budget.tryTake(blockCount)) {
-      this.#copying = undefined;
       throw new CopseError('ENOMEM', `other maps are being read: no room for one of ${blockCount} blocks just now`);
     }
     this.#heldBytes = blockCount;
+    return this.#copy();
+  }
+
+  async #copy(): Promise<Buffer> {
+    const { blockCount, copy } = this.#options;
     try {
       const states = Buffer.allocUnsafeSlow(blockCount);
       await copy(states);
+      if (!this.#released) this.#states = states;
       return states;
     } finally {
       if (this.#released) this.#giveBack();
