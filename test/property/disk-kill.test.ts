@@ -6,7 +6,7 @@ import { DiskHistory } from './disk-history.js';
 import { DiskPlace } from './disk-place.js';
 import { randomNumbers } from './disk-workload.js';
 
-const roundCount = 12;
+const roundCount = 8;
 const firstSeed = Number(process.env['COPSE_SEED'] ?? Math.floor(Math.random() * 1e6));
 
 t.test(`killed ${roundCount} times; COPSE_SEED=${firstSeed}`, async (t) => {
