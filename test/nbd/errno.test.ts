@@ -18,6 +18,8 @@ t.test('codes become the numbers that NBD knows', async (t) => {
     EOPNOTSUPP: 95,
     ESHUTDOWN: 5,
     ENOENT: 5,
+    ERR_NOT_OWNER: 5,
+    ERR_PEER_NOT_OWNER: 108,
     toString: 5,
   };
   for (const [code, number] of Object.entries(expected)) t.equal(toNbdError(new CopseError(code, '')), number, code);

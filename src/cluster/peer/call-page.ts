@@ -25,7 +25,7 @@ export interface Call {
 
 export type Answer = { result: unknown } | { error: { code: string; message: string } };
 
-const callSchema = z.object({ method: z.string().min(1).max(100), argument: z.unknown() });
+const callSchema = z.object({ method: z.string().min(1).max(100), argument: z.unknown().optional() });
 const headerSchema = z.object({
   copse: z.literal('call'),
   format: z.literal(1),

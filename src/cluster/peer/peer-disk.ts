@@ -65,9 +65,14 @@ export class PeerDiskView {
     });
   }
 
-  /** Connects; from then on the owner counts this node as attached. */
-  attach(request: PeerDiskRequest = {}): Promise<void> {
-    return this.#ask('attach', request, async () => {});
+  /** Connects; from then on the owner counts this node as attached. Where that takes longer than the deadline, it is gone on with. */
+  async attach(request: PeerDiskRequest = {}): Promise<void> {
+    try {
+      await this.#ask('attach', request, async () => {});
+    } catch (error) {
+      if (errorCode(error) === 'ERR_PEER_GONE') this.#reattachLater();
+      throw error;
+    }
   }
 
   readNow(): boolean {
@@ -159,13 +164,15 @@ export class PeerDiskView {
   }
 
   #stayAttached(client: NbdClient): void {
-    void client.closed.then(() => {
-      if (this.#ended || this.#cancelReattach !== undefined) return;
-      this.#cancelReattach = this.#clock.after(reattachMs, () => {
-        this.#cancelReattach = undefined;
-        // Who does not own it any more, or lies, is left alone; the next request says so.
-        this.attach().catch(() => {});
-      });
+    void client.closed.then(() => this.#reattachLater());
+  }
+
+  #reattachLater(): void {
+    if (this.#ended || this.#cancelReattach !== undefined) return;
+    this.#cancelReattach = this.#clock.after(reattachMs, () => {
+      this.#cancelReattach = undefined;
+      // Who does not own it any more, or lies, is left alone; the next request says so.
+      this.attach().catch(() => {});
     });
   }
 

@@ -3,6 +3,7 @@ import { formatPeerExport, type PeerExport, parsePeerExport } from '../../../src
 
 const id = '0123456789abcdef0123456789abcdef';
 const digest = id + id;
+const uuid = '0b54a3cd-92f9-4b6c-9a5e-0a64c3a1f5d2';
 
 t.test('names are read as they are written', async (t) => {
   const names: [string, PeerExport][] = [
@@ -12,6 +13,13 @@ t.test('names are read as they are written', async (t) => {
     [`home/${id};background`, { kind: 'home', id, background: true }],
     [`home/${id};from=a;background`, { kind: 'home', id, from: 'a', background: true }],
     [`manifest/${digest}`, { kind: 'manifest', digest }],
+    ['image/a b/c', { kind: 'image', name: 'a b/c' }],
+    ['call', { kind: 'call' }],
+    [`disk/${uuid};from=a`, { kind: 'disk', uuid, from: 'a' }],
+    [`blocks/${uuid};from=a`, { kind: 'blocks', uuid, from: 'a' }],
+    [`blocks/${uuid};from=a;background`, { kind: 'blocks', uuid, from: 'a', background: true }],
+    [`map/${uuid};from=host-b`, { kind: 'map', uuid, from: 'host-b' }],
+    [`map/${uuid};from=host-b;changes`, { kind: 'map', uuid, from: 'host-b', changes: true }],
   ];
   for (const [text, name] of names) {
     t.same(parsePeerExport(text), name, text);
@@ -23,6 +31,9 @@ t.test('names are read as they are written', async (t) => {
 t.test('parameters of a later version are passed over', async (t) => {
   t.same(parsePeerExport(`home/${id};urgent=1;from=b;x`), { kind: 'home', id, from: 'b' });
   t.same(parsePeerExport('node;x=1'), { kind: 'node' });
+  t.same(parsePeerExport('call;from=a'), { kind: 'call' });
+  t.same(parsePeerExport(`map/${uuid};x;changes;from=b;background`), { kind: 'map', uuid, from: 'b', changes: true });
+  t.same(parsePeerExport(`disk/${uuid};changes;from=b`), { kind: 'disk', uuid, from: 'b' });
 });
 
 t.test('what is no name', async (t) => {
@@ -45,6 +56,19 @@ t.test('what is no name', async (t) => {
     `home/${id};from=-a`,
     `home/${id};from=${'a'.repeat(64)}`,
     `home/${id};from=a b`,
+    'disk',
+    `disk/${uuid}`,
+    `blocks/${uuid};background`,
+    `map/${uuid};changes`,
+    `disk/${uuid};from=`,
+    `disk/${uuid.toUpperCase()};from=a`,
+    `disk/${uuid}0;from=a`,
+    `disk/${id};from=a`,
+    `disk/x${uuid};from=a`,
+    `disk/../${uuid};from=a`,
+    `map/${uuid}\n;from=a`,
+    `disks/${uuid};from=a`,
+    'call/x',
   ];
   for (const text of texts) t.equal(parsePeerExport(text), undefined, text);
 });
