@@ -6,8 +6,9 @@
 import { CopseError } from '../base/error.js';
 import type { NativeOverlayFile } from '../base/native.js';
 import { BlockState, OverlayReadNow } from '../base/native.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from './device.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
 import { ReadOnlyDevice } from './read-only.js';
+import { untilGone } from './until-gone.js';
 
 /** What is needed of an overlay. */
 export type PeerOverlay = Pick<NativeOverlayFile, 'sizeBytes' | 'readNow' | 'isZero' | 'read' | 'runs'>;
@@ -36,8 +37,8 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
     return this.#overlay.isZero(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number): Promise<Source> {
-    if (await this.#overlay.read(target, 0, target.length, offset)) return 'cache';
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+    if (await untilGone(this.#overlay.read(target, 0, target.length, offset), options.signal)) return 'cache';
     throw new CopseError('EIO', `not all of ${target.length} bytes at ${offset} are in this node's overlay`);
   }
 

@@ -1,11 +1,13 @@
 /**
  * A disk as another node sees it, for the clients that are attached there: what its owner's view answers, read-only.
  *
- * A request that fails with `ERR_NOT_OWNER` is answered with ESHUTDOWN, which no guest may ever see: whoever asks here is a node, and looks for the owner anew.
+ * A request that fails with `ERR_NOT_OWNER` is answered with ESHUTDOWN, which no guest may ever see: whoever asks here is a node, and looks for the owner anew. One that fails because this
+ * node is stopping is not answered.
  */
 import { CopseError, errorCode } from '../base/error.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
 import { ReadOnlyDevice } from './read-only.js';
+import { untilGone } from './until-gone.js';
 
 const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
 
@@ -32,16 +34,16 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
   }
 
   read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
-    return tellPeer(this.#view.read(target, offset, options));
+    return tellPeer(this.#view.read(target, offset, options), options);
   }
 
   /** What the owner's clients wrote becomes durable. */
   override flush(options?: RequestOptions): Promise<void> {
-    return tellPeer(this.#view.flush(options));
+    return tellPeer(this.#view.flush(options), options);
   }
 
   extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
-    return tellPeer(this.#view.extents(offset, lengthBytes, maxCount, options));
+    return tellPeer(this.#view.extents(offset, lengthBytes, maxCount, options), options);
   }
 
   cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
@@ -57,9 +59,9 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
   }
 }
 
-async function tellPeer<T>(request: Promise<T>): Promise<T> {
+async function tellPeer<T>(request: Promise<T>, options: RequestOptions = {}): Promise<T> {
   try {
-    return await request;
+    return await untilGone(request, options.signal);
   } catch (error) {
     if (errorCode(error) !== 'ERR_NOT_OWNER') throw error;
     throw new CopseError('ERR_PEER_NOT_OWNER', 'this node does not own the disk any more', { cause: error });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ClosedError } from '../../src/base/error.js';
 import { BlockState, blockBytes } from '../../src/base/native.js';
 import { PeerBlocksDevice } from '../../src/device/peer-blocks.js';
 import { MemoryOverlay } from '../cluster/peer/disk-server.js';
@@ -31,6 +32,21 @@ t.test('blocks of data and zeros are read, now or later, anything else is EIO', 
   t.ok(device.isZeroNow(blockBytes, blockBytes));
   t.notOk(device.isZeroNow(0, blockBytes));
   t.notOk(device.isZeroNow(2 * blockBytes, blockBytes), 'base is not zeros');
+});
+
+t.test('an overlay that is closed answers nobody who would take an error for an answer', async (t) => {
+  const { overlay, device } = stand(data);
+  overlay.read = () => Promise.reject(new ClosedError('overlay'));
+  await t.rejects(device.read(Buffer.alloc(1), 0), { code: 'ERR_CLOSED' }, 'nobody to wait for');
+  const gone = new AbortController();
+  let settled = false;
+  const reading = device.read(Buffer.alloc(1), 0, { signal: gone.signal }).finally(() => {
+    settled = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  t.notOk(settled);
+  gone.abort();
+  await t.rejects(reading, { code: 'ERR_CLOSED' });
 });
 
 t.test('extents tell data, zeros, and what is not here', async (t) => {

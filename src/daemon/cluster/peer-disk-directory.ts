@@ -43,7 +43,7 @@ export interface ServedMap {
 
 /**
  * Disks of this node. `undefined`: there is none, or not in that way. Rejections are told to the node that asks as an export that can't be opened, which it takes for one that is
- * not there. A handshake may open and release an export before it opens it for the connection.
+ * not there: what will be there in a moment is waited for, and the other asks again. A handshake may open and release an export before it opens it for the connection.
  */
 export interface PeerDisks {
   /** @param fromNodeId counts as attached until `release` */
@@ -136,9 +136,9 @@ export class PeerDiskDirectory {
     wanted: DiskExportName,
     description: string,
     lane: 'disk' | 'background' | 'call',
-    { release }: { release(): void },
+    served: { release(): void },
   ): Omit<Export, 'device'> {
-    const { kind } = wanted;
-    return { name: formatPeerExport(wanted), description, metrics: this.#metrics[kind], memory: this.#memory[lane], release };
+    const release = (): void => served.release();
+    return { name: formatPeerExport(wanted), description, metrics: this.#metrics[wanted.kind], memory: this.#memory[lane], release };
   }
 }

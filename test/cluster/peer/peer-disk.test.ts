@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { CopseError } from '../../../src/base/error.js';
+import { ClosedError, CopseError } from '../../../src/base/error.js';
 import { parsePeerAddress } from '../../../src/cluster/peer/address.js';
 import { PeerDiskView, type PeerDiskViewOptions } from '../../../src/cluster/peer/peer-disk.js';
 import type { BlockDevice } from '../../../src/device/device.js';
@@ -188,6 +188,27 @@ t.test('a read that loses its connection goes on when the owner is back', async 
   await reading;
   t.ok(target.equals(content.subarray(0, 4096)));
   t.same(attached, ['b']);
+});
+
+t.test('an owner that is stopping says nothing, and a read goes on when it is back', async (t) => {
+  const { device, view, served, contents } = await stand(t);
+  device.isHit = () => false;
+  const { read } = device;
+  let closedCount = 0;
+  device.read = async () => {
+    closedCount += 1;
+    throw new ClosedError('the disk');
+  };
+  const target = Buffer.alloc(4096);
+  const reading = view.read(target, 0);
+  await until(() => closedCount === 1);
+  await served.server.stop(0);
+  device.read = read;
+  await servePeers(t, contents, { address: served.address });
+  await device.waiting(1);
+  device.takePending(0).resolve();
+  await reading;
+  t.ok(target.equals(content.subarray(0, 4096)));
 });
 
 t.test('without an owner a read fails at its deadline, as soon as the next attempt would be later', async (t) => {
