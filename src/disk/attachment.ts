@@ -75,19 +75,21 @@ export class Attachment {
     if (session.fence === undefined) this.#writer = session;
   }
 
-  /** The disk went to another node: no session of this one goes on. The returned function undoes that. */
-  displaceAll(by: string): () => void {
-    const displaced = [...this.#sessions].filter(({ fence }) => fence === undefined);
+  /** The disk went to another node: no session of this one goes on. @param by for people, and to undo it by */
+  displaceAll(by: string): void {
     const fence = this.#fence(by, true);
-    for (const session of displaced) {
+    for (const session of this.#sessions) {
+      if (session.fence !== undefined) continue;
       session.fence = fence;
       if (session.hasWritten) this.#remember(session.client, by);
     }
     this.#writer = undefined;
-    return () => {
-      for (const session of displaced) if (session.fence === fence) session.fence = undefined;
-      this.#options.notes.liftFences(this.#options.uuid);
-    };
+  }
+
+  /** Undoes `displaceAll`, also one of an earlier process. */
+  readmit(by: string): void {
+    for (const session of this.#sessions) if (session.fence?.by === by) session.fence = undefined;
+    this.#options.notes.liftFences(this.#options.uuid, by);
   }
 
   /** By an operator: whoever writes first from now on is the one. */

@@ -18,10 +18,12 @@ import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { DiskNotes } from './notes.js';
+import { OwnerView } from './owner-view.js';
 import type { DiskPeers } from './peers.js';
 import type { Handover, HandoverReason } from './protocol.js';
 import type { DiskRecord, NodeRef } from './record.js';
 import type { DiskSession, SessionHost } from './session.js';
+import { Settlement } from './settlement.js';
 
 /** What an export asks of the registry of disks. */
 export interface DiskHome {
@@ -46,8 +48,6 @@ export interface DiskExportOptions {
   log: Logger;
 }
 
-/** Until the other side of an unfinished handover is asked how it ended, and asked again. */
-const settleMs = 1000;
 /** How long a confirmation may take before the new owner goes on without its having been heard. */
 const confirmMs = 2000;
 
@@ -58,15 +58,13 @@ export class DiskExport implements SessionHost {
   readonly #options: DiskExportOptions;
   #record: DiskRecord;
   #hosted: HostedDisk | undefined;
-  #view: { owner: NodeRef; device: BlockDevice } | undefined;
+  readonly #view: OwnerView;
+  readonly #settlement: Settlement;
   #completion: Completion | undefined;
   /** Ids of nodes that are attached for their clients, each as often as it is, latest last. */
   readonly #remote: string[] = [];
   #steps: Promise<unknown> = Promise.resolve();
   #takingOver: Promise<void> | undefined;
-  /** Undoes what a grant did to the sessions. */
-  #restore: () => void = () => {};
-  #cancelSettle: (() => void) | undefined;
   #closed = false;
 
   constructor(options: DiskExportOptions) {
@@ -76,8 +74,17 @@ export class DiskExport implements SessionHost {
     this.#hosted = hosted;
     this.metrics = metrics;
     this.attachment = new Attachment({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
+    const { home, peers } = options;
+    this.#view = new OwnerView({ peers, locate: (uuid, name) => home.locate(uuid, name) });
+    this.#settlement = new Settlement({
+      peers,
+      clock,
+      hosted: () => this.#hosted,
+      onAccepted: (epoch, by) => this.accepted(epoch, by),
+      onUndone: (to) => this.#undone(to),
+    });
     if (hosted?.isOwner) this.#complete();
-    else this.#settleLater(0);
+    else if (this.#settlement.isOpen) this.#settlement.begin(0);
   }
 
   get record(): DiskRecord {
@@ -140,20 +147,14 @@ export class DiskExport implements SessionHost {
   }
 
   async view(): Promise<BlockDevice> {
-    if (this.#view !== undefined) return this.#view.device;
-    const { peers, home } = this.#options;
-    const { uuid, name, sizeBytes } = this.record;
-    const owner = await home.locate(uuid, name);
-    if (peers === undefined || owner.id === peers.self.id) throw this.#notOwner();
+    const device = await this.#view.open(this.record);
     if (this.here !== undefined) return this.here;
-    this.#view ??= { owner, device: peers.view(owner, uuid, sizeBytes) };
-    return this.#view.device;
+    if (device === undefined) throw this.#notOwner();
+    return device;
   }
 
-  async relocate(view: BlockDevice): Promise<void> {
-    if (this.#view?.device !== view) return;
-    this.#view = undefined;
-    await view.close().catch(() => {});
+  relocate(view: BlockDevice): Promise<void> {
+    return this.#view.leave(view);
   }
 
   refused(session: DiskSession): void {
@@ -164,7 +165,7 @@ export class DiskExport implements SessionHost {
     this.attachment.left(session);
     if (this.attachment.count > 0) return;
     if (session.isUsed) this.#inviteIdle();
-    this.#closeView();
+    this.#view.close();
     this.#options.home.changed(this);
     this.#options.home.idle(this);
   }
@@ -205,9 +206,9 @@ export class DiskExport implements SessionHost {
         const { state } = hosted;
         hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
         // From here on `here` is undefined: no session reaches the overlay any more.
-        this.#restore = this.attachment.displaceAll(`clients of node ${to.id}, which owns it now`);
+        this.attachment.displaceAll(newOwner(to));
         this.#options.log.info({ disk: name, to: to.id, epoch: state.epoch + 1, reason }, 'handed over');
-        this.#settleLater(settleMs);
+        this.#settlement.begin();
       } catch (error) {
         this.#complete();
         throw error;
@@ -225,9 +226,8 @@ export class DiskExport implements SessionHost {
     if (hosted?.state.state !== 'granted') return;
     const { state } = hosted;
     if (state.to?.id !== by.id || epoch !== state.epoch + 1 || state.to.accepted) return;
-    this.#cancelSettle?.();
+    this.#settlement.end();
     hosted.folder.setState({ ...state, to: { ...by, accepted: true } });
-    this.#restore = () => {};
     this.#options.home.changed(this);
   }
 
@@ -288,8 +288,8 @@ export class DiskExport implements SessionHost {
   /** It has become this node's by force, or anew. */
   adopt(hosted: HostedDisk): void {
     this.#hosted = hosted;
-    this.#cancelSettle?.();
-    this.#closeView();
+    this.#settlement.end();
+    this.#view.close();
     this.#complete();
     this.#options.home.changed(this);
   }
@@ -300,7 +300,7 @@ export class DiskExport implements SessionHost {
       const hosted = this.#hosted;
       this.#record = this.record;
       this.#hosted = undefined;
-      this.#cancelSettle?.();
+      this.#settlement.end();
       await this.#completion?.stop();
       await hosted?.close();
       this.#options.home.changed(this);
@@ -309,9 +309,9 @@ export class DiskExport implements SessionHost {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cancelSettle?.();
+    this.#settlement.close();
     await this.#completion?.stop();
-    this.#closeView();
+    this.#view.close();
     await this.#hosted?.close();
   }
 
@@ -321,7 +321,7 @@ export class DiskExport implements SessionHost {
     const { uuid, name } = this.record;
     if (peers === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
-    if (this.#hosted?.state.to?.accepted === false) await this.#settle();
+    if (this.#settlement.isOpen) await this.#settlement.settle();
     if (this.isOwner) return;
     const giver = await home.locate(uuid, name);
     if (giver.id === peers.self.id) throw this.#notOwner();
@@ -337,52 +337,18 @@ export class DiskExport implements SessionHost {
       log.warn({ disk: name, from: giver.id, reason: errorMessage(error) }, 'the former owner did not hear that the disk was accepted');
     });
     log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
-    this.#closeView();
+    this.#view.close();
     this.#complete();
     home.changed(this);
   }
 
-  /** Asks the node to which it was granted how that ended. */
-  async #settle(): Promise<void> {
-    const { peers, log, home } = this.#options;
-    const hosted = this.#hosted;
-    if (hosted === undefined || hosted.state.state !== 'granted' || peers === undefined) return;
-    const { to, epoch } = hosted.state;
-    if (to === undefined || to.accepted) return;
-    const { uuid, name } = hosted.record;
-    let answer: string;
-    try {
-      ({ answer } = await peers.call(to, 'disk.resolve', { uuid, epoch: epoch + 1 }));
-    } catch (error) {
-      throw new CopseError(
-        'ERR_OWNER_UNREACHABLE',
-        `disk "${name}" was handed to node ${to.id}, which has not said whether it has it: neither node writes to it until ${to.id} answers (${errorMessage(error)})`,
-        { cause: error },
-      );
-    }
-    if (hosted.state.state !== 'granted' || hosted.state.to?.accepted) return;
-    if (answer === 'accepted') this.accepted(epoch + 1, to);
-    if (answer !== 'refused') return;
-    const { to: _to, ...state } = hosted.state;
-    hosted.folder.setState({ ...state, state: 'owner', epoch: epoch + 2 });
-    log.warn({ disk: name, to: to.id, epoch: epoch + 2 }, 'a handover was undone: the other node never had the disk');
-    this.#restore();
-    this.#restore = () => {};
+  /** The node to which it was granted will never have it. */
+  #undone(to: NodeRef): void {
+    const { name } = this.record;
+    this.#options.log.warn({ disk: name, epoch: this.#hosted?.state.epoch }, 'a handover was undone: the other node never had the disk');
+    this.attachment.readmit(newOwner(to));
     this.#complete();
-    home.changed(this);
-  }
-
-  #settleLater(delayMs: number): void {
-    const { clock, peers } = this.#options;
-    if (peers === undefined || this.#closed) return;
-    this.#cancelSettle?.();
-    this.#cancelSettle = clock.after(delayMs, () => {
-      this.#settle()
-        .catch(() => {})
-        .finally(() => {
-          if (this.#hosted?.state.to?.accepted === false) this.#settleLater(settleMs);
-        });
-    });
+    this.#options.home.changed(this);
   }
 
   /** @throws CopseError `ERR_NOT_OWNER` */
@@ -420,15 +386,14 @@ export class DiskExport implements SessionHost {
     this.#completion.start();
   }
 
-  #closeView(): void {
-    const view = this.#view;
-    this.#view = undefined;
-    view?.device.close().catch(() => {});
-  }
-
   #serial<T>(step: () => Promise<T>): Promise<T> {
     const done = this.#steps.then(step, step);
     this.#steps = done.catch(() => {});
     return done;
   }
+}
+
+/** Who displaced the former owner's clients. */
+function newOwner({ id }: NodeRef): string {
+  return `clients of node ${id}, which owns it now`;
 }

@@ -3,6 +3,7 @@
  *
  * Invariant: the overlay's blocks change only while `state` is `owner` (by guests, and by blocks that arrive from former owners), or by a copy that is made ahead of a handover.
  */
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -40,6 +41,8 @@ export class HostedDisk {
   readonly #options: HostedDiskOptions;
   /** By node index. */
   readonly #sources = new Map<number, BlockSource>();
+  #copy: { id: string; to: string } | undefined;
+  #isClosed = false;
 
   private constructor(folder: DiskFolder, overlay: NativeOverlayFile, base: DiskBase | undefined, options: HostedDiskOptions) {
     this.folder = folder;
@@ -85,6 +88,22 @@ export class HostedDisk {
 
   get blockCount(): number {
     return this.overlay.sizeBytes / blockBytes;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The copy on another node whose changes are marked, since all counted as changed. It ends with this object: who opens the disk anew knows nothing of what has changed. */
+  get copy(): Readonly<{ id: string; to: string }> | undefined {
+    return this.#copy;
+  }
+
+  /** Marks what changes for a new copy, at first everything. An older one is followed no more. */
+  markFor(nodeId: string): { id: string } {
+    this.#copy = { id: randomUUID(), to: nodeId };
+    this.overlay.trackChanges(true, true);
+    return this.#copy;
   }
 
   /** A copy of the map. */
@@ -145,6 +164,7 @@ export class HostedDisk {
 
   /** Ends what is under way, flushes, and lets go of what is below. The folder stays. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     try {
       await this.disk.close();
     } finally {

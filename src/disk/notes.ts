@@ -1,5 +1,6 @@
 /**
- * What this node has to remember of disks that it need not have: clients that were displaced from them, and handovers that it promised never to accept. One small file, replaced as a whole.
+ * What this node has to remember of disks that it need not have: clients that were displaced from them, handovers that it promised never to accept, and those that it did accept, though it has let go of the disk since.
+ * One small file, replaced as a whole.
  *
  * Invariant: durable before a call returns.
  */
@@ -16,6 +17,8 @@ const fenceSchema = z.object({
   by: z.string(),
   /** ISO 8601 */
   at: z.string(),
+  /** Of the handover that displaced it; absent: another client of this node did, or force. */
+  epoch: z.int().positive().optional(),
 });
 
 export type Fence = z.infer<typeof fenceSchema>;
@@ -26,10 +29,14 @@ const notesSchema = z.object({
   fences: z.record(z.string(), z.array(fenceSchema)),
   /** By uuid: the highest epoch that is never accepted. */
   refused: z.record(z.string(), z.int().positive()),
+  /** By uuid, of disks whose blocks are not here any more: the last epoch under which this node owned it. */
+  held: z.record(z.string(), z.int().positive()).default({}),
 });
 
 /** Of one disk; the oldest go. A process that has ended leaves earlier. */
 const mostFences = 64;
+/** Of all disks that have come and gone; the oldest go. They matter for as long as a former owner has not heard of its handover's end. */
+const mostHeld = 10_000;
 
 export interface DiskNotesOptions {
   path: string;
@@ -51,16 +58,22 @@ export class DiskNotes {
     return this.#notes.fences[uuid] ?? [];
   }
 
-  fence(uuid: string, fence: Fence): void {
+  fence(uuid: string, ...added: Fence[]): void {
+    if (added.length === 0) return;
     const { isAlive } = this.#options;
-    const others = this.fences(uuid).filter(({ client }) => client !== fence.client && isAlive(client) !== false);
-    this.#notes.fences[uuid] = [...others, fence].slice(-mostFences);
+    const clients = new Set(added.map(({ client }) => client));
+    const others = this.fences(uuid).filter(({ client }) => !clients.has(client) && isAlive(client) !== false);
+    this.#notes.fences[uuid] = [...others, ...added].slice(-mostFences);
     this.#save();
   }
 
-  liftFences(uuid: string): void {
-    if (this.#notes.fences[uuid] === undefined) return;
-    delete this.#notes.fences[uuid];
+  /** All of the disk's, or those that match. */
+  liftFences(uuid: string, which: (fence: Fence) => boolean = () => true): void {
+    const fences = this.fences(uuid);
+    const left = fences.filter((fence) => !which(fence));
+    if (left.length === fences.length) return;
+    if (left.length === 0) delete this.#notes.fences[uuid];
+    else this.#notes.fences[uuid] = left;
     this.#save();
   }
 
@@ -75,11 +88,24 @@ export class DiskNotes {
     this.#save();
   }
 
-  /** The disk is gone for good. */
-  forget(uuid: string): void {
-    delete this.#notes.refused[uuid];
-    delete this.#notes.fences[uuid];
+  /** The last epoch under which this node owned a disk that it has no blocks of any more; 0: none. */
+  heldEpoch(uuid: string): number {
+    return this.#notes.held[uuid] ?? 0;
+  }
+
+  /** To be told before the disk's files go: a former owner may not have heard yet that it was handed over, and asks some day. */
+  hold(uuid: string, epoch: number): void {
+    const heldEpoch = Math.max(epoch, this.heldEpoch(uuid));
+    delete this.#notes.held[uuid];
+    this.#notes.held[uuid] = heldEpoch;
+    const [oldest] = Object.keys(this.#notes.held);
+    if (oldest !== undefined && Object.keys(this.#notes.held).length > mostHeld) delete this.#notes.held[oldest];
     this.#save();
+  }
+
+  /** The disk is gone for good. What was promised of it stays. */
+  forget(uuid: string): void {
+    this.liftFences(uuid);
   }
 
   #save(): void {
@@ -91,7 +117,7 @@ function read(path: string): z.infer<typeof notesSchema> {
   try {
     return notesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {} };
+    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {}, held: {} };
     throw new CopseError(
       'ERR_STATE',
       `${path} can't be read: ${errorMessage(error)}; restore it, or remove it if no disk was ever moved or fenced here`,

@@ -36,7 +36,13 @@ export const diskCalls = {
   /** Hands the disk over; the same answer again for the same node until it has accepted. Codes `ERR_NOT_OWNER`, `ERR_HANDOVER_EXPLICIT`, `ENOSPC` and `EIO` of the last flush. */
   'disk.handover': {
     argument: z.object({ uuid, to: nodeRefSchema, reason: z.enum(handoverReasons) }),
-    answer: z.object({ epoch, record: diskRecordSchema, nodes: ownerStateSchema.shape.nodes }),
+    answer: z.object({
+      epoch,
+      record: diskRecordSchema,
+      nodes: ownerStateSchema.shape.nodes,
+      /** Of the copy whose changes the giver has marked all the time until now; another copy is worth nothing. */
+      copy: z.uuid().optional(),
+    }),
   },
   /** The asking node owns it now, durably. */
   'disk.accepted': { argument: z.object({ uuid, epoch, by: nodeRefSchema }), answer: z.object({}) },
@@ -48,7 +54,15 @@ export const diskCalls = {
   'disk.invite': { argument: z.object({ uuid, reason: z.enum(handoverReasons) }), answer: z.object({ owner: z.boolean() }) },
   /** The owner has the node copy the overlay ahead, and warm what the disk reads of its image. */
   'disk.receive': {
-    argument: z.object({ record: diskRecordSchema, epoch, from: nodeRefSchema, touched: z.array(rangeSchema).max(4096) }),
+    argument: z.object({
+      record: diskRecordSchema,
+      epoch,
+      from: nodeRefSchema,
+      /** Names the copy, until its owner has lost count of the changes. */
+      copy: z.uuid(),
+      nodes: ownerStateSchema.shape.nodes,
+      touched: z.array(rangeSchema).max(4096),
+    }),
     answer: z.object({}),
   },
   /** How far that is. */

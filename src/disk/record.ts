@@ -36,7 +36,8 @@ export type HandoverMode = DiskRecord['handover'];
 
 /**
  * - `owner`: this node's overlay is the disk.
- * - `granted`: it was handed to `to` with epoch `epoch + 1`; this node never writes under `epoch` again. `accepted`: the other has said that it has it durably. The blocks stay until nobody needs them.
+ * - `granted`: it was handed to `to` with epoch `epoch + 1`; this node never writes under `epoch` again. `accepted`: the other has said that it has it durably. The blocks stay until nobody needs them: `free`,
+ *   which is told of those that stay all the same, for their snapshots, or since `to` took the disk by force.
  * - `incoming`: a copy that another owner's migration makes here ahead of a handover: nothing that anybody may rely on.
  */
 export const ownerStateSchema = z.object({
@@ -44,7 +45,7 @@ export const ownerStateSchema = z.object({
   state: z.enum(['owner', 'granted', 'incoming']),
   /** Grows with each change of owner; of `granted`, the last one under which this node owned it. */
   epoch: z.int().positive(),
-  to: nodeRefSchema.extend({ accepted: z.boolean() }).optional(),
+  to: nodeRefSchema.extend({ accepted: z.boolean(), free: z.boolean().optional() }).optional(),
   /** File name of the map in force. A new one is written beside it, then named here. */
   map: z.string(),
   /** Where remote blocks are, by the node index of the map; 1 to 31, 0 is unused. */

@@ -1,21 +1,27 @@
 /**
  * A copy of a disk that its owner's migration makes on this node ahead of the handover: rounds of what changed since the last one, so that the handover finds almost everything here.
  *
- * Nobody may rely on it but the handover, and that only for blocks which were stored and have not changed since. It lives as long as the process.
+ * Nobody may rely on it but the handover, and that only for blocks which were stored and have not changed since: as long as the owner has marked all changes, for this copy and no other. It lives as long as the process.
+ *
+ * Invariant: blocks that only this node has, as a former owner, stay as they are.
  */
 import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { blockBytes } from '../base/native.js';
+import { BlockState, blockBytes } from '../base/native.js';
 import { MiB } from '../base/size.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { BlockSource, DiskPeers } from './peers.js';
 import type { AnswerOf } from './protocol.js';
-import type { NodeRef } from './record.js';
+import type { NodeRef, OwnerState } from './record.js';
 
 export interface ReplicaOptions {
   hosted: HostedDisk;
   from: NodeRef;
+  /** How the owner calls this copy. */
+  id: string;
+  /** The table of the owner's map. */
+  nodes: OwnerState['nodes'];
   peers: DiskPeers;
   /** Runs of the image that the disk's guest has read. */
   touched: readonly [number, number][];
@@ -33,6 +39,7 @@ const mostRounds = 8;
 
 const stateMask = 0b11;
 const changedBit = 0b100;
+const nodeShift = 3;
 
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -44,11 +51,14 @@ export class Replica {
   #message: string | undefined;
   #doneBytes = 0;
   #totalBytes = 0;
+  /** This node in the owner's table; -1: it is not there. */
+  readonly #selfIndex: number;
   readonly #running: Promise<void>;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
-    const { hosted, peers, from } = options;
+    const { hosted, peers, from, nodes } = options;
+    this.#selfIndex = Number(Object.entries(nodes).find(([, { id }]) => id === peers.self.id)?.[0] ?? -1);
     this.#due = new Uint8Array(hosted.blockCount);
     this.#source = peers.blocks(from, hosted.record.uuid, hosted.record.sizeBytes);
     this.#running = this.#run().catch((error: unknown) => this.#fail(error));
@@ -56,6 +66,10 @@ export class Replica {
 
   get from(): NodeRef {
     return this.#options.from;
+  }
+
+  get id(): string {
+    return this.#options.id;
   }
 
   get progress(): AnswerOf<'disk.replica'> {
@@ -94,7 +108,9 @@ export class Replica {
     let bytes = 0;
     for (let block = 0; block < states.length; block += 1) {
       const byte = states[block] ?? 0;
-      if ((byte & changedBit) !== 0) this.#due[block] = (byte & stateMask) + 1;
+      const state = byte & stateMask;
+      const isKept = state === BlockState.remote && byte >> nodeShift === this.#selfIndex;
+      if ((byte & changedBit) !== 0) this.#due[block] = isKept ? 0 : state + 1;
       if (this.#due[block] !== 0) bytes += blockBytes;
     }
     this.#doneBytes = 0;
@@ -130,7 +146,7 @@ export class Replica {
     const { overlay } = this.#options.hosted;
     const offset = first * blockBytes;
     const lengthBytes = (end - first) * blockBytes;
-    if (state === 1) {
+    if (state === BlockState.data) {
       const buffer = Buffer.allocUnsafe(lengthBytes);
       await this.#source.read(buffer, offset, { background: true, signal: this.#end.signal });
       await overlay.write(buffer, 0, lengthBytes, offset, undefined);
@@ -143,9 +159,10 @@ export class Replica {
   }
 
   #fail(error: unknown): void {
-    if (this.#end.signal.aborted && this.#state === 'following') return;
+    // Also when it was to end: marks that were taken, and did not arrive, are lost.
     this.#state = 'failed';
     this.#message = errorMessage(error);
+    if (this.#end.signal.aborted) return;
     const { hosted, from, log } = this.#options;
     log.warn(
       { disk: hosted.record.name, from: from.id, reason: this.#message },

@@ -1,0 +1,41 @@
+/** The disk at its owner, for the sessions of this node: opened when it is first wanted, and anew when ownership has moved. */
+import type { BlockDevice } from '../device/device.js';
+import type { DiskPeers } from './peers.js';
+import type { DiskRecord, NodeRef } from './record.js';
+
+export interface OwnerViewOptions {
+  peers: DiskPeers | undefined;
+  locate(uuid: string, name: string): Promise<NodeRef>;
+}
+
+export class OwnerView {
+  readonly #options: OwnerViewOptions;
+  #device: BlockDevice | undefined;
+
+  constructor(options: OwnerViewOptions) {
+    this.#options = options;
+  }
+
+  /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does */
+  async open({ uuid, name, sizeBytes }: DiskRecord): Promise<BlockDevice | undefined> {
+    if (this.#device !== undefined) return this.#device;
+    const { peers, locate } = this.#options;
+    const owner = await locate(uuid, name);
+    if (peers === undefined || owner.id === peers.self.id) return undefined;
+    this.#device ??= peers.view(owner, uuid, sizeBytes);
+    return this.#device;
+  }
+
+  /** The node behind `device` is not the owner. */
+  async leave(device: BlockDevice): Promise<void> {
+    if (this.#device !== device) return;
+    this.close();
+  }
+
+  /** After what is under way. It may be opened again. */
+  close(): void {
+    const device = this.#device;
+    this.#device = undefined;
+    device?.close().catch(() => {});
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * How a handover ended of which nothing more was heard: asks the node to which the disk was granted, until that has said whether it has it.
+ *
+ * Invariant: the disk is taken back only on the other node's durable promise never to accept it.
+ */
+import type { Clock } from '../base/clock.js';
+import { CopseError, errorMessage } from '../base/error.js';
+import type { HostedDisk } from './hosted-disk.js';
+import type { DiskPeers } from './peers.js';
+import type { NodeRef } from './record.js';
+
+export interface SettlementOptions {
+  peers: DiskPeers | undefined;
+  clock: Clock;
+  hosted(): HostedDisk | undefined;
+  onAccepted(epoch: number, by: NodeRef): void;
+  /** It is this node's again, durably, under a new epoch. */
+  onUndone(to: NodeRef): void;
+}
+
+/** Until the other side is asked, and asked again. */
+const settleMs = 1000;
+
+export class Settlement {
+  readonly #options: SettlementOptions;
+  #cancel: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the disk was granted, and the other node has not said that it has it. */
+  get isOpen(): boolean {
+    return this.#options.hosted()?.state.to?.accepted === false;
+  }
+
+  /** Goes on by itself until it is settled. */
+  begin(delayMs = settleMs): void {
+    this.end();
+    const { clock, peers } = this.#options;
+    if (peers === undefined || this.#closed) return;
+    this.#cancel = clock.after(delayMs, () => {
+      this.settle()
+        .catch(() => {})
+        .finally(() => {
+          if (this.isOpen) this.begin();
+        });
+    });
+  }
+
+  end(): void {
+    this.#cancel?.();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.end();
+  }
+
+  /** Asks once. @throws CopseError `ERR_OWNER_UNREACHABLE` */
+  async settle(): Promise<void> {
+    const { peers, onAccepted, onUndone } = this.#options;
+    const hosted = this.#options.hosted();
+    if (hosted === undefined || hosted.state.state !== 'granted' || peers === undefined) return;
+    const { to, epoch } = hosted.state;
+    if (to === undefined || to.accepted) return;
+    const { uuid, name } = hosted.record;
+    let answer: string;
+    try {
+      ({ answer } = await peers.call(to, 'disk.resolve', { uuid, epoch: epoch + 1 }));
+    } catch (error) {
+      throw new CopseError(
+        'ERR_OWNER_UNREACHABLE',
+        `disk "${name}" was handed to node ${to.id}, which has not said whether it has it: neither node writes to it until ${to.id} answers (${errorMessage(error)})`,
+        { cause: error },
+      );
+    }
+    // It may have been heard of in another way meanwhile.
+    if (this.#closed || this.#options.hosted() !== hosted || !this.isOpen) return;
+    if (answer === 'accepted') onAccepted(epoch + 1, to);
+    if (answer !== 'refused') return;
+    const { to: _to, ...state } = hosted.state;
+    hosted.folder.setState({ ...state, state: 'owner', epoch: epoch + 2 });
+    onUndone(to);
+  }
+}
