@@ -89,7 +89,7 @@ export class Attachment {
   /** Undoes `displaceAll`, also one of an earlier process. */
   readmit(by: string): void {
     for (const session of this.#sessions) if (session.fence?.by === by) session.fence = undefined;
-    this.#options.notes.liftFences(this.#options.uuid, by);
+    this.#options.notes.liftFences(this.#options.uuid, (fence) => fence.by === by);
   }
 
   /** By an operator: whoever writes first from now on is the one. */
