@@ -44,7 +44,7 @@ async function attach(domain: string, name: string, options: Options): Promise<v
     else printText(`${name} is ${attachment.target} of ${describeAffected(attachment.affected, attachment.domain)} now`);
     if (disk.reconnectSeconds > 0 && attachment.affected.includes('live') && isBefore(await virsh.daemonVersion(), [9, 5])) {
       printNote(
-        'this libvirt drops <reconnect> (it is known from 9.5 on): when copse is restarted, a request of this guest fails once, and pauses the guest until "virsh resume"',
+        `this libvirt drops <reconnect>, which it knows from 9.5 on: a restart of copse pauses the guest, and "virsh resume ${attachment.domain}" lets it go on`,
       );
     }
   });
