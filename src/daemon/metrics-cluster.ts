@@ -2,7 +2,8 @@
 import type { Registry } from 'prom-client';
 import { counter, gauge, labelsOf, type MetricSources } from './metrics.js';
 
-const roles = ['home', 'held'] as const;
+/** What peers attach to here, apart from statements and records. */
+const roles = ['home', 'held', 'disk', 'blocks', 'map', 'call'] as const;
 const memberStates = ['self', 'up', 'draining', 'down', 'incompatible', 'conflict'] as const;
 const breakerStates = ['closed', 'open', 'half-open'] as const;
 
