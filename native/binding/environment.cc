@@ -33,22 +33,51 @@ bool Environment::CreateWaker() {
 }
 
 void Environment::Submit(Job* job, Lane lane) {
+  Begin(job);
+  SubmitTask(job, lane);
+}
+
+void Environment::Submit(Job* job, Lane lane, const std::shared_ptr<JobQueue>& queue) {
+  Begin(job);
+  if (queue->Add(job)) SubmitTask(new QueueRunner(this, queue, lane), lane);
+}
+
+void Environment::Begin(Job* job) {
   job->environment_ = this;
   if (under_way_ == 0) napi_ref_threadsafe_function(env_, waker_);
   under_way_ += 1;
+}
+
+void Environment::SubmitTask(Task* task, Lane lane) {
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     unfinished_ += 1;
   }
-  ThreadPool::Shared().Submit(job, lane, this);
+  ThreadPool::Shared().Submit(task, lane, this);
 }
 
 void Environment::Complete(Job* job) {
   // All under the mutex: as soon as it is free and nothing is unfinished, the environment may go.
   const std::lock_guard<std::mutex> guard(mutex_);
   finished_.push_back(job);
-  unfinished_ -= 1;
   if (finished_.size() == 1) napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+  EndTask();
+}
+
+void Environment::Complete(const std::vector<Job*>& jobs) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const bool wake = finished_.empty();
+  finished_.insert(finished_.end(), jobs.begin(), jobs.end());
+  if (wake) napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Environment::EndRunner() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  EndTask();
+}
+
+void Environment::EndTask() {
+  unfinished_ -= 1;
   if (unfinished_ == 0) idle_.notify_all();
 }
 

@@ -9,11 +9,13 @@
 
 #include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "../core/descriptor.h"
 #include "../core/thread_pool.h"
+#include "job_queue.h"
 
 namespace copse {
 
@@ -30,6 +32,7 @@ class Job : public Task {
 
  private:
   friend class Environment;
+  friend class QueueRunner;
   Environment* environment_ = nullptr;
 };
 
@@ -41,6 +44,8 @@ class Environment {
 
   // Takes the job over. On the environment's thread only, like all that follows.
   void Submit(Job* job, Lane lane);
+  // The same, behind the other jobs of a queue. All of a queue's jobs are of one lane.
+  void Submit(Job* job, Lane lane, const std::shared_ptr<JobQueue>& queue);
 
   // The classes of open files, and what the constructor that runs just now is to wrap (files are made by the open calls alone).
   napi_ref block_file_class = nullptr;
@@ -54,11 +59,18 @@ class Environment {
 
  private:
   friend class Job;
+  friend class QueueRunner;
   explicit Environment(napi_env env) : env_(env) {}
   static void TearDown(void* environment);
   static void OnWake(napi_env env, napi_value callback, void* context, void* data);
   bool CreateWaker();
+  void Begin(Job* job);
+  void SubmitTask(Task* task, Lane lane);
   void Complete(Job* job);
+  void Complete(const std::vector<Job*>& jobs);
+  void EndRunner();
+  // With the mutex held.
+  void EndTask();
   void Drain();
 
   napi_env env_;
@@ -68,7 +80,7 @@ class Environment {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  // Both under the mutex: jobs submitted and not finished, and those finished and not settled.
+  // Both under the mutex: tasks (jobs, and runners of queues) submitted and not finished, and jobs finished and not settled.
   size_t unfinished_ = 0;
   std::vector<Job*> finished_;
 };

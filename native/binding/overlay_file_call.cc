@@ -13,7 +13,7 @@ namespace {
 // The receiver of a method; if it is closed, `*rejection` is what to return.
 OverlayHandle* Open(const Arguments& arguments, void** wrapped, napi_value* rejection) {
   *wrapped = arguments.Unwrap();
-  OverlayHandle* const file = FileOf<OverlayFile>(*wrapped);
+  OverlayHandle* const file = OverlayOf(*wrapped);
   *rejection = nullptr;
   if (file == nullptr || !file->closing) return file;
   *rejection = Rejected(arguments.env(), MakeClosedError(arguments.env(), file->path));
@@ -35,6 +35,13 @@ bool ReadEdges(const Arguments& arguments, size_t index, uint64_t offset, uint64
   edges->reset(new uint8_t[wanted]);
   std::copy(bytes, bytes + wanted, edges->get());
   return true;
+}
+
+// Long calls are worth a hop, and should not stand before others.
+const std::shared_ptr<JobQueue>& QueueFor(const OverlayHandle& file, uint64_t size) {
+  constexpr uint64_t kSmall = 64 << 10;
+  static const std::shared_ptr<JobQueue> none;
+  return size <= kSmall ? file.small_changes : none;
 }
 
 napi_value Read(napi_env env, napi_callback_info info) {
@@ -69,12 +76,12 @@ napi_value Write(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (edges == nullptr && file->core->NeedsEdges(offset, size)) return ResolvedBoolean(env, false);
-  return Launch(env, wrapped, Lane::kWrite, arguments.at(0),
-                [core = file->core, source, size, offset, edges = std::move(edges)](Result* result) {
-                  bool done = false;
-                  result->status = core->Write(source, size, offset, edges.get(), &done);
-                  result->SetBoolean(done);
-                });
+  auto write = [core = file->core, source, size, offset, edges = std::move(edges)](Result* result) {
+    bool done = false;
+    result->status = core->Write(source, size, offset, edges.get(), &done);
+    result->SetBoolean(done);
+  };
+  return Launch(env, wrapped, Lane::kWrite, arguments.at(0), std::move(write), QueueFor(*file, size));
 }
 
 napi_value Zero(napi_env env, napi_callback_info info) {
@@ -91,11 +98,12 @@ napi_value Zero(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (edges == nullptr && file->core->NeedsEdges(offset, size)) return ResolvedBoolean(env, false);
-  return Launch(env, wrapped, Lane::kWrite, nullptr, [core = file->core, offset, size, allocate, edges = std::move(edges)](Result* result) {
+  auto zero = [core = file->core, offset, size, allocate, edges = std::move(edges)](Result* result) {
     bool done = false;
     result->status = core->Zero(offset, size, allocate, edges.get(), &done);
     result->SetBoolean(done);
-  });
+  };
+  return Launch(env, wrapped, Lane::kWrite, nullptr, std::move(zero), QueueFor(*file, size));
 }
 
 napi_value Trim(napi_env env, napi_callback_info info) {
@@ -106,8 +114,8 @@ napi_value Trim(napi_env env, napi_callback_info info) {
   uint64_t offset, size;
   if (file == nullptr) return rejection;
   if (!arguments.Range(0, 1, file->core->size_bytes(), &offset, &size)) return nullptr;
-  return Launch(env, wrapped, Lane::kWrite, nullptr,
-                [core = file->core, offset, size](Result* result) { result->status = core->Trim(offset, size); });
+  auto trim = [core = file->core, offset, size](Result* result) { result->status = core->Trim(offset, size); };
+  return Launch(env, wrapped, Lane::kWrite, nullptr, std::move(trim), QueueFor(*file, size));
 }
 
 napi_value Fill(napi_env env, napi_callback_info info) {
@@ -137,7 +145,7 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   napi_value rejection;
   OverlayHandle* const file = Open(arguments, &wrapped, &rejection);
   if (file == nullptr) return rejection;
-  return Launch(env, wrapped, Lane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Flush(); });
+  return FlushOverlay(env, *static_cast<std::shared_ptr<FileHandle>*>(wrapped));
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

@@ -15,7 +15,7 @@ constexpr napi_type_tag kTag = {0x51c7e0a94d3b4f82, 0xb86d2f19e07c4a35};
 
 // The receiver of a call that returns at once: null, with an exception pending, when it is none or closed.
 OverlayHandle* Open(const Arguments& arguments) {
-  OverlayHandle* const file = FileOf<OverlayFile>(arguments.Unwrap());
+  OverlayHandle* const file = OverlayOf(arguments.Unwrap());
   if (file != nullptr && file->closing) {
     ThrowClosedError(arguments.env(), file->path);
     return nullptr;
@@ -129,7 +129,7 @@ napi_value AllocatedBytes(napi_env env, napi_callback_info info) {
 
 // For accessors.
 OverlayHandle* OpenTagged(napi_env env, napi_callback_info info) {
-  OverlayHandle* const file = FileOf<OverlayFile>(Arguments(env, info).Unwrap(kTag));
+  OverlayHandle* const file = OverlayOf(Arguments(env, info).Unwrap(kTag));
   if (file == nullptr || !file->closing) return file;
   ThrowClosedError(env, file->path);
   return nullptr;

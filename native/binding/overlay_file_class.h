@@ -3,16 +3,33 @@
 
 #include <node_api.h>
 
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "../core/overlay_file.h"
 #include "argument.h"
 #include "environment.h"
 #include "file_handle.h"
+#include "overlay_flush_call.h"
 
 namespace copse {
 
-using OverlayHandle = OpenFile<OverlayFile>;
+struct OverlayHandle final : FileHandle {
+  OverlayHandle(std::string path, std::shared_ptr<OverlayFile> file) : FileHandle(std::move(path)), core(std::move(file)) {}
+  std::shared_ptr<void> Detach() override { return std::move(core); }
+
+  std::shared_ptr<OverlayFile> core;
+  // Changes of few bytes.
+  const std::shared_ptr<JobQueue> small_changes = std::make_shared<JobQueue>();
+  FlushTurns flushes;
+};
+
+// What a method works on; null, with an exception pending, if `this` is no overlay.
+inline OverlayHandle* OverlayOf(void* wrapped) {
+  return wrapped == nullptr ? nullptr : static_cast<OverlayHandle*>(static_cast<std::shared_ptr<FileHandle>*>(wrapped)->get());
+}
 
 // The offset at argument 3 of a call over `size` bytes, the range inside the disk.
 bool OverlayOffset(const Arguments& arguments, const OverlayFile& file, size_t size, uint64_t* offset);

@@ -72,7 +72,7 @@ class OverlayFile {
   void Reclaim(uint64_t first_block, uint64_t end_block);
 
   Status WriteChanges(OverlayMap::Changes* changes);
-  void Punch(const BlockRun& run);
+  void Punch(const std::vector<BlockRun>& runs);
   void PunchPart(const BlockRun& run);
 
   OverlayLayout layout_{};

@@ -1,6 +1,7 @@
 // What makes an overlay durable, in the order that overlay_file.h tells, and gives its space back.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "overlay_file.h"
 
@@ -30,7 +31,7 @@ Status OverlayFile::Flush() {
   }
   if (status.ok()) status = WriteChanges(&changes);
   if (status.ok()) {
-    for (const BlockRun& run : changes.stale) Punch(run);
+    Punch(changes.stale);
   } else {
     if (data_dirty) data_dirty_.store(true, std::memory_order_seq_cst);
     map_.GiveBack(changes);
@@ -54,10 +55,21 @@ Status OverlayFile::WriteChanges(OverlayMap::Changes* changes) {
   return SyncData(map_fd_.get());
 }
 
-void OverlayFile::Punch(const BlockRun& run) {
+void OverlayFile::Punch(const std::vector<BlockRun>& runs) {
   // In parts, so that no write waits for the end of a long one.
   constexpr uint64_t kPartBlocks = (64 << 20) / kBlockBytes;
-  for (uint64_t first = run.first; first < run.end; first += kPartBlocks) PunchPart({first, std::min(run.end, first + kPartBlocks)});
+  // A guest waits for this. Where each punch is a discard that the disk is waited for, thousands of pieces take seconds: the next flush goes on.
+  const auto enough = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  for (const BlockRun& run : runs) {
+    for (uint64_t first = run.first; first < run.end; first += kPartBlocks) {
+      const uint64_t end = std::min(run.end, first + kPartBlocks);
+      if (std::chrono::steady_clock::now() < enough) {
+        PunchPart({first, end});
+      } else {
+        map_.SetStale(first, end);
+      }
+    }
+  }
 }
 
 // What can't be punched stays to be punched: the flush has done what it promised before.

@@ -175,7 +175,11 @@ export interface NativeOverlayFile {
    * Blocks that came from where they are remote, `offset` and `lengthBytes` whole blocks: those that still are `remote` are stored and become data, others are left. Does not mark them as changed. Resolves to the bytes stored.
    */
   fill(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number): Promise<number>;
-  /** All that was acknowledged before the call is durable, in the crash order, when it resolves. One at a time inside; `ENOSPC` and `EIO` leave everything as dirty as it was. */
+  /**
+   * All that was acknowledged before the call is durable, in the crash order, when it resolves. One at a time runs; calls that come meanwhile share the next. `ENOSPC` and `EIO` leave
+   * everything as dirty as it was. After a sync of the data failed the kernel may have dropped what it could not write, and says so only once: every later flush fails then too, until the overlay is opened
+   * anew. Punching ends after about a second; the overlay stays `dirty`, and the next flush goes on.
+   */
   flush(): Promise<void>;
   /** From now on changed blocks get the mark `changed`; with `all`, every block that is not base gets it at once. `false` ends it and clears the marks. */
   trackChanges(on: boolean, all?: boolean): void;
