@@ -68,34 +68,46 @@ export class Attachment {
   /** Makes the session the one that writes. Resolves when nothing of the older ones is under way any more. */
   async promote(session: DiskSession): Promise<void> {
     if (this.mayChange(session) || session.fence !== undefined) return;
-    const older = [...this.#sessions].filter((other) => other.order < session.order && other.fence === undefined);
+    const older = [...this.#sessions].filter((other) => other !== session && other.order <= session.order && other.fence === undefined);
     for (const other of older) this.#displace(other, session.client);
     await Promise.all(older.map((other) => other.changes.empty()));
     // A newer one may have come meanwhile.
     if (session.fence === undefined) this.#writer = session;
   }
 
-  /** The disk went to another node: no session of this one goes on. @param by for people, and to undo it by */
-  displaceAll(by: string): void {
-    const fence = this.#fence(by, true);
-    for (const session of this.#sessions) {
-      if (session.fence !== undefined) continue;
-      session.fence = fence;
-      if (session.hasWritten) this.#remember(session.client, by);
-    }
+  /**
+   * The disk goes to another node: no session of this one goes on. Who wrote is remembered, durably when it returns.
+   *
+   * @param by for people
+   * @param epoch the new owner's, to undo it by; absent: it can't be undone
+   */
+  displaceAll(by: string, epoch?: number): void {
+    const displaced = [...this.#sessions].filter(({ fence }) => fence === undefined);
+    this.#remember(
+      displaced.filter(({ hasWritten }) => hasWritten).map(({ client }) => client),
+      by,
+      epoch,
+    );
+    const fence = { ...this.#fence(by, true), epoch };
+    for (const session of displaced) session.fence = fence;
     this.#writer = undefined;
   }
 
   /** Undoes `displaceAll`, also one of an earlier process. */
-  readmit(by: string): void {
-    for (const session of this.#sessions) if (session.fence?.by === by) session.fence = undefined;
-    this.#options.notes.liftFences(this.#options.uuid, (fence) => fence.by === by);
+  readmit(epoch: number): void {
+    for (const session of this.#sessions) if (session.fence?.epoch === epoch) session.fence = undefined;
+    this.#options.notes.liftFences(this.#options.uuid, (fence) => fence.epoch === epoch);
   }
 
   /** By an operator: whoever writes first from now on is the one. */
   liftFences(): void {
     this.#options.notes.liftFences(this.#options.uuid);
-    for (const session of this.#sessions) session.fence = undefined;
+    // None of them is older than another, so that none displaces the first for being newer.
+    this.#orderCount += 1;
+    for (const session of this.#sessions) {
+      session.fence = undefined;
+      session.order = this.#orderCount;
+    }
     this.#writer = undefined;
   }
 
@@ -112,7 +124,7 @@ export class Attachment {
       about,
       'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself',
     );
-    if (older.client.key !== client.key) this.#remember(older.client, client.text);
+    if (older.client.key !== client.key) this.#remember([older.client], client.text);
   }
 
   /** A session that was displaced still writes. */
@@ -124,16 +136,17 @@ export class Attachment {
       { disk: name, client: client.text, by: fence.by },
       'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"',
     );
-    this.#remember(client, fence.by);
+    this.#remember([client], fence.by);
   }
 
   #fence(by: string, forReads: boolean): SessionFence {
     return { by, forReads, sinceMs: this.#options.clock.nowMs() };
   }
 
-  #remember(client: ClientIdentity, by: string): void {
-    if (client.key === 'unknown') return;
-    this.#options.notes.fence(this.#options.uuid, { client: client.key, by, at: new Date().toISOString() });
+  #remember(clients: ClientIdentity[], by: string, epoch?: number): void {
+    const at = new Date().toISOString();
+    const keys = new Set(clients.map(({ key }) => key).filter((key) => key !== 'unknown'));
+    this.#options.notes.fence(this.#options.uuid, ...[...keys].map((client) => ({ client, by, at, epoch })));
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../base/clock.js';
 import { waitFor } from '../base/deadline.js';
-import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { BlockDevice, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
@@ -17,6 +17,7 @@ import { Completion } from './completion.js';
 import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
 import type { HostedDisk } from './hosted-disk.js';
+import type { KnownDisk } from './known-disks.js';
 import type { DiskNotes } from './notes.js';
 import { OwnerView } from './owner-view.js';
 import type { DiskPeers } from './peers.js';
@@ -31,6 +32,10 @@ export interface DiskHome {
   locate(uuid: string, name: string): Promise<NodeRef>;
   /** Makes this node the owner on disk: the folder, with the inherited map, under the epoch. */
   accept(handover: Handover, giver: NodeRef): Promise<HostedDisk>;
+  /** Opens what this node has of the disk, which nobody has open: as it is on its own disk now. */
+  reopen(uuid: string): Promise<HostedDisk | undefined>;
+  /** What was told last of the disk, as another node's. */
+  latest(uuid: string): KnownDisk | undefined;
   /** Owner, place or attached nodes have changed. */
   changed(diskExport: DiskExport): void;
   /** The last session has left, and nothing keeps the export. */
@@ -50,6 +55,8 @@ export interface DiskExportOptions {
 
 /** How long a confirmation may take before the new owner goes on without its having been heard. */
 const confirmMs = 2000;
+/** Before a request that found no owner looks again. */
+const retryMs = 200;
 
 export class DiskExport implements SessionHost {
   readonly gate = new Gate();
@@ -75,20 +82,32 @@ export class DiskExport implements SessionHost {
     this.metrics = metrics;
     this.attachment = new Attachment({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
     const { home, peers } = options;
-    this.#view = new OwnerView({ peers, locate: (uuid, name) => home.locate(uuid, name) });
+    this.#view = new OwnerView({
+      peers,
+      locate: (uuid, name) => home.locate(uuid, name),
+      toldOwner: () => home.latest(record.uuid)?.owner,
+    });
     this.#settlement = new Settlement({
       peers,
       clock,
       hosted: () => this.#hosted,
       onAccepted: (epoch, by) => this.accepted(epoch, by),
-      onUndone: (to) => this.#undone(to),
+      onRefused: (epoch) => this.attachment.readmit(epoch),
+      onUndone: () => this.#undone(),
     });
+    // Of a handover that came no further than to the fences.
+    if (hosted?.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
     if (hosted?.isOwner) this.#complete();
     else if (this.#settlement.isOpen) this.#settlement.begin(0);
   }
 
   get record(): DiskRecord {
-    return this.#hosted?.record ?? this.#record;
+    const hosted = this.#hosted;
+    if (hosted?.isOwner) return hosted.record;
+    // It may have grown since it was here.
+    const told = this.#options.home.latest(this.#record.uuid);
+    if (told !== undefined && told.epoch > (hosted?.state.epoch ?? 0)) return told.record;
+    return hosted?.record ?? this.#record;
   }
 
   /** Where this node has, or had, the disk's blocks. */
@@ -157,6 +176,38 @@ export class DiskExport implements SessionHost {
     return this.#view.leave(view);
   }
 
+  /** Somebody else is said to own it now. */
+  follow(): void {
+    this.#view.follow();
+  }
+
+  countdown(options: RequestOptions): () => RequestOptions {
+    const { deadlineMs = 0 } = options;
+    const { clock } = this.#options;
+    if (deadlineMs === 0) return () => options;
+    const startMs = clock.nowMs();
+    return () => {
+      const leftMs = startMs + deadlineMs - clock.nowMs();
+      if (leftMs <= 0) throw new DeadlineError(`disk "${this.record.name}"`, deadlineMs);
+      return { ...options, deadlineMs: leftMs };
+    };
+  }
+
+  /** Until it is worth looking again for leave to read or write: the end of a handover to this node that is under way, or a moment. */
+  async pause({ signal, deadlineMs }: RequestOptions): Promise<void> {
+    const { clock } = this.#options;
+    let cancel = (): void => {};
+    const moment = new Promise<void>((resolve) => {
+      cancel = clock.after(retryMs, resolve);
+    });
+    const ended = this.#takingOver?.catch(() => moment);
+    try {
+      await waitFor(`disk "${this.record.name}": its owner`, ended ?? moment, { signal, timeoutMs: deadlineMs, clock });
+    } finally {
+      cancel();
+    }
+  }
+
   refused(session: DiskSession): void {
     this.attachment.refused(session);
   }
@@ -199,17 +250,21 @@ export class DiskExport implements SessionHost {
           `disk "${name}" is handed over by an operator's word alone: "copse disk take ${name}" on node ${to.id}`,
         );
       }
+      await this.#completion?.stop();
       const open = await this.gate.close();
       try {
-        await this.#completion?.stop();
         await hosted.disk.flush();
         const { state } = hosted;
-        hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
+        // It was taken by force meanwhile.
+        if (state.state !== 'owner') throw this.#notOwner();
+        // Before the grant: who is displaced by it must not come back as if nothing had been, after a crash in between.
+        this.attachment.displaceAll(`clients of node ${to.id}, which owns it now`, state.epoch + 1);
         // From here on `here` is undefined: no session reaches the overlay any more.
-        this.attachment.displaceAll(newOwner(to));
+        hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
         this.#options.log.info({ disk: name, to: to.id, epoch: state.epoch + 1, reason }, 'handed over');
         this.#settlement.begin();
       } catch (error) {
+        if (hosted.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
         this.#complete();
         throw error;
       } finally {
@@ -239,7 +294,7 @@ export class DiskExport implements SessionHost {
       { disk: hosted.record.name, epoch: hosted.state.epoch, by: by.id, theirs: epoch },
       'another node took this disk by force: this one is not served any more; its blocks stay until "copse disk rm" here',
     );
-    hosted.folder.setState({ ...hosted.state, state: 'granted', to: { ...by, accepted: true } });
+    hosted.folder.setState({ ...hosted.state, state: 'granted', to: { ...by, accepted: true, free: true } });
     this.attachment.displaceAll(`node ${by.id}, which took the disk by force`);
     void this.#completion?.stop();
     this.#options.home.changed(this);
@@ -249,6 +304,7 @@ export class DiskExport implements SessionHost {
   takeOver(reason: HandoverReason): Promise<void> {
     this.#takingOver ??= this.#serial(() => this.#takeOver(reason)).finally(() => {
       this.#takingOver = undefined;
+      this.#options.home.idle(this);
     });
     return this.#takingOver;
   }
@@ -285,6 +341,13 @@ export class DiskExport implements SessionHost {
     });
   }
 
+  /** Makes it this node's by force. @param make given what this node has of it, makes this node the owner on disk */
+  seize(make: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
+    return this.#serial(async () => {
+      if (!this.isOwner) this.adopt(await make(this.#hosted));
+    });
+  }
+
   /** It has become this node's by force, or anew. */
   adopt(hosted: HostedDisk): void {
     this.#hosted = hosted;
@@ -294,15 +357,23 @@ export class DiskExport implements SessionHost {
     this.#options.home.changed(this);
   }
 
-  /** The blocks of this node go: nobody needs them, or the disk is removed. The files are the caller's to remove. */
-  async abandon(): Promise<void> {
+  /**
+   * The blocks of this node go: nobody needs them, or the disk is removed.
+   *
+   * @param prepare what is left to be done before; rejects when they are to stay after all. Resolves to what removes the files
+   */
+  async abandon(prepare: (hosted: HostedDisk) => Promise<() => Promise<void>>): Promise<void> {
     await this.#serial(async () => {
       const hosted = this.#hosted;
+      if (hosted === undefined) return;
+      const remove = await prepare(hosted);
       this.#record = this.record;
       this.#hosted = undefined;
       this.#settlement.end();
       await this.#completion?.stop();
-      await hosted?.close();
+      // What is not flushed is not needed.
+      await hosted.close().catch(() => {});
+      await remove();
       this.#options.home.changed(this);
     });
   }
@@ -322,13 +393,17 @@ export class DiskExport implements SessionHost {
     if (peers === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
     if (this.#settlement.isOpen) await this.#settlement.settle();
-    if (this.isOwner) return;
+    if (this.isOwner || (await this.#reopened())) return;
     const giver = await home.locate(uuid, name);
     if (giver.id === peers.self.id) throw this.#notOwner();
     const startMs = clock.nowMs();
     const handover = await peers.call(giver, 'disk.handover', { uuid, to: peers.self, reason });
-    const hosted = await home.accept(handover, giver);
-    this.#hosted = hosted;
+    try {
+      this.#hosted = await home.accept(handover, giver);
+    } catch (error) {
+      // It may be this node's durably all the same.
+      if (!(await this.#reopened())) throw error;
+    }
     await waitFor('the confirmation', peers.call(giver, 'disk.accepted', { uuid, epoch: handover.epoch, by: peers.self }), {
       timeoutMs: confirmMs,
       clock,
@@ -342,11 +417,19 @@ export class DiskExport implements SessionHost {
     home.changed(this);
   }
 
+  /** Opens what lies here of the disk, where what failed has closed it, or could not open it; whether it is this node's. */
+  async #reopened(): Promise<boolean> {
+    if (this.#hosted !== undefined && !this.#hosted.isClosed) return false;
+    this.#hosted = undefined;
+    this.#hosted = await this.#options.home.reopen(this.#record.uuid);
+    this.#complete();
+    return this.isOwner;
+  }
+
   /** The node to which it was granted will never have it. */
-  #undone(to: NodeRef): void {
+  #undone(): void {
     const { name } = this.record;
     this.#options.log.warn({ disk: name, epoch: this.#hosted?.state.epoch }, 'a handover was undone: the other node never had the disk');
-    this.attachment.readmit(newOwner(to));
     this.#complete();
     this.#options.home.changed(this);
   }
@@ -355,7 +438,9 @@ export class DiskExport implements SessionHost {
   #granted(to: NodeRef): Handover {
     const { state, record } = this.#hosted ?? {};
     if (state?.state === 'granted' && state.to?.id === to.id && !state.to.accepted && record !== undefined) {
-      return { epoch: state.epoch + 1, record, nodes: state.nodes };
+      const copy = this.#hosted?.copy;
+      const known = copy?.to === to.id ? { copy: copy.id } : {};
+      return { epoch: state.epoch + 1, record, nodes: state.nodes, ...known };
     }
     throw this.#notOwner();
   }
@@ -391,9 +476,4 @@ export class DiskExport implements SessionHost {
     this.#steps = done.catch(() => {});
     return done;
   }
-}
-
-/** Who displaced the former owner's clients. */
-function newOwner({ id }: NodeRef): string {
-  return `clients of node ${id}, which owns it now`;
 }

@@ -6,11 +6,14 @@ import type { DiskRecord, NodeRef } from './record.js';
 export interface OwnerViewOptions {
   peers: DiskPeers | undefined;
   locate(uuid: string, name: string): Promise<NodeRef>;
+  /** Who owns it as was told last. */
+  toldOwner(): NodeRef | undefined;
 }
 
 export class OwnerView {
   readonly #options: OwnerViewOptions;
   #device: BlockDevice | undefined;
+  #ownerId: string | undefined;
 
   constructor(options: OwnerViewOptions) {
     this.#options = options;
@@ -18,12 +21,20 @@ export class OwnerView {
 
   /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does */
   async open({ uuid, name, sizeBytes }: DiskRecord): Promise<BlockDevice | undefined> {
+    this.follow();
     if (this.#device !== undefined) return this.#device;
     const { peers, locate } = this.#options;
     const owner = await locate(uuid, name);
     if (peers === undefined || owner.id === peers.self.id) return undefined;
+    this.#ownerId = owner.id;
     this.#device ??= peers.view(owner, uuid, sizeBytes);
     return this.#device;
+  }
+
+  /** Leaves an owner that was deposed, as others tell: it may not know, or not answer any more. */
+  follow(): void {
+    const told = this.#options.toldOwner();
+    if (this.#device !== undefined && told !== undefined && told.id !== this.#ownerId) this.close();
   }
 
   /** The node behind `device` is not the owner. */

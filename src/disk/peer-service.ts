@@ -3,6 +3,7 @@ import { CopseError, errorMessage } from '../base/error.js';
 import type { NativeOverlayFile } from '../base/native.js';
 import type { BlockDevice } from '../device/device.js';
 import { DiskFolder } from './folder.js';
+import type { HostedDisk } from './hosted-disk.js';
 import { LiveView } from './live-view.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from './protocol.js';
 import type { DiskRegistry } from './registry.js';
@@ -53,7 +54,7 @@ export class DiskPeerService {
 
   async map(
     uuid: string,
-    { takeChanges }: { takeChanges: boolean },
+    { takeChanges, fromNodeId }: { takeChanges: boolean; fromNodeId: string },
   ): Promise<{ blockCount: number; copy(target: Buffer): void; release(): void } | undefined> {
     const disk = this.#registry.get(uuid);
     const hosted = disk?.hosted;
@@ -61,6 +62,9 @@ export class DiskPeerService {
     const copy = (target: Buffer): void => {
       // Rounds of a copy are for a disk that is owned here: what was handed over is told as it is.
       if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
+      if (takeChanges && hosted.copy?.to !== fromNodeId) {
+        throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": changes are marked for no copy at node ${fromNodeId}`);
+      }
       hosted.overlay.copyMap(target, 0, 0, hosted.blockCount, takeChanges);
     };
     return { blockCount: hosted.blockCount, copy, release: () => {} };
@@ -86,9 +90,9 @@ export class DiskPeerService {
 
   #resolve(uuid: string, epoch: number): 'accepted' | 'pending' | 'refused' {
     const disk = this.#registry.get(uuid);
-    const state = disk?.hosted?.state;
-    if (state !== undefined && state.state !== 'incoming' && state.epoch >= epoch) return 'accepted';
+    // While that is under way its files may say so before they are durable.
     if (disk?.isTakingOver) return 'pending';
+    if (this.#registry.heldEpoch(uuid) >= epoch) return 'accepted';
     this.#registry.options.notes.refuse(uuid, epoch);
     return 'refused';
   }
@@ -98,17 +102,20 @@ export class DiskPeerService {
     const hosted = disk?.hosted;
     if (disk === undefined || hosted === undefined) return {};
     const { log } = this.#registry.options;
-    if (hosted.state.state !== 'granted' || hosted.state.epoch >= epoch) {
-      throw new CopseError(
-        'ERR_NOT_OWNER',
-        `disk "${disk.record.name}": a release under epoch ${epoch} is older than what this node knows`,
-      );
-    }
+    const check = ({ state }: HostedDisk): void => {
+      // What it takes over it still needs; and to wait for the end of that would be to wait for who asks.
+      const isOld = state.state !== 'granted' || state.epoch >= epoch || disk.isTakingOver;
+      if (isOld)
+        throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": a release under epoch ${epoch} does not count here any more`);
+    };
+    check(hosted);
     if (hosted.folder.snapshots().length > 0) {
+      const { to } = hosted.state;
+      if (to !== undefined && !to.free) hosted.folder.setState({ ...hosted.state, to: { ...to, accepted: true, free: true } });
       log.warn({ disk: disk.record.name }, 'the disk has moved, its snapshots are kept here: "copse disk rm" removes them');
       return {};
     }
-    await this.#registry.drop(disk);
+    await this.#registry.drop(disk, check);
     log.info({ disk: disk.record.name }, 'the disk has moved with all its blocks: the copy here is removed');
     return {};
   }
@@ -122,7 +129,7 @@ export class DiskPeerService {
     return { owner: disk.isOwner };
   }
 
-  async #receive({ record, epoch, from, touched }: ArgumentOf<'disk.receive'>): Promise<Record<string, never>> {
+  async #receive({ record, epoch, from, copy, nodes, touched }: ArgumentOf<'disk.receive'>): Promise<Record<string, never>> {
     const { diskDir, peers, clock, log } = this.#registry.options;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
     const { uuid } = record;
@@ -137,7 +144,7 @@ export class DiskPeerService {
     if (hosted === undefined || hosted.record.sizeBytes !== record.sizeBytes) {
       throw new CopseError('ERR_SIZE', `disk "${record.name}" was resized since this node had it: it is moved without being copied ahead`);
     }
-    this.#registry.replicas.set(uuid, new Replica({ hosted, from, peers, touched, clock, log }));
+    this.#registry.replicas.set(uuid, new Replica({ hosted, from, id: copy, nodes, peers, touched, clock, log }));
     return {};
   }
 

@@ -3,16 +3,20 @@
  *
  * Invariant: of one uuid there is one export, and one folder.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { syncDirectory } from '../base/replace-file.js';
 import type { ClientIdentity, Export } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { DiskExport, type DiskHome } from './disk-export.js';
+import { readOwnerFile } from './folder/owner-file.js';
 import { DiskFolder } from './folder.js';
 import { type DiskBase, HostedDisk } from './hosted-disk.js';
 import { inheritMap } from './inherited-map.js';
-import type { KnownDisks } from './known-disks.js';
+import type { KnownDisk, KnownDisks } from './known-disks.js';
 import type { DiskNotes } from './notes.js';
 import type { DiskPeers } from './peers.js';
 import type { AnswerOf, Handover } from './protocol.js';
@@ -46,7 +50,11 @@ export class DiskRegistry implements DiskHome {
   }
 
   get exports(): DiskExport[] {
-    return [...this.#exports.values()].sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
+    const { known } = this.options;
+    // One that nobody has any more was only looked at.
+    const isThere = ({ hosted, attachment, isTakingOver, record }: DiskExport): boolean =>
+      hosted !== undefined || attachment.count > 0 || isTakingOver || known.get(record.uuid) !== undefined;
+    return [...this.#exports.values()].filter(isThere).sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
   }
 
   /** Opens what lies on this host's disk. What can't be opened is logged and keeps no other from its guests. */
@@ -103,7 +111,9 @@ export class DiskRegistry implements DiskHome {
     return [...names.values()].map((record) => ({ name: record.name, description: describe(record) }));
   }
 
-  attach(disk: DiskExport, client: ClientIdentity): Export {
+  async attach(disk: DiskExport, client: ClientIdentity): Promise<Export> {
+    // Its owner says how large it is now; when it does not answer, what it said last has to do.
+    if (!disk.isOwner) await this.locate(disk.record.uuid, disk.record.name).catch(() => {});
     const session = disk.attach(client);
     this.changed();
     return {
@@ -133,15 +143,38 @@ export class DiskRegistry implements DiskHome {
     return HostedDisk.open(folder, this.options);
   }
 
-  /** The blocks of this node go, for good. */
-  async drop(disk: DiskExport): Promise<void> {
-    const folder = disk.hosted?.folder;
-    await this.replicas.get(disk.record.uuid)?.stop();
-    this.replicas.delete(disk.record.uuid);
-    await disk.abandon();
-    await folder?.remove();
+  /** The blocks of this node go, for good. @param check throws what is in the way, at the moment when nothing can come between any more */
+  async drop(disk: DiskExport, check: (hosted: HostedDisk) => void): Promise<void> {
+    const { uuid } = disk.record;
+    await disk.abandon(async (hosted) => {
+      check(hosted);
+      await this.#endCopy(uuid);
+      check(hosted);
+      const { state, folder } = hosted;
+      if (state.state !== 'incoming') this.options.notes.hold(uuid, state.epoch);
+      return () => folder.remove();
+    });
     this.idle(disk);
     this.changed();
+  }
+
+  /** Ends a copy that is made ahead, if there is one. Its blocks stay where they are. */
+  async #endCopy(uuid: string): Promise<{ replica: Replica; replicated(block: number): boolean } | undefined> {
+    const replica = this.replicas.get(uuid);
+    this.replicas.delete(uuid);
+    return replica && { replica, replicated: await replica.stop() };
+  }
+
+  /** The last epoch under which this node owned the disk or still does; 0: it never did. @throws what reading its owner file fails with: then nobody can tell */
+  heldEpoch(uuid: string): number {
+    const { diskDir, notes } = this.options;
+    const held = notes.heldEpoch(uuid);
+    const hosted = this.#exports.get(uuid)?.hosted;
+    // Files that could not be opened, or are being changed, count too.
+    const ownerPath = join(diskDir, uuid, 'owner.json');
+    if (hosted === undefined && !existsSync(ownerPath)) return held;
+    const { state, epoch } = hosted?.state ?? readOwnerFile(ownerPath).state;
+    return state === 'incoming' ? held : Math.max(held, epoch);
   }
 
   async close(): Promise<void> {
@@ -160,8 +193,11 @@ export class DiskRegistry implements DiskHome {
       throw new CopseError('ERR_OWNER_UNREACHABLE', `disk "${name}" is on another node, and this node is in no cluster`);
     const { state } = this.#exports.get(uuid)?.hosted ?? {};
     const told = known.get(uuid);
+    const selfId = peers.self.id;
     let node = state?.to;
-    if (told !== undefined && (state === undefined || told.epoch > state.epoch + 1)) node = { ...told.owner, accepted: true };
+    if (told !== undefined && told.owner.id !== selfId && (state === undefined || told.epoch > state.epoch + 1)) {
+      node = { ...told.owner, accepted: true };
+    }
     const leastEpoch = told?.epoch ?? 0;
     let trouble: unknown;
     for (let hop = 0; node !== undefined && hop < mostHops; hop += 1) {
@@ -175,7 +211,9 @@ export class DiskRegistry implements DiskHome {
       // What an owner does not know that lost the disk by force.
       if (answer.state === 'owner' && answer.epoch < leastEpoch) break;
       if (answer.state === 'owner') return this.#learn(node, answer);
-      node = answer.to === undefined || answer.to.id === peers.self.id ? undefined : { ...answer.to, accepted: true };
+      // It answers the same again.
+      if (this.#isForThisNode(answer) && answer.epoch + 1 >= leastEpoch) return node;
+      node = answer.to === undefined || answer.to.id === selfId ? undefined : { ...answer.to, accepted: true };
     }
     const owner = await this.#ask({ uuid });
     if (owner !== undefined && owner.epoch >= leastEpoch) return owner.node;
@@ -189,35 +227,54 @@ export class DiskRegistry implements DiskHome {
     );
   }
 
-  async accept({ epoch, record, nodes }: Handover, giver: NodeRef): Promise<HostedDisk> {
-    const { peers, diskDir, notes } = this.options;
+  async accept({ epoch, record, nodes, copy }: Handover, giver: NodeRef): Promise<HostedDisk> {
+    const { peers, diskDir, notes, log } = this.options;
     const { uuid } = record;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
     if (notes.refusedEpoch(uuid) >= epoch) {
       throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}": this node has promised not to accept epoch ${epoch}`);
     }
     const present = this.#exports.get(uuid)?.hosted;
-    const replica = this.replicas.get(uuid);
-    this.replicas.delete(uuid);
-    const replicated = replica?.from.id === giver.id ? await replica.stop() : () => false;
+    if (present !== undefined && present.record.sizeBytes > record.sizeBytes) {
+      throw new CopseError(
+        'ERR_SIZE',
+        `disk "${record.name}" is smaller than what this node has of it: remove that first ("copse disk rm")`,
+      );
+    }
+    const ended = await this.#endCopy(uuid);
+    const replicated = ended?.replica.id === copy ? ended?.replicated : undefined;
     const states = await peers.map(giver, uuid, record.sizeBytes / 4096, { takeChanges: false });
     const inherited = inheritMap({
       states,
       nodes,
       giver: { ...giver, epoch: epoch - 1 },
       selfId: peers.self.id,
-      own: present === undefined ? undefined : { states: present.states(), replicated },
+      own: present === undefined ? undefined : { states: present.states(), replicated: replicated ?? (() => false) },
     });
     const state: Omit<OwnerState, 'map' | 'data'> = { format: 1, state: 'owner', epoch, nodes: inherited.nodes };
     if (present === undefined) return this.openHosted(await DiskFolder.create(diskDir, record, state, { states: inherited.states }));
-    const { folder } = present;
     // What was copied ahead has to be durable before a map says so.
     await present.overlay.flush();
     await present.close();
+    // Another object: the closed one must not pass for the owner's meanwhile.
+    const folder = new DiskFolder(present.folder.path, log);
     if (folder.record.sizeBytes < record.sizeBytes) await folder.resize(record.sizeBytes);
     const map = await folder.writeMap(epoch, inherited.states);
     folder.setState({ ...folder.state, ...state, map, to: undefined });
     return this.openHosted(folder);
+  }
+
+  async reopen(uuid: string): Promise<HostedDisk | undefined> {
+    const { diskDir, log } = this.options;
+    const path = join(diskDir, uuid);
+    if (!existsSync(path)) return undefined;
+    // What failed may have been just that.
+    syncDirectory(diskDir);
+    return this.openHosted(new DiskFolder(path, log));
+  }
+
+  latest(uuid: string): KnownDisk | undefined {
+    return this.options.known.get(uuid);
   }
 
   changed(): void {
@@ -225,7 +282,7 @@ export class DiskRegistry implements DiskHome {
   }
 
   idle(disk: DiskExport): void {
-    if (disk.hosted !== undefined || disk.attachment.count > 0) return;
+    if (disk.hosted !== undefined || disk.attachment.count > 0 || disk.isTakingOver) return;
     if (this.#exports.get(disk.record.uuid) === disk) this.#exports.delete(disk.record.uuid);
   }
 
@@ -244,10 +301,19 @@ export class DiskRegistry implements DiskHome {
         }
       }),
     );
-    const owners = answers.flatMap((one) => (one?.answer.state === 'owner' ? [one] : []));
-    const [best] = owners.sort((left, right) => right.answer.epoch - left.answer.epoch);
+    // Of the one with the latest word: the owner, or who handed it to this node, which has not got it.
+    const found = answers.flatMap((one) => {
+      if (one?.answer.state === 'owner') return [{ ...one, epoch: one.answer.epoch }];
+      return one !== undefined && this.#isForThisNode(one.answer) ? [{ ...one, epoch: one.answer.epoch + 1 }] : [];
+    });
+    const [best] = found.sort((left, right) => right.epoch - left.epoch);
     if (best === undefined) return undefined;
-    return { node: this.#learn(best.node, best.answer), epoch: best.answer.epoch };
+    return { node: this.#learn(best.node, best.answer), epoch: best.epoch };
+  }
+
+  /** It was handed to this node, which has not accepted it yet. */
+  #isForThisNode({ state, to, epoch, record }: AnswerOf<'disk.describe'>): boolean {
+    return state === 'granted' && to?.id === this.options.peers?.self.id && epoch >= this.heldEpoch(record.uuid);
   }
 
   #learn(node: NodeRef, { record, epoch, dataBytes }: AnswerOf<'disk.describe'>): NodeRef {

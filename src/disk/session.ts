@@ -30,8 +30,12 @@ export interface SessionHost {
   mayChange(session: DiskSession): boolean;
   /** Does what has to be done for that: waits at the gate, takes the disk over, displaces older sessions. Rejects when it can't be had. */
   admit(session: DiskSession, options: RequestOptions): Promise<void>;
+  /** What is left of a request's deadline, whenever it is asked. @throws `ERR_DEADLINE` */
+  countdown(options: RequestOptions): () => RequestOptions;
   /** The disk at its owner. */
   view(): Promise<BlockDevice>;
+  /** Waits until it is worth looking again, within the request's deadline. @throws `ERR_DEADLINE`, `ERR_ABORTED` */
+  pause(options: RequestOptions): Promise<void>;
   /** The node behind the view says that it is not the owner: finds out who is. */
   relocate(view: BlockDevice): Promise<void>;
   /** A session that is fenced wanted to change something. */
@@ -47,18 +51,20 @@ export interface SessionFence {
   forReads: boolean;
   /** By the clock of the host. */
   sinceMs: number;
+  /** Of the handover that displaced it. */
+  epoch?: number | undefined;
 }
 
-/** How often a request looks for the owner anew, who may change meanwhile. */
-const mostRelocations = 3;
+/** What may be over in a moment: ownership is on its way, or a node is starting. Requests wait for that until their deadline. */
+const passing = new Set(['ERR_NOT_OWNER', 'ERR_OWNER_UNREACHABLE', 'ERR_PEER_GONE', 'ERR_BUSY']);
 
 export class DiskSession implements BlockDevice {
   readonly sizeBytes: number;
   readonly blockSize = blockSize;
   readonly features: DeviceFeatures;
   readonly client: ClientIdentity;
-  /** Later sessions have greater ones. */
-  readonly order: number;
+  /** Later sessions have greater ones, until an operator has them all begin anew. */
+  order: number;
   /** Changes of this session that are under way. */
   readonly changes = new Gate();
   hasWritten = false;
@@ -88,11 +94,11 @@ export class DiskSession implements BlockDevice {
   }
 
   async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
-    return this.#look((device) => device.read(target, offset, options));
+    return this.#look((device, left) => device.read(target, offset, left), options);
   }
 
   async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
-    return this.#look((device) => device.extents(offset, lengthBytes, maxCount, options));
+    return this.#look((device, left) => device.extents(offset, lengthBytes, maxCount, left), options);
   }
 
   cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
@@ -105,7 +111,7 @@ export class DiskSession implements BlockDevice {
   }
 
   async flush(options?: RequestOptions): Promise<void> {
-    await this.#look((device) => device.flush(options));
+    await this.#look((device, left) => device.flush(left), options);
   }
 
   write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
@@ -126,25 +132,41 @@ export class DiskSession implements BlockDevice {
   }
 
   /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
-  async #look<T>(work: (device: BlockDevice) => Promise<T>): Promise<T> {
+  async #look<T>(work: (device: BlockDevice, options: RequestOptions) => Promise<T>, options: RequestOptions = {}): Promise<T> {
     this.isUsed = true;
-    for (let relocations = 0; ; relocations += 1) {
+    // What is here, as almost always, needs none.
+    if (this.#host.here !== undefined && !this.fence?.forReads) return work(this.#host.here, options);
+    const left = this.#host.countdown(options);
+    for (;;) {
       if (this.fence?.forReads) throw fencedError(this.fence);
       const { here } = this.#host;
-      if (here !== undefined) return work(here);
-      const view = await this.#host.view();
+      if (here !== undefined) return work(here, left());
+      let view: BlockDevice | undefined;
       try {
-        return await work(view);
+        view = await this.#host.view();
+        if (this.fence?.forReads) continue;
+        return await work(view, left());
       } catch (error) {
-        if (errorCode(error) !== 'ERR_NOT_OWNER' || relocations >= mostRelocations) throw error;
-        await this.#host.relocate(view);
+        if (view !== undefined && errorCode(error) === 'ERR_NOT_OWNER') await this.#host.relocate(view);
+        await this.#pause(error, left);
       }
+    }
+  }
+
+  /** @throws what the request failed with, when that does not pass, or not in time */
+  async #pause(error: unknown, left: () => RequestOptions): Promise<void> {
+    if (!passing.has(errorCode(error) ?? '')) throw error;
+    try {
+      await this.#host.pause(left());
+    } catch (ended) {
+      throw errorCode(ended) === 'ERR_DEADLINE' ? error : ended;
     }
   }
 
   async #change(work: (disk: BlockDevice) => Promise<void>, options: RequestOptions): Promise<void> {
     const { gate } = this.#host;
     this.isUsed = true;
+    let left: (() => RequestOptions) | undefined;
     for (;;) {
       if (this.fence !== undefined) {
         this.#host.refused(this);
@@ -152,7 +174,9 @@ export class DiskSession implements BlockDevice {
       }
       const { here } = this.#host;
       if (here === undefined || !gate.isOpen || !this.#host.mayChange(this)) {
-        await this.#host.admit(this, options);
+        left ??= this.#host.countdown(options);
+        const rest = left;
+        await this.#host.admit(this, rest()).catch((error: unknown) => this.#pause(error, rest));
         continue;
       }
       gate.enter();

@@ -14,8 +14,10 @@ export interface SettlementOptions {
   clock: Clock;
   hosted(): HostedDisk | undefined;
   onAccepted(epoch: number, by: NodeRef): void;
-  /** It is this node's again, durably, under a new epoch. */
-  onUndone(to: NodeRef): void;
+  /** The handover to that epoch will never be accepted, and is about to be undone. */
+  onRefused(epoch: number): void;
+  /** It was undone: the disk is this node's again, durably, under a new epoch. */
+  onUndone(): void;
 }
 
 /** Until the other side is asked, and asked again. */
@@ -60,7 +62,7 @@ export class Settlement {
 
   /** Asks once. @throws CopseError `ERR_OWNER_UNREACHABLE` */
   async settle(): Promise<void> {
-    const { peers, onAccepted, onUndone } = this.#options;
+    const { peers, onAccepted, onRefused, onUndone } = this.#options;
     const hosted = this.#options.hosted();
     if (hosted === undefined || hosted.state.state !== 'granted' || peers === undefined) return;
     const { to, epoch } = hosted.state;
@@ -77,11 +79,12 @@ export class Settlement {
       );
     }
     // It may have been heard of in another way meanwhile.
-    if (this.#closed || this.#options.hosted() !== hosted || !this.isOpen) return;
+    if (this.#closed || this.#options.hosted() !== hosted || !this.isOpen || hosted.state.epoch !== epoch) return;
     if (answer === 'accepted') onAccepted(epoch + 1, to);
     if (answer !== 'refused') return;
+    onRefused(epoch + 1);
     const { to: _to, ...state } = hosted.state;
     hosted.folder.setState({ ...state, state: 'owner', epoch: epoch + 2 });
-    onUndone(to);
+    onUndone();
   }
 }

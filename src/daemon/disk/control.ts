@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
-import { CopseError } from '../../base/error.js';
+import { CopseError, errorCode } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
@@ -11,7 +11,7 @@ import { checkImageName } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
-import type { DiskRecord, NodeRef } from '../../disk/record.js';
+import type { DiskRecord, NodeRef, OwnerState } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
@@ -34,6 +34,7 @@ export interface NodeDisksOptions {
 
 /** So far an epoch jumps where a disk is taken by force: further than its lost owner can have handed it on since it was last heard of. */
 const forcedEpochs = 1000;
+const describeMs = 2000;
 
 export class NodeDisks implements DiskControl {
   readonly #options: NodeDisksOptions;
@@ -118,20 +119,45 @@ export class NodeDisks implements DiskControl {
     const disk = await registry.require(name);
     const { hosted } = disk;
     if (hosted === undefined) throw this.#notOwner(disk);
-    // A former owner's copy with snapshots, or one that was lost by force: only the new owner's blocks count.
-    if (!disk.isOwner && hosted.state.to?.accepted !== true) throw this.#notOwner(disk);
-    if (!disk.isOwner && hosted.folder.snapshots().length === 0 && registry.options.peers?.isUp(hosted.state.to?.id ?? '')) {
-      throw new CopseError(
-        'ERR_NOT_OWNER',
-        `disk "${name}" is owned by node ${hosted.state.to?.id}: remove it there; the copy here goes by itself once all its blocks have moved`,
-      );
-    }
+    const { isOwner } = disk;
+    // A former owner's copy that the new one does not need, but it is not told whose it is.
+    if (!isOwner && hosted.state.to?.free !== true) await this.#refuseNeeded(disk);
     this.#refuseUsed(disk, 'remove it');
-    if (disk.isOwner) await this.#releaseHolders(disk);
-    await registry.drop(disk);
+    let { state } = hosted;
+    await registry.drop(disk, (present) => {
+      if (present.isOwner !== isOwner || present.state.epoch !== state.epoch) throw this.#notOwner(disk);
+      this.#refuseUsed(disk, 'remove it');
+      state = present.state;
+    });
+    if (!isOwner) return;
+    await this.#releaseHolders(disk.record.uuid, state);
     registry.options.known.forget(disk.record.uuid);
     registry.options.notes.forget(disk.record.uuid);
     await this.#options.index?.remove(name);
+  }
+
+  /** Blocks that another node may need stay. @throws CopseError `ERR_NOT_OWNER`, `ERR_OWNER_UNREACHABLE` */
+  async #refuseNeeded(disk: DiskExport): Promise<void> {
+    const { peers } = this.#options.registry.options;
+    const { name, uuid } = disk.record;
+    const to = disk.hosted?.state.to;
+    if (peers === undefined || to?.accepted !== true) throw this.#notOwner(disk);
+    let owner: NodeRef;
+    try {
+      owner = await this.#options.registry.locate(uuid, name);
+    } catch (error) {
+      const known = await peers.call(to, 'disk.describe', { uuid }, { timeoutMs: describeMs }).then(
+        () => true,
+        (failure: unknown) => errorCode(failure) !== 'ERR_NO_SUCH_DISK',
+      );
+      // It was removed there.
+      if (!known) return;
+      throw error;
+    }
+    throw new CopseError(
+      'ERR_NOT_OWNER',
+      `disk "${name}" is owned by node ${owner.id}: remove it there; the copy here goes by itself once all its blocks have moved`,
+    );
   }
 
   async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
@@ -184,7 +210,8 @@ export class NodeDisks implements DiskControl {
     const { registry } = this.#options;
     const disk = await registry.require(name);
     const before = this.#statusOf(disk);
-    if (force && before.place === 'unreachable') await this.#takeByForce(disk, acceptLoss);
+    const isLost = before.place === 'unreachable' || (before.place === 'granted' && !registry.options.peers?.isUp(before.owner));
+    if (force && isLost) await this.#takeByForce(disk, acceptLoss);
     else await disk.takeOver('take');
     disk.attachment.liftFences();
     const status = this.#statusOf(disk);
@@ -256,24 +283,22 @@ export class NodeDisks implements DiskControl {
     }
     log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
     const { diskDir } = registry.options;
-    if (hosted === undefined) {
-      disk.adopt(await registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} })));
-      return;
-    }
-    const { state, folder } = hosted;
-    const { to: _to, ...rest } = state;
-    await registry.replicas.get(record.uuid)?.stop();
-    registry.replicas.delete(record.uuid);
-    await hosted.overlay.flush();
-    folder.setState({ ...rest, state: 'owner', epoch });
-    disk.adopt(hosted);
+    await disk.seize(async (present) => {
+      if (present === undefined) {
+        return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} }));
+      }
+      const { to: _to, ...rest } = present.state;
+      await registry.replicas.get(record.uuid)?.stop();
+      registry.replicas.delete(record.uuid);
+      await present.overlay.flush();
+      present.folder.setState({ ...rest, state: 'owner', epoch });
+      return present;
+    });
   }
 
-  async #releaseHolders(disk: DiskExport): Promise<void> {
+  async #releaseHolders(uuid: string, state: OwnerState): Promise<void> {
     const { peers } = this.#options.registry.options;
-    const state = disk.hosted?.state;
-    if (peers === undefined || state === undefined) return;
-    const { uuid } = disk.record;
+    if (peers === undefined) return;
     // Who does not answer keeps a copy that nobody needs; its operator can remove it.
     await Promise.allSettled(
       Object.values(state.nodes).map((node: NodeRef) => peers.call(node, 'disk.release', { uuid, epoch: state.epoch })),

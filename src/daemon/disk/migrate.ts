@@ -19,9 +19,9 @@ export async function migrate(disk: DiskExport, to: NodeRef, { peers, clock, sig
   const { hosted, record } = disk;
   if (hosted === undefined || !disk.isOwner)
     throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}" is not owned by this node: migrate it from its owner`);
-  // Whatever is there counts as changed: the first round copies all of it.
-  hosted.overlay.trackChanges(true, true);
-  await peers.call(to, 'disk.receive', { record, epoch: hosted.state.epoch, from: peers.self, touched: hosted.base?.touched() ?? [] });
+  const { epoch, nodes } = hosted.state;
+  const { id: copy } = hosted.markFor(to.id);
+  await peers.call(to, 'disk.receive', { record, epoch, from: peers.self, copy, nodes, touched: hosted.base?.touched() ?? [] });
   let progress = { doneBytes: 0, totalBytes: hosted.overlay.dataBytes };
   onProgress(progress);
   for (;;) {

@@ -54,7 +54,7 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
       sizeBytes,
       dataBytes,
     })),
-    fences: notes.fences(record.uuid),
+    fences: notes.fences(record.uuid).map(({ client, by, at }) => ({ client, by, at })),
     message: trouble.length > 0 ? trouble.join('; ') : messageOf(disk, owner, peers),
   };
 }

@@ -4,9 +4,10 @@
  * A disk of this node that another one owns under a later epoch was taken by force: this node stops serving it at once.
  */
 import type { Clock } from '../../base/clock.js';
-import { errorCode, errorMessage } from '../../base/error.js';
+import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
+import type { DiskExport } from '../../disk/disk-export.js';
 import type { KnownDisks } from '../../disk/known-disks.js';
 import type { DiskPeers } from '../../disk/peers.js';
 import type { DiskRegistry } from '../../disk/registry.js';
@@ -46,7 +47,7 @@ export class DiskWatch {
   }
 
   async look(): Promise<void> {
-    const { members, registry, known } = this.#options;
+    const { members, registry, known, peers } = this.#options;
     for (const { id, address, state, disks } of members()) {
       if ((state !== 'up' && state !== 'draining') || disks === undefined) continue;
       for (const { uuid, epoch } of disks) {
@@ -69,6 +70,13 @@ export class DiskWatch {
         if (owner.id === id && !owned.has(record.uuid)) await this.#describe(owner, record.uuid);
       }
     }
+    // Taken by force, as the index or this node's own notes tell, though its taker does not answer just now.
+    for (const disk of registry.exports) {
+      const told = known.get(disk.record.uuid);
+      if (told !== undefined && told.owner.id !== peers.self.id) disk.superseded(told.epoch, told.owner);
+      disk.follow();
+      if (told === undefined) registry.idle(disk);
+    }
     await this.#dropFailedCopies();
   }
 
@@ -77,7 +85,7 @@ export class DiskWatch {
     try {
       const { record, state, epoch, to, dataBytes } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: 2000 });
       if (state === 'owner') known.offer({ record, owner: node, epoch, dataBytes });
-      else if (to !== undefined) known.offer({ record, owner: to, epoch: epoch + 1, dataBytes });
+      else if (to !== undefined && to.id !== peers.self.id) known.offer({ record, owner: to, epoch: epoch + 1, dataBytes });
     } catch (error) {
       // Removed, or moved away with all its blocks: its new owner says so itself.
       if (errorCode(error) === 'ERR_NO_SUCH_DISK') known.forget(uuid);
@@ -92,8 +100,16 @@ export class DiskWatch {
       const disk = registry.get(uuid);
       if (replica.progress.state !== 'failed' || disk === undefined || disk.isTakingOver || disk.isOwner) continue;
       registry.replicas.delete(uuid);
-      if (disk.hosted?.state.state === 'incoming') await registry.drop(disk);
+      const isOld = (): boolean => disk.hosted?.state.state === 'incoming' && !registry.replicas.has(uuid);
+      if (isOld()) await dropIf(registry, disk, isOld);
       log.info({ disk: disk.record.name }, 'a copy of this disk that was made ahead is removed');
     }
   }
+}
+
+async function dropIf(registry: DiskRegistry, disk: DiskExport, isOld: () => boolean): Promise<void> {
+  const check = (): void => {
+    if (!isOld()) throw new CopseError('ERR_DISK_IN_USE', `disk "${disk.record.name}" is copied here anew`);
+  };
+  await registry.drop(disk, check).catch(() => {});
 }
