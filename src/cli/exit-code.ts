@@ -41,6 +41,14 @@ const exitCodeByCode: Record<string, number> = {
   ERR_OWNER_UNREACHABLE: ExitCode.conflict,
   ERR_SNAPSHOT_EXISTS: ExitCode.conflict,
   ERR_FILE_EXISTS: ExitCode.conflict,
+  ERR_NO_SUCH_DOMAIN: ExitCode.notFound,
+  ERR_NO_SUCH_EXPORT: ExitCode.notFound,
+  ERR_DISK_NOT_ATTACHED: ExitCode.notFound,
+  ERR_DISK_ATTACHED: ExitCode.conflict,
+  ERR_DOMAIN_STATE: ExitCode.conflict,
+  ERR_TARGET_AMBIGUOUS: ExitCode.usage,
+  ERR_TARGET_TAKEN: ExitCode.conflict,
+  ERR_NO_LISTENER: ExitCode.conflict,
   ENOSPC: ExitCode.noSpace,
 };
 
@@ -55,9 +63,10 @@ export const exitCodeHelp = `Exit codes:
   1    the operation failed
   2    wrong usage or configuration
   3    no daemon answers
-  4    there is no such image, disk or snapshot
+  4    there is no such image, disk, snapshot or domain, or the domain does not have the disk
   5    what is there stands against it: the image, disk or file is in use or exists, another node owns the disk or changed the image,
-       its blocks are on a node that does not answer, or would be lost; the node is in no cluster, or the image not shared
+       its blocks are on a node that does not answer, or would be lost; the node is in no cluster, or the image not shared;
+       the domain has the disk or target already, or is not in the state that is asked for
   6    verify found damaged chunks; they were dropped and will be fetched again
   7    no space left, on the daemon's disk or for the file that was to be written
   130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

@@ -38,7 +38,12 @@ export interface AttachRequest extends AffectOptions {
  * @param domains all that libvirt has
  * @throws CopseError `ERR_NO_SUCH_DOMAIN`, `ERR_DOMAIN_STATE`, `ERR_DISK_ATTACHED` (to this domain), `ERR_DISK_IN_USE` (by another that runs), `ERR_TARGET_TAKEN`, `ERR_OPTION`, `ERR_LIBVIRT`
  */
-export async function attachDisk(domains: readonly Domain[], isCopse: IsCopse, virsh: Virsh, request: AttachRequest): Promise<Attachment> {
+export async function attachDisk(
+  domains: readonly Domain[],
+  isCopse: IsCopse,
+  virsh: Pick<Virsh, 'changeDevice'>,
+  request: AttachRequest,
+): Promise<Attachment> {
   const domain = findDomain(domains, request.domain);
   const affected = chooseAffected(domain, request);
   const described = descriptionsOf(domain, affected);
@@ -89,7 +94,7 @@ export interface DetachRequest extends AffectOptions {
 export async function detachDisk(
   domains: readonly Domain[],
   isCopse: IsCopse,
-  virsh: Virsh,
+  virsh: Pick<Virsh, 'changeDevice'>,
   request: DetachRequest,
   reread: () => Promise<readonly Domain[]>,
 ): Promise<Attachment> {

@@ -4,7 +4,7 @@
  * Invariant: values are escaped by the library, never by hand, and what can't be written well-formed is refused. Documents come from libvirt
  * or from an operator; entities that they declare are not expanded.
  */
-import { DOMImplementation, DOMParser, type Document, type Element, type Node, onErrorStopParsing, XMLSerializer } from '@xmldom/xmldom';
+import { DOMImplementation, DOMParser, type Document, type Element, type Node, onWarningStopParsing, XMLSerializer } from '@xmldom/xmldom';
 import { CopseError } from '../base/error.js';
 
 export type { Element } from '@xmldom/xmldom';
@@ -33,11 +33,20 @@ export function serialize(node: Node): string {
   }
 }
 
+/** Source: XML 1.0, production 2. */
+const unwritable = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+
+/** The library lets such characters pass in attributes. */
+function checked(value: string): string {
+  if (unwritable.test(value)) throw new CopseError('ERR_XML', `${JSON.stringify(value)} holds a character that XML can not carry`);
+  return value;
+}
+
 function build(document: Document, { name, attributes = {}, content = [] }: ElementSpec, depth: number): Element {
   const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== undefined) element.setAttribute(key, String(value));
+  for (const [key, value] of Object.entries(attributes)) if (value !== undefined) element.setAttribute(key, checked(String(value)));
   if (typeof content === 'string') {
-    element.appendChild(document.createTextNode(content));
+    element.appendChild(document.createTextNode(checked(content)));
     return element;
   }
   const children = content.filter((child) => child !== undefined);
@@ -52,7 +61,7 @@ function build(document: Document, { name, attributes = {}, content = [] }: Elem
 /** The root element. @throws CopseError `ERR_XML` on anything that is not well-formed */
 export function parseXml(text: string): Element {
   try {
-    const root = new DOMParser({ onError: onErrorStopParsing }).parseFromString(text, 'application/xml').documentElement;
+    const root = new DOMParser({ onError: onWarningStopParsing }).parseFromString(text, 'application/xml').documentElement;
     if (root !== null) return root;
   } catch (error) {
     throw new CopseError('ERR_XML', 'this is no well-formed XML', { cause: error });
