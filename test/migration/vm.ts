@@ -1,0 +1,117 @@
+/** A VM on a host of the lab: it boots there, or waits to be sent there. No KVM, which may exist and never boot. */
+import { join } from 'node:path';
+import { CopseError } from '../../src/base/error.js';
+import type { Closeable } from '../../src/base/lifecycle.js';
+import { Program } from '../bench/harness/program.js';
+import type { Guest } from '../bench/migration/lab/guest.js';
+import { Monitor } from '../bench/migration/lab/monitor.js';
+import { GuestConsole } from './guest-console.js';
+import type { Host } from './host.js';
+import { until } from './until.js';
+
+export interface VmOptions {
+  host: Host;
+  guest: Guest;
+  diskName: string;
+  /** Names its sockets and its log. */
+  name: string;
+  /** Where the memory of the VM that is sent here comes in, as QEMU writes it; absent: it boots. */
+  incoming?: string | undefined;
+  /** It stands still when it has come, until `resume`. */
+  isPaused?: boolean;
+}
+
+export interface MigrationFigures {
+  downtimeMs: number;
+  totalMs: number;
+  ramBytes: number;
+}
+
+const kernelArguments = 'console=ttyS0 quiet mitigations=off cryptomgr.notests audit=0 8250.nr_uarts=1 no_timer_check nokaslr';
+
+export class Vm implements Closeable {
+  readonly host: Host;
+  readonly monitor: Monitor;
+  readonly console: GuestConsole;
+  readonly #program: Program;
+
+  private constructor(host: Host, program: Program, monitor: Monitor, console: GuestConsole) {
+    this.host = host;
+    this.#program = program;
+    this.monitor = monitor;
+    this.console = console;
+  }
+
+  static async start({ host, guest, diskName, name, incoming, isPaused }: VmOptions): Promise<Vm> {
+    const monitorPath = join(host.dir, `${name}.qmp`);
+    const serialPath = join(host.dir, `${name}.tty`);
+    const args = ['-accel', 'tcg', '-cpu', 'qemu64,-svm', '-machine', 'q35', '-m', '128', '-smp', '1'];
+    args.push('-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot');
+    args.push('-kernel', guest.kernelPath, '-initrd', guest.initrdPath, '-append', kernelArguments);
+    args.push('-serial', `unix:${serialPath},server=on,wait=off`, '-qmp', `unix:${monitorPath},server=on,wait=off`);
+    const node = {
+      driver: 'nbd',
+      'node-name': 'disk',
+      server: { type: 'unix', path: host.socketPath },
+      export: diskName,
+      'reconnect-delay': 60,
+      cache: { direct: true, 'no-flush': false },
+    };
+    args.push('-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,drive=disk,werror=stop,rerror=stop');
+    if (incoming !== undefined) args.push('-incoming', incoming);
+    if (isPaused) args.push('-S');
+    const program = await Program.start({
+      ...host.place.command('qemu-system-x86_64', args),
+      logPath: join(host.dir, `${name}.log`),
+      readySocket: monitorPath,
+      timeoutMs: 120_000,
+    });
+    try {
+      return new Vm(host, program, await Monitor.connect(monitorPath), await GuestConsole.connect(serialPath));
+    } catch (cause) {
+      await program.kill();
+      throw cause;
+    }
+  }
+
+  /** `running`, `postmigrate` once it was sent away, `io-error` when a failed request paused it … */
+  async status(): Promise<string> {
+    return (await this.monitor.execute<{ status: string }>('query-status')).status;
+  }
+
+  async becomes(status: string): Promise<void> {
+    await until(
+      `a VM that is ${status}`,
+      async () => ((await this.status()) === status ? true : undefined),
+      () => this.status(),
+    );
+  }
+
+  async resume(): Promise<void> {
+    await this.monitor.execute('cont');
+  }
+
+  /** Resolves once the VM has been sent. @throws CopseError `ERR_QEMU` when it was not */
+  async sendTo(uri: string): Promise<MigrationFigures> {
+    await this.monitor.execute('migrate', { uri });
+    return until('the migration', async () => {
+      const status = await this.monitor.execute<MigrationStatus>('query-migrate');
+      if (status.status === 'failed') throw new CopseError('ERR_QEMU', `the VM was not moved: ${JSON.stringify(status)}`);
+      if (status.status !== 'completed') return undefined;
+      return { downtimeMs: status.downtime ?? 0, totalMs: status['total-time'] ?? 0, ramBytes: status.ram?.transferred ?? 0 };
+    });
+  }
+
+  /** As the power switch. */
+  async close(): Promise<void> {
+    await this.monitor.quit();
+    await this.#program.close();
+  }
+}
+
+interface MigrationStatus {
+  status: string;
+  downtime?: number;
+  'total-time'?: number;
+  ram?: { transferred: number };
+}
