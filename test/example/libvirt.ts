@@ -5,8 +5,7 @@
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { startProgram, waitForListener } from '../../examples/demo/lifetime.js';
-import type { Host } from './host.js';
+import { type Lifetime, startProgram, waitForListener } from '../../examples/demo/lifetime.js';
 
 const nobody = 65534;
 const asNobody = ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
@@ -15,10 +14,12 @@ export const isRoot = process.getuid?.() === 0;
 export interface Libvirt {
   /** Writable for the user that guests run as. */
   readonly dir: string;
+  readonly uri: string;
   virsh(...args: string[]): Promise<string>;
 }
 
-export async function startLibvirt(host: Host): Promise<Libvirt> {
+/** @param host `hostUuid` tells two of them apart, between which guests move */
+export async function startLibvirt(host: { dir: string; lifetime: Lifetime; hostUuid?: string }): Promise<Libvirt> {
   const dir = join(host.dir, 'libvirt');
   const places = {
     HOME: join(dir, 'home'),
@@ -28,7 +29,9 @@ export async function startLibvirt(host: Host): Promise<Libvirt> {
   };
   const config = join(dir, 'config', 'libvirt');
   for (const path of [...Object.values(places), config]) await mkdir(path, { recursive: true });
-  await writeFile(join(config, 'libvirtd.conf'), `log_outputs = "2:file:${dir}/libvirtd.log"\nauth_unix_rw = "none"\n`);
+  const settings = [`log_outputs = "2:file:${dir}/libvirtd.log"`, 'auth_unix_rw = "none"'];
+  if (host.hostUuid !== undefined) settings.push(`host_uuid = "${host.hostUuid}"`);
+  await writeFile(join(config, 'libvirtd.conf'), `${settings.join('\n')}\n`);
   await writeFile(join(config, 'qemu.conf'), 'stdio_handler = "file"\nsecurity_driver = "none"\n');
   if (isRoot) for (const path of [dir, config, ...Object.values(places)]) await chown(path, nobody, nobody);
 
@@ -40,6 +43,7 @@ export async function startLibvirt(host: Host): Promise<Libvirt> {
   const uri = `qemu+unix:///session?socket=${socketPath}`;
   return {
     dir,
+    uri,
     async virsh(...virshArgs) {
       return (await execa('virsh', ['-q', '-c', uri, ...virshArgs])).stdout;
     },

@@ -4,7 +4,7 @@ export interface DomainOptions {
   name: string;
   /** `<disk>` elements. */
   disks: string;
-  /** File for what it prints on its serial port. */
+  /** File for what it prints on its serial port. Appended to, so that a guest that moves goes on writing there. */
   consolePath: string;
   emulator?: string;
 }
@@ -29,7 +29,7 @@ export function domainXml({ name, disks, consolePath, emulator = '/usr/bin/qemu-
     <controller type='scsi' index='0' model='virtio-scsi'/>
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
-    <serial type='file'><source path='${consolePath}'/></serial>
+    <serial type='file'><source path='${consolePath}' append='on'/></serial>
   </devices>
 </domain>
 `;
