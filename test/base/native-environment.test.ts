@@ -118,3 +118,20 @@ t.test('buffers and files live as long as their calls', async (t) => {
     console.log(wrong);`;
   t.equal(await runScript(path, script), '0\n');
 });
+
+t.test('a worker that alone loaded the addon may end before its threads do', async (t) => {
+  const path = join(t.testdir(), 'file');
+  // The main thread does not load it: the end of the worker would unload it from under the threads.
+  const worker = `
+    const { native } = await import(${JSON.stringify(module)});
+    const file = native.openBlockFile(${JSON.stringify(path)}, { write: true, create: true });
+    for (let i = 0; i < 64; i += 1) await file.write(Buffer.alloc(1 << 12, 1), 0, 1 << 12, i << 12, false);`;
+  const source = `
+    import { Worker } from 'node:worker_threads';
+    for (let round = 0; round < 4; round += 1) {
+      const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(worker)})));
+      await new Promise((resolve) => worker.once('exit', resolve));
+    }
+    console.log('out');`;
+  t.equal((await run(process.execPath, ['--input-type=module', '-e', source], { timeout: 60_000 })).stdout, 'out\n');
+});

@@ -264,6 +264,8 @@ t.test('a worker may be ended with calls under way', async (t) => {
     for (let index = 0; index < 64; index += 1) void work(index);`;
   for (let round = 0; round < 4; round += 1) {
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
+      // Without the test runner's loaders, which take seconds to start.
+      execArgv: [],
       workerData: { module: new URL('../../src/base/native.js', import.meta.url).href, options },
     });
     await new Promise((resolve, reject) => {
