@@ -10,6 +10,9 @@ export interface WrittenRecord {
   atMs: number;
 }
 
+/** Many times what a boot takes, or the slowest way to move the guest. */
+const patienceMs = 240_000;
+
 export class RecordLog {
   readonly written: WrittenRecord[] = [];
   /** What the guest found wrong. Must stay empty. */
@@ -32,10 +35,20 @@ export class RecordLog {
     return new RecordLog(socket);
   }
 
-  /** Resolves once this many records were written here. @throws CopseError `ERR_QEMU` when the guest goes before */
+  /** Resolves once this many records were written here. @throws CopseError `ERR_QEMU` when the guest goes before, or does not get that far */
   async count(count: number): Promise<void> {
     if (this.written.length >= count) return;
-    await new Promise<void>((resolve, reject) => this.#waiters.push({ count, resolve, reject }));
+    let giveUp: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiters.push({ count, resolve, reject });
+        const fail = (): void =>
+          reject(new CopseError('ERR_QEMU', `the guest wrote ${this.written.length} records here; ${this.bad.slice(0, 3).join('; ')}`));
+        giveUp = setTimeout(fail, patienceMs);
+      });
+    } finally {
+      clearTimeout(giveUp);
+    }
   }
 
   #take(line: string): void {
