@@ -1,20 +1,20 @@
 /** `copse explain EXPORT`: where the bytes of an export came from, and what that says of its speed. */
 import type { Explanation } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
+import type { ExportMetrics } from '../server/export.js';
 import type { Content } from './content.js';
-import type { ServedImage } from './image-registry.js';
 
 const places = ['cache', 'peer', 'origin'] as const;
 
-/** @param content the raw one, a foreign format's container */
-export function explain({ record, metrics }: ServedImage, content: Content): Explanation {
+/** @param content the raw one, a foreign format's container; of a disk what lies below it, absent over nothing */
+export function explain({ name, metrics }: { name: string; metrics: ExportMetrics }, content: Content | undefined): Explanation {
   const sources = Object.fromEntries(
     places.map((place) => {
       const { count, bytes, latency } = metrics.reads[place];
       return [place, { reads: count, bytes, waitedMs: latency.sumSeconds * 1000 }];
     }),
   ) as Explanation['sources'];
-  const peers = [...(content.clustered?.metrics.peers ?? [])].map(([id, { bytes, requests, failures, latency }]) => ({
+  const peers = [...(content?.clustered?.metrics.peers ?? [])].map(([id, { bytes, requests, failures, latency }]) => ({
     id,
     bytes,
     requests,
@@ -23,19 +23,19 @@ export function explain({ record, metrics }: ServedImage, content: Content): Exp
     p95Ms: latency.p95Ms ?? 0,
   }));
   peers.sort((left, right) => right.bytes - left.bytes);
-  const { requests, bytes } = content.meter;
-  const origin = {
-    requests: requests.demand + requests.background + requests.prefetch,
-    bytes,
-    chunks: content.economy.chunks,
-    uniqueChunks: content.economy.uniqueChunks,
-    retries: content.retryCount,
-  };
-  const explanation = { name: record.name, sources, peers, slowest: [...metrics.slowest.reads], origin };
+  const explanation = { name, sources, peers, slowest: [...metrics.slowest.reads], origin: originUse(content) };
   return { ...explanation, text: conclusions(explanation, content) };
 }
 
-function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, content: Content): string[] {
+function originUse(content: Content | undefined): Explanation['origin'] {
+  if (content === undefined) return { requests: 0, bytes: 0, chunks: 0, uniqueChunks: 0, retries: 0 };
+  const { meter, economy, retryCount } = content;
+  const { demand, background, prefetch } = meter.requests;
+  const { chunks, uniqueChunks } = economy;
+  return { requests: demand + background + prefetch, bytes: meter.bytes, chunks, uniqueChunks, retries: retryCount };
+}
+
+function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, content: Content | undefined): string[] {
   const readBytes = places.reduce((sum, place) => sum + sources[place].bytes, 0);
   const waitedMs = places.reduce((sum, place) => sum + sources[place].waitedMs, 0);
   if (readBytes === 0) return ['No client has read anything of it since the daemon started.'];
@@ -51,13 +51,13 @@ function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, cont
   }
   if (sources.peer.reads > 0)
     text.push('What a peer had to fetch from the origin first counts as from the peer: ask that peer to explain, too.');
-  if (content.healthMessage !== undefined) text.push(`The origin failed last: ${content.healthMessage}`);
+  if (content?.healthMessage !== undefined) text.push(`The origin failed last: ${content.healthMessage}`);
   if (origin.retries > 0) text.push(`${origin.retries} attempts at the origin had to be repeated.`);
   const again = origin.chunks - origin.uniqueChunks;
   if (again > 0) text.push(`${again} chunks came from the origin more than once: evicted meanwhile, or not kept.`);
   for (const { id, failures, requests } of peers) if (failures > 0) text.push(`Peer ${id} failed ${failures} of ${requests} requests.`);
-  for (const { peerId, reason } of content.clustered?.standing.setAside ?? []) text.push(`Peer ${peerId} is set aside: ${reason}`);
-  const { unstoredChunks, droppedChunks } = content.cache.metrics;
+  for (const { peerId, reason } of content?.clustered?.standing.setAside ?? []) text.push(`Peer ${peerId} is set aside: ${reason}`);
+  const { unstoredChunks = 0, droppedChunks = 0 } = content?.cache.metrics ?? {};
   if (unstoredChunks > 0) text.push(`${unstoredChunks} chunks could not be kept: see the cache in "copse status".`);
   if (droppedChunks > 0) text.push(`${droppedChunks} cached chunks were damaged and fetched again.`);
   return text;

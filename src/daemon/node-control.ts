@@ -123,8 +123,19 @@ export class NodeControl implements Control {
   }
 
   async explain(exportName: string): Promise<Explanation> {
-    const image = this.#options.registry.get(exportName);
-    return this.#withRawContent(exportName, async (content) => explain(image, content));
+    const { registry, disks, pool } = this.#options;
+    const disk = disks.registry.find(exportName);
+    const { record, metrics } = disk ?? registry.get(exportName);
+    const named = { name: record.name, metrics };
+    if (disk === undefined) return this.#withRawContent(exportName, async (content) => explain(named, content));
+    const { image } = disk.record;
+    if (image === undefined) return explain(named, undefined);
+    const lease = await pool.lease(containerSpec(image.content), image.share);
+    try {
+      return explain(named, lease.content);
+    } finally {
+      await lease.release();
+    }
   }
 
   async clusterStatus(): Promise<ClusterStatus> {
