@@ -4,6 +4,7 @@
  * Invariant: a node is released only after every block of the disk is here and durable.
  */
 import type { Clock } from '../base/clock.js';
+import { waitFor } from '../base/deadline.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { BlockState } from '../base/native.js';
@@ -123,8 +124,11 @@ export class Completion {
     const { uuid } = hosted.record;
     for (const [index, node] of Object.entries(hosted.state.nodes)) {
       try {
-        await peers.call(node, 'disk.release', { uuid, epoch: hosted.state.epoch });
+        // Whoever stops this does not wait for a node that does not answer: it is told again.
+        const released = peers.call(node, 'disk.release', { uuid, epoch: hosted.state.epoch });
+        await waitFor('the release', released, { signal: this.#end.signal });
       } catch (error) {
+        if (this.#end.signal.aborted) return false;
         this.trouble.set(node.id, `it could not be told to remove its copy: ${errorMessage(error)}`);
         continue;
       }
@@ -137,17 +141,16 @@ export class Completion {
   }
 
   #pause(): Promise<void> {
-    const { clock } = this.#options;
+    const { signal } = this.#end;
     return new Promise((resolve) => {
-      const cancel = clock.after(retryMs, resolve);
-      this.#end.signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(retryMs, end);
+      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) end();
     });
   }
 }

@@ -173,16 +173,14 @@ export class Replica {
   #pause(): Promise<void> {
     const { signal } = this.#end;
     return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const cancel = this.#options.clock.after(roundMs, resolve);
-      signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(roundMs, end);
+      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) end();
     });
   }
 }

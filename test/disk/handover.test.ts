@@ -1,0 +1,11 @@
+/**
+ * The handover of a disk from one node to another, with each request or answer lost, late or doubled, and each of the two nodes killed at each step: there is never a second owner, no flushed write is lost,
+ * and nobody reads anything but what was written last.
+ */
+import t from 'tap';
+import { enumerate } from './handover/enumerate.js';
+import { liveMigration } from './handover/live-migration.js';
+
+t.test('up to the new owner', (t) =>
+  enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(describe|handover|map|resolve|accepted|view(#1\d)?)$/ }),
+);

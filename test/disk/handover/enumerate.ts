@@ -1,0 +1,35 @@
+/** A scenario with each fault at each of its steps. */
+import type { Test } from 'tap';
+import { faults } from './fault.js';
+import { begin, type Play, settle } from './scenario.js';
+
+export interface Enumeration {
+  scenario(play: Play): Promise<void>;
+  /** Who is to have the disk in the end. */
+  lastId: string;
+  /** Of the steps that happen when nothing goes wrong. */
+  steps: RegExp;
+}
+
+export async function enumerate(t: Test, { scenario, lastId, steps }: Enumeration): Promise<void> {
+  const dry = begin(t);
+  await scenario(dry);
+  await settle(dry, lastId);
+  t.same(dry.room.wrong, [], 'without a fault');
+  const chosen = [...new Set(dry.room.steps)].filter((step) => steps.test(step));
+  t.comment(chosen.join(', '));
+  let doneCount = 0;
+  for (const step of chosen) {
+    for (const fault of faults) {
+      await t.test(`${step}: ${fault}`, async (t) => {
+        const play = begin(t, { step, fault });
+        await scenario(play);
+        await settle(play, lastId);
+        if (play.room.wasPlanDone) doneCount += 1;
+        t.same(play.room.wrong, [], play.room.steps.join(', '));
+      });
+    }
+  }
+  // Steps of the background may come in another order, and some not at all.
+  t.ok(doneCount > 0.7 * chosen.length * faults.length, `${doneCount} of ${chosen.length * faults.length} happened`);
+}
