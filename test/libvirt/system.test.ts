@@ -104,14 +104,20 @@ t.test('a system-mode libvirtd', { skip }, async (t) => {
     t.equal(JSON.parse(gone.stdout).error.code, 'ERR_DISK_NOT_ATTACHED');
   });
 
-  await t.test('a snapshot puts a qcow2 file over the export', async (t) => {
+  await t.test('a snapshot puts a qcow2 file over the export, and commits it again', async (t) => {
     const file = join(place.dir, 'libvirt', 'lib', 'web.snap.qcow2');
     await virsh('snapshot-create-as', 'web', 'before', '--disk-only', '--atomic', '--diskspec', `vda,file=${file}`);
     await guest.turns(3);
     const [domain] = JSON.parse(await copse('libvirt', 'ls', '-c', uri, '--json'));
     t.match(domain, { disks: [{ target: 'vda', export: 'web/1', overlays: 1 }] });
     t.ok((await stat(file)).size > 0);
+    await virsh('blockcommit', 'web', 'vda', '--active', '--pivot', '--wait');
+    await guest.turns(3);
+    const [merged] = JSON.parse(await copse('libvirt', 'ls', '-c', uri, '--json'));
+    t.match(merged, { disks: [{ target: 'vda', export: 'web/1', overlays: 0 }] });
     t.same(await guest.failedTurns(), []);
+    const internal = await virsh('snapshot-create', 'web').catch((error: unknown) => error);
+    t.match(internal, { stderr: /internal snapshot.*unsupported/ }, 'which needs a qcow2 disk');
   });
 
   await t.test('a hook keeps a guest from starting whose disk is not served', async (t) => {
