@@ -15,6 +15,8 @@ export interface DiskHostOptions {
   image: Buffer | string;
   /** The state directory; one of the test's own when absent. */
   state?: string;
+  /** Of the cache, as in the configuration file. */
+  cacheSize?: string;
 }
 
 export class DiskHost {
@@ -27,10 +29,10 @@ export class DiskHost {
   }
 
   /** Serving; the daemon is killed with the test at the latest. */
-  static async start(t: Test, { image, state }: DiskHostOptions): Promise<DiskHost> {
+  static async start(t: Test, { image, ...options }: DiskHostOptions): Promise<DiskHost> {
     const imagePath = typeof image === 'string' ? image : join(await shortDir(t), 'image.raw');
     if (typeof image !== 'string') writeFileSync(imagePath, image);
-    const daemon = await Daemon.start(t, { images: { [imageName]: imagePath }, ...(state === undefined ? {} : { state }) });
+    const daemon = await Daemon.start(t, { ...options, images: { [imageName]: imagePath } });
     return new DiskHost(daemon, imagePath);
   }
 
