@@ -24,6 +24,8 @@ export interface Migration {
   firstWriteMs: number;
   /** The longest time between two records from shortly before the move until shortly after. */
   pauseMs: number;
+  /** Those records, before and after it ran at the destination, by milliseconds from then. */
+  nearMs: number[];
   /** Memory that QEMU moved. */
   ramBytes: number;
   /** Of storage, between the hosts: when the VM ran at the destination, when it had written there, and in all. */
@@ -89,6 +91,7 @@ async function moveOnce(context: MigrationContext, way: Way, disk: PreparedDisk)
       downtimeMs: status.downtime ?? Number.NaN,
       firstWriteMs: wroteMs - resumed.atMs,
       pauseMs: Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? atMs))),
+      nearMs: times.map((atMs) => Math.round(atMs - resumed.atMs)),
       ramBytes: status.ram?.transferred ?? Number.NaN,
       movedWhenRunningBytes,
       movedWhenWritingBytes,
