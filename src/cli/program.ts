@@ -20,6 +20,7 @@ Examples:
   copse status --json
   copse cluster status
   copse explain debian-12
+  copse libvirt attach vm1 debian-12
 
 ${exitCodeHelp}
 `;
