@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { DiskStatus } from '../../src/admin/control-disk.js';
 import { shortDir } from '../conformance/short-dir.js';
+import { until } from './check.js';
 import { Daemon } from './daemon.js';
 
 export const imageName = 'base';
@@ -50,6 +51,11 @@ export class DiskHost {
 
   async status(disk: string): Promise<DiskStatus> {
     return JSON.parse((await this.daemon.api('GET', `/v1/disks/${disk}`)).body);
+  }
+
+  /** Resolves when the daemon knows that no client is attached any more. */
+  async detached(disk: string): Promise<void> {
+    await until(`${disk} without clients`, async () => (await this.status(disk)).connections === 0);
   }
 
   /** Where the disk's overlay and map are. */
