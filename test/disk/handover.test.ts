@@ -9,3 +9,16 @@ import { liveMigration } from './handover/live-migration.js';
 t.test('up to the new owner', (t) =>
   enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(describe|handover|map|resolve|accepted|view(#1\d)?)$/ }),
 );
+
+t.test('where the new owner fails at first, and is asked how it ended', (t) =>
+  enumerate(t, {
+    scenario: liveMigration,
+    lastId: 'B',
+    // As long as the guest waits.
+    always: Array.from({ length: 20 }, (_, index) => ({
+      step: index === 0 ? 'B>A map' : `B>A map#${index + 1}`,
+      fault: 'request-lost' as const,
+    })),
+    steps: /resolve(#2)?$|handover#[23]$/,
+  }),
+);

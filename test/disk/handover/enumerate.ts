@@ -1,18 +1,20 @@
 /** A scenario with each fault at each of its steps. */
 import type { Test } from 'tap';
-import { faults } from './fault.js';
+import { faults, type Plan } from './fault.js';
 import { begin, type Play, settle } from './scenario.js';
 
 export interface Enumeration {
   scenario(play: Play): Promise<void>;
   /** Who is to have the disk in the end. */
   lastId: string;
-  /** Of the steps that happen when nothing goes wrong. */
+  /** What goes wrong in any case. */
+  always?: Plan[];
+  /** Of the steps that happen when nothing else goes wrong. */
   steps: RegExp;
 }
 
-export async function enumerate(t: Test, { scenario, lastId, steps }: Enumeration): Promise<void> {
-  const dry = begin(t);
+export async function enumerate(t: Test, { scenario, lastId, steps, always = [] }: Enumeration): Promise<void> {
+  const dry = begin(t, ...always);
   await scenario(dry);
   await settle(dry, lastId);
   t.same(dry.room.wrong, [], 'without a fault');
@@ -22,10 +24,10 @@ export async function enumerate(t: Test, { scenario, lastId, steps }: Enumeratio
   for (const step of chosen) {
     for (const fault of faults) {
       await t.test(`${step}: ${fault}`, async (t) => {
-        const play = begin(t, { step, fault });
+        const play = begin(t, ...always, { step, fault });
         await scenario(play);
         await settle(play, lastId);
-        if (play.room.wasPlanDone) doneCount += 1;
+        if (play.room.doneCount > always.length) doneCount += 1;
         t.same(play.room.wrong, [], play.room.steps.join(', '));
       });
     }

@@ -2,12 +2,15 @@
 
 /**
  * - `request-lost`: nothing arrives. `answer-lost`: it is done, and nobody hears of it.
+ * - `slow-request`, `slow-answer`: they take their time, in which everything else goes on.
  * - `late`: nothing is heard, and it arrives when all is over. `twice`: it arrives, is answered, and arrives again.
  * - `kill-…`: the process of who asks, who is asked, or both ends before it arrives, or after it is done and before the answer is heard.
  */
 export const faults = [
   'request-lost',
   'answer-lost',
+  'slow-request',
+  'slow-answer',
   'late',
   'twice',
   'kill-asker-before',

@@ -11,6 +11,7 @@ export async function liveMigration(play: Play): Promise<void> {
   const [, wrote] = await Promise.all([guest('B').readAll(), guest('B').write(17, 30), guest('A').write(120, 2)]);
   if (wrote === undefined) await guest('B').flush();
   await guest('B').readAll();
+  await guest('B').write(60, 2);
   await guest('A').write(50, 1);
   await guest('A').readAll();
 }

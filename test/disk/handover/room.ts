@@ -18,6 +18,8 @@ import type { Fault, Plan } from './fault.js';
 import { RoomNode } from './node.js';
 
 export const blockCount = 24;
+/** More than a guest waits. */
+const slowMs = 4000;
 
 export class Room {
   readonly clock = new ManualClock();
@@ -33,17 +35,17 @@ export class Room {
   onStep: ((step: string) => void) | undefined;
   onKill: (() => void) | undefined;
   readonly #dir: string;
-  readonly #plan: Plan | undefined;
+  readonly #plans: Plan[];
   readonly #late: (() => Promise<unknown>)[] = [];
   readonly #all: RoomNode[] = [];
   readonly #ownerOf = new Map<number, string>();
   #killCount = 0;
   #askCount = 0;
-  #isPlanDone = false;
+  #doneCount = 0;
 
-  constructor(t: Test, plan?: Plan) {
+  constructor(t: Test, plans: Plan[]) {
     this.#dir = roomDir(t);
-    this.#plan = plan;
+    this.#plans = plans;
     t.teardown(async () => {
       for (const node of this.#all) await node.close();
     });
@@ -54,8 +56,9 @@ export class Room {
     return { format: 1, name: 'vm', uuid: this.uuid, sizeBytes, createdAt: '2026-11-22T10:00:00.000Z', multiConn: false, handover: 'auto' };
   }
 
-  get wasPlanDone(): boolean {
-    return this.#isPlanDone;
+  /** Of the plans. */
+  get doneCount(): number {
+    return this.#doneCount;
   }
 
   /** Nodes, of which the first makes the disk. */
@@ -66,7 +69,7 @@ export class Room {
       if (index === 0) await DiskFolder.create(join(dir, 'disk'), { ...this.record, ...record }, state);
       await this.#begin(id, dir);
     }
-    for (const id of ids) await this.node(id).watch.look();
+    for (const id of ids) await this.during(this.node(id).watch.look());
   }
 
   node(id: string): RoomNode {
@@ -118,9 +121,8 @@ export class Room {
     this.onStep?.(step);
     this.look();
     await turn();
-    const isPlanned = this.#plan?.step === step && !this.#isPlanDone;
-    const fault: Fault | undefined = isPlanned ? this.#plan?.fault : undefined;
-    if (isPlanned) this.#isPlanDone = true;
+    const fault: Fault | undefined = this.#plans.find((plan) => plan.step === step)?.fault;
+    if (fault !== undefined) this.#doneCount += 1;
     if (this.cut?.test(step)) throw new Gone(askedId);
     const arrive = async (): Promise<T> => {
       const asked = this.nodes[askedId];
@@ -139,8 +141,10 @@ export class Room {
     }
     if (verb === 'kill' && when === 'before') kill(who ?? '');
     if (!asker.alive) throw new Gone(askedId);
+    if (fault === 'slow-request') await this.#slowly();
     const answer = await arrive();
     this.look();
+    if (fault === 'slow-answer') await this.#slowly();
     if (fault === 'twice') await arrive().catch(() => {});
     if (verb === 'kill' && when === 'after') kill(who ?? '');
     await turn();
@@ -162,8 +166,14 @@ export class Room {
       if (Date.now() > guardMs) throw new Error(`${what}: it never was; ${JSON.stringify(this.steps)}`);
       await this.#tick();
       // Every half second, as a daemon does.
-      if (count % 10 === 0) for (const node of this.live) await this.during(node.watch.look());
+      if (count % 5 === 0) for (const node of this.live) await this.during(node.watch.look());
     }
+  }
+
+  /** Lets time pass. */
+  async pass(durationMs: number): Promise<void> {
+    const untilMs = this.clock.nowMs() + durationMs;
+    await this.until('the time', () => this.clock.nowMs() >= untilMs);
   }
 
   /** Lets time pass until the work has settled. */
@@ -181,14 +191,20 @@ export class Room {
     return work;
   }
 
-  /** 50 ms of the nodes' time, when nothing has been asked for a while of ours. What is decided by that is the length of the test, not its end. */
+  async #slowly(): Promise<void> {
+    this.#askCount -= 1;
+    await new Promise<void>((resolve) => this.clock.after(slowMs, resolve));
+    this.#askCount += 1;
+  }
+
+  /** 100 ms of the nodes' time, when nothing has been asked for a while of ours. What is decided by that is the length of the test, not its end. */
   async #tick(isDone = (): boolean => false): Promise<void> {
-    const untilMs = performance.now() + 2;
+    const untilMs = performance.now() + 1;
     while (performance.now() < untilMs || this.#askCount > 0) {
       await turn();
       if (isDone()) return;
     }
-    this.clock.advance(50);
+    this.clock.advance(100);
   }
 
   /** Nodes whose own files say that they own the disk. */

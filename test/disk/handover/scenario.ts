@@ -15,8 +15,8 @@ export interface Play {
   guest(nodeId: string, key?: string, deadlineMs?: number): Guest;
 }
 
-export function begin(t: Test, plan?: Plan): Play {
-  const room = new Room(t, plan);
+export function begin(t: Test, ...plans: Plan[]): Play {
+  const room = new Room(t, plans);
   const model = new SectorModel(blockCount * sectorsPerBlock);
   room.onKill = () => model.kill();
   const guests = new Map<string, Guest>();
@@ -34,6 +34,8 @@ export function begin(t: Test, plan?: Plan): Play {
 /** Everybody is back, and what was late has arrived. Somebody writes at `lastId`, whoever owns it; then all must be as it should. */
 export async function settle(play: Play, lastId: string): Promise<void> {
   const { room } = play;
+  // Those who are left ask, and are not answered.
+  if (room.live.length < Object.keys(room.nodes).length) await room.pass(1500);
   room.cut = undefined;
   await room.restartAll();
   await room.until('a handover that was begun is finished or undone', () => isSettled(room));
