@@ -18,8 +18,13 @@ export interface Libvirt {
   virsh(...args: string[]): Promise<string>;
 }
 
-/** @param host `hostUuid` tells two of them apart, between which guests move */
-export async function startLibvirt(host: { dir: string; lifetime: Lifetime; hostUuid?: string }): Promise<Libvirt> {
+/** @param host `hostUuid` tells two of them apart, between which guests move; `wrap` makes the command that starts it elsewhere */
+export async function startLibvirt(host: {
+  dir: string;
+  lifetime: Lifetime;
+  hostUuid?: string;
+  wrap?(command: string[]): string[];
+}): Promise<Libvirt> {
   const dir = join(host.dir, 'libvirt');
   const places = {
     HOME: join(dir, 'home'),
@@ -36,7 +41,8 @@ export async function startLibvirt(host: { dir: string; lifetime: Lifetime; host
   if (isRoot) for (const path of [dir, config, ...Object.values(places)]) await chown(path, nobody, nobody);
 
   const command = ['/usr/sbin/libvirtd', '--timeout', '0', '-p', join(dir, 'run', 'pid'), '-f', join(config, 'libvirtd.conf')];
-  const [file = '', ...args] = isRoot ? [...asNobody, ...command] : command;
+  const own = isRoot ? [...asNobody, ...command] : command;
+  const [file = '', ...args] = host.wrap?.(own) ?? own;
   const libvirtd = startProgram(host.lifetime, file, args, join(host.dir, 'libvirtd.log'), { env: places });
   const socketPath = join(places.XDG_RUNTIME_DIR, 'libvirt', 'libvirt-sock');
   await waitForListener({ path: socketPath }, libvirtd, 60_000);

@@ -1,6 +1,7 @@
 /** The network between two hosts is cut at each step of a disk's way from one to the other, under a guest that writes, and healed. There are never two owners, and the guest's records hold. */
 import t from 'tap';
 import { Lab } from '../lab/lab.js';
+import { inOrder } from './in-order.js';
 import { drop, noPacketDrop, step } from './packet-drop.js';
 import { diskName, Scene } from './scene.js';
 
@@ -15,12 +16,13 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
   }
   const cut = async (): Promise<void> => void (await Promise.all([lab.cut(a.place, b.place), lab.cut(b.place, a.place)]));
   const heal = async (): Promise<void> => void (await Promise.all([lab.restore(a.place, b.place), lab.restore(b.place, a.place)]));
+  const next = inOrder(t);
   let vm = await scene.startVm({ host: a, name: 'first' });
   await vm.console.ready();
   vm.console.tell('write');
   await vm.console.writes(300);
 
-  await t.test('before the handover: the source keeps the disk, and the guest waits', async (t) => {
+  await next('before the handover: the source keeps the disk, and the guest waits', async (t) => {
     vm = await scene.send(vm, b, { isPaused: true });
     await cut();
     await vm.resume();
@@ -33,7 +35,7 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
     t.same(scene.complaints, []);
   });
 
-  await t.test('when the request has arrived and its answer is lost: nobody writes until it comes', async (t) => {
+  await next('when the request has arrived and its answer is lost: nobody writes until it comes', async (t) => {
     const end = await drop(b.place, a.place, step.grant);
     vm = await scene.send(vm, a);
     await b.logs('granted');
@@ -47,7 +49,7 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
     t.same(scene.complaints, []);
   });
 
-  await t.test('when the confirmation is lost: the new owner goes on, the old one learns of it by asking', async (t) => {
+  await next('when the confirmation is lost: the new owner goes on, the old one learns of it by asking', async (t) => {
     const end = await drop(b.place, a.place, step.accepted);
     vm = await scene.send(vm, b);
     await vm.console.writes(50);
@@ -61,7 +63,7 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
     t.same(scene.complaints, []);
   });
 
-  await t.test('when the disk was handed over and its blocks have not come: errors for these, until they do', async (t) => {
+  await next('when the disk was handed over and its blocks have not come: errors for these, until they do', async (t) => {
     const end = await drop(a.place, b.place, step.blocks);
     vm = await scene.send(vm, a);
     await a.logs('owner');
@@ -75,7 +77,7 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
     t.same(scene.complaints, []);
   });
 
-  await t.test('every record that was durable is there', async (t) => {
+  await next('every record that was durable is there', async (t) => {
     await vm.console.check();
     t.equal(vm.console.badCount, 0);
     t.same(scene.complaints, []);

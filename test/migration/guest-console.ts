@@ -71,7 +71,7 @@ export class GuestConsole {
     if (word === 'WROTE') this.written.push(Number(number));
     if (word === 'IDLE') this.idleCount += 1;
     if (word === 'CHECKED') this.checkedCount = Number(number);
-    if (line === 'READY') this.isReady = true;
+    if (line === 'READY' || word !== undefined) this.isReady = true;
     if (line.startsWith('BAD')) this.bad.push(line);
   }
 }

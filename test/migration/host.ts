@@ -107,8 +107,9 @@ export class Host implements Closeable {
     );
   }
 
-  folders(): Promise<string[]> {
-    return readdir(join(this.dir, 'state', 'disk'));
+  /** Of disks that are there, not of those that are being made or removed. */
+  async folders(): Promise<string[]> {
+    return (await readdir(join(this.dir, 'state', 'disk'))).filter((name) => !name.includes('.'));
   }
 
   /** The durable log of the one disk that it has; undefined where it has none. */

@@ -2,6 +2,7 @@
 import { execa } from 'execa';
 import t from 'tap';
 import { Lab } from '../lab/lab.js';
+import { inOrder } from './in-order.js';
 import { drop, noPacketDrop, step } from './packet-drop.js';
 import { diskName, Scene } from './scene.js';
 
@@ -14,12 +15,13 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.comment(`nothing was tried: ${impossible}`);
     return;
   }
+  const next = inOrder(t);
   let vm = await scene.startVm({ host: a, name: 'first' });
   await vm.console.ready();
   vm.console.tell('write');
   await vm.console.writes(300);
 
-  await t.test('the source, before any block has followed: errors for what only it has, until it is back', async (t) => {
+  await next('the source, before any block has followed: errors for what only it has, until it is back', async (t) => {
     const heal = await drop(b.place, a.place, step.blocks);
     vm = await scene.send(vm, b);
     await b.logs('owner');
@@ -36,7 +38,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.same(scene.complaints, []);
   });
 
-  await t.test('the destination, once it owns the disk: the guest waits for it to come back, and sees nothing', async (t) => {
+  await next('the destination, once it owns the disk: the guest waits for it to come back, and sees nothing', async (t) => {
     const heal = await drop(a.place, b.place, step.blocks);
     vm = await scene.send(vm, a);
     await a.logs('owner');
@@ -51,7 +53,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.same(scene.complaints, []);
   });
 
-  await t.test('the source, which has granted and was not heard: nobody owns, then it does again, then it grants anew', async (t) => {
+  await next('the source, which has granted and was not heard: nobody owns, then it does again, then it grants anew', async (t) => {
     const heal = await drop(a.place, b.place, step.grant);
     vm = await scene.send(vm, b);
     await a.logs('granted');
@@ -64,7 +66,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.same(scene.complaints, []);
   });
 
-  await t.test('the destination, which has accepted and was not heard: it alone owns', async (t) => {
+  await next('the destination, which has accepted and was not heard: it alone owns', async (t) => {
     const heal = await drop(a.place, b.place, step.accepted);
     vm = await scene.send(vm, a);
     await a.logs('owner');
@@ -79,7 +81,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.same(scene.complaints, []);
   });
 
-  await t.test('both at once, before any block has followed', async (t) => {
+  await next('both at once, before any block has followed', async (t) => {
     const heal = await drop(b.place, a.place, step.blocks);
     vm = await scene.send(vm, b);
     await b.logs('owner');
@@ -91,7 +93,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
     t.same(scene.complaints, []);
   });
 
-  await t.test('every record that was durable is there', async (t) => {
+  await next('every record that was durable is there', async (t) => {
     await vm.console.check();
     t.equal(vm.console.badCount, 0);
     t.same(scene.complaints, []);

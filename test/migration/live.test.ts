@@ -1,6 +1,7 @@
 /** A VM that writes is moved between two hosts, back, and at rest; its disk follows, and nothing that it was told is durable is lost. */
 import t from 'tap';
 import { Lab } from '../lab/lab.js';
+import { inOrder } from './in-order.js';
 import { diskName, Scene } from './scene.js';
 
 const ramPort = 4444;
@@ -13,12 +14,13 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
   t.teardown(() => scene.close());
   const { a, b } = scene;
   const overTcp = ({ place }: typeof a): string => `tcp:${place.address}:${ramPort}`;
+  const next = inOrder(t);
   let vm = await scene.startVm({ host: a, name: 'first' });
   await vm.console.ready();
   vm.console.tell('write');
   await vm.console.writes(100);
 
-  await t.test('while it writes: the disk goes where it writes, and the blocks follow', async (t) => {
+  await next('while it writes: the disk goes where it writes, and the blocks follow', async (t) => {
     const to = await scene.startVm({ host: b, name: 'second', incoming: overTcp(b) });
     t.same((await a.disk(diskName)).remoteConnections, [b.nodeId], 'attached before it is there');
     const figures = await vm.sendTo(overTcp(b));
@@ -35,7 +37,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
     vm = to;
   });
 
-  await t.test('the host that it came from may be switched off', async (t) => {
+  await next('the host that it came from may be switched off', async (t) => {
     await a.kill();
     await vm.console.writes(100);
     t.equal(await vm.status(), 'running');
@@ -44,7 +46,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
     await Promise.all([a.sees(2), b.sees(2)]);
   });
 
-  await t.test('back, copied ahead: what is left to bring is little', async (t) => {
+  await next('back, copied ahead: what is left to bring is little', async (t) => {
     const sentBytes = async (): Promise<number> => (await b.place.traffic()).sentBytes;
     const before = await sentBytes();
     const result = await b.admin.migrateDisk(diskName, a.nodeId, { signal: new AbortController().signal, onProgress: () => {} });
@@ -67,7 +69,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
     vm = to;
   });
 
-  await t.test('at rest: the disk follows when the source lets go of it', async (t) => {
+  await next('at rest: the disk follows when the source lets go of it', async (t) => {
     vm.console.tell('idle');
     await vm.console.rests(2);
     const to = await scene.startVm({ host: b, name: 'fourth', incoming: overTcp(b) });
@@ -87,7 +89,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
     vm = to;
   });
 
-  await t.test('every record that was durable is there, for the guest and for others', async (t) => {
+  await next('every record that was durable is there, for the guest and for others', async (t) => {
     const count = await vm.console.check();
     t.ok(count >= Math.min(scene.reportedCount, 1536), `${count} records were read`);
     t.equal(vm.console.badCount, 0);
