@@ -20,6 +20,8 @@ export interface OriginReadOptions {
   signal?: AbortSignal | undefined;
   /** Default `demand`. */
   priority?: OriginPriority | undefined;
+  /** Called after each attempt that failed and is to be made again, before the wait for that: who knows another way by then may end the read. */
+  onRetry?: (() => void) | undefined;
 }
 
 /**

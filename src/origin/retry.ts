@@ -54,6 +54,7 @@ class RetryingOrigin extends OriginDecorator {
         // A connection that ended right behind the last byte, before the origin could say that all was well: all is there.
         if (progress && counting.deliveredBytes === lengthBytes) return;
         fruitless = progress ? 0 : fruitless + 1;
+        options.onRetry?.();
         await this.#pause(error, fruitless, options.signal);
       }
     }

@@ -12,7 +12,10 @@ import type { Neighbourhood } from '../neighbourhood.js';
 import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
 import type { Placement } from '../placement.js';
 
-/** A peer that does not say in this time what it holds is taken to hold what is known of it already. */
+/**
+ * A peer that does not say in this time what it holds is taken to hold what is known of it already, until it does say it. One that can't be asked is asked again
+ * after this time.
+ */
 const answerMs = 1000;
 /** So long after a change others may see the cluster as it was: pings and their timeouts apart. */
 const unsettledMs = 4000;
@@ -27,6 +30,9 @@ export class HolderKnowledge {
   #revision: number | undefined;
   /** Peers that have been asked since everybody was to be asked anew. */
   readonly #asked = new Map<string, Peer>();
+  /** Those of them that have not answered yet. */
+  readonly #silent = new Set<Peer>();
+  #askAgainAtMs = Number.POSITIVE_INFINITY;
   /** Of the content, when it was last looked. */
   #homes: ReadonlySet<string> = new Set();
   #asking: Promise<void> | undefined;
@@ -41,9 +47,9 @@ export class HolderKnowledge {
     this.map = new HolderMap(options.content);
   }
 
-  /** Resolves when everybody who is there has been asked, one that does not answer given up. Never rejects. */
+  /** Resolves when everybody who is there has been asked, one that does not answer in time left to answer later. Never rejects. */
   async refresh(): Promise<void> {
-    while (this.#asking !== undefined || this.#revision !== this.#neighbourhood.revision) {
+    while (this.#asking !== undefined || this.#revision !== this.#neighbourhood.revision || this.#clock.nowMs() >= this.#askAgainAtMs) {
       this.#asking ??= this.#askNew().finally(() => {
         this.#asking = undefined;
       });
@@ -65,7 +71,11 @@ export class HolderKnowledge {
     const { chunkBytes } = this.#content;
     const first = Math.floor(offset / chunkBytes);
     const count = Math.ceil((offset + lengthBytes) / chunkBytes) - first;
-    const former = this.#placement.formerHomes(first).filter((id) => this.#asked.has(id) && this.#neighbourhood.peer(id) !== undefined);
+    const hasAnswered = (id: string): boolean => {
+      const peer = this.#asked.get(id);
+      return peer !== undefined && !this.#silent.has(peer) && this.#neighbourhood.peer(id) !== undefined;
+    };
+    const former = this.#placement.formerHomes(first).filter(hasAnswered);
     for (const id of former.slice(0, formerHomeCount)) this.map.add(id, first, count);
     return former.length > 0;
   }
@@ -84,6 +94,7 @@ export class HolderKnowledge {
 
   async #askNew(): Promise<void> {
     this.#revision = this.#neighbourhood.revision;
+    this.#askAgainAtMs = Number.POSITIVE_INFINITY;
     const peers = this.#neighbourhood.holdersOf(this.#content.id);
     const present = new Set(peers.map((peer) => peer.id));
     const gone = [...this.#asked.keys()].filter((id) => !present.has(id));
@@ -103,15 +114,25 @@ export class HolderKnowledge {
     await Promise.all(unasked.map((peer) => this.#ask(peer)));
   }
 
+  /** Resolves with its answer, or when that takes too long: one that was held up for a moment may hold what nobody else does, so a late answer counts, too. Never rejects. */
   async #ask(peer: Peer): Promise<void> {
-    const runs = await this.ask(peer, 0, this.#content.sizeBytes);
-    if (runs === undefined) {
-      // It may hold nothing, until it is asked again after the next change.
-      if (this.#asked.get(peer.id) === peer) this.#asked.delete(peer.id);
-      return;
-    }
-    // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
-    for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
+    this.#silent.add(peer);
+    const answered = peer.cachedRuns(this.#content, 0, this.#content.sizeBytes).then(
+      (runs) => {
+        this.#silent.delete(peer);
+        // Gone meanwhile, or another by now.
+        if (this.#asked.get(peer.id) !== peer) return;
+        // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
+        for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
+      },
+      () => {
+        this.#silent.delete(peer);
+        if (this.#asked.get(peer.id) !== peer) return;
+        this.#asked.delete(peer.id);
+        this.#askAgainAtMs = Math.min(this.#askAgainAtMs, this.#clock.nowMs() + answerMs);
+      },
+    );
+    await waitFor(`what peer ${peer.id} holds`, answered, { timeoutMs: answerMs, clock: this.#clock }).catch(() => {});
   }
 }
 

@@ -2,10 +2,11 @@
  * For a chunk that this node is asked for as home, by its own guests or by peers: asks those that hold it, then the origin.
  *
  * Invariants: nobody is asked as home; a held request is answered from a store alone: so no request can come back to who made it. The origin is asked only for what no
- * live peer is known to hold, and it is never a hedge.
+ * live peer is known to hold, and it is never a hedge; while it fails, whoever comes to hold the chunk is asked instead.
  */
 import { AbortedError, errorCode } from '../../base/error.js';
 import type { OriginReadOptions } from '../../origin/origin.js';
+import { CountingSink } from '../../origin/sink.js';
 import type { HedgeBudget } from '../hedge-budget.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { Peer } from '../peer/peer.js';
@@ -32,7 +33,7 @@ export class HomeSource {
 
   /** Of whole chunks. Errors: the origin's. */
   async read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
-    const { content, knowledge, neighbourhood, metrics, origin } = this.#options;
+    const { content, knowledge, neighbourhood, metrics } = this.#options;
     const end = offset + lengthBytes;
     /** Peers that failed this read: what they hold they still hold, but somebody waits. */
     const failed = new Set<string>();
@@ -53,8 +54,46 @@ export class HomeSource {
       }
       sink.from('origin');
       if (neighbourhood.isCutOff) metrics.cutOffChunks += Math.ceil((run.end - at) / content.chunkBytes);
-      await origin.read(at, run.end - at, sink, options);
-      at = run.end;
+      at += await this.#readOrigin(at, run.end - at, failed, sink, options);
+    }
+  }
+
+  /** Resolves to how much of the range came: all of it or, when the origin fails and somebody has come to hold what is next, whole chunks. Errors: the origin's. */
+  async #readOrigin(
+    offset: number,
+    lengthBytes: number,
+    failed: ReadonlySet<string>,
+    sink: SourcedSink,
+    options: OriginReadOptions,
+  ): Promise<number> {
+    const { content, knowledge, origin } = this.#options;
+    const { signal } = options;
+    const counting = new CountingSink(sink);
+    const counted: SourcedSink = {
+      data: (piece) => counting.data(piece),
+      zeroes: (count) => counting.zeroes(count),
+      from: (place) => sink.from(place),
+    };
+    const abort = new AbortController();
+    const onAbort = (): void => abort.abort();
+    const onRetry = (): void => {
+      options.onRetry?.();
+      // Who came meanwhile is known by the next time.
+      void knowledge.refresh();
+      const at = offset + counting.deliveredBytes;
+      // No chunk is put together from two.
+      if (at % content.chunkBytes === 0 && this.#holders(at / content.chunkBytes, failed).length > 0) abort.abort();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) abort.abort();
+    try {
+      await origin.read(offset, lengthBytes, counted, { ...options, signal: abort.signal, onRetry });
+      return lengthBytes;
+    } catch (error) {
+      if (signal?.aborted || !abort.signal.aborted) throw error;
+      return counting.deliveredBytes;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 

@@ -1,5 +1,8 @@
 /** Whom a home asks: those that hold the chunk, then the origin, and nobody as home. */
 import t from 'tap';
+import { AbortedError } from '../../../src/base/error.js';
+import type { RangeSink } from '../../../src/origin/origin.js';
+import { turns } from '../../cache/subject.js';
 import { bytes, chunkBytes, content, failing, Gathered, right, ScriptedPeer, Stage } from './stage.js';
 
 function expected(chunk: number, count = 1): Buffer {
@@ -161,6 +164,99 @@ t.test('shortly after a change those who were home before are read from, before 
   a.asked.length = 0;
   await read();
   t.same(a.asked, [], 'not later');
+});
+
+t.test('a peer that is late with what it holds is asked for it from then on', async (t) => {
+  const stage = new Stage(['a']);
+  const a = stage.scripted('a');
+  let say = (): void => {};
+  a.cachedRuns = () => new Promise((resolve) => (say = () => resolve([{ lengthBytes: content.sizeBytes, cached: true }])));
+  const refreshed = stage.clustered.knowledge.refresh();
+  await turns();
+  stage.clock.advance(1000);
+  await refreshed;
+  await read(stage, 3);
+  t.equal(stage.originReads.length, 1, 'nobody waits for it any longer');
+  say();
+  await turns();
+  t.ok((await read(stage, 4)).bytes.equals(expected(4)));
+  t.same(a.asked, [`held ${4 * chunkBytes}+${chunkBytes}`]);
+  t.equal(stage.originReads.length, 1);
+});
+
+t.test('a peer that can not be asked what it holds is asked again, also when nothing else changes', async (t) => {
+  const stage = new Stage(['a']);
+  const a = stage.scripted('a');
+  const { cachedRuns } = a;
+  let failures = 0;
+  a.cachedRuns = () => {
+    failures += 1;
+    return Promise.reject(new Error('the connection broke'));
+  };
+  await stage.clustered.knowledge.refresh();
+  await stage.clustered.knowledge.refresh();
+  t.equal(failures, 1, 'not at once');
+  a.cachedRuns = cachedRuns;
+  a.cached = [{ lengthBytes: content.sizeBytes, cached: true }];
+  t.ok((await read(stage, 4)).bytes.equals(expected(4)));
+  t.same(a.asked, ['cached', `held ${4 * chunkBytes}+${chunkBytes}`]);
+  t.same(stage.originReads, []);
+});
+
+interface Attempt {
+  sink: RangeSink;
+  /** As an attempt of the origin's does that is to be made again. */
+  fail(): void;
+  end(): void;
+}
+
+t.test('while the origin fails, whoever comes to hold the chunk is asked for it', async (t) => {
+  const stage = new Stage(['a', 'b']);
+  const attempts: Attempt[] = [];
+  stage.origin = (_offset, _lengthBytes, sink, { signal, onRetry }) =>
+    new Promise((resolve, reject) => {
+      const fail = (): void => {
+        onRetry?.();
+        if (signal?.aborted) reject(new AbortedError('read'));
+      };
+      attempts.push({ sink, fail, end: resolve });
+    });
+  const reading = read(stage, 3, 2);
+  await turns();
+  attempts[0]?.fail();
+  await turns();
+  t.same(stage.scripted('a').asked, ['cached'], 'it holds nothing');
+  stage.clustered.onServed('a', 3 * chunkBytes, chunkBytes);
+  attempts[0]?.fail();
+  await turns();
+  t.same(stage.scripted('a').asked, ['cached', `held ${3 * chunkBytes}+${chunkBytes}`]);
+  t.same(
+    stage.originReads,
+    [`${3 * chunkBytes}+${2 * chunkBytes}`, `${4 * chunkBytes}+${chunkBytes}`],
+    'what nobody holds it is asked for again',
+  );
+  attempts[1]?.sink.data(expected(4).subarray(0, 100));
+  stage.clustered.onServed('b', 4 * chunkBytes, chunkBytes);
+  attempts[1]?.fail();
+  await turns();
+  t.same(stage.scripted('b').asked, ['cached'], 'no chunk is put together from two');
+  attempts[1]?.sink.data(expected(4).subarray(100));
+  attempts[1]?.end();
+  t.ok((await reading).bytes.equals(expected(3, 2)));
+});
+
+t.test('whoever gives up while the origin fails hears it', async (t) => {
+  const stage = new Stage(['a']);
+  stage.origin = (_offset, _lengthBytes, _sink, { signal }) =>
+    new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new AbortedError('read'))));
+  const abort = new AbortController();
+  await stage.clustered.knowledge.refresh();
+  stage.clock.advance(5000);
+  const reading = stage.clustered.homeSource.read(0, chunkBytes, new Gathered(), { signal: abort.signal });
+  await turns();
+  t.equal(stage.originReads.length, 1);
+  abort.abort();
+  await t.rejects(reading, { code: 'ERR_ABORTED' });
 });
 
 t.test('what is asked of the origin while nobody answers is counted', async (t) => {

@@ -7,7 +7,7 @@ import type { Neighbourhood, WeightedNode } from '../../../src/cluster/neighbour
 import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerErrorCode } from '../../../src/cluster/peer/peer.js';
 import type { SourcedSink } from '../../../src/cluster/sink.js';
 import type { ChunkVerifier } from '../../../src/manifest/verifier.js';
-import type { RangeSink } from '../../../src/origin/origin.js';
+import type { OriginReadOptions, RangeSink } from '../../../src/origin/origin.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { pattern } from '../../conformance/content.js';
 
@@ -83,6 +83,8 @@ export class Stage implements Neighbourhood {
   readonly ownReads: string[] = [];
   readonly breakers = new Map<string, Breaker>();
   readonly clustered: ClusteredContent;
+  /** How the origin answers. */
+  origin: (offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions) => Promise<void> = right;
   isCutOff = false;
   revision = 1;
   /** In this order, by weights that leave no doubt. */
@@ -99,9 +101,9 @@ export class Stage implements Neighbourhood {
       hedges: new HedgeBudget(),
       verifier,
       origin: {
-        read: async (offset, lengthBytes, sink) => {
+        read: async (offset, lengthBytes, sink, options) => {
           this.originReads.push(`${offset}+${lengthBytes}`);
-          await right(offset, lengthBytes, sink);
+          await this.origin(offset, lengthBytes, sink, options);
         },
       },
       readAsHome: async (offset, lengthBytes, sink) => {
