@@ -2,6 +2,11 @@
 
 namespace copse {
 
+unsigned RangeLock::waiting_count() {
+  const std::lock_guard<std::mutex> hold(mutex_);
+  return waiting_;
+}
+
 RangeLock::Guard::Guard(RangeLock& lock, uint64_t first, uint64_t end) : lock_(lock), first_(first), end_(end) {
   std::unique_lock<std::mutex> hold(lock.mutex_);
   before_ = lock.last_;

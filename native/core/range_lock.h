@@ -10,6 +10,9 @@ namespace copse {
 
 class RangeLock {
  public:
+  // How many wait just now.
+  unsigned waiting_count();
+
   // Holds [first, end) from the end of its constructor to its destructor.
   class Guard {
    public:

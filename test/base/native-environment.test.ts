@@ -61,7 +61,7 @@ t.test('workers may be ended with jobs under way, and leave nothing open', async
   const endOne = async (round: number): Promise<void> => {
     const path = join(directory, `${round}`);
     const source = new URL(`data:text/javascript,${encodeURIComponent(workerScript)}`);
-    const worker = new Worker(source, { workerData: { module, path } });
+    const worker = new Worker(source, { execArgv: [], workerData: { module, path } });
     await new Promise((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);
@@ -120,15 +120,18 @@ t.test('buffers and files live as long as their calls', async (t) => {
 });
 
 t.test('a worker that alone loaded the addon may end before its threads do', async (t) => {
-  const path = join(t.testdir(), 'file');
+  const directory = mkdtempSync('/dev/shm/copse-test-');
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'file');
   // The main thread does not load it: the end of the worker would unload it from under the threads.
   const worker = `
     const { native } = await import(${JSON.stringify(module)});
     const file = native.openBlockFile(${JSON.stringify(path)}, { write: true, create: true });
-    for (let i = 0; i < 64; i += 1) await file.write(Buffer.alloc(1 << 12, 1), 0, 1 << 12, i << 12, false);`;
+    for (let i = 0; i < 64; i += 1) void file.write(Buffer.alloc(1 << 16, 1), 0, 1 << 16, i << 16, false);
+    process.exit();`;
   const source = `
     import { Worker } from 'node:worker_threads';
-    for (let round = 0; round < 4; round += 1) {
+    for (let round = 0; round < 8; round += 1) {
       const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(worker)})));
       await new Promise((resolve) => worker.once('exit', resolve));
     }
