@@ -32,7 +32,6 @@ export const diskRecordSchema = z.object({
 });
 
 export type DiskRecord = z.infer<typeof diskRecordSchema>;
-export type HandoverMode = DiskRecord['handover'];
 
 /**
  * - `owner`: this node's overlay is the disk.
