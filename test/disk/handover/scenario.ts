@@ -62,7 +62,7 @@ export async function settle(play: Play, lastId: string): Promise<void> {
     room.wrong.push(`owners in the end: ${room.owners().join(' ')}`);
 }
 
-function isSettled(room: Room): boolean {
+export function isSettled(room: Room): boolean {
   return room.live.every(({ disk }) => disk?.hosted?.state.to?.accepted !== false);
 }
 
