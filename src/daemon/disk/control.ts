@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
-import { CopseError, errorCode } from '../../base/error.js';
+import { CopseError } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
@@ -11,12 +11,14 @@ import { checkImageName } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
-import type { DiskRecord, NodeRef, OwnerState } from '../../disk/record.js';
+import type { DiskRecord } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
+import { takeByForce } from './force.js';
 import { migrate } from './migrate.js';
 import { writeImage } from './promote.js';
+import { refuseNeeded, releaseHolders } from './removal.js';
 import { diskStatus } from './status.js';
 
 export interface NodeDisksOptions {
@@ -31,10 +33,6 @@ export interface NodeDisksOptions {
   index: EtcdDiskIndex | undefined;
   log: Logger;
 }
-
-/** So far an epoch jumps where a disk is taken by force: further than its lost owner can have handed it on since it was last heard of. */
-const forcedEpochs = 1000;
-const describeMs = 2000;
 
 export class NodeDisks implements DiskControl {
   readonly #options: NodeDisksOptions;
@@ -121,7 +119,7 @@ export class NodeDisks implements DiskControl {
     if (hosted === undefined) throw this.#notOwner(disk);
     const { isOwner } = disk;
     // A former owner's copy that the new one does not need, but it is not told whose it is.
-    if (!isOwner && hosted.state.to?.free !== true) await this.#refuseNeeded(disk);
+    if (!isOwner && hosted.state.to?.free !== true) await refuseNeeded(disk, registry, () => this.#notOwner(disk));
     this.#refuseUsed(disk, 'remove it');
     let { state } = hosted;
     await registry.drop(disk, (present) => {
@@ -130,34 +128,10 @@ export class NodeDisks implements DiskControl {
       state = present.state;
     });
     if (!isOwner) return;
-    await this.#releaseHolders(disk.record.uuid, state);
+    await releaseHolders(registry.options.peers, disk.record.uuid, state);
     registry.options.known.forget(disk.record.uuid);
     registry.options.notes.forget(disk.record.uuid);
     await this.#options.index?.remove(name);
-  }
-
-  /** Blocks that another node may need stay. @throws CopseError `ERR_NOT_OWNER`, `ERR_OWNER_UNREACHABLE` */
-  async #refuseNeeded(disk: DiskExport): Promise<void> {
-    const { peers } = this.#options.registry.options;
-    const { name, uuid } = disk.record;
-    const to = disk.hosted?.state.to;
-    if (peers === undefined || to?.accepted !== true) throw this.#notOwner(disk);
-    let owner: NodeRef;
-    try {
-      owner = await this.#options.registry.locate(uuid, name);
-    } catch (error) {
-      const known = await peers.call(to, 'disk.describe', { uuid }, { timeoutMs: describeMs }).then(
-        () => true,
-        (failure: unknown) => errorCode(failure) !== 'ERR_NO_SUCH_DISK',
-      );
-      // It was removed there.
-      if (!known) return;
-      throw error;
-    }
-    throw new CopseError(
-      'ERR_NOT_OWNER',
-      `disk "${name}" is owned by node ${owner.id}: remove it there; the copy here goes by itself once all its blocks have moved`,
-    );
   }
 
   async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
@@ -207,11 +181,11 @@ export class NodeDisks implements DiskControl {
     name: string,
     { force = false, acceptLoss = false }: { force?: boolean | undefined; acceptLoss?: boolean | undefined },
   ): Promise<DiskTakeResult> {
-    const { registry } = this.#options;
+    const { registry, selfId, log } = this.#options;
     const disk = await registry.require(name);
     const before = this.#statusOf(disk);
     const isLost = before.place === 'unreachable' || (before.place === 'granted' && !registry.options.peers?.isUp(before.owner));
-    if (force && isLost) await this.#takeByForce(disk, acceptLoss);
+    if (force && isLost) await takeByForce(disk, { registry, selfId, acceptLoss, log });
     else await disk.takeOver('take');
     disk.attachment.liftFences();
     const status = this.#statusOf(disk);
@@ -261,48 +235,6 @@ export class NodeDisks implements DiskControl {
       index?.made(record.name);
       registry.changed();
     }
-  }
-
-  async #takeByForce(disk: DiskExport, acceptLoss: boolean): Promise<void> {
-    const { registry, selfId, log } = this.#options;
-    const { record, hosted } = disk;
-    const told = registry.options.known.get(record.uuid);
-    const epoch = Math.max(told?.epoch ?? 0, (hosted?.state.epoch ?? 0) + 1) + forcedEpochs;
-    const owner = told?.owner.id ?? hosted?.state.to?.id ?? 'unknown';
-    if (!acceptLoss) {
-      const kept =
-        hosted === undefined ? 'nothing of it is on this node' : `this node has ${formatSize(hosted.overlay.dataBytes)} of it from before`;
-      const lost =
-        told === undefined
-          ? 'all that was written to it there'
-          : `all that was written to it there, ${formatSize(told.dataBytes)} when it was last heard of`;
-      throw new CopseError(
-        'ERR_DISK_LOSS',
-        `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
-      );
-    }
-    log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
-    const { diskDir } = registry.options;
-    await disk.seize(async (present) => {
-      if (present === undefined) {
-        return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} }));
-      }
-      const { to: _to, ...rest } = present.state;
-      await registry.replicas.get(record.uuid)?.stop();
-      registry.replicas.delete(record.uuid);
-      await present.overlay.flush();
-      present.folder.setState({ ...rest, state: 'owner', epoch });
-      return present;
-    });
-  }
-
-  async #releaseHolders(uuid: string, state: OwnerState): Promise<void> {
-    const { peers } = this.#options.registry.options;
-    if (peers === undefined) return;
-    // Who does not answer keeps a copy that nobody needs; its operator can remove it.
-    await Promise.allSettled(
-      Object.values(state.nodes).map((node: NodeRef) => peers.call(node, 'disk.release', { uuid, epoch: state.epoch })),
-    );
   }
 
   /** @throws CopseError `ERR_NO_SUCH_DISK`, `ERR_NOT_OWNER` */

@@ -1,0 +1,55 @@
+/**
+ * Taking a disk whose owner is lost for good. What only that owner had is lost with it, and is said first.
+ *
+ * Invariant: the new epoch is greater than any that the lost owner can have given, so that it is deposed should it come back.
+ */
+import { CopseError } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import { formatSize } from '../../base/size.js';
+import type { DiskExport } from '../../disk/disk-export.js';
+import { DiskFolder } from '../../disk/folder.js';
+import type { DiskRegistry } from '../../disk/registry.js';
+
+export interface ForceOptions {
+  registry: DiskRegistry;
+  selfId: string;
+  /** An operator has been told what is lost. */
+  acceptLoss: boolean;
+  log: Logger;
+}
+
+/** So far an epoch jumps: further than the lost owner can have handed the disk on since it was last heard of. */
+const forcedEpochs = 1000;
+
+/** @throws CopseError `ERR_DISK_LOSS` without `acceptLoss` */
+export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLoss, log }: ForceOptions): Promise<void> {
+  const { record, hosted } = disk;
+  const told = registry.options.known.get(record.uuid);
+  const epoch = Math.max(told?.epoch ?? 0, (hosted?.state.epoch ?? 0) + 1) + forcedEpochs;
+  const owner = told?.owner.id ?? hosted?.state.to?.id ?? 'unknown';
+  if (!acceptLoss) {
+    const kept =
+      hosted === undefined ? 'nothing of it is on this node' : `this node has ${formatSize(hosted.overlay.dataBytes)} of it from before`;
+    const lost =
+      told === undefined
+        ? 'all that was written to it there'
+        : `all that was written to it there, ${formatSize(told.dataBytes)} when it was last heard of`;
+    throw new CopseError(
+      'ERR_DISK_LOSS',
+      `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
+    );
+  }
+  log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
+  const { diskDir } = registry.options;
+  await disk.seize(async (present) => {
+    if (present === undefined) {
+      return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} }));
+    }
+    const { to: _to, ...rest } = present.state;
+    await registry.replicas.get(record.uuid)?.stop();
+    registry.replicas.delete(record.uuid);
+    await present.overlay.flush();
+    present.folder.setState({ ...rest, state: 'owner', epoch });
+    return present;
+  });
+}
