@@ -32,6 +32,7 @@
         "native/core/direct_io.cc",
         "native/core/file_io.cc",
         "native/core/file_lock.cc",
+        "native/core/overlay_change.cc",
         "native/core/overlay_file.cc",
         "native/core/overlay_flush.cc",
         "native/core/overlay_map.cc",

@@ -57,10 +57,11 @@ Status WriteFull(int fd, const uint8_t* source, size_t size, uint64_t offset, bo
 
 Status WriteParts(int fd, iovec* parts, int count, uint64_t offset) {
   while (count > 0) {
-    const ssize_t written = pwritev(fd, parts, count, static_cast<off_t>(offset));
+    const off_t at = static_cast<off_t>(offset);
+    const ssize_t written = count == 1 ? pwrite(fd, parts->iov_base, parts->iov_len, at) : pwritev(fd, parts, count, at);
     if (written < 0) {
       if (errno == EINTR) continue;
-      return {errno, "pwritev"};
+      return {errno, "pwrite"};
     }
     offset += static_cast<uint64_t>(written);
     size_t rest = static_cast<size_t>(written);

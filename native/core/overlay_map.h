@@ -17,6 +17,7 @@
 // changes are made under one mutex, which is never held over I/O; who changes the state of a block holds the range lock over it besides.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -95,14 +96,19 @@ class OverlayMap {
   bool HasChanges();
 
  private:
+  using Word = uint64_t __attribute__((may_alias));
   static constexpr uint8_t kStateMask = 3, kChanged = 4, kStale = 8;
   static constexpr int kNodeShift = 3;
   // With the mutex held.
   void SetInSector(uint64_t sector, uint64_t first, uint64_t end, BlockState state, bool change);
   void MarkSector(uint64_t sector, uint8_t mark, std::vector<uint64_t>* list);
   void FindStale(uint64_t sector, std::vector<BlockRun>* runs) const;
+  // Calls `visit(sector, first, end)` with the mutex held for each sector's part of the range, and lets go of it now and then.
   template <class Visit>
   void InParts(uint64_t first, uint64_t end, Visit visit);
+  // Eight blocks at once; `block` is a multiple of 8. The order of their bytes does not matter: all are compared with one.
+  uint64_t LoadWord(uint64_t block) const { return __atomic_load_n(reinterpret_cast<const Word*>(bytes_ + block), __ATOMIC_ACQUIRE); }
+  static constexpr uint64_t Repeat(uint8_t byte) { return byte * UINT64_C(0x0101010101010101); }
 
   std::atomic<uint8_t>* bytes_ = nullptr;
   uint64_t count_ = 0;
@@ -117,6 +123,22 @@ class OverlayMap {
   std::vector<uint64_t> unpunched_;
   bool tracking_ = false;
 };
+
+template <class Visit>
+void OverlayMap::InParts(uint64_t first, uint64_t end, Visit visit) {
+  // Nobody waits for the mutex longer than for so many blocks.
+  constexpr uint64_t kPartBlocks = 128 * kSectorBlocks;
+  while (first < end) {
+    const std::lock_guard<std::mutex> hold(mutex_);
+    const uint64_t part_end = std::min(end, first + kPartBlocks);
+    while (first < part_end) {
+      const uint64_t sector = first / kSectorBlocks;
+      const uint64_t sector_end = std::min(part_end, (sector + 1) * kSectorBlocks);
+      visit(sector, first, sector_end);
+      first = sector_end;
+    }
+  }
+}
 
 static_assert(std::atomic<uint8_t>::is_always_lock_free && sizeof(std::atomic<uint8_t>) == 1, "block states are shared without locks");
 

@@ -300,6 +300,6 @@ t.test('any history reads as its model, and a crash loses nothing that was flush
         await history.file.close();
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
