@@ -58,6 +58,8 @@ t.test('a file that is there is replaced by --force alone, once the new one is w
 t.test('a disk that can not be exported', { skip }, async (t) => {
   const { disk, control, folder, filled } = await copying(t);
   const bytes = await filled('a');
+  const isLetGo = (): boolean => control.fileOf('a').served.metrics.connections === 0;
+  await poll('who filled it lets go of the disk', isLetGo);
   const status = await control.diskStatus('a');
   const file = join(folder, 'a.raw');
   control.disks.set('a', { ...status, connections: 1, remoteConnections: ['host-b'] });
@@ -69,6 +71,7 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   t.match(await disk('export', 'a', file), { exitCode: 5, stderr: 'copse: host-z does not answer: start it' });
   t.match(await disk('export', 'none', file), { exitCode: 4 });
 
+  await poll('qemu-img lets go of the disk', isLetGo);
   control.disks.set('a', status);
   const listener = control.listeners;
   control.listeners = ['nbd+unix:///?socket=/nonexistent/s', 'descriptor 3'];
