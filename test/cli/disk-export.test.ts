@@ -75,7 +75,7 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   control.disks.set('a', status);
   const listener = control.listeners;
   control.listeners = ['nbd+unix:///?socket=/nonexistent/s', 'descriptor 3'];
-  t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 1, stderr: /reaches none of the daemon's listeners \(nbd\+unix:/ });
+  t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 5, stderr: /reaches none of the daemon's listeners \(nbd\+unix:/ });
   control.listeners = [...control.listeners, ...listener];
   t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 0 }, 'the one that can be reached');
 });
