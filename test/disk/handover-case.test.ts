@@ -180,3 +180,18 @@ t.test('an undone handover lifts the fences that it made, and no other', async (
     t.same(room.wrong, []);
   }
 });
+
+t.test('a release that arrives in the middle of its receiver taking the disk back', async (t) => {
+  const play = begin(t, { step: 'A>B map', fault: 'slow-request' });
+  const { room, guest } = play;
+  await room.start(['A', 'B']);
+  room.cut = />\w (blocks|disk.release)/;
+  await writeAtFirst(play, 'A');
+  t.equal(await guest('B').write(40, 32), undefined);
+  const wrote = guest('A', 'unix:A:2', 60_000).write(100, 8);
+  await room.until('the map is asked for', () => room.steps.includes('A>B map'));
+  await t.rejects(room.node('A').service.call('disk.release', { uuid: room.uuid, epoch: 2 }), { code: 'ERR_NOT_OWNER' });
+  t.equal(await wrote, undefined);
+  await settle(play, 'A');
+  t.same(room.wrong, []);
+});
