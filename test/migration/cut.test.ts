@@ -23,8 +23,7 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
   await vm.console.writes(300);
 
   await next('before the handover: the source keeps the disk, and the guest waits', async (t) => {
-    vm = await scene.send(vm, b, { isPaused: true });
-    await cut();
+    vm = await scene.send(vm, b, { isPaused: true, beforeEnd: cut });
     await vm.resume();
     await vm.becomes('io-error');
     t.same(await scene.owners(), [a.nodeId]);

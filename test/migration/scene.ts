@@ -37,6 +37,12 @@ export interface SceneOptions {
   deadlineMs?: number;
 }
 
+interface SendOptions {
+  isPaused?: boolean;
+  /** Done while the source's QEMU is still attached: its end alone can begin a handover. */
+  beforeEnd?(): Promise<void>;
+}
+
 export class Scene implements Closeable {
   readonly lab: Lab;
   readonly a: Host;
@@ -100,11 +106,12 @@ export class Scene implements Closeable {
    * Sends the VM to another host, where it runs unless it is to stand still; what becomes of the disk is the caller's to see. Its memory goes through a socket and no network,
    * so that the link between the hosts is Copse's alone.
    */
-  async send(vm: Vm, to: Host, options: { isPaused?: boolean } = {}): Promise<Vm> {
+  async send(vm: Vm, to: Host, { isPaused = false, beforeEnd }: SendOptions = {}): Promise<Vm> {
     const name = `vm-${this.#vms.length}`;
     const incoming = `unix:${join(this.#dir, `${name}.ram`)}`;
-    const next = await this.startVm({ host: to, name, incoming, ...options });
+    const next = await this.startVm({ host: to, name, incoming, isPaused });
     await vm.sendTo(incoming);
+    await beforeEnd?.();
     await vm.close();
     return next;
   }
