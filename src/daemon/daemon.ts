@@ -152,7 +152,12 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   await adding.start();
 
   const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, log });
-  lifecycle.own({ close: () => server.stop(drainMs) });
+  lifecycle.own({
+    close: () => {
+      here.registry.options.notes.stopping();
+      return server.stop(drainMs);
+    },
+  });
   await listenAll(server, config);
   const control = new NodeControl({
     registry,

@@ -59,6 +59,9 @@ export class Attachment {
   left(session: DiskSession): void {
     this.#sessions.delete(session);
     if (this.#writer === session) this.#writer = undefined;
+    const { uuid, notes } = this.#options;
+    const { key } = session.client;
+    if (notes.writer(uuid) === key && !this.#isAttached(key)) notes.setWriter(uuid, undefined);
   }
 
   mayChange(session: DiskSession): boolean {
@@ -70,8 +73,9 @@ export class Attachment {
     if (this.mayChange(session) || session.fence !== undefined) return;
     const older = [...this.#sessions].filter((other) => other !== session && other.order <= session.order && other.fence === undefined);
     for (const other of older) this.#displace(other, session.client);
+    this.#becomeWriter(session);
     await Promise.all(older.map((other) => other.changes.empty()));
-    // A newer one may have come meanwhile.
+    // Only now it may write; a newer one may have come meanwhile.
     if (session.fence === undefined) this.#writer = session;
   }
 
@@ -82,12 +86,12 @@ export class Attachment {
    * @param epoch the new owner's, to undo it by; absent: it can't be undone
    */
   displaceAll(by: string, epoch?: number): void {
+    const { uuid, notes } = this.#options;
     const displaced = [...this.#sessions].filter(({ fence }) => fence === undefined);
-    this.#remember(
-      displaced.filter(({ hasWritten }) => hasWritten).map(({ client }) => client),
-      by,
-      epoch,
-    );
+    const writer = notes.writer(uuid);
+    const keys = displaced.filter((session) => this.#hasWritten(session)).map(({ client }) => client.key);
+    // Who wrote before a restart, and has not come back yet, will.
+    this.#remember(writer === undefined ? keys : [...keys, writer], by, epoch);
     const fence = { ...this.#fence(by, true), epoch };
     for (const session of displaced) session.fence = fence;
     this.#writer = undefined;
@@ -102,6 +106,7 @@ export class Attachment {
   /** By an operator: whoever writes first from now on is the one. */
   liftFences(): void {
     this.#options.notes.liftFences(this.#options.uuid);
+    this.#options.notes.setWriter(this.#options.uuid, undefined);
     // None of them is older than another, so that none displaces the first for being newer.
     this.#orderCount += 1;
     for (const session of this.#sessions) {
@@ -116,7 +121,7 @@ export class Attachment {
     older.fence = this.#fence(client.text, true);
     const reconnect = older.client.key === client.key && isCertain(client);
     const about = { disk: name, client: older.client.text, by: client.text };
-    if (reconnect || !older.hasWritten) {
+    if (reconnect || !this.#hasWritten(older)) {
       log.info(about, 'a newer connection writes to this disk: the older one is cut off');
       return;
     }
@@ -124,7 +129,7 @@ export class Attachment {
       about,
       'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself',
     );
-    if (older.client.key !== client.key) this.#remember([older.client], client.text);
+    if (older.client.key !== client.key) this.#remember([older.client.key], client.text);
   }
 
   /** A session that was displaced still writes. */
@@ -136,17 +141,38 @@ export class Attachment {
       { disk: name, client: client.text, by: fence.by },
       'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"',
     );
-    this.#remember([client], fence.by);
+    this.#remember([client.key], fence.by);
   }
 
   #fence(by: string, forReads: boolean): SessionFence {
     return { by, forReads, sinceMs: this.#options.clock.nowMs() };
   }
 
-  #remember(clients: ClientIdentity[], by: string, epoch?: number): void {
+  #remember(keys: string[], by: string, epoch?: number): void {
     const at = new Date().toISOString();
-    const keys = new Set(clients.map(({ key }) => key).filter((key) => key !== 'unknown'));
-    this.#options.notes.fence(this.#options.uuid, ...[...keys].map((client) => ({ client, by, at, epoch })));
+    const clients = new Set(keys.filter((key) => key !== 'unknown'));
+    this.#options.notes.fence(this.#options.uuid, ...[...clients].map((client) => ({ client, by, at, epoch })));
+  }
+
+  /** Durably, so that it can be displaced when this node has restarted and it has not come back yet. */
+  #becomeWriter({ client }: DiskSession): void {
+    const { uuid, name, notes, log } = this.#options;
+    const before = notes.writer(uuid);
+    if (before !== undefined && before !== client.key && !this.#isAttached(before)) {
+      const about = { disk: name, client: before, by: client.text };
+      log.warn(about, 'another client writes to this disk than before the restart: that one can not come back by itself');
+      this.#remember([before], client.text);
+    }
+    notes.setWriter(uuid, client.key === 'unknown' ? undefined : client.key);
+  }
+
+  #isAttached(key: string): boolean {
+    return [...this.#sessions].some((session) => session.client.key === key);
+  }
+
+  /** Before a restart of this node, too. */
+  #hasWritten({ client, hasWritten }: DiskSession): boolean {
+    return hasWritten || (client.key !== 'unknown' && this.#options.notes.writer(this.#options.uuid) === client.key);
   }
 }
 

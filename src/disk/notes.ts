@@ -1,5 +1,5 @@
 /**
- * What this node has to remember of disks that it need not have: clients that were displaced from them, handovers that it promised never to accept, and those that it did accept, though it has let go of the disk since.
+ * What this node has to remember of disks that it need not have: who writes to them, clients that were displaced from them, handovers that it promised never to accept, and those that it did accept, though it has let go of the disk since.
  * One small file, replaced as a whole.
  *
  * Invariant: durable before a call returns.
@@ -31,6 +31,8 @@ const notesSchema = z.object({
   refused: z.record(z.string(), z.int().positive()),
   /** By uuid, of disks whose blocks are not here any more: the last epoch under which this node owned it. */
   held: z.record(z.string(), z.int().positive()).default({}),
+  /** By uuid: the client that wrote last, while it is attached, or was when the process ended. */
+  writers: z.record(z.string(), z.string()).default({}),
 });
 
 /** Of one disk; the oldest go. A process that has ended leaves earlier. */
@@ -47,6 +49,7 @@ export interface DiskNotesOptions {
 export class DiskNotes {
   readonly #options: DiskNotesOptions;
   readonly #notes: z.infer<typeof notesSchema>;
+  #isStopping = false;
 
   /** @throws CopseError `ERR_STATE` when the file can't be read: going on without it could bring a displaced client back */
   constructor(options: DiskNotesOptions) {
@@ -75,6 +78,25 @@ export class DiskNotes {
     if (left.length === 0) delete this.#notes.fences[uuid];
     else this.#notes.fences[uuid] = left;
     this.#save();
+  }
+
+  /** The client that wrote last, also before a restart, unless it has let go of the disk or is known to have ended. */
+  writer(uuid: string): string | undefined {
+    const client = this.#notes.writers[uuid];
+    return client === undefined || this.#options.isAlive(client) === false ? undefined : client;
+  }
+
+  /** @param client `undefined`: it has let go of the disk */
+  setWriter(uuid: string, client: string | undefined): void {
+    if (this.#notes.writers[uuid] === client || (client === undefined && this.#isStopping)) return;
+    if (client === undefined) delete this.#notes.writers[uuid];
+    else this.#notes.writers[uuid] = client;
+    this.#save();
+  }
+
+  /** From now on clients go because this node does. */
+  stopping(): void {
+    this.#isStopping = true;
   }
 
   /** 0: none was refused. */
@@ -106,6 +128,7 @@ export class DiskNotes {
   /** The disk is gone for good. What was promised of it stays. */
   forget(uuid: string): void {
     this.liftFences(uuid);
+    this.setWriter(uuid, undefined);
   }
 
   #save(): void {
@@ -117,7 +140,7 @@ function read(path: string): z.infer<typeof notesSchema> {
   try {
     return notesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {}, held: {} };
+    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {}, held: {}, writers: {} };
     throw new CopseError(
       'ERR_STATE',
       `${path} can't be read: ${errorMessage(error)}; restore it, or remove it if no disk was ever moved or fenced here`,

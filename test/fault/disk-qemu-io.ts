@@ -23,7 +23,7 @@ export class QemuIo {
   }
 
   /** Attached with `reconnect-delay`, and with no cache of its own in between. Killed with the test at the latest. */
-  static async attach(t: Test, host: DiskHost, disk: string): Promise<QemuIo> {
+  static async attach(t: Test, host: Pick<DiskHost, 'daemon'>, disk: string): Promise<QemuIo> {
     const node = `driver=nbd,server.type=unix,server.path=${host.daemon.socketPath},export=${disk},reconnect-delay=60,discard=unmap`;
     const qemu = new QemuIo(spawn('sh', ['-c', 'exec qemu-io -d unmap --image-opts "$1" 2>&1', 'sh', node]));
     t.teardown(() => qemu.kill());

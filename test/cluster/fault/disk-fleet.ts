@@ -1,0 +1,104 @@
+/** Nodes with disks: real daemons in one cluster, QEMU's block layer as their clients, and a look at what each has on its own disk. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { execa } from 'execa';
+import type { Test } from 'tap';
+import { AdminClient } from '../../../src/admin/client.js';
+import { patienceMs } from '../../conformance/wire/byte-stream.js';
+import { until } from '../../fault/check.js';
+import { QemuIo } from '../../fault/disk-qemu-io.js';
+import type { LabPlace } from '../../lab/place.js';
+import { sumOf } from './metric.js';
+import { type ClusterNode, prepareFleet } from './node.js';
+
+export interface DiskFleetOptions {
+  at: number | readonly LabPlace[];
+  etcd?: string;
+}
+
+/** Started, and each sees all others. */
+export async function startDiskFleet(t: Test, options: DiskFleetOptions): Promise<ClusterNode[]> {
+  const nodes = await prepareFleet(t, { ...options, images: {} });
+  await Promise.all(nodes.map((node) => node.start()));
+  await allUp(nodes);
+  return nodes;
+}
+
+export async function allUp(nodes: readonly ClusterNode[]): Promise<void> {
+  for (const node of nodes) {
+    await until(`${node.id} sees all nodes`, async () => {
+      const { members } = await node.cluster();
+      return nodes.every(({ id }) => id === node.id || members.some((member) => member.id === id && member.state === 'up'));
+    });
+  }
+}
+
+/** Of a node that runs; it outlives the node's restarts. */
+export function controlOf(t: Test, node: ClusterNode): AdminClient {
+  const control = new AdminClient({ kind: 'unix', path: join(node.folder, 'admin.sock') });
+  t.teardown(() => control.close());
+  return control;
+}
+
+/** A guest: one process that stays attached. */
+export function guestAt(t: Test, node: ClusterNode, disk: string): Promise<QemuIo> {
+  return QemuIo.attach(t, { daemon: node }, disk);
+}
+
+/** What a new process says that attaches, does that, and leaves. */
+export async function visit(node: ClusterNode, disk: string, ...commands: string[]): Promise<string> {
+  const options = `driver=nbd,server.type=unix,server.path=${node.socketPath},export=${disk}`;
+  const args = ['-d', 'unmap', '--image-opts', options, ...commands.flatMap((command) => ['-c', command])];
+  const { all } = await execa('qemu-io', args, { all: true, reject: false, timeout: patienceMs });
+  return all;
+}
+
+interface OwnerFile {
+  state: string;
+  epoch: number;
+  to?: { id: string; accepted: boolean };
+  nodes: Record<string, { id: string }>;
+}
+
+/** What a node's own disk says of whose it is. */
+export function ownerFile(node: ClusterNode, uuid: string): OwnerFile | undefined {
+  const path = join(node.state, 'disk', uuid, 'owner.json');
+  try {
+    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves in the moment in which it is so, as near as can be. */
+export async function moment(what: string, isSo: () => boolean): Promise<void> {
+  const guardMs = performance.now() + patienceMs;
+  while (!isSo()) {
+    if (performance.now() > guardMs) throw new Error(`${what}: it never was`);
+    await turn();
+  }
+}
+
+/** Looks all the time whether two nodes believe that they own a disk; the returned function tells what was seen, and ends it. */
+export function watchOwners(nodes: readonly ClusterNode[], uuid: string): () => string[] {
+  const seen = new Set<string>();
+  const look = (): void => {
+    const owners = nodes.flatMap((node) => {
+      const file = ownerFile(node, uuid);
+      return file?.state === 'owner' ? [`${node.id}@${file.epoch}`] : [];
+    });
+    if (owners.length > 1) seen.add(owners.join(' '));
+  };
+  const timer = setInterval(look, 2);
+  return () => {
+    clearInterval(timer);
+    look();
+    return [...seen];
+  };
+}
+
+/** Bytes of blocks that a node has given to others. */
+export async function givenBytes(node: ClusterNode): Promise<number> {
+  return sumOf(await node.metrics(), 'copse_peer_served_bytes_total', { role: 'blocks' });
+}
