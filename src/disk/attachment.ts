@@ -106,7 +106,6 @@ export class Attachment {
   /** By an operator: whoever writes first from now on is the one. */
   liftFences(): void {
     this.#options.notes.liftFences(this.#options.uuid);
-    this.#options.notes.setWriter(this.#options.uuid, undefined);
     // None of them is older than another, so that none displaces the first for being newer.
     this.#orderCount += 1;
     for (const session of this.#sessions) {
