@@ -35,6 +35,7 @@
         "native/core/overlay_change.cc",
         "native/core/overlay_file.cc",
         "native/core/overlay_flush.cc",
+        "native/core/overlay_log.cc",
         "native/core/overlay_map.cc",
         "native/core/overlay_map_file.cc",
         "native/core/overlay_sector.cc",

@@ -43,6 +43,7 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
     *failed_path = map_path;
     status = file->Load();
   }
+  if (status.ok()) status = file->Replay(map_path);
   if (!status.ok()) return status;
   file->FindStale();
   *opened = std::move(file);
@@ -84,6 +85,17 @@ Status OverlayFile::LoadSectors(uint64_t first, uint64_t end, std::vector<uint8_
       map_.LoadSector(first + i, sector);
     }
     first += count;
+  }
+  return {};
+}
+
+Status OverlayFile::Replay(const char* map_path) {
+  std::vector<OverlayLog::Record> records;
+  const Status status = log_.Open(map_path, map_fd_.get(), &records);
+  if (!status.ok()) return status;
+  for (const OverlayLog::Record& record : records) {
+    if (record.first >= map_.count() || record.count > map_.count() - record.first) return {EBADMSG, "read"};
+    map_.Set(record.first, record.first + record.count, record.state, false);
   }
   return {};
 }

@@ -2,7 +2,7 @@
 //
 // Who changes blocks holds the range lock over them for the length of one call; readers take no lock, since no block ever stops being local.
 // Order of things:
-//   write   data, state in memory, answer.
+//   write   data, the change in the log (overlay_log.h), state in memory, answer.
 //   flush   states that changed are copied, data synced, the copies written to the map, map synced, and only then what the map on the disk says
 //           is zero, and in memory still is, is punched.
 // So a copy never promises data that the sync before it did not cover. A block that is written in part and is base, zero or remote is written as a
@@ -17,6 +17,7 @@
 
 #include "descriptor.h"
 #include "file_io.h"
+#include "overlay_log.h"
 #include "overlay_map.h"
 #include "range_lock.h"
 #include "status.h"
@@ -71,6 +72,11 @@ class OverlayFile {
   // After a failed write: what it left in blocks that are not data is worth nothing.
   void Reclaim(uint64_t first_block, uint64_t end_block);
 
+  // After the bytes were written: the blocks are data, or zero, in the log and in memory.
+  Status Change(uint64_t first_block, uint64_t end_block, BlockState state, bool change);
+  // What a process that was killed had not flushed.
+  Status Replay(const char* map_path);
+
   Status WriteChanges(OverlayMap::Changes* changes);
   void Punch(const std::vector<BlockRun>& runs);
   void PunchPart(const BlockRun& run);
@@ -84,7 +90,13 @@ class OverlayFile {
   // For each page of the map file, whether it has its space.
   std::vector<std::atomic<bool>> reserved_;
 
+  // Held while a change goes into the log and the map, so that a flush that takes the one leaves the other to the next.
+  std::mutex log_mutex_;
+  OverlayLog log_;
+
   std::mutex flush_mutex_;
+  // An earlier process may have written over data and not synced them: the first flush does. Under the flush mutex.
+  bool first_flush_ = true;
   // How many flushes began and ended: odd while one is under way.
   std::atomic<uint64_t> flush_turns_{0};
   // Written to the data file and not synced. Set before the state that goes with it.

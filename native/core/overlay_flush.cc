@@ -21,16 +21,29 @@ Status OverlayFile::Flush() {
   if (!data_lost_.ok()) return data_lost_;
   flush_turns_.fetch_add(1, std::memory_order_seq_cst);
   OverlayMap::Changes changes;
-  map_.TakeChanges(&changes);
+  {
+    const std::lock_guard<std::mutex> hold_log(log_mutex_);
+    log_.Turn();
+    map_.TakeChanges(&changes);
+  }
   // After the states were taken: data of each of them were written before it was set, so this sync has them.
   const bool data_dirty = data_dirty_.exchange(false, std::memory_order_seq_cst);
   Status status;
-  if (data_dirty) {
+  if (data_dirty || first_flush_) {
     status = SyncData(data_fd_.get());
-    if (!status.ok()) data_lost_ = status;
+    if (!status.ok()) {
+      data_lost_ = status;
+      const std::lock_guard<std::mutex> hold_log(log_mutex_);
+      log_.Silence();
+    }
   }
   if (status.ok()) status = WriteChanges(&changes);
   if (status.ok()) {
+    first_flush_ = false;
+    {
+      const std::lock_guard<std::mutex> hold_log(log_mutex_);
+      log_.Settle();
+    }
     Punch(changes.stale);
   } else {
     if (data_dirty) data_dirty_.store(true, std::memory_order_seq_cst);

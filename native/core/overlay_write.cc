@@ -90,13 +90,10 @@ Status OverlayFile::Write(const uint8_t* source, size_t size, uint64_t offset, c
   }
   if (middle.iov_len > 0) parts[count++] = middle;
   if (edges.tail.whole) parts[count++] = {edges.tail.bytes, kBlockBytes};
-  const Status status = WriteParts(data_fd_.get(), parts, count, at);
+  Status status = WriteParts(data_fd_.get(), parts, count, at);
   data_dirty_.store(true, std::memory_order_release);
-  if (status.ok()) {
-    map_.Set(span.first, span.last + 1, BlockState::kData, true);
-  } else {
-    Reclaim(span.first, span.last + 1);
-  }
+  if (status.ok()) status = Change(span.first, span.last + 1, BlockState::kData, true);
+  if (!status.ok()) Reclaim(span.first, span.last + 1);
   return status;
 }
 
@@ -130,14 +127,11 @@ Status OverlayFile::Zero(uint64_t offset, uint64_t size, bool allocate, const ui
   }
   if (status.ok() && whole && allocate) status = ZeroAllocated(fd, (whole_end - whole_first) * kBlockBytes, whole_first * kBlockBytes);
   if (head || tail || allocate) data_dirty_.store(true, std::memory_order_release);
-  if (!status.ok()) {
-    Reclaim(span.first, span.last + 1);
-    return status;
-  }
-  if (head) map_.Set(span.first, span.first + 1, BlockState::kData, true);
-  if (tail) map_.Set(span.last, span.last + 1, BlockState::kData, true);
-  if (whole) map_.Set(whole_first, whole_end, allocate ? BlockState::kData : BlockState::kZero, true);
-  return {};
+  if (status.ok() && head) status = Change(span.first, span.first + 1, BlockState::kData, true);
+  if (status.ok() && tail) status = Change(span.last, span.last + 1, BlockState::kData, true);
+  if (status.ok() && whole) status = Change(whole_first, whole_end, allocate ? BlockState::kData : BlockState::kZero, true);
+  if (!status.ok()) Reclaim(span.first, span.last + 1);
+  return status;
 }
 
 Status OverlayFile::Trim(uint64_t offset, uint64_t size) {
@@ -146,8 +140,7 @@ Status OverlayFile::Trim(uint64_t offset, uint64_t size) {
   if (first >= end) return {};
   const RangeLock::Guard guard(lock_, first, end);
   const Status status = Reserve(first, end);
-  if (status.ok()) map_.Set(first, end, BlockState::kZero, true);
-  return status;
+  return status.ok() ? Change(first, end, BlockState::kZero, true) : status;
 }
 
 Status OverlayFile::Fill(const uint8_t* source, size_t size, uint64_t offset, uint64_t* stored_bytes) {
@@ -165,15 +158,25 @@ Status OverlayFile::Fill(const uint8_t* source, size_t size, uint64_t offset, ui
       const size_t run_bytes = static_cast<size_t>((run_end - block) * kBlockBytes);
       status = WriteFull(data_fd_.get(), source + (block - first) * kBlockBytes, run_bytes, block * kBlockBytes, false);
       data_dirty_.store(true, std::memory_order_release);
+      if (status.ok()) status = Change(block, run_end, BlockState::kData, false);
       if (!status.ok()) {
         Reclaim(block, run_end);
         return status;
       }
-      map_.Set(block, run_end, BlockState::kData, false);
       *stored_bytes += run_bytes;
     }
     block = run_end;
   }
+  return {};
+}
+
+Status OverlayFile::Change(uint64_t first_block, uint64_t end_block, BlockState state, bool change) {
+  const std::lock_guard<std::mutex> hold(log_mutex_);
+  if (!map_.All(first_block, end_block, state)) {
+    const Status status = log_.Append(first_block, end_block, state);
+    if (!status.ok()) return status;
+  }
+  map_.Set(first_block, end_block, state, change);
   return {};
 }
 

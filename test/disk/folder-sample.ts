@@ -54,10 +54,10 @@ export async function contentOf(folder: DiskFolder): Promise<string> {
   }
 }
 
-/** Names of files below a directory, sorted. */
+/** Names of files below a directory, sorted; of maps without their logs, which come with the first opening. */
 export function filesIn(path: string): string[] {
   return readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !/\.log[01]$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
     .sort();
 }

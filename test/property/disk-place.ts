@@ -85,6 +85,8 @@ export class DiskPlace {
     if (data === undefined || map === undefined) throw new Error('two files');
     writeFileSync(files.dataPath, data);
     writeFileSync(files.mapPath, map);
+    // Believed until the machine restarts, which it has.
+    for (const log of ['.log0', '.log1']) rmSync(`${files.mapPath}${log}`, { force: true });
   }
 
   /** What to start a child with, whose log is empty. */

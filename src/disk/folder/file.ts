@@ -49,10 +49,11 @@ export function freeDataName(path: string): string {
   }
 }
 
-/** Removes data files, maps and unfinished records that match, but those to keep. */
+/** Removes data files, maps with their logs, and unfinished records that match, but those to keep. */
 export function clearFiles(path: string, pattern: RegExp, keep: ReadonlySet<string>): void {
   for (const name of readdirSync(path)) {
-    const ours = dataFilePattern.test(name) || mapFilePattern.test(name) || name.endsWith('.json.new');
-    if (ours && pattern.test(name) && !keep.has(name)) rmSync(join(path, name), { force: true });
+    const owner = name.replace(/\.log[01]$/, '');
+    const ours = dataFilePattern.test(owner) || mapFilePattern.test(owner) || name.endsWith('.json.new');
+    if (ours && pattern.test(owner) && !keep.has(owner)) rmSync(join(path, name), { force: true });
   }
 }

@@ -1,0 +1,63 @@
+// What became of an overlay's blocks since its map file was last written, for a process that comes after one that was killed: a guest that was
+// answered does not repeat its writes, and its next flush covers them whoever answers it. Bytes that were written survive the process in the page
+// cache; this log does the same for the states. It is never synced, and after a restart of the machine it says nothing: what was not flushed may
+// be lost then.
+//
+// Two files take turns, so that a flush can leave one to what comes while it runs. A file: 64 bytes of header (magic, boot id, inode and birth of the
+// map file, turn), then records of 16 bytes (block, state, count, turn), up to the first of another turn. Replaying what the map has already changes nothing:
+// records are applied in the order in which the blocks changed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "descriptor.h"
+#include "overlay_map.h"
+#include "status.h"
+
+namespace copse {
+
+// Not for several threads at once.
+class OverlayLog {
+ public:
+  struct Record {
+    uint64_t first;
+    uint64_t count;
+    BlockState state;
+  };
+
+  // Opens or creates MAP_PATH.log0 and .log1, and reads what they say of this map file: empty unless they were written since the machine started.
+  Status Open(const char* map_path, int map_fd, std::vector<Record>* records);
+  // Before a change is answered. A full disk is no failure: the log says nothing then before the next flush begins, and a trim goes on. Fails
+  // only when it could neither be told this nor be made to say nothing.
+  Status Append(uint64_t first, uint64_t end, BlockState state);
+  // A flush begins: what comes from now on goes to the other file, unless that one is needed still.
+  void Turn();
+  // What is in the files counts no more: after a gap an earlier change would win over a later one, and data whose sync failed may be gone.
+  Status Silence();
+  // That flush has succeeded: what came before it is in the map.
+  void Settle() { other_needed_ = false; }
+
+ private:
+  struct File {
+    Descriptor fd;
+    uint32_t turn = 0;
+    uint64_t end = 0;  // 0: no header of this turn yet
+  };
+  Status Begin();
+  Status Write(uint64_t first, uint64_t end, BlockState state);
+  void Read(File* file, std::vector<Record>* records);
+
+  File files_[2];
+  size_t current_ = 0;
+  uint32_t last_turn_ = 0;
+  // The other file has what the map does not.
+  bool other_needed_ = false;
+  bool silent_ = false;
+  char boot_id_[36] = {};
+  uint64_t map_inode_ = 0;
+  uint64_t map_birth_ns_ = 0;
+};
+
+}  // namespace copse
