@@ -1,4 +1,5 @@
 /** Handovers that cross: each of these once made, or could make, two owners, lost blocks or wrong bytes. */
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { begin, isSettled, settle, writeAtFirst } from './handover/scenario.js';
 
@@ -195,3 +196,25 @@ t.test('a release that arrives in the middle of its receiver taking the disk bac
   await settle(play, 'A');
   t.same(room.wrong, []);
 });
+
+t.test('what is under way at the old owner is awaited before it hands over', async (t) => {
+  const play = begin(t);
+  const { room, guest } = play;
+  await room.start(['A', 'B']);
+  await writeAtFirst(play, 'A');
+  const { gate } = room.node('A').disk ?? {};
+  gate?.enter();
+  const wrote = guest('B', 'unix:B:1', 60_000).write(8, 8);
+  await moment(() => gate?.isOpen === false);
+  for (let count = 0; count < 100; count += 1) await turn();
+  t.same(room.owners(), ['A@1']);
+  gate?.leave();
+  t.equal(await wrote, undefined);
+  t.same(room.owners(), ['B@2']);
+  await settle(play, 'B');
+  t.same(room.wrong, []);
+});
+
+async function moment(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await turn();
+}
