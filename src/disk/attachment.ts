@@ -6,6 +6,7 @@
  * Over TCP a client is its address, which says little: of one address, who still writes long after it was displaced shows that there are two.
  */
 import type { Clock } from '../base/clock.js';
+import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { ClientIdentity } from '../server/export.js';
 import type { DiskNotes } from './notes.js';
@@ -59,9 +60,18 @@ export class Attachment {
   left(session: DiskSession): void {
     this.#sessions.delete(session);
     if (this.#writer === session) this.#writer = undefined;
-    const { uuid, notes } = this.#options;
+    const { uuid, name, notes, log } = this.#options;
     const { key } = session.client;
-    if (notes.writer(uuid) === key && !this.#isAttached(key)) notes.setWriter(uuid, undefined);
+    if (notes.writer(uuid) !== key || this.#isAttached(key)) return;
+    try {
+      notes.setWriter(uuid, undefined);
+    } catch (error) {
+      // It stays remembered: another one that writes has to displace it, as after a restart.
+      log.warn(
+        { disk: name, client: session.client.text, reason: errorMessage(error) },
+        'that a client has left this disk could not be noted',
+      );
+    }
   }
 
   mayChange(session: DiskSession): boolean {
@@ -117,18 +127,21 @@ export class Attachment {
 
   #displace(older: DiskSession, client: ClientIdentity): void {
     const { log, name } = this.#options;
-    older.fence = this.#fence(client.text, true);
+    const fence = this.#fence(client.text, true);
     const reconnect = older.client.key === client.key && isCertain(client);
     const about = { disk: name, client: older.client.text, by: client.text };
     if (reconnect || !this.#hasWritten(older)) {
+      older.fence = fence;
       log.info(about, 'a newer connection writes to this disk: the older one is cut off');
       return;
     }
+    // First: when that fails, whoever displaces it tries again, and finds it as it was.
+    if (older.client.key !== client.key) this.#remember([older.client.key], client.text);
+    older.fence = fence;
     log.warn(
       about,
       'another client writes to this disk: the one that wrote before is stopped with errors, and can not come back by itself',
     );
-    if (older.client.key !== client.key) this.#remember([older.client.key], client.text);
   }
 
   /** A session that was displaced still writes. */

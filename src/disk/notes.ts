@@ -35,6 +35,8 @@ const notesSchema = z.object({
   writers: z.record(z.string(), z.string()).default({}),
 });
 
+type Notes = z.infer<typeof notesSchema>;
+
 /** Of one disk; the oldest go. A process that has ended leaves earlier. */
 const mostFences = 64;
 /** Of all disks that have come and gone; the oldest go. They matter for as long as a former owner has not heard of its handover's end. */
@@ -48,7 +50,8 @@ export interface DiskNotesOptions {
 
 export class DiskNotes {
   readonly #options: DiskNotesOptions;
-  readonly #notes: z.infer<typeof notesSchema>;
+  /** What the file says. */
+  #notes: Notes;
   #isStopping = false;
 
   /** @throws CopseError `ERR_STATE` when the file can't be read: going on without it could bring a displaced client back */
@@ -66,8 +69,9 @@ export class DiskNotes {
     const { isAlive } = this.#options;
     const clients = new Set(added.map(({ client }) => client));
     const others = this.fences(uuid).filter(({ client }) => !clients.has(client) && isAlive(client) !== false);
-    this.#notes.fences[uuid] = [...others, ...added].slice(-mostFences);
-    this.#save();
+    this.#change((notes) => {
+      notes.fences[uuid] = [...others, ...added].slice(-mostFences);
+    });
   }
 
   /** All of the disk's, or those that match. */
@@ -75,9 +79,10 @@ export class DiskNotes {
     const fences = this.fences(uuid);
     const left = fences.filter((fence) => !which(fence));
     if (left.length === fences.length) return;
-    if (left.length === 0) delete this.#notes.fences[uuid];
-    else this.#notes.fences[uuid] = left;
-    this.#save();
+    this.#change((notes) => {
+      if (left.length === 0) delete notes.fences[uuid];
+      else notes.fences[uuid] = left;
+    });
   }
 
   /** The client that wrote last, also before a restart, unless it has let go of the disk or is known to have ended. */
@@ -89,9 +94,10 @@ export class DiskNotes {
   /** @param client `undefined`: it has let go of the disk */
   setWriter(uuid: string, client: string | undefined): void {
     if (this.#notes.writers[uuid] === client || (client === undefined && this.#isStopping)) return;
-    if (client === undefined) delete this.#notes.writers[uuid];
-    else this.#notes.writers[uuid] = client;
-    this.#save();
+    this.#change((notes) => {
+      if (client === undefined) delete notes.writers[uuid];
+      else notes.writers[uuid] = client;
+    });
   }
 
   /** From now on clients go because this node does. */
@@ -106,8 +112,9 @@ export class DiskNotes {
 
   refuse(uuid: string, epoch: number): void {
     if (this.refusedEpoch(uuid) >= epoch) return;
-    this.#notes.refused[uuid] = epoch;
-    this.#save();
+    this.#change((notes) => {
+      notes.refused[uuid] = epoch;
+    });
   }
 
   /** The last epoch under which this node owned a disk that it has no blocks of any more; 0: none. */
@@ -118,11 +125,12 @@ export class DiskNotes {
   /** To be told before the disk's files go: a former owner may not have heard yet that it was handed over, and asks some day. */
   hold(uuid: string, epoch: number): void {
     const heldEpoch = Math.max(epoch, this.heldEpoch(uuid));
-    delete this.#notes.held[uuid];
-    this.#notes.held[uuid] = heldEpoch;
-    const [oldest] = Object.keys(this.#notes.held);
-    if (oldest !== undefined && Object.keys(this.#notes.held).length > mostHeld) delete this.#notes.held[oldest];
-    this.#save();
+    this.#change(({ held }) => {
+      delete held[uuid];
+      held[uuid] = heldEpoch;
+      const [oldest] = Object.keys(held);
+      if (oldest !== undefined && Object.keys(held).length > mostHeld) delete held[oldest];
+    });
   }
 
   /** The disk is gone for good. What was promised of it stays. */
@@ -131,12 +139,16 @@ export class DiskNotes {
     this.setWriter(uuid, undefined);
   }
 
-  #save(): void {
-    replaceFile(this.#options.path, `${JSON.stringify(this.#notes, undefined, 2)}\n`);
+  /** When the file can't be replaced (a full disk, say) nothing is changed here either: who tries again writes again. */
+  #change(change: (notes: Notes) => void): void {
+    const notes = structuredClone(this.#notes);
+    change(notes);
+    replaceFile(this.#options.path, `${JSON.stringify(notes, undefined, 2)}\n`);
+    this.#notes = notes;
   }
 }
 
-function read(path: string): z.infer<typeof notesSchema> {
+function read(path: string): Notes {
   try {
     return notesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
