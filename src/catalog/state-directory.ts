@@ -15,7 +15,7 @@
  *
  * Invariant: whoever has a StateDirectory is alone with it until `close`.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
@@ -65,9 +65,10 @@ export class StateDirectory implements Closeable {
     }
     try {
       checkFormat(path);
-      rmSync(this.runDir, { recursive: true, force: true });
       for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir])
         mkdirSync(dir, { recursive: true, mode: 0o700 });
+      // Emptied, not made anew: on a full disk there may be no room for a directory.
+      for (const name of readdirSync(this.runDir)) rmSync(join(this.runDir, name), { recursive: true, force: true });
     } catch (error) {
       native.unlockFile(this.#lockDescriptor);
       if (error instanceof CopseError) throw error;

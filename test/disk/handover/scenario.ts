@@ -17,6 +17,9 @@ export interface Play {
 
 export function begin(t: Test, ...plans: Plan[]): Play {
   const room = new Room(t, plans);
+  // Nothing of a handover keeps a process alive by itself: sockets do, which are scripted here.
+  const held = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(held));
   const model = new SectorModel(blockCount * sectorsPerBlock);
   room.onKill = () => model.kill();
   const guests = new Map<string, Guest>();
