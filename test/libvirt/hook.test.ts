@@ -1,5 +1,6 @@
 /** What the hook asks of the daemon, and the script that asks it. */
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
@@ -93,7 +94,9 @@ t.test('the script does nothing where there is nothing to do', async (t) => {
 });
 
 t.test('the script does not wait for what is fetched ahead', async (t) => {
-  const dir = t.testdir();
+  // Not in the test's directory, which each run of the script makes anew.
+  const dir = await mkdtemp(join(tmpdir(), 'copse-hook-'));
+  t.teardown(() => rm(dir, { recursive: true }));
   const gate = join(dir, 'gate');
   await execa('mkfifo', [gate]);
   const { exitCode, stdout, recorded } = await runHook(t, ['web', 'migrate', 'begin', '-'], ours, { command: `read line <"${gate}"` });
