@@ -35,6 +35,8 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
   });
 
   await next('when the request has arrived and its answer is lost: nobody writes until it comes', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const end = await drop(b.place, a.place, step.grant);
     vm = await scene.send(vm, a);
     await b.logs('granted');
@@ -49,6 +51,8 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
   });
 
   await next('when the confirmation is lost: the new owner goes on, the old one learns of it by asking', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const end = await drop(b.place, a.place, step.accepted);
     vm = await scene.send(vm, b);
     await vm.console.writes(50);
@@ -63,6 +67,8 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
   });
 
   await next('when the disk was handed over and its blocks have not come: errors for these, until they do', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const end = await drop(a.place, b.place, step.blocks);
     vm = await scene.send(vm, a);
     await a.logs('owner');
