@@ -11,11 +11,12 @@
 namespace copse {
 namespace {
 
-Status OpenAtLeast(const char* path, uint64_t size, Descriptor* opened) {
+Status OpenAtLeast(const char* path, uint64_t size, Descriptor* opened, bool* was_empty) {
   Descriptor fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return {errno, "open"};
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return {errno, "fstat"};
+  *was_empty = info.st_size == 0;
   const bool shorter = static_cast<uint64_t>(info.st_size) < size;
   if (shorter && ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return {errno, "ftruncate"};
   *opened = std::move(fd);
@@ -34,10 +35,12 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   if (!file->map_.Allocate(layout.size_bytes / kBlockBytes)) return {ENOMEM, "mmap"};
   const uint64_t map_size = file->SectorOffset(file->map_.sector_count());
   file->reserved_ = std::vector<std::atomic<bool>>(MapPage(map_size) + 1);
-  Status status = OpenAtLeast(map_path, map_size, &file->map_fd_);
+  bool was_empty;
+  Status status = OpenAtLeast(map_path, map_size, &file->map_fd_, &was_empty);
   if (status.ok()) {
+    if (was_empty) OverlayLog::Remove(map_path);
     *failed_path = data_path;
-    status = OpenAtLeast(data_path, layout.size_bytes, &file->data_fd_);
+    status = OpenAtLeast(data_path, layout.size_bytes, &file->data_fd_, &was_empty);
   }
   if (status.ok()) {
     *failed_path = map_path;

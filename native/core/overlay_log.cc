@@ -34,12 +34,18 @@ constexpr int kStateShift = 56;
 // A file that grew beyond this between two flushes gives its space back when its next turn begins.
 constexpr uint64_t kKeptBytes = 1 << 20;
 
+std::string PathOf(const char* map_path, size_t index) { return std::string(map_path) + (index == 0 ? ".log0" : ".log1"); }
+
 bool ReadBootId(char* boot_id, size_t size) {
   const Descriptor fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   return fd.valid() && read(fd.get(), boot_id, size) == static_cast<ssize_t>(size);
 }
 
 }  // namespace
+
+void OverlayLog::Remove(const char* map_path) {
+  for (size_t i = 0; i < 2; i += 1) unlink(PathOf(map_path, i).c_str());
+}
 
 Status OverlayLog::Open(const char* map_path, int map_fd, std::vector<Record>* records) {
   // Inodes are used again: the birth tells two files apart that had one. Where a file system knows no birth it is 0.
@@ -49,8 +55,7 @@ Status OverlayLog::Open(const char* map_path, int map_fd, std::vector<Record>* r
   if ((info.stx_mask & STATX_BTIME) != 0) map_birth_ns_ = static_cast<uint64_t>(info.stx_btime.tv_sec) * 1000000000 + info.stx_btime.tv_nsec;
   const bool knows_boot = ReadBootId(boot_id_, sizeof(boot_id_));
   for (size_t i = 0; i < 2; i += 1) {
-    const std::string path = std::string(map_path) + (i == 0 ? ".log0" : ".log1");
-    files_[i].fd = Descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    files_[i].fd = Descriptor(open(PathOf(map_path, i).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!files_[i].fd.valid()) return {errno, "open"};
   }
   std::vector<Record> found[2];

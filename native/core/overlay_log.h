@@ -21,6 +21,9 @@ namespace copse {
 // Not for several threads at once.
 class OverlayLog {
  public:
+  // Of a map file that is about to be made: what is left of one that had its name is not believed of the new one.
+  static void Remove(const char* map_path);
+
   struct Record {
     uint64_t first;
     uint64_t count;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "overlay_file.h"
+#include "overlay_log.h"
 #include "zero_scan.h"
 
 namespace copse {
@@ -58,6 +59,7 @@ Status WriteOverlayMap(const char* map_path, const OverlayLayout& layout, const 
                        uint64_t block_count) {
   const Descriptor fd(open(map_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return {errno, "open"};
+  OverlayLog::Remove(map_path);
   Status status;
   const uint64_t size = layout.records_offset + SectorCount(block_count) * kSectorBytes;
   if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) status = {errno, "ftruncate"};
