@@ -8,6 +8,7 @@ import { waitFor } from '../base/deadline.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { BlockState } from '../base/native.js';
+import { pause } from '../base/pause.js';
 import { MiB } from '../base/size.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { DiskPeers } from './peers.js';
@@ -65,7 +66,7 @@ export class Completion {
           return;
         }
       }
-      await this.#pause();
+      await pause(this.#options.clock, retryMs, this.#end.signal);
     }
   }
 
@@ -138,19 +139,5 @@ export class Completion {
       hosted.folder.setState({ ...hosted.state, nodes });
     }
     return Object.keys(hosted.state.nodes).length === 0;
-  }
-
-  #pause(): Promise<void> {
-    const { signal } = this.#end;
-    return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(retryMs, end);
-      signal.addEventListener('abort', end, { once: true });
-      if (signal.aborted) end();
-    });
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { BlockState, blockBytes } from '../base/native.js';
+import { pause } from '../base/pause.js';
 import { MiB } from '../base/size.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { BlockSource, DiskPeers } from './peers.js';
@@ -99,7 +100,7 @@ export class Replica {
       await this.#pull();
       if (signal.aborted) break;
       if (isSmall) this.#state = 'following';
-      if (isSmall) await this.#pause();
+      if (isSmall) await pause(this.#options.clock, roundMs, this.#end.signal);
     }
     await warmed;
   }
@@ -168,19 +169,5 @@ export class Replica {
       { disk: hosted.record.name, from: from.id, reason: this.#message },
       'copying the disk ahead has failed: the handover will fetch all of it afterwards',
     );
-  }
-
-  #pause(): Promise<void> {
-    const { signal } = this.#end;
-    return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(roundMs, end);
-      signal.addEventListener('abort', end, { once: true });
-      if (signal.aborted) end();
-    });
   }
 }

@@ -7,6 +7,7 @@ import type { JobOptions } from '../../admin/control.js';
 import type { Clock } from '../../base/clock.js';
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
+import { pause } from '../../base/pause.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { Disks } from './disks.js';
@@ -68,7 +69,7 @@ async function gone(disk: DiskExport, { clock, signal }: DiskDrainOptions): Prom
   while (disk.hosted !== undefined) {
     if (signal.aborted || clock.nowMs() > untilMs) return `node ${disk.hosted.state.to?.id} owns it, and has not fetched all of it yet`;
     if (disk.hosted.folder.snapshots().length > 0) return 'its snapshots stay on this node: remove them, or export them first';
-    await new Promise<void>((resolve) => clock.after(pollMs, resolve));
+    await pause(clock, pollMs);
   }
   return undefined;
 }

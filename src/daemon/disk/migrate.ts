@@ -2,6 +2,7 @@
 import type { JobOptions, MigrateResult } from '../../admin/control.js';
 import type { Clock } from '../../base/clock.js';
 import { AbortedError, CopseError } from '../../base/error.js';
+import { pause } from '../../base/pause.js';
 import { formatSize } from '../../base/size.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { DiskPeers } from '../../disk/peers.js';
@@ -36,7 +37,7 @@ export async function migrate(disk: DiskExport, to: NodeRef, { peers, clock, sig
       );
     }
     if (signal.aborted) throw new AbortedError(`migration of disk ${record.name}`);
-    await new Promise<void>((resolve) => clock.after(pollMs, resolve));
+    await pause(clock, pollMs);
   }
   const rest = `${formatSize(hosted.overlay.changedBytes)} are still to come`;
   if (disk.attachment.count > 0) {
