@@ -46,8 +46,6 @@ export class ScriptedOrigin {
   sentBytes = 0;
   /** Requests that came while the origin held its answers back, and that somebody waits for still. */
   heldCount = 0;
-  /** The most of them at once since `hold`. */
-  mostHeldCount = 0;
   /** Decides the fate of each request; `undefined` answers it rightly. */
   script: (request: RangeRequest) => Misbehaviour | undefined = () => undefined;
   #bytes: Buffer;
@@ -77,6 +75,11 @@ export class ScriptedOrigin {
 
   get bytes(): Buffer {
     return this.#bytes;
+  }
+
+  /** Requests so far that asked for a byte of this range: others, of clients that are leaving for example, may come at any time. */
+  requestCount(offset: number, lengthBytes: number): number {
+    return this.requests.filter(({ start, end }) => start < offset + lengthBytes && end > offset).length;
   }
 
   /** On the same port as before. */
@@ -125,7 +128,6 @@ export class ScriptedOrigin {
       open = resolve;
     });
     this.#gate = { opened, open };
-    this.mostHeldCount = 0;
     t.teardown(() => this.release());
   }
 
@@ -186,7 +188,6 @@ export class ScriptedOrigin {
   /** Until the gate opens, or whoever asked has given up. */
   async #wait(opened: Promise<void>, response: ServerResponse): Promise<void> {
     this.heldCount += 1;
-    this.mostHeldCount = Math.max(this.mostHeldCount, this.heldCount);
     await Promise.race([opened, new Promise<void>((resolve) => response.once('close', resolve))]);
     this.heldCount -= 1;
   }
