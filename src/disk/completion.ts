@@ -1,6 +1,8 @@
 /**
  * Brings the blocks that a disk left on its former owners to this node, behind all demand, and releases those nodes when nothing of theirs is needed any more.
  *
+ * It comes in batches, each written through before the next: what a guest's flush finds to be written is little. While guests ask for something it rests as long as it worked.
+ *
  * Invariant: a node is released only after every block of the disk is here and durable.
  */
 import type { Clock } from '../base/clock.js';
@@ -9,22 +11,33 @@ import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { BlockState } from '../base/native.js';
 import { pause } from '../base/pause.js';
-import { MiB } from '../base/size.js';
+import { KiB, MiB } from '../base/size.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { DiskPeers } from './peers.js';
 
 export interface CompletionOptions {
   hosted: HostedDisk;
   peers: DiskPeers;
+  /** Grows with each request of a guest. */
+  requestCount(): number;
   clock: Clock;
   log: Logger;
 }
 
 /** Of one request; several are under way at once. */
-const pieceBytes = 1 * MiB;
+const pieceBytes = 256 * KiB;
 const pieceCount = 4;
+const batchBytes = 4 * MiB;
+const mostRestMs = 100;
 const retryMs = 1000;
 const mostRuns = 4096;
+
+interface Batch {
+  bytes: number;
+  readonly startMs: number;
+  /** Of guests, by then. */
+  readonly requestCount: number;
+}
 
 export class Completion {
   readonly #options: CompletionOptions;
@@ -37,8 +50,9 @@ export class Completion {
     this.#options = options;
   }
 
-  start(): void {
-    this.#running ??= this.#run().catch((error: unknown) => {
+  /** @param delayMs before it begins */
+  start(delayMs = 0): void {
+    this.#running ??= this.#run(delayMs).catch((error: unknown) => {
       this.#options.log.error(
         { disk: this.#options.hosted.record.name, reason: errorMessage(error) },
         'bringing the rest of the disk has ended',
@@ -52,9 +66,10 @@ export class Completion {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
-    const { hosted, log } = this.#options;
+  async #run(delayMs: number): Promise<void> {
+    const { hosted, clock, log } = this.#options;
     const { name } = hosted.record;
+    if (delayMs > 0) await pause(clock, delayMs, this.#end.signal);
     const before = hosted.overlay.remoteBytes;
     while (!this.#end.signal.aborted) {
       await this.#pull();
@@ -66,7 +81,7 @@ export class Completion {
           return;
         }
       }
-      await pause(this.#options.clock, retryMs, this.#end.signal);
+      await pause(clock, retryMs, this.#end.signal);
     }
   }
 
@@ -76,6 +91,7 @@ export class Completion {
     const { signal } = this.#end;
     const underWay = new Set<Promise<void>>();
     const failed = new Set<number>();
+    let batch = this.#batch();
     for (let at = 0; at < overlay.sizeBytes && overlay.remoteBytes > 0 && !signal.aborted; ) {
       const runs = overlay.runs(at, overlay.sizeBytes - at, mostRuns);
       for (let index = 0; index + 2 < runs.length; index += 3) {
@@ -84,7 +100,15 @@ export class Completion {
         if (runs[index] === BlockState.remote && !failed.has(node)) {
           for (let piece = at; piece < at + lengthBytes && !signal.aborted && !failed.has(node); piece += pieceBytes) {
             while (underWay.size >= pieceCount) await Promise.race(underWay);
-            const work: Promise<void> = this.#bring(node, piece, Math.min(pieceBytes, at + lengthBytes - piece))
+            if (batch.bytes >= batchBytes) {
+              await Promise.all(underWay);
+              await this.#rest(batch);
+              batch = this.#batch();
+              if (signal.aborted) break;
+            }
+            const pieceLength = Math.min(pieceBytes, at + lengthBytes - piece);
+            batch.bytes += pieceLength;
+            const work: Promise<void> = this.#bring(node, piece, pieceLength)
               .catch((error: unknown) => this.#failed(node, failed, error))
               .finally(() => underWay.delete(work));
             underWay.add(work);
@@ -94,6 +118,18 @@ export class Completion {
       }
     }
     await Promise.all(underWay);
+  }
+
+  #batch(): Batch {
+    return { bytes: 0, startMs: this.#options.clock.nowMs(), requestCount: this.#options.requestCount() };
+  }
+
+  async #rest({ startMs, requestCount }: Batch): Promise<void> {
+    const { hosted, clock } = this.#options;
+    // What fails here fails for the guest's flush, too, and before anybody is released.
+    await hosted.disk.flush().catch(() => {});
+    if (this.#options.requestCount() === requestCount) return;
+    await pause(clock, Math.min(mostRestMs, clock.nowMs() - startMs), this.#end.signal);
   }
 
   async #bring(node: number, offset: number, lengthBytes: number): Promise<void> {

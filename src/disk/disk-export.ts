@@ -57,6 +57,10 @@ export interface DiskExportOptions {
 const confirmMs = 2000;
 /** Before a request that found no owner looks again. */
 const retryMs = 200;
+/** Before the rest of the disk is fetched: its guests, who have waited for the handover, go first. */
+const restAfterHandoverMs = 1000;
+/** The owner is to be looked for. */
+const elsewhere = new Set(['ERR_NOT_OWNER', 'ERR_NO_SUCH_DISK', 'ERR_PEER_GONE', 'ERR_PEER_REFUSED']);
 
 export class DiskExport implements SessionHost {
   readonly gate = new Gate();
@@ -160,7 +164,7 @@ export class DiskExport implements SessionHost {
     const { deadlineMs, signal } = options;
     const wait = { timeoutMs: deadlineMs, signal, clock: this.#options.clock };
     const what = `disk "${this.record.name}": leave to write`;
-    if (!this.isOwner) await waitFor(what, this.takeOver('write'), wait);
+    if (!this.isOwner) await waitFor(what, this.takeOver('write', session), wait);
     else if (!this.gate.isOpen) await waitFor(what, this.gate.opened(), wait);
     else await waitFor(what, this.attachment.promote(session), wait);
   }
@@ -300,9 +304,13 @@ export class DiskExport implements SessionHost {
     this.#options.home.changed(this);
   }
 
-  /** Makes this node the owner, by the owner's leave. Who asks while that is under way waits for the same. */
-  takeOver(reason: HandoverReason): Promise<void> {
-    this.#takingOver ??= this.#serial(() => this.#takeOver(reason)).finally(() => {
+  /**
+   * Makes this node the owner, by the owner's leave. Who asks while that is under way waits for the same.
+   *
+   * @param writer whose change is the reason
+   */
+  takeOver(reason: HandoverReason, writer?: DiskSession): Promise<void> {
+    this.#takingOver ??= this.#serial(() => this.#takeOver(reason, writer)).finally(() => {
       this.#takingOver = undefined;
       this.#options.home.idle(this);
     });
@@ -386,35 +394,71 @@ export class DiskExport implements SessionHost {
     await this.#hosted?.close();
   }
 
-  async #takeOver(reason: HandoverReason): Promise<void> {
+  async #takeOver(reason: HandoverReason, writer: DiskSession | undefined): Promise<void> {
     const { peers, home, log, clock } = this.#options;
     if (this.isOwner) return;
-    const { uuid, name } = this.record;
+    const { name } = this.record;
     if (peers === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
     if (this.#settlement.isOpen) await this.#settlement.settle();
     if (this.isOwner || (await this.#reopened())) return;
-    const giver = await home.locate(uuid, name);
-    if (giver.id === peers.self.id) throw this.#notOwner();
     const startMs = clock.nowMs();
-    const handover = await peers.call(giver, 'disk.handover', { uuid, to: peers.self, reason });
+    const { giver, handover } = await this.#ask(peers, reason);
+    // Nobody writes before the confirmation.
+    const open = await this.gate.close();
     try {
-      this.#hosted = await home.accept(handover, giver);
-    } catch (error) {
-      // It may be this node's durably all the same.
-      if (!(await this.#reopened())) throw error;
+      try {
+        this.#hosted = await home.accept(handover, giver);
+      } catch (error) {
+        // It may be this node's durably all the same.
+        if (!(await this.#reopened())) throw error;
+      }
+      await Promise.all([this.#confirm(peers, giver, handover), this.#promote(writer)]);
+    } finally {
+      open();
     }
-    await waitFor('the confirmation', peers.call(giver, 'disk.accepted', { uuid, epoch: handover.epoch, by: peers.self }), {
-      timeoutMs: confirmMs,
-      clock,
-    }).catch((error: unknown) => {
+    log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
+    this.#view.close();
+    this.#complete(restAfterHandoverMs);
+    home.changed(this);
+  }
+
+  /** Tells the former owner, and waits until it has heard, or for long enough. */
+  async #confirm(peers: DiskPeers, giver: NodeRef, { epoch }: Handover): Promise<void> {
+    const { log, clock } = this.#options;
+    const { uuid, name } = this.record;
+    const heard = peers.call(giver, 'disk.accepted', { uuid, epoch, by: peers.self });
+    await waitFor('the confirmation', heard, { timeoutMs: confirmMs, clock }).catch((error: unknown) => {
       // The other one asks how it ended, and is told then; until it knows it keeps still.
       log.warn({ disk: name, from: giver.id, reason: errorMessage(error) }, 'the former owner did not hear that the disk was accepted');
     });
-    log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
-    this.#view.close();
-    this.#complete();
-    home.changed(this);
+  }
+
+  /** Makes the session whose write began it the one that writes, which is noted durably. What fails of that is told when it asks again. */
+  async #promote(writer: DiskSession | undefined): Promise<void> {
+    if (writer === undefined || !this.attachment.sessions.has(writer)) return;
+    await this.attachment.promote(writer).catch(() => {});
+  }
+
+  /** Asks the owner to hand it over: the one whom the view of this node reads, who need not be looked for. */
+  async #ask(peers: DiskPeers, reason: HandoverReason): Promise<{ giver: NodeRef; handover: Handover }> {
+    const { home } = this.#options;
+    const { uuid, name } = this.record;
+    const ask = async (giver: NodeRef) => ({ giver, handover: await peers.call(giver, 'disk.handover', { uuid, to: peers.self, reason }) });
+    const known = this.#view.owner;
+    if (known !== undefined) {
+      try {
+        const asked = await ask(known);
+        // An owner that was deposed by force may not know.
+        if (asked.handover.epoch > (home.latest(uuid)?.epoch ?? 0)) return asked;
+      } catch (error) {
+        if (!elsewhere.has(errorCode(error) ?? '')) throw error;
+      }
+      this.#view.close();
+    }
+    const giver = await home.locate(uuid, name);
+    if (giver.id === peers.self.id) throw this.#notOwner();
+    return ask(giver);
   }
 
   /** Opens what lies here of the disk, where what failed has closed it, or could not open it; whether it is this node's. */
@@ -462,13 +506,15 @@ export class DiskExport implements SessionHost {
     });
   }
 
-  #complete(): void {
-    const { peers, clock, log } = this.#options;
+  #complete(delayMs = 0): void {
+    const { peers, clock, log, metrics } = this.#options;
     const hosted = this.#hosted;
     if (hosted === undefined || !hosted.isOwner || peers === undefined || this.#closed) return;
     if (Object.keys(hosted.state.nodes).length === 0) return;
-    this.#completion = new Completion({ hosted, peers, clock, log });
-    this.#completion.start();
+    const requestCount = (): number => metrics.writes + metrics.reads.cache.count + metrics.reads.peer.count + metrics.reads.origin.count;
+    void this.#completion?.stop();
+    this.#completion = new Completion({ hosted, peers, requestCount, clock, log });
+    this.#completion.start(delayMs);
   }
 
   #serial<T>(step: () => Promise<T>): Promise<T> {

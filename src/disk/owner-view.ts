@@ -13,10 +13,16 @@ export interface OwnerViewOptions {
 export class OwnerView {
   readonly #options: OwnerViewOptions;
   #device: BlockDevice | undefined;
-  #ownerId: string | undefined;
+  #owner: NodeRef | undefined;
 
   constructor(options: OwnerViewOptions) {
     this.#options = options;
+  }
+
+  /** The node to which the view is open, unless another is told to own it now. */
+  get owner(): NodeRef | undefined {
+    this.follow();
+    return this.#device === undefined ? undefined : this.#owner;
   }
 
   /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does */
@@ -26,7 +32,7 @@ export class OwnerView {
     const { peers, locate } = this.#options;
     const owner = await locate(uuid, name);
     if (peers === undefined || owner.id === peers.self.id) return undefined;
-    this.#ownerId = owner.id;
+    this.#owner = owner;
     this.#device ??= peers.view(owner, uuid, sizeBytes);
     return this.#device;
   }
@@ -34,7 +40,7 @@ export class OwnerView {
   /** Leaves an owner that was deposed, as others tell: it may not know, or not answer any more. */
   follow(): void {
     const told = this.#options.toldOwner();
-    if (this.#device !== undefined && told !== undefined && told.id !== this.#ownerId) this.close();
+    if (this.#device !== undefined && told !== undefined && told.id !== this.#owner?.id) this.close();
   }
 
   /** The node behind `device` is not the owner. */

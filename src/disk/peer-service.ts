@@ -60,6 +60,9 @@ export class DiskPeerService {
     const hosted = disk?.hosted;
     if (disk === undefined || hosted === undefined) return undefined;
     const copy = (target: Buffer): void => {
+      // The connection may have been made long before it is read from.
+      if (this.#registry.get(uuid) !== disk || disk.hosted !== hosted)
+        throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}" is not what it was: ask for its map again`);
       // Rounds of a copy are for a disk that is owned here: what was handed over is told as it is.
       if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
       if (takeChanges && hosted.copy?.to !== fromNodeId) {

@@ -1,5 +1,5 @@
 /**
- * A question to another node, and its answer: one call over a connection of its own.
+ * A question to another node, and its answer: one call over a connection of its own, which may have been made ahead.
  *
  * Whoever gets no answer does not know whether the call was done. Methods are made so that they can be called again.
  *
@@ -8,12 +8,14 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
+import { KiB } from '../../base/size.js';
 import { NbdClient } from '../../nbd/client/nbd-client.js';
 import { parsePeerAddress } from './address.js';
 import { type Answer, answerHeaderBytes, callPageBytes, decodeAnswer, decodeAnswerHeader, encodeCall } from './call-page.js';
 import { formatPeerExport } from './export-name.js';
 import { connectError, requestError } from './failure.js';
 import { PeerError, type PeerTarget } from './peer.js';
+import type { ReadyConnections } from './ready-connection.js';
 import { TargetSink } from './target-sink.js';
 
 export interface CallOptions {
@@ -24,7 +26,15 @@ export interface CallOptions {
   /** Ends the wait with `ERR_ABORTED`; what was asked may be done all the same. */
   signal?: AbortSignal | undefined;
   clock?: Clock | undefined;
+  /** Where there may be a connection already (`callExport`). */
+  ready?: ReadyConnections | undefined;
 }
+
+/** As `ReadyConnections` knows it. */
+export const callExport = formatPeerExport({ kind: 'call' });
+
+/** The first read of an answer: most have no more. */
+const shortAnswerBytes = 4 * KiB;
 
 /** The other node has answered, with an error: the code is what it failed with there. */
 export class PeerCallError extends CopseError {
@@ -43,14 +53,27 @@ export class PeerCallError extends CopseError {
  *   CopseError `ERR_CALL_TOO_LARGE`, `ERR_ABORTED`
  */
 export async function callPeer(peer: PeerTarget, method: string, argument: unknown, options: CallOptions = {}): Promise<unknown> {
-  const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock } = options;
+  const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock, ready } = options;
   const request = encodeCall({ method, argument });
   // Ends what is under way when the wait is over, whatever ended it.
   const end = new AbortController();
   const what = `${method} at node ${peer.id}`;
   let answer: Answer;
   try {
-    answer = await waitFor(what, converse(peer, what, request, connectTimeoutMs, end.signal), { timeoutMs, signal, clock });
+    const prepared = ready?.take(peer, callExport);
+    const talk = (client: NbdClient): Promise<Answer> => converse(client, peer, what, request, end.signal);
+    const conversation = async (): Promise<Answer> => {
+      if (prepared !== undefined) {
+        try {
+          return await talk(prepared);
+        } catch (error) {
+          // It may have been dead for long.
+          if (errorCode(error) !== 'ERR_PEER_GONE' || end.signal.aborted) throw error;
+        }
+      }
+      return talk(await connect(peer, what, connectTimeoutMs, end.signal));
+    };
+    answer = await waitFor(what, conversation(), { timeoutMs, signal, clock });
   } catch (error) {
     if (errorCode(error) !== 'ERR_DEADLINE') throw error;
     throw new PeerError('ERR_PEER_GONE', peer.id, `${method}: no answer in time`, { cause: error });
@@ -61,8 +84,7 @@ export async function callPeer(peer: PeerTarget, method: string, argument: unkno
   return answer.result;
 }
 
-async function converse(peer: PeerTarget, what: string, request: Buffer, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
-  const client = await connect(peer, what, timeoutMs, signal);
+async function converse(client: NbdClient, peer: PeerTarget, what: string, request: Buffer, signal: AbortSignal): Promise<Answer> {
   const onAbort = (): void => client.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -70,8 +92,11 @@ async function converse(peer: PeerTarget, what: string, request: Buffer, timeout
     if (client.sizeBytes !== callPageBytes)
       throw lied(peer, `${what}: an answer has ${client.sizeBytes} bytes there and ${callPageBytes} here`);
     await client.write(request, 0);
-    const lengthBytes = decodeAnswerHeader(await read(client, 0, answerHeaderBytes));
-    return decodeAnswer(await read(client, answerHeaderBytes, lengthBytes));
+    const begin = await read(client, 0, answerHeaderBytes + shortAnswerBytes);
+    const lengthBytes = decodeAnswerHeader(begin.subarray(0, answerHeaderBytes));
+    if (lengthBytes <= shortAnswerBytes) return decodeAnswer(begin.subarray(answerHeaderBytes, answerHeaderBytes + lengthBytes));
+    const rest = await read(client, begin.length, lengthBytes - shortAnswerBytes);
+    return decodeAnswer(Buffer.concat([begin.subarray(answerHeaderBytes), rest]));
   } catch (error) {
     if (errorCode(error) === 'ERR_CALL') throw lied(peer, what, error);
     throw requestError(peer.id, 'call', what, error);
@@ -84,7 +109,7 @@ async function converse(peer: PeerTarget, what: string, request: Buffer, timeout
 async function connect(peer: PeerTarget, what: string, timeoutMs: number, signal: AbortSignal): Promise<NbdClient> {
   const address = parsePeerAddress(peer.address);
   try {
-    return await NbdClient.connect({ address, exportName: formatPeerExport({ kind: 'call' }) }, { timeoutMs, signal });
+    return await NbdClient.connect({ address, exportName: callExport }, { timeoutMs, signal });
   } catch (error) {
     if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT') throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it knows no calls');
     throw connectError(peer.id, what, error);

@@ -46,6 +46,7 @@ export class PeerDiskView {
   readonly #clock: Clock;
   readonly #link: DiskLink;
   #cancelReattach: (() => void) | undefined;
+  readonly #onEnd: (() => void)[] = [];
   #ended = false;
 
   /** Contacts nobody. @throws CopseError `ERR_URL` */
@@ -149,6 +150,11 @@ export class PeerDiskView {
     this.#link.destroy(reason);
   }
 
+  /** Calls it when the view is closed or destroyed. */
+  onEnd(callback: () => void): void {
+    this.#onEnd.push(callback);
+  }
+
   /** Ends it after what is under way. Idempotent. */
   close(): Promise<void> {
     this.#detach();
@@ -179,6 +185,7 @@ export class PeerDiskView {
   #detach(): void {
     this.#ended = true;
     this.#cancelReattach?.();
+    for (const end of this.#onEnd.splice(0)) end();
   }
 
   #notOwner(cause: unknown): CopseError {

@@ -14,6 +14,7 @@ import { parsePeerAddress } from './address.js';
 import { formatPeerExport } from './export-name.js';
 import { connectError, requestError } from './failure.js';
 import { PeerError, type PeerTarget } from './peer.js';
+import type { ReadyConnections } from './ready-connection.js';
 
 export interface PeerMapOptions {
   /** Have the marks of changed blocks cleared there as they are copied. Where that fails midway they are lost: everything counts as changed then. */
@@ -24,10 +25,17 @@ export interface PeerMapOptions {
   /** For each piece, and for connecting. Default 10 000. */
   timeoutMs?: number | undefined;
   clock?: Clock | undefined;
+  /** Where there may be a connection already (`mapExport`): the map is as of the first read. Not for one that takes changes. */
+  ready?: ReadyConnections | undefined;
 }
 
 const pieceBytes = 1 * MiB;
 const piecesInFlight = 4;
+
+/** As `ReadyConnections` knows it. */
+export function mapExport(uuid: string, selfId: string, changes = false): string {
+  return formatPeerExport({ kind: 'map', uuid, from: selfId, changes });
+}
 
 /**
  * Reads a map of `blockCount` blocks over a connection of its own. Runs of base are not transferred, nor touched here.
@@ -35,15 +43,35 @@ const piecesInFlight = 4;
  * @throws PeerError (`ERR_PEER_LIED`: another size, or bytes that no map has; `ERR_PEER_GONE`: not reached, or silent), `ERR_ABORTED`
  */
 export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: number, options: PeerMapOptions): Promise<Uint8Array> {
-  const { takeChanges = false, selfId, signal, timeoutMs = 10_000, clock = systemClock } = options;
-  const exportName = formatPeerExport({ kind: 'map', uuid, from: selfId, changes: takeChanges });
+  const { takeChanges = false, selfId, signal, timeoutMs = 10_000, ready } = options;
+  const exportName = mapExport(uuid, selfId, takeChanges);
   const address = parsePeerAddress(peer.address);
+  const prepared = takeChanges ? undefined : ready?.take(peer, exportName);
+  if (prepared !== undefined) {
+    try {
+      return await readMap(prepared, peer, exportName, blockCount, options);
+    } catch (error) {
+      // It may have been dead for long, or of what the disk was before.
+      if (errorCode(error) === 'ERR_ABORTED') throw error;
+    }
+  }
   let client: NbdClient;
   try {
     client = await NbdClient.connect({ address, exportName }, { timeoutMs, signal });
   } catch (error) {
     throw errorCode(error) === 'ERR_ABORTED' ? error : connectError(peer.id, exportName, error);
   }
+  return readMap(client, peer, exportName, blockCount, options);
+}
+
+/** Ends the connection. */
+async function readMap(
+  client: NbdClient,
+  peer: PeerTarget,
+  exportName: string,
+  blockCount: number,
+  { signal, timeoutMs = 10_000, clock = systemClock }: PeerMapOptions,
+): Promise<Uint8Array> {
   try {
     if (client.sizeBytes !== blockCount) {
       throw new PeerError('ERR_PEER_LIED', peer.id, `${exportName} has ${client.sizeBytes} blocks there and ${blockCount} here`);

@@ -1,9 +1,10 @@
 /** The other nodes of the cluster, as disks see them, over the peers' NBD. */
 
 import { PeerBlocks } from '../../cluster/peer/peer-blocks.js';
-import { callPeer } from '../../cluster/peer/peer-call.js';
+import { callExport, callPeer } from '../../cluster/peer/peer-call.js';
 import { PeerDiskView } from '../../cluster/peer/peer-disk.js';
-import { readPeerMap } from '../../cluster/peer/peer-map.js';
+import { mapExport, readPeerMap } from '../../cluster/peer/peer-map.js';
+import { ReadyConnections } from '../../cluster/peer/ready-connection.js';
 import type { BlockDevice } from '../../device/device.js';
 import type { BlockSource, DiskPeers } from '../../disk/peers.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol.js';
@@ -12,9 +13,13 @@ import type { Cluster } from './cluster.js';
 
 /** A handover waits for the owner's last flush. */
 const callMs = 20_000;
+/** `disk.handover` and `disk.accepted`. */
+const handoverCalls = 2;
 
 export class ClusterDiskPeers implements DiskPeers {
   readonly #cluster: Cluster;
+  /** For handovers from nodes whose disks are attached here. */
+  readonly #ready = new ReadyConnections();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -41,7 +46,7 @@ export class ClusterDiskPeers implements DiskPeers {
     argument: ArgumentOf<M>,
     options: { timeoutMs?: number } = {},
   ): Promise<AnswerOf<M>> {
-    const answer = await callPeer(node, method, argument, { timeoutMs: options.timeoutMs ?? callMs });
+    const answer = await callPeer(node, method, argument, { timeoutMs: options.timeoutMs ?? callMs, ready: this.#ready });
     return diskCalls[method].answer.parse(answer) as AnswerOf<M>;
   }
 
@@ -49,6 +54,11 @@ export class ClusterDiskPeers implements DiskPeers {
     const view = new PeerDiskView({ peer: node, uuid, sizeBytes, selfId: this.self.id });
     // Attached from the first moment on: the owner has to know that somebody waits here. What fails is told by the first read.
     view.attach({ deadlineMs: callMs }).catch(() => {});
+    // What a handover asks before the first write here is answered.
+    const release = [this.#ready.keep(node, callExport, handoverCalls), this.#ready.keep(node, mapExport(uuid, this.self.id), 1)];
+    view.onEnd(() => {
+      for (const end of release) end();
+    });
     return view;
   }
 
@@ -62,10 +72,15 @@ export class ClusterDiskPeers implements DiskPeers {
     blockCount: number,
     options: { takeChanges: boolean; signal?: AbortSignal | undefined },
   ): Promise<Uint8Array> {
-    return readPeerMap(node, uuid, blockCount, { ...options, selfId: this.self.id });
+    return readPeerMap(node, uuid, blockCount, { ...options, selfId: this.self.id, ready: this.#ready });
   }
 
   announce(): void {
     this.#cluster.self.tell();
+  }
+
+  /** Calls go on, each over a connection that is made for it. */
+  close(): Promise<void> {
+    return this.#ready.close();
   }
 }

@@ -51,7 +51,7 @@ export class Disks {
     const { state, pool, images, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
-    const peers = cluster === undefined ? undefined : new ClusterDiskPeers(cluster);
+    const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(cluster));
     this.registry = lifecycle.own(
       new DiskRegistry({
         diskDir: state.diskDir,
