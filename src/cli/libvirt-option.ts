@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Control } from '../admin/control.js';
 import { CopseError } from '../base/error.js';
-import { type CacheMode, cacheModes, type DiskXml } from '../libvirt/disk-xml.js';
+import type { DiskXml } from '../libvirt/disk-xml.js';
 import type { ExportFacts } from '../libvirt/export-facts.js';
 import { chooseListener } from '../libvirt/listener.js';
-import { chooseBus, diskBuses } from '../libvirt/target.js';
+import { type CacheMode, cacheModes, chooseBus, diskBuses } from '../libvirt/target.js';
 import type { Affected } from '../libvirt/virsh.js';
 import type { DaemonOptions } from './daemon.js';
 

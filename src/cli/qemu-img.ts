@@ -3,7 +3,6 @@
  *
  * Invariants: formats are always said, never guessed twice; paths are absolute, so that none is read as a URL; the program has ended when a call settles.
  */
-import { execa } from 'execa';
 import type { JobOptions } from '../admin/control.js';
 import { AbortedError, CopseError } from '../base/error.js';
 
@@ -95,6 +94,8 @@ async function targetIsZero(signal: AbortSignal): Promise<string[]> {
 }
 
 async function qemuImg(args: string[], what: string, signal: AbortSignal, onOutput: (text: string) => void): Promise<void> {
+  // Most commands run nothing, and it is a hundred files.
+  const { execa } = await import('execa');
   const child = execa('qemu-img', args, {
     env: { LC_ALL: 'C' },
     stdin: 'ignore',

@@ -5,11 +5,8 @@
  */
 import { CopseError } from '../base/error.js';
 import { formatNbdUri, type NbdAddress } from '../nbd/uri.js';
-import type { DiskBus } from './target.js';
+import type { CacheMode, DiskBus } from './target.js';
 import { type ElementSpec, formatXml } from './xml.js';
-
-export const cacheModes = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe', 'default'] as const;
-export type CacheMode = (typeof cacheModes)[number];
 
 export interface DiskXml {
   exportName: string;

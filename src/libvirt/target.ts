@@ -1,8 +1,11 @@
-/** Names of disks in a guest's domain: `vda`, `sdb`, … `sdaa`. */
+/** What can be said of a disk in a guest's domain: its bus, its cache mode, and its name: `vda`, `sdb`, … `sdaa`. */
 import { CopseError } from '../base/error.js';
 
 export const diskBuses = ['virtio', 'scsi', 'sata'] as const;
 export type DiskBus = (typeof diskBuses)[number];
+
+export const cacheModes = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe', 'default'] as const;
+export type CacheMode = (typeof cacheModes)[number];
 
 const prefixes: Record<DiskBus, string> = { virtio: 'vd', scsi: 'sd', sata: 'sd' };
 
