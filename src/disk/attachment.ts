@@ -78,6 +78,12 @@ export class Attachment {
     return this.#options.host.multiConn || this.#writer === session;
   }
 
+  /** Notes, durably when it returns, who is about to become the one that writes, where nobody else is noted: it need not be noted later, when somebody waits for that. */
+  expect({ client }: DiskSession): void {
+    const { uuid, notes } = this.#options;
+    if (client.key !== 'unknown' && notes.writer(uuid) === undefined) notes.setWriter(uuid, client.key);
+  }
+
   /** Makes the session the one that writes. Resolves when nothing of the older ones is under way any more. */
   async promote(session: DiskSession): Promise<void> {
     if (this.mayChange(session) || session.fence !== undefined) return;

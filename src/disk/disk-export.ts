@@ -403,7 +403,10 @@ export class DiskExport implements SessionHost {
     if (this.#settlement.isOpen) await this.#settlement.settle();
     if (this.isOwner || (await this.#reopened())) return;
     const startMs = clock.nowMs();
-    const { giver, handover } = await this.#ask(peers, reason);
+    const asked = this.#ask(peers, reason);
+    // While the owner is at it.
+    this.#expect(writer);
+    const { giver, handover } = await asked;
     // Nobody writes before the confirmation.
     const open = await this.gate.close();
     try {
@@ -434,7 +437,17 @@ export class DiskExport implements SessionHost {
     });
   }
 
-  /** Makes the session whose write began it the one that writes, which is noted durably. What fails of that is told when it asks again. */
+  /** What fails of it is told when it asks again. */
+  #expect(writer: DiskSession | undefined): void {
+    if (writer === undefined || !this.attachment.sessions.has(writer)) return;
+    try {
+      this.attachment.expect(writer);
+    } catch (error) {
+      this.#options.log.debug({ disk: this.record.name, reason: errorMessage(error) }, 'who is about to write could not be noted');
+    }
+  }
+
+  /** Makes the session whose write began it the one that writes. What fails of that is told when it asks again. */
   async #promote(writer: DiskSession | undefined): Promise<void> {
     if (writer === undefined || !this.attachment.sessions.has(writer)) return;
     await this.attachment.promote(writer).catch(() => {});

@@ -82,6 +82,11 @@ export class ReadyConnections {
     return undefined;
   }
 
+  /** How many could be taken now. */
+  count(peer: PeerTarget, exportName: string): number {
+    return this.#lines.get(keyOf(peer, exportName))?.ready.size ?? 0;
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     this.#end.abort();
