@@ -176,6 +176,11 @@ export class Room {
     await this.until('the time', () => this.clock.nowMs() >= untilMs);
   }
 
+  /** To where a new owner begins to fetch the rest, while guests read on. */
+  leap(): void {
+    this.clock.advance(1000);
+  }
+
   /** Lets time pass until the work has settled. */
   async during<T>(work: Promise<T>): Promise<T> {
     let settled = false;
