@@ -1,7 +1,7 @@
 /**
  * Brings the blocks that a disk left on its former owners to this node, behind all demand, and releases those nodes when nothing of theirs is needed any more.
  *
- * It comes in batches, each written through before the next: what a guest's flush finds to be written is little. While guests ask for something it rests as long as it worked.
+ * It comes in batches, each written through before the next: what a guest's flush finds to be written is little. While guests ask for something it rests a moment between.
  *
  * Invariant: a node is released only after every block of the disk is here and durable.
  */
@@ -25,10 +25,10 @@ export interface CompletionOptions {
 }
 
 /** Of one request; several are under way at once. */
-const pieceBytes = 256 * KiB;
+const pieceBytes = 512 * KiB;
 const pieceCount = 4;
-const batchBytes = 4 * MiB;
-const mostRestMs = 100;
+const batchBytes = 16 * MiB;
+const mostRestMs = 50;
 const retryMs = 1000;
 const mostRuns = 4096;
 
