@@ -32,12 +32,12 @@ bool Environment::CreateWaker() {
          napi_unref_threadsafe_function(env_, waker_) == napi_ok;
 }
 
-void Environment::Submit(Job* job, Lane lane) {
+void Environment::Submit(Job* job, PoolLane lane) {
   Begin(job);
   SubmitTask(job, lane);
 }
 
-void Environment::Submit(Job* job, Lane lane, const std::shared_ptr<JobQueue>& queue) {
+void Environment::Submit(Job* job, PoolLane lane, const std::shared_ptr<JobQueue>& queue) {
   Begin(job);
   if (queue->Add(job)) SubmitTask(new QueueRunner(this, queue, lane), lane);
 }
@@ -48,7 +48,7 @@ void Environment::Begin(Job* job) {
   under_way_ += 1;
 }
 
-void Environment::SubmitTask(Task* task, Lane lane) {
+void Environment::SubmitTask(Task* task, PoolLane lane) {
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     unfinished_ += 1;

@@ -43,9 +43,9 @@ class Environment {
   static Environment* Of(napi_env env);
 
   // Takes the job over. On the environment's thread only, like all that follows.
-  void Submit(Job* job, Lane lane);
+  void Submit(Job* job, PoolLane lane);
   // The same, behind the other jobs of a queue. All of a queue's jobs are of one lane.
-  void Submit(Job* job, Lane lane, const std::shared_ptr<JobQueue>& queue);
+  void Submit(Job* job, PoolLane lane, const std::shared_ptr<JobQueue>& queue);
 
   // The classes of open files, and what the constructor that runs just now is to wrap (files are made by the open calls alone).
   napi_ref block_file_class = nullptr;
@@ -65,7 +65,7 @@ class Environment {
   static void OnWake(napi_env env, napi_value callback, void* context, void* data);
   bool CreateWaker();
   void Begin(Job* job);
-  void SubmitTask(Task* task, Lane lane);
+  void SubmitTask(Task* task, PoolLane lane);
   void Complete(Job* job);
   void Complete(const std::vector<Job*>& jobs);
   void EndRunner();

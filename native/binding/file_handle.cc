@@ -55,13 +55,13 @@ napi_value CloseFile(napi_env env, const std::shared_ptr<FileHandle>& file) {
   file->closers.push_back(deferred);
   if (file->closing) return promise;
   file->closing = true;
-  if (file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), Lane::kSync);
+  if (file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), PoolLane::kSync);
   return promise;
 }
 
 void CallEnded(napi_env env, const std::shared_ptr<FileHandle>& file) {
   file->under_way -= 1;
-  if (file->closing && file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), Lane::kSync);
+  if (file->closing && file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), PoolLane::kSync);
 }
 
 napi_value WrapFile(napi_env env, napi_ref file_class, const napi_type_tag& tag, std::shared_ptr<FileHandle> file) {
