@@ -11,8 +11,6 @@
 namespace copse {
 namespace {
 
-constexpr napi_type_tag kTag = {0x3b7a51e9d2c84f60, 0xa1e4d7c2935f8b06};
-
 // The receiver of a call that returns at once: null, with an exception pending, when it is none or closed.
 ChunkHandle* Open(const Arguments& arguments) {
   ChunkHandle* const file = FileOf<ChunkFile>(arguments.Unwrap());
@@ -108,7 +106,7 @@ napi_value Sweep(napi_env env, napi_callback_info info) {
 }
 
 napi_value Number(napi_env env, napi_callback_info info, double (*get)(ChunkMap&)) {
-  ChunkHandle* const file = FileOf<ChunkFile>(Arguments(env, info).Unwrap(kTag));
+  ChunkHandle* const file = FileOf<ChunkFile>(Arguments(env, info).Unwrap(kChunkFileTag));
   if (file == nullptr) return nullptr;
   if (file->closing) return ThrowClosedError(env, file->path);
   napi_value value = nullptr;
@@ -192,7 +190,7 @@ napi_value OpenChunkFile(napi_env env, napi_callback_info info) {
   const char* failed_path = "";
   const Status status = ChunkFile::Open(data_path.c_str(), map_path.c_str(), layout, &file, &failed_path);
   if (!status.ok()) return ThrowSystemError(env, status, failed_path);
-  return WrapFile(env, Environment::Of(env)->chunk_file_class, kTag, std::make_shared<ChunkHandle>(data_path, std::move(file)));
+  return WrapFile(env, Environment::Of(env)->chunk_file_class, kChunkFileTag, std::make_shared<ChunkHandle>(data_path, std::move(file)));
 }
 
 }  // namespace copse

@@ -12,6 +12,8 @@
 
 namespace copse {
 
+constexpr napi_type_tag kChunkFileTag = {0x3b7a51e9d2c84f60, 0xa1e4d7c2935f8b06};
+
 using ChunkHandle = OpenFile<ChunkFile>;
 
 // The offset at argument 3 of a read of `size` bytes, the range inside the image.
