@@ -90,10 +90,12 @@ export class ChunkCache {
     this.#options = options;
     this.#store = options.store;
     this.#chunkBytes = options.store.chunkBytes;
-    this.touched = new TouchedChunks(options.store.chunkCount);
+    this.touched = new TouchedChunks(options.store);
     this.#readahead = new Readahead({
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
+      // A hit that is answered past this side would otherwise end the stream.
+      onMarkChange: (chunkIndex, marked) => this.#store.setMark(chunkIndex, marked),
     });
     const { metrics } = this;
     const { memory, peerMemory = memory, elsewhere } = options;
@@ -115,10 +117,9 @@ export class ChunkCache {
 
   /** The hit path; see `BlockDevice.readNow`. */
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
-    if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
+    if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset, true)) return false;
     const first = Math.floor(offset / this.#chunkBytes);
     const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
-    this.touched.mark(first, last);
     if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
     return true;
   }

@@ -20,7 +20,7 @@ enum class Found {
   kUp,    // for TypeScript to answer
 };
 
-// Where a range lies, in order, without gaps. What is pinned stays so until Clear.
+// Where a range lies, in order, without gaps. What is pinned stays so, and the files open, until Clear. One thread at a time; may move to another.
 class ReadPlan {
  public:
   struct Part {
@@ -28,8 +28,9 @@ class ReadPlan {
     uint64_t offset;
     uint64_t size;
   };
+  static constexpr size_t kMostParts = 64;
   ReadPlan() = default;
-  ReadPlan(const ReadPlan&) = delete;
+  ReadPlan(ReadPlan&&) = default;
   ~ReadPlan() { Clear(); }
 
   const std::vector<Part>& parts() const { return parts_; }
@@ -39,8 +40,22 @@ class ReadPlan {
  private:
   friend class ImageSource;
   friend class DiskSource;
+  // Chunks [first, end).
+  struct Pins {
+    uint32_t first;
+    uint32_t end;
+  };
+  // False: there are too many. Parts that adjoin in one file become one.
+  bool Add(int fd, uint64_t offset, uint64_t size);
+  bool AddZeros(uint64_t size) { return size == 0 || Add(-1, 0, size); }
+  void AddPin(uint32_t index);
+  // Whether all parts are in the page cache; then the pinned chunks are marked as sent.
+  bool MayBeSent();
+
   std::vector<Part> parts_;
-  std::vector<PinnedRange> pins_;
+  std::vector<Pins> pins_;
+  std::shared_ptr<ChunkFile> image_;
+  std::shared_ptr<OverlayFile> overlay_;
 };
 
 class RangeSource {
@@ -53,14 +68,12 @@ class RangeSource {
   virtual Found ReadNow(uint8_t* target, size_t size, uint64_t offset) = 0;
   // Whether all is known to be zeros, without a look at the disk.
   virtual bool IsZero(uint64_t offset, uint64_t size) const = 0;
-  // Finds the parts, pins them, marks them as used and touched. kHit: all are in the page cache (mincore(2)). kUp leaves the plan empty. At most kMostParts parts,
-  // else kUp.
+  // Finds the parts, pins them, marks them as used and touched. The plan is empty before, and after kUp (as it is for a range in more than kMostParts parts). kHit: all were in the page
+  // cache a moment ago, and may be sent by reference until Clear (see "pages in flight" in chunk_file.h). kCold: they may only be copied.
   virtual Found Plan(uint64_t offset, uint64_t size, ReadPlan* plan) = 0;
   // Whole blocks only (kBlockBytes). False: not for this path.
   virtual bool CanWrite(uint64_t offset, uint64_t size) const { return false; }
   virtual Status Write(const uint8_t* source, size_t size, uint64_t offset) { return {1, "write"}; }
-
-  static constexpr size_t kMostParts = 64;
 };
 
 // A cached image.
@@ -74,15 +87,17 @@ class ImageSource final : public RangeSource {
 
  private:
   friend class DiskSource;
-  // Appends to the plan.
-  Found AddTo(uint64_t offset, uint64_t size, ReadPlan* plan);
+  // Whether all of it is present or zero, and unmarked, as things are.
+  bool IsHere(uint64_t offset, uint64_t size) const;
+  // Appends to the plan. False: kUp.
+  bool AddTo(uint64_t offset, uint64_t size, ReadPlan* plan);
   const std::shared_ptr<ChunkFile> file_;
 };
 
 // A disk: its overlay, over an image that may be smaller (zeros beyond its end) or absent (zeros).
 class DiskSource final : public RangeSource {
  public:
-  DiskSource(std::shared_ptr<OverlayFile> overlay, std::shared_ptr<ChunkFile> base);
+  DiskSource(std::shared_ptr<OverlayFile> overlay, const std::shared_ptr<ChunkFile>& base);
   uint64_t size_bytes() const override { return overlay_->size_bytes(); }
   Found ReadNow(uint8_t* target, size_t size, uint64_t offset) override;
   bool IsZero(uint64_t offset, uint64_t size) const override;
@@ -91,6 +106,11 @@ class DiskSource final : public RangeSource {
   Status Write(const uint8_t* source, size_t size, uint64_t offset) override;
 
  private:
+  // How much of a range lies inside the image.
+  uint64_t Inside(uint64_t offset, uint64_t size) const;
+  bool IsHere(uint64_t offset, uint64_t size) const;
+  // Of blocks that are all of one state.
+  Found ReadRun(BlockState state, uint8_t* target, size_t size, uint64_t offset);
   const std::shared_ptr<OverlayFile> overlay_;
   const std::unique_ptr<ImageSource> base_;
 };
