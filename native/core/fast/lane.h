@@ -11,10 +11,10 @@
 // with an error; the descriptor is closed when the last holder of the lane goes. Stop ends the thread and waits for it.
 #pragma once
 
+#include <pthread.h>
 #include <sys/uio.h>
 
-#include <atomic>
-#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -24,10 +24,9 @@
 #include "../status.h"
 #include "lane_counter.h"
 #include "range_source.h"
+#include "request_frame.h"
 
 namespace copse {
-
-enum class ReplyMode { kSimple, kStructured, kExtended };
 
 // Told of things by any thread; must not call back into the lane from there.
 class LaneHost {
@@ -37,11 +36,14 @@ class LaneHost {
   virtual void OnInput() = 0;
   // What Send could not send at once is sent, or will never be.
   virtual void OnSent() = 0;
-  // Nothing of what was granted before the last Grant is in use any more: once after each Grant that found something in use.
+  // Nothing of what was granted before the last Grant is in use any more: once for all Grants since the last such call that found something in use. Another Grant may
+  // have come while this was under way: IsQuiet knows.
   virtual void OnQuiet() = 0;
 };
 
-class Lane : public std::enable_shared_from_this<Lane> {
+struct LaneShared;
+
+class Lane {
  public:
   struct Options {
     ReplyMode replies;
@@ -49,15 +51,18 @@ class Lane : public std::enable_shared_from_this<Lane> {
     size_t most_input_bytes = 1 << 20;
   };
 
-  // A lane for a connected, blocking stream socket; `early` is what was read of it already. The host outlives the lane's thread (Stop).
+  // A lane for a connected, blocking stream socket; `early` is what was read of it already, and copied. The host outlives the lane's thread (Stop). When it fails (no
+  // thread, no memory) the descriptor is closed, which ends nothing while others refer to the socket.
   static Status Start(Descriptor socket, const Options& options, const uint8_t* early, size_t early_size, LaneHost* host, std::shared_ptr<Lane>* started);
   ~Lane();
 
   // What may be answered here from now on; null: nothing. After it returns nothing that was granted before is begun any more. False: something of it is still in use, and
   // OnQuiet will tell of the end; a client that does not read can hold that up for ever (its connection has to be shut then).
   bool Grant(std::shared_ptr<RangeSource> source, bool writable);
+  // Whether nothing of what was granted before the last Grant is in use.
+  bool IsQuiet();
 
-  // Takes up to `size` bytes of what goes up. `*over`: there will be no more.
+  // Takes up to `size` bytes of what goes up: to be called until it gives fewer, since OnInput tells only of what is new. `*over`: there will be no more.
   size_t TakeInput(uint8_t* target, size_t size, bool* over);
   size_t input_size();
 
@@ -65,14 +70,22 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool Send(const iovec* parts, int count);
   // Ends the connection, both ways, at once.
   void Shut();
-  // Shuts, and waits for the thread and cold reads. No call of the host comes after it.
+  // Shuts, and waits for the thread and cold reads: for a disk perhaps, so not on the host's thread unless the input is over. No call of the host comes after it.
+  // The destructor does it too.
   void Stop();
 
-  const LaneCounters& counters() const { return counters_; }
+  const LaneCounters& counters() const;
 
-  // The rest is the lane's own affair: see lane.cc.
  private:
-  LaneCounters counters_;
+  explicit Lane(std::shared_ptr<LaneShared> shared) : shared_(std::move(shared)) {}
+  static void* ThreadMain(void* lane);
+
+  const std::shared_ptr<LaneShared> shared_;
+  // Until the thread has taken it.
+  std::vector<uint8_t> early_;
+  std::mutex stop_mutex_;
+  pthread_t thread_{};
+  bool running_ = false;
 };
 
 }  // namespace copse

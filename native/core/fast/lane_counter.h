@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace copse {
@@ -22,8 +23,13 @@ struct LaneCounters {
   std::array<Counter, kBuckets> write_latency{};
   // Requests that went up.
   Counter handed_up{0};
+  // Of read_bytes, those that went out by sendfile(2).
+  Counter file_bytes{0};
+  // Connections (0 or 1) that were shut because a reply that had begun to leave could not be completed: its chunk turned out rotten, or the file could not be read.
+  Counter cut_replies{0};
 
-  // From any thread. `times` of the same duration.
+  // From any thread. `times` of the same duration: from when a batch of requests was received, or a cold read was begun, until its replies began to leave. What the
+  // client takes to read them is its own affair. Also counts the reads (writes).
   void ObserveRead(uint64_t ns, uint64_t times);
   void ObserveWrite(uint64_t ns, uint64_t times);
 };
