@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { Test } from 'tap';
+import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { patienceMs } from '../conformance/wire/byte-stream.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
@@ -35,6 +36,8 @@ export interface DaemonOptions {
   imageLines?: Record<string, string[]>;
   /** After `copse serve --config FILE`. */
   flags?: string[];
+  /** `false`: TypeScript answers everything. */
+  fastPath?: boolean;
   /** Where it runs: a namespace of the lab, say. Its process is the daemon itself all the same. */
   place?: { command(program: string, args: readonly string[]): { command: string; args: string[] } };
 }
@@ -90,7 +93,8 @@ export class Daemon {
       limits = [],
       imageLines = {},
     } = options;
-    this.#flags = options.flags ?? [];
+    const { fastPath = fastPathByDefault } = options;
+    this.#flags = [...(options.flags ?? []), ...(fastPath ? [] : ['--no-fast-path'])];
     this.#place = options.place;
     const lines = [
       `state = "${this.state}"`,

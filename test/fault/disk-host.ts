@@ -18,6 +18,8 @@ export interface DiskHostOptions {
   state?: string;
   /** Of the cache, as in the configuration file. */
   cacheSize?: string;
+  listen?: string[];
+  fastPath?: boolean;
 }
 
 export class DiskHost {
