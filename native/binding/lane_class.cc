@@ -149,6 +149,11 @@ napi_value Grant(napi_env env, napi_callback_info info) {
   return Boolean(env, handle->lane->Grant(std::move(source), writable && overlay != nullptr));
 }
 
+napi_value IsQuiet(napi_env env, napi_callback_info info) {
+  LaneHandle* const handle = Running(Arguments(env, info));
+  return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsQuiet());
+}
+
 napi_value Shut(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   LaneHandle* const handle = Running(arguments);
@@ -253,8 +258,8 @@ Status Duplicate(int descriptor, Descriptor* duplicate) {
 
 bool DefineLaneClass(napi_env env) {
   const std::vector<napi_property_descriptor> properties = {
-      Method("takeInput", TakeInput), Method("inputBytes", InputBytes), Method("send", Send), Method("grant", Grant),
-      Method("shut", Shut),           Method("counters", CountersOf),   Method("stop", Stop), Method("close", Close)};
+      Method("takeInput", TakeInput), Method("inputBytes", InputBytes), Method("send", Send),           Method("grant", Grant), Method("isQuiet", IsQuiet),
+      Method("shut", Shut),           Method("stop", Stop),             Method("counters", CountersOf), Method("close", Close)};
   return DefineFileClass(env, "NativeLane", properties, &Environment::Of(env)->lane_class);
 }
 

@@ -215,7 +215,7 @@ export const LaneEvent = {
   input: 1,
   /** What `send` could not send at once is sent, or will never be. */
   sent: 2,
-  /** What was granted before is in use no more, or a later grant's predecessor: `grant` tells which. */
+  /** What was granted before is in use no more, but for what another grant has given meanwhile: `isQuiet` knows. */
   quiet: 4,
 } as const;
 
@@ -238,6 +238,8 @@ export interface NativeLane {
    * it is still in use; the event `quiet` tells of the end. A client that does not read can hold that up for ever, until `shut`. The files must not be closed before.
    */
   grant(overlay: NativeOverlayFile | undefined, image: NativeChunkFile | undefined, writable: boolean): boolean;
+  /** Whether nothing of what was granted before the last `grant` is in use. */
+  isQuiet(): boolean;
   /** Ends the connection at once, both ways. */
   shut(): void;
   /** Shuts, and resolves when no thread works for the lane any more. No event comes after the call. */

@@ -16,7 +16,7 @@ import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, ClosedError, CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { ChunkState } from '../base/native.js';
+import { ChunkState, type NativeChunkFile } from '../base/native.js';
 import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
 import { CacheMetrics } from './cache-metrics.js';
@@ -113,6 +113,11 @@ export class ChunkCache {
 
   get store(): ChunkStore {
     return this.#store;
+  }
+
+  /** The chunks that are here, for native threads to read; `undefined` from `close` on. */
+  get file(): NativeChunkFile | undefined {
+    return this.#closed ? undefined : this.#store.file;
   }
 
   /** The hit path; see `BlockDevice.readNow`. */

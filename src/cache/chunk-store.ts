@@ -46,6 +46,11 @@ export class ChunkStore {
     this.chunkCount = this.#file.chunkCount;
   }
 
+  /** For native threads to read from; `undefined` from `close` on. Who gave it to them takes it back before. */
+  get file(): NativeChunkFile | undefined {
+    return this.#closing === undefined ? this.#file : undefined;
+  }
+
   /** Bytes on the disk, those not yet verified included; 0 from `close` on, when nothing of it can be evicted any more. */
   get dataBytes(): number {
     return this.#closing === undefined ? this.#file.dataBytes : 0;

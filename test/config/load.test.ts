@@ -24,6 +24,7 @@ t.test('defaults', async (t) => {
     admin: { kind: 'unix', path: '/none/such/admin.sock' },
     adminAllowRemote: false,
     logLevel: 'info',
+    server: { fastPath: true },
     cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
     imageDefault: defaults.imageDefault,
     limit: defaults.limit,
