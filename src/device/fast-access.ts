@@ -9,9 +9,11 @@ import type { NativeChunkFile, NativeOverlayFile } from '../base/native.js';
 export interface FastFiles {
   readonly overlay: NativeOverlayFile | undefined;
   readonly image: NativeChunkFile | undefined;
+  /** Of a device that can be written: its blocks change from now on without its being told, until the returned function is called. */
+  beginWrites?(): () => void;
 }
 
-export interface FastOffer extends FastFiles {
+export interface FastOffer extends Pick<FastFiles, 'overlay' | 'image'> {
   /** Whole blocks of the overlay may be written, too. */
   readonly writable: boolean;
 }
