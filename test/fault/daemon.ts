@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { Test } from 'tap';
+import type { FastPathStatus } from '../../src/admin/control.js';
 import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { patienceMs } from '../conformance/wire/byte-stream.js';
@@ -214,6 +215,11 @@ export class Daemon {
   /** Of the whole daemon. */
   async status(): Promise<Record<string, unknown>> {
     return JSON.parse((await this.api('GET', '/v1/status')).body);
+  }
+
+  /** What native threads did. */
+  async fastPath(): Promise<FastPathStatus> {
+    return (await this.status())['fastPath'] as FastPathStatus;
   }
 
   /** Resident memory in bytes, from /proc. */
