@@ -33,7 +33,7 @@ export const fastUncached: BenchCase = {
           await execa('sync', ['--file-system', dir]); // what is dirty can't be dropped
           for (const path of [image.path, ...(await filesBelow(dir))]) await dropPages(path);
         };
-        const { rows, run } = await runReadWork(context, dir, servers, work, { sizeBytes: image.sizeBytes, before });
+        const { rows, run } = await runReadWork(context, dir, servers, work, { sizeBytes: image.sizeBytes, before, ownOffsets: true });
         return { rows, samples: run };
       } finally {
         await running.close();

@@ -19,6 +19,8 @@ export interface FioLoad {
   ioBytes?: number | undefined;
   /** So many connections, each by a process of its own, all over the same span. Default: 1. */
   jobs?: number | undefined;
+  /** Other offsets for another seed; the same ones each time without. */
+  seed?: number | undefined;
   /** Writes: a FLUSH once at the end, whose time counts, or after each. */
   flush?: 'end' | 'each' | undefined;
 }
@@ -54,6 +56,7 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
       `--size=${load.sizeBytes}`,
       `--runtime=${Math.round(load.runtimeMs)}ms`,
       ...(load.repeat ? ['--time_based'] : []),
+      ...(load.seed === undefined ? [] : [`--randseed=${load.seed}`]),
       ...(load.jobs === undefined ? [] : [`--numjobs=${load.jobs}`, '--group_reporting']),
       ...(load.ioBytes === undefined ? [] : [`--io_size=${load.ioBytes}`]),
       ...(load.flush === 'end' ? ['--end_fsync=1'] : []),

@@ -16,26 +16,35 @@ export interface ReadWork {
   wanted: Record<string, { title: string; rate: number | 'ahead'; cpu?: number | 'ahead' }>;
 }
 
+export interface ReadOptions {
+  /** Default: 1 GiB. */
+  sizeBytes?: number;
+  /** Each run. */
+  before?: () => Promise<void>;
+  /** Each run has offsets of its own, that nobody profits from what a disk below remembers of the run before. */
+  ownOffsets?: boolean;
+}
+
 export interface ReadRun {
   work: string;
   rounds: Rounds;
 }
 
-/** @param before each run, with the contender's name */
 export async function runReadWork(
   context: BenchContext,
   dir: string,
   servers: ReadonlyMap<string, RunningServer>,
   work: ReadWork,
-  options: { sizeBytes?: number; before?: (name: string) => Promise<void> } = {},
+  options: ReadOptions = {},
 ): Promise<{ rows: Row[]; run: ReadRun }> {
   const contenders = [...servers].map(
-    ([name, server]): Contender => ({
+    ([name, server], index): Contender => ({
       name,
-      async run() {
-        await options.before?.(name);
+      async run(roundIndex) {
+        await options.before?.();
+        const seed = options.ownOffsets ? 1 + roundIndex * servers.size + index : undefined;
         const startSeconds = await server.program.cpuSeconds();
-        const result = await load(context, dir, server, work.load, options.sizeBytes ?? GiB);
+        const result = await load(context, dir, server, work.load, { sizeBytes: options.sizeBytes ?? GiB, seed });
         const cpuSeconds = (await server.program.cpuSeconds()) - startSeconds;
         const value = work.unit === 'IOPS' ? result.operationsPerSecond : result.bytesPerSecond / 1e6;
         const cpuUsPerOperation = (cpuSeconds * 1e6) / result.operations;
@@ -55,9 +64,15 @@ export async function runReadWork(
 
 type Done = Pick<Awaited<ReturnType<typeof runFio>>, 'operationsPerSecond' | 'bytesPerSecond' | 'operations'>;
 
-async function load(context: BenchContext, dir: string, server: RunningServer, load: ReadWork['load'], sizeBytes: number): Promise<Done> {
+async function load(
+  context: BenchContext,
+  dir: string,
+  server: RunningServer,
+  load: ReadWork['load'],
+  { sizeBytes, seed }: { sizeBytes: number; seed: number | undefined },
+): Promise<Done> {
   if (load === 'nbdcopy') return copyAll(uriOf(server), sizeBytes, context.quick ? 1 : 5);
-  return runFio(dir, { uri: uriOf(server), ...load, sizeBytes, runtimeMs: context.quick ? 1_000 : 4_000, repeat: true });
+  return runFio(dir, { uri: uriOf(server), ...load, sizeBytes, seed, runtimeMs: context.quick ? 1_000 : 4_000, repeat: true });
 }
 
 /** Its start and end are in the time. Operations are MiB. */
