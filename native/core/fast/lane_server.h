@@ -3,7 +3,9 @@
 // A batch is what one recv(2) gave. Its small replies are gathered and leave by one send(2); what was granted is in use from the first request that is answered until then, or
 // until somebody grants anew. A large reply is sent from the files themselves by sendfile(2), while what was granted is in use.
 //
-// System calls for each 4 KiB read: recv, preadv2, send at depth 1; at depth N one recv and one send for N reads.
+// System calls for each 4 KiB read: recv, preadv2, send at depth 1; at depth N one recv and one send for N reads (strace: 39 220 preadv2 on 1226 recv at depth 32). CPU for each read, user
+// and system, on two busy cores over a unix socket, beside nbdkit's file plugin with the same client in turns: 4 KiB at depth 1 7.5 µs to 16.5 µs, at depth 32 1.8 to 7.4; 256 KiB at
+// depth 8 22 to 75. Of the lane's, 0.3 µs at depth 1 is its own code; the rest is the kernel's copies, and waking the client.
 #pragma once
 
 #include <cstdint>
