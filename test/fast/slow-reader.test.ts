@@ -10,6 +10,7 @@ import type { Session } from '../conformance/wire/session.js';
 import { differences, until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
 import { readRandomly } from './reader.js';
+import { startWarm } from './served-image.js';
 
 const mebibyte = 1024 * 1024;
 const image = pattern(8 * mebibyte + 333, 71);
@@ -17,19 +18,6 @@ const image = pattern(8 * mebibyte + 333, 71);
 image.fill(0, 3 * mebibyte, 4 * mebibyte);
 const imagePath = join(await shortDir(t), 'image.raw');
 writeFileSync(imagePath, image);
-
-/** Reads and waits until it is all stored: from then on native threads answer. */
-async function warm(daemon: Daemon): Promise<void> {
-  const session = await daemon.attach('image');
-  const wrong = await differences(session, image);
-  if (wrong.length > 0) throw new Error(wrong.join('; '));
-  await until('all of the image in the cache', async () => {
-    const { cache } = (await daemon.imageStatus('image')) as { cache: { cachedBytes: number } };
-    return cache.cachedBytes === image.length;
-  });
-  await session.disconnect();
-  await until('nobody on the fast path', async () => (await daemon.fastPath()).connections === 0);
-}
 
 /** Asks for a lot and reads nothing of it. */
 async function stopped(daemon: Daemon, lengthBytes: number): Promise<{ session: Session; asked: { cookie: bigint; offset: number }[] }> {
@@ -48,8 +36,7 @@ for (const [what, lengthBytes] of [
   ['large', 512 * 1024],
 ] as const) {
   t.test(`readers of ${what} blocks that stop hold up nobody, and get right bytes when they go on`, async (t) => {
-    const daemon = await Daemon.start(t, { images: { image: imagePath }, fastPath: true });
-    await warm(daemon);
+    const daemon = await startWarm(t, image);
     const before = await daemon.fastPath();
     const silent = await Promise.all(Array.from({ length: 8 }, () => stopped(daemon, lengthBytes)));
     const bystander = await daemon.attach('image');
@@ -78,8 +65,7 @@ t.test('chunks that stopped readers were sent are evicted, or left; what was sen
   const otherPath = join(await shortDir(t), 'other.raw');
   const other = pattern(12 * mebibyte, 72);
   writeFileSync(otherPath, other);
-  const daemon = await Daemon.start(t, { images: { image: imagePath, other: otherPath }, cacheSize: '10M', fastPath: true });
-  await warm(daemon);
+  const daemon = await startWarm(t, image, { images: { other: otherPath }, cacheSize: '10M' });
   const readers = await Promise.all(Array.from({ length: 6 }, () => stopped(daemon, 512 * 1024)));
   const bystander = await daemon.attach('other');
   // More than the cache holds, again and again: the image must go.

@@ -33,6 +33,8 @@ export interface DaemonOptions {
   /** The state directory; one of the test's own when absent. */
   state?: string;
   listen?: string[];
+  /** Listens on TCP too, at a port that the kernel gives: see `tcpUri`. */
+  tcp?: boolean;
   /** Further lines of an image's table, by name. */
   imageLines?: Record<string, string[]>;
   /** After `copse serve --config FILE`. */
@@ -99,7 +101,7 @@ export class Daemon {
     this.#place = options.place;
     const lines = [
       `state = "${this.state}"`,
-      `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`])}`,
+      `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`, ...(options.tcp === true ? ['tcp:127.0.0.1:0'] : [])])}`,
       `admin = "unix:${join(this.folder, 'admin.sock')}"`,
       'log_level = "debug"',
       '[cache]',
@@ -164,6 +166,11 @@ export class Daemon {
   async stop(): Promise<Exit> {
     this.#child?.kill('SIGTERM');
     return await this.#exit;
+  }
+
+  /** Where it listens on TCP, as it said when it was ready. */
+  get tcpUri(): URL {
+    return new URL(/nbd:\/\/\S+/.exec(this.stdout)?.[0] ?? 'nbd://nowhere');
   }
 
   /** An NBD session; close it with `session.bytes.destroy()`, or leave it to the end of the test's process. */

@@ -18,7 +18,8 @@ export interface DiskHostOptions {
   state?: string;
   /** Of the cache, as in the configuration file. */
   cacheSize?: string;
-  listen?: string[];
+  /** As the daemon's. */
+  tcp?: boolean;
   fastPath?: boolean;
 }
 
