@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { CopseError } from '../../../src/base/error.js';
+import { percentile } from './statistic.js';
 
 export interface FioLoad {
   uri: string;
@@ -29,7 +30,7 @@ export interface FioResult {
   operationsPerSecond: number;
   bytesPerSecond: number;
   operations: number;
-  /** Of reads, from sending the request to its answer. */
+  /** Of reads, from sending the request to its answer, as somebody finds it who asks every millisecond. */
   p99Us: number;
 }
 
@@ -37,7 +38,7 @@ const direction = z.object({
   io_bytes: z.number(),
   total_ios: z.number(),
   runtime: z.number(),
-  clat_ns: z.object({ percentile: z.record(z.string(), z.number()).optional() }),
+  clat_ns: z.object({ bins: z.record(z.string(), z.number()).optional() }),
 });
 const output = z.object({ jobs: z.array(z.object({ error: z.number(), read: direction, write: direction })) });
 
@@ -63,7 +64,7 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
       ...(load.flush === 'each' ? ['--fsync=1'] : []),
       // Blocks that are written come once each.
       ...(load.pattern === 'randread' ? ['--norandommap'] : []),
-      '--output-format=json',
+      '--output-format=json+',
       `--output=${outputPath}`,
     ],
     { reject: false, all: true, cwd: dir },
@@ -75,10 +76,11 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
   if (job === undefined || job.error !== 0) throw new CopseError('ERR_PROGRAM', `fio met error ${job?.error} on ${load.uri}`);
   const done = load.pattern.endsWith('write') ? job.write : job.read;
   const seconds = done.runtime / 1000;
+  const bins = Object.entries(done.clat_ns.bins ?? {}).map(([ns, count]) => [Number(ns) / 1000, count] as const);
   return {
     operationsPerSecond: done.total_ios / seconds,
     bytesPerSecond: done.io_bytes / seconds,
     operations: done.total_ios,
-    p99Us: (done.clat_ns.percentile?.['99.000000'] ?? 0) / 1000,
+    p99Us: percentile(bins, 0.99, 1_000),
   };
 }
