@@ -265,7 +265,6 @@ export const LaneCount = {
   readLatency: 8,
   writeLatency: 35,
 } as const;
-export const laneLatencyBuckets = 27;
 export const laneCounterCount = 62;
 
 export interface LaneOptions {
