@@ -147,7 +147,7 @@ class Source : public copse::RangeSource {
   static bool OnPool() {
     char name[16] = "";
     pthread_getname_np(pthread_self(), name, sizeof(name));
-    return std::string(name) == "copse-io";
+    return std::string(name) != "copse-lane";
   }
 };
 

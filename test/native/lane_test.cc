@@ -189,8 +189,8 @@ void DisconnectGoesUpAfterColdReads() {
     Append(&sent, disconnect);
     // Behind it nothing is answered.
     Append(&sent, RequestOf(mode, kRead, 9, 128 * kKiB, 4096));
-    connection.Write(sent);
     const uint64_t before = source->colds;
+    connection.Write(sent);
     while (source->colds == before) sched_yield();
     CHECK_EQ(connection.lane->input_size(), 0u);
     source->Open();
