@@ -6,7 +6,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (copse::Environment::Attach(env) == nullptr || !copse::DefineBlockFileClass(env) || !copse::DefineChunkFileClass(env) ||
-      !copse::DefineOverlayFileClass(env)) {
+      !copse::DefineOverlayFileClass(env) || !copse::DefineLaneClass(env)) {
     return exports;
   }
   const napi_property_descriptor functions[] = {
@@ -15,7 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("isZero", copse::IsZeroBytes),          copse::Method("lockFile", copse::LockFile),
       copse::Method("unlockFile", copse::UnlockFile),       copse::Method("sendDatagram", copse::SendDatagramTo),
       copse::Method("openOverlayFile", copse::OpenOverlayFile), copse::Method("writeOverlayMap", copse::WriteOverlayMapFile),
-      copse::Method("peerCredentials", copse::PeerCredentialsOf),
+      copse::Method("peerCredentials", copse::PeerCredentialsOf), copse::Method("openLane", copse::OpenLane),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

@@ -28,6 +28,19 @@ void* Arguments::Unwrap(const napi_type_tag& tag) const {
   return nullptr;
 }
 
+void* Arguments::Native(size_t index, const char* name, const napi_type_tag& tag) const {
+  bool tagged = false;
+  napi_valuetype type;
+  void* native = nullptr;
+  const bool object = napi_typeof(env_, values_[index], &type) == napi_ok && type == napi_object;
+  if (object && napi_check_object_type_tag(env_, values_[index], &tag, &tagged) == napi_ok && tagged &&
+      napi_unwrap(env_, values_[index], &native) == napi_ok) {
+    return native;
+  }
+  WrongType(name, "an open file of its kind");
+  return nullptr;
+}
+
 bool Arguments::Integer(size_t index, const char* name, uint64_t max, uint64_t* value) const {
   return IntegerOf(values_[index], name, max, value);
 }

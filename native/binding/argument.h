@@ -26,6 +26,9 @@ class Arguments {
   // For accessors, which V8 does not check.
   void* Unwrap(const napi_type_tag& tag) const;
 
+  // The same of an argument.
+  void* Native(size_t index, const char* name, const napi_type_tag& tag) const;
+
   // An integer in [0, max].
   bool Integer(size_t index, const char* name, uint64_t max, uint64_t* value) const;
   bool Boolean(size_t index, const char* name, bool* value) const;

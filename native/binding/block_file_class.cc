@@ -49,7 +49,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
   uint64_t offset;
   if (file == nullptr) return rejection;
   if (!arguments.Slice(0, "target", &target, &size) || !arguments.Integer(3, "offset", kMaxSafeInteger - size, &offset)) return nullptr;
-  return Launch(env, wrapped, Lane::kRead, arguments.at(0),
+  return Launch(env, wrapped, PoolLane::kRead, arguments.at(0),
                 [core = file->core, target, size, offset](Result* result) { result->status = core->Read(target, size, offset); });
 }
 
@@ -67,7 +67,7 @@ napi_value Write(napi_env env, napi_callback_info info) {
       !arguments.Boolean(4, "durable", &durable)) {
     return nullptr;
   }
-  return Launch(env, wrapped, Lane::kWrite, arguments.at(0), [core = file->core, source, size, offset, durable](Result* result) {
+  return Launch(env, wrapped, PoolLane::kWrite, arguments.at(0), [core = file->core, source, size, offset, durable](Result* result) {
     result->status = core->Write(source, size, offset, durable);
   });
 }
@@ -84,7 +84,7 @@ napi_value Zero(napi_env env, napi_callback_info info) {
       !arguments.BooleanProperty(2, "punch", false, &punch) || !arguments.BooleanProperty(2, "fastOnly", false, &fast_only)) {
     return nullptr;
   }
-  return Launch(env, wrapped, Lane::kWrite, nullptr, [core = file->core, offset, size, punch, fast_only](Result* result) {
+  return Launch(env, wrapped, PoolLane::kWrite, nullptr, [core = file->core, offset, size, punch, fast_only](Result* result) {
     result->status = core->Zero(offset, size, punch, fast_only);
   });
 }
@@ -95,7 +95,7 @@ napi_value Sync(napi_env env, napi_callback_info info) {
   napi_value rejection;
   File* const file = Open(arguments, &wrapped, &rejection);
   if (file == nullptr) return rejection;
-  return Launch(env, wrapped, Lane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Sync(); });
+  return Launch(env, wrapped, PoolLane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Sync(); });
 }
 
 napi_value Extents(napi_env env, napi_callback_info info) {
@@ -106,7 +106,7 @@ napi_value Extents(napi_env env, napi_callback_info info) {
   uint64_t offset, size, max_count;
   if (file == nullptr) return rejection;
   if (!arguments.Range(0, 1, kMaxSafeInteger, &offset, &size) || !arguments.Integer(2, "maxCount", kMaxSafeInteger, &max_count)) return nullptr;
-  return Launch(env, wrapped, Lane::kRead, nullptr, [core = file->core, offset, size, max_count](Result* result) {
+  return Launch(env, wrapped, PoolLane::kRead, nullptr, [core = file->core, offset, size, max_count](Result* result) {
     std::vector<FileExtent> extents;
     result->status = core->Extents(offset, size, max_count, &extents);
     result->kind = Result::Kind::kNumbers;
@@ -125,7 +125,7 @@ napi_value Truncate(napi_env env, napi_callback_info info) {
   uint64_t size;
   if (file == nullptr) return rejection;
   if (!arguments.Integer(0, "sizeBytes", kMaxSafeInteger, &size)) return nullptr;
-  return Launch(env, wrapped, Lane::kWrite, nullptr, [core = file->core, size](Result* result) { result->status = core->Truncate(size); });
+  return Launch(env, wrapped, PoolLane::kWrite, nullptr, [core = file->core, size](Result* result) { result->status = core->Truncate(size); });
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

@@ -39,7 +39,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
   const Status status = file->core->PinRange(offset, size, &range, &readable);
   if (!status.ok()) return RejectedBy(env, status, *file);
   if (!readable) return ResolvedBoolean(env, false);
-  return Launch(env, wrapped, Lane::kRead, arguments.at(0), [core = file->core, target, range = std::move(range)](Result* result) mutable {
+  return Launch(env, wrapped, PoolLane::kRead, arguments.at(0), [core = file->core, target, range = std::move(range)](Result* result) mutable {
     bool valid = false;
     result->status = core->Read(range, target, &valid);
     result->SetBoolean(valid);
@@ -65,7 +65,7 @@ napi_value Store(napi_env env, napi_callback_info info) {
   TakenChunks taken(file->core);
   const Status status = file->core->TakeForStore(index, 1, &taken);
   if (!status.ok()) return RejectedBy(env, status, *file);
-  return Launch(env, wrapped, Lane::kWrite, arguments.at(1),
+  return Launch(env, wrapped, PoolLane::kWrite, arguments.at(1),
                 [core = file->core, source = source + start, taken = std::move(taken)](Result* result) mutable {
                   ChunkState state;
                   result->status = core->Store(taken, source, &state);
@@ -85,7 +85,7 @@ napi_value StoreZero(napi_env env, napi_callback_info info) {
   TakenChunks taken(file->core);
   const Status status = file->core->TakeForStore(static_cast<uint32_t>(first), static_cast<uint32_t>(count), &taken);
   if (!status.ok()) return RejectedBy(env, status, *file);
-  return Launch(env, wrapped, Lane::kWrite, nullptr,
+  return Launch(env, wrapped, PoolLane::kWrite, nullptr,
                 [core = file->core, taken = std::move(taken)](Result* result) mutable { result->status = core->StoreZero(taken); });
 }
 
@@ -100,7 +100,7 @@ napi_value Verify(napi_env env, napi_callback_info info) {
   TakenChunks taken(file->core);
   const Status status = file->core->TakeForVerify(index, &taken);
   if (!status.ok()) return RejectedBy(env, status, *file);
-  return Launch(env, wrapped, Lane::kRead, nullptr, [core = file->core, taken = std::move(taken)](Result* result) mutable {
+  return Launch(env, wrapped, PoolLane::kRead, nullptr, [core = file->core, taken = std::move(taken)](Result* result) mutable {
     bool good = false;
     result->status = core->Verify(taken, &good);
     result->SetBoolean(good);
@@ -123,7 +123,7 @@ napi_value Evict(napi_env env, napi_callback_info info) {
   }
   TakenChunks taken(file->core);
   file->core->TakeForEvict(indices, count, &taken);
-  return Launch(env, wrapped, Lane::kSync, nullptr, [core = file->core, taken = std::move(taken)](Result* result) mutable {
+  return Launch(env, wrapped, PoolLane::kSync, nullptr, [core = file->core, taken = std::move(taken)](Result* result) mutable {
     uint64_t freed_bytes = 0;
     result->status = core->Evict(taken, &freed_bytes);
     result->SetNumber(static_cast<double>(freed_bytes));
@@ -136,7 +136,7 @@ napi_value Sync(napi_env env, napi_callback_info info) {
   napi_value rejection;
   ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
   if (file == nullptr) return rejection;
-  return Launch(env, wrapped, Lane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Sync(); });
+  return Launch(env, wrapped, PoolLane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Sync(); });
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

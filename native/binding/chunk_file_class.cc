@@ -1,4 +1,4 @@
-// NativeChunkFile, its calls that return at once. Those that return promises are in chunk_file_call.cc.
+// NativeChunkFile, its calls that return at once. Those that return promises are in chunk_file_call.cc, those for marks in chunk_file_mark.cc.
 #include "chunk_file_class.h"
 
 #include <cstring>
@@ -11,33 +11,24 @@
 namespace copse {
 namespace {
 
-constexpr napi_type_tag kTag = {0x3b7a51e9d2c84f60, 0xa1e4d7c2935f8b06};
-
-// The receiver of a call that returns at once: null, with an exception pending, when it is none or closed.
-ChunkHandle* Open(const Arguments& arguments) {
-  ChunkHandle* const file = FileOf<ChunkFile>(arguments.Unwrap());
-  if (file != nullptr && file->closing) {
-    ThrowClosedError(arguments.env(), file->path);
-    return nullptr;
-  }
-  return file;
-}
-
 napi_value ReadNow(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  ChunkHandle* const file = Open(arguments);
+  ChunkHandle* const file = OpenChunks(arguments);
   uint8_t* target;
   size_t size;
   uint64_t offset;
+  bool guest = false;
   if (file == nullptr || !arguments.Slice(0, "target", &target, &size) || !ReadOffset(arguments, *file->core, size, &offset)) return nullptr;
+  if (arguments.Has(4) && !arguments.Boolean(4, "guest", &guest)) return nullptr;
+  const NowResult result = file->core->ReadNow(target, size, offset, guest ? Reader::kGuest : Reader::kHost);
   napi_value found = nullptr;
-  napi_create_int32(env, static_cast<int32_t>(file->core->ReadNow(target, size, offset)), &found);
+  napi_create_int32(env, static_cast<int32_t>(result), &found);
   return found;
 }
 
 napi_value State(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  ChunkHandle* const file = Open(arguments);
+  ChunkHandle* const file = OpenChunks(arguments);
   uint32_t index;
   if (file == nullptr || !ChunkIndex(arguments, *file->core, &index)) return nullptr;
   napi_value state = nullptr;
@@ -57,7 +48,7 @@ napi_value Uint32Array(napi_env env, const std::vector<uint32_t>& numbers) {
 
 napi_value Runs(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  ChunkHandle* const file = Open(arguments);
+  ChunkHandle* const file = OpenChunks(arguments);
   if (file == nullptr) return nullptr;
   const ChunkMap& map = file->core->map();
   uint64_t first, count, max_runs;
@@ -82,7 +73,7 @@ napi_value Runs(napi_env env, napi_callback_info info) {
 
 napi_value IsZero(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  ChunkHandle* const file = Open(arguments);
+  ChunkHandle* const file = OpenChunks(arguments);
   uint64_t offset, size;
   if (file == nullptr || !arguments.Range(0, 1, file->core->size_bytes(), &offset, &size)) return nullptr;
   napi_value zero = nullptr;
@@ -92,7 +83,7 @@ napi_value IsZero(napi_env env, napi_callback_info info) {
 
 napi_value Sweep(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  ChunkHandle* const file = Open(arguments);
+  ChunkHandle* const file = OpenChunks(arguments);
   if (file == nullptr) return nullptr;
   ChunkMap& map = file->core->map();
   uint64_t hand, max_scan, max_count;
@@ -108,7 +99,7 @@ napi_value Sweep(napi_env env, napi_callback_info info) {
 }
 
 napi_value Number(napi_env env, napi_callback_info info, double (*get)(ChunkMap&)) {
-  ChunkHandle* const file = FileOf<ChunkFile>(Arguments(env, info).Unwrap(kTag));
+  ChunkHandle* const file = FileOf<ChunkFile>(Arguments(env, info).Unwrap(kChunkFileTag));
   if (file == nullptr) return nullptr;
   if (file->closing) return ThrowClosedError(env, file->path);
   napi_value value = nullptr;
@@ -126,6 +117,10 @@ napi_value DataBytes(napi_env env, napi_callback_info info) {
 
 napi_value ZeroBytes(napi_env env, napi_callback_info info) {
   return Number(env, info, [](ChunkMap& map) { return static_cast<double>(map.zero_bytes()); });
+}
+
+napi_value TouchedCount(napi_env env, napi_callback_info info) {
+  return Number(env, info, [](ChunkMap& map) { return static_cast<double>(map.touched_count()); });
 }
 
 // Page-sized steps, so that holes can be punched chunk by chunk; the bounds keep the map at 1 GiB and a verify's buffer small.
@@ -173,10 +168,10 @@ bool ChunkIndex(const Arguments& arguments, ChunkFile& file, uint32_t* index) {
 
 bool DefineChunkFileClass(napi_env env) {
   std::vector<napi_property_descriptor> properties = {
-      Getter("chunkCount", ChunkCount), Getter("dataBytes", DataBytes), Getter("zeroBytes", ZeroBytes), Method("state", State),
-      Method("runs", Runs),             Method("isZero", IsZero),       Method("readNow", ReadNow),     Method("sweep", Sweep)};
-  const std::vector<napi_property_descriptor> calls = ChunkFileCalls();
-  properties.insert(properties.end(), calls.begin(), calls.end());
+      Getter("chunkCount", ChunkCount), Getter("dataBytes", DataBytes), Getter("zeroBytes", ZeroBytes), Getter("touchedCount", TouchedCount),
+      Method("state", State),           Method("runs", Runs),           Method("isZero", IsZero),       Method("readNow", ReadNow),
+      Method("sweep", Sweep)};
+  for (const auto& more : {ChunkFileCalls(), ChunkFileMarks()}) properties.insert(properties.end(), more.begin(), more.end());
   return DefineFileClass(env, "NativeChunkFile", properties, &Environment::Of(env)->chunk_file_class);
 }
 
@@ -192,7 +187,7 @@ napi_value OpenChunkFile(napi_env env, napi_callback_info info) {
   const char* failed_path = "";
   const Status status = ChunkFile::Open(data_path.c_str(), map_path.c_str(), layout, &file, &failed_path);
   if (!status.ok()) return ThrowSystemError(env, status, failed_path);
-  return WrapFile(env, Environment::Of(env)->chunk_file_class, kTag, std::make_shared<ChunkHandle>(data_path, std::move(file)));
+  return WrapFile(env, Environment::Of(env)->chunk_file_class, kChunkFileTag, std::make_shared<ChunkHandle>(data_path, std::move(file)));
 }
 
 }  // namespace copse

@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <algorithm>
+
 namespace copse {
 
 void Job::Run() {
@@ -32,23 +34,58 @@ bool Environment::CreateWaker() {
          napi_unref_threadsafe_function(env_, waker_) == napi_ok;
 }
 
-void Environment::Submit(Job* job, Lane lane) {
+void Environment::Submit(Job* job, PoolLane lane) {
   Begin(job);
   SubmitTask(job, lane);
 }
 
-void Environment::Submit(Job* job, Lane lane, const std::shared_ptr<JobQueue>& queue) {
+void Environment::Submit(Job* job, PoolLane lane, const std::shared_ptr<JobQueue>& queue) {
   Begin(job);
   if (queue->Add(job)) SubmitTask(new QueueRunner(this, queue, lane), lane);
 }
 
 void Environment::Begin(Job* job) {
   job->environment_ = this;
+  Hold();
+}
+
+void Environment::Hold() {
   if (under_way_ == 0) napi_ref_threadsafe_function(env_, waker_);
   under_way_ += 1;
 }
 
-void Environment::SubmitTask(Task* task, Lane lane) {
+void Environment::LetGo(size_t count) {
+  if (count == 0) return;
+  under_way_ -= count;
+  if (under_way_ == 0) napi_unref_threadsafe_function(env_, waker_);
+}
+
+void Environment::Open(const std::shared_ptr<Notifier>& notifier) {
+  notifiers_.insert(notifier);
+  Hold();
+}
+
+void Environment::Close(const std::shared_ptr<Notifier>& notifier) {
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    telling_.erase(std::remove(telling_.begin(), telling_.end(), notifier.get()), telling_.end());
+  }
+  if (notifiers_.erase(notifier) > 0) LetGo(1);
+}
+
+void Environment::Wake(Notifier* notifier) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  telling_.push_back(notifier);
+  CallWaker();
+}
+
+void Environment::CallWaker() {
+  if (woken_) return;
+  woken_ = true;
+  napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Environment::SubmitTask(Task* task, PoolLane lane) {
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     unfinished_ += 1;
@@ -60,15 +97,14 @@ void Environment::Complete(Job* job) {
   // All under the mutex: as soon as it is free and nothing is unfinished, the environment may go.
   const std::lock_guard<std::mutex> guard(mutex_);
   finished_.push_back(job);
-  if (finished_.size() == 1) napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+  CallWaker();
   EndTask();
 }
 
 void Environment::Complete(const std::vector<Job*>& jobs) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  const bool wake = finished_.empty();
   finished_.insert(finished_.end(), jobs.begin(), jobs.end());
-  if (wake) napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking);
+  CallWaker();
 }
 
 void Environment::EndRunner() {
@@ -88,9 +124,20 @@ void Environment::OnWake(napi_env env, napi_value, void* context, void*) {
 
 void Environment::Drain() {
   std::vector<Job*> settling;
+  std::vector<std::shared_ptr<Notifier>> telling;
   {
     const std::lock_guard<std::mutex> guard(mutex_);
+    woken_ = false;
     settling.swap(finished_);
+    for (Notifier* notifier : telling_) telling.push_back(notifier->shared_from_this());
+    telling_.clear();
+  }
+  for (const std::shared_ptr<Notifier>& notifier : telling) {
+    napi_handle_scope scope;
+    // One of them may have closed another.
+    if (notifiers_.count(notifier) == 0 || napi_open_handle_scope(env_, &scope) != napi_ok) continue;
+    notifier->Notify(env_);
+    napi_close_handle_scope(env_, scope);
   }
   for (Job* job : settling) {
     napi_handle_scope scope;
@@ -100,12 +147,14 @@ void Environment::Drain() {
     }
     delete job;
   }
-  under_way_ -= settling.size();
-  if (under_way_ == 0) napi_unref_threadsafe_function(env_, waker_);
+  LetGo(settling.size());
 }
 
 void Environment::TearDown(void* data) {
   auto* const environment = static_cast<Environment*>(data);
+  for (const std::shared_ptr<Notifier>& notifier : environment->notifiers_) notifier->Stop();
+  environment->notifiers_.clear();
+  environment->telling_.clear();
   const std::deque<Task*> not_begun = ThreadPool::Shared().TakeBack(environment);
   std::unique_lock<std::mutex> guard(environment->mutex_);
   environment->unfinished_ -= not_begun.size();

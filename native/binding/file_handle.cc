@@ -55,30 +55,33 @@ napi_value CloseFile(napi_env env, const std::shared_ptr<FileHandle>& file) {
   file->closers.push_back(deferred);
   if (file->closing) return promise;
   file->closing = true;
-  if (file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), Lane::kSync);
+  if (file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), PoolLane::kSync);
   return promise;
 }
 
 void CallEnded(napi_env env, const std::shared_ptr<FileHandle>& file) {
   file->under_way -= 1;
-  if (file->closing && file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), Lane::kSync);
+  if (file->closing && file->under_way == 0) Environment::Of(env)->Submit(new CloseJob(file), PoolLane::kSync);
 }
 
 napi_value WrapFile(napi_env env, napi_ref file_class, const napi_type_tag& tag, std::shared_ptr<FileHandle> file) {
+  const napi_value object = WrapNative(env, file_class, new std::shared_ptr<FileHandle>(std::move(file)),
+                                       [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<FileHandle>*>(data); });
+  return object != nullptr && napi_type_tag_object(env, object, &tag) == napi_ok ? object : nullptr;
+}
+
+napi_value WrapNative(napi_env env, napi_ref native_class, void* native, napi_finalize finalize) {
   Environment* const environment = Environment::Of(env);
   napi_value constructor;
   napi_value object = nullptr;
-  if (napi_get_reference_value(env, file_class, &constructor) != napi_ok) return nullptr;
-  auto* const holder = new std::shared_ptr<FileHandle>(std::move(file));
-  environment->pending_native = holder;
-  environment->pending_finalize = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<FileHandle>*>(data); };
-  const napi_status status = napi_new_instance(env, constructor, 0, nullptr, &object);
-  if (environment->pending_native != nullptr) {
-    environment->pending_native = nullptr;
-    delete holder;
-    return nullptr;
-  }
-  return status == napi_ok && napi_type_tag_object(env, object, &tag) == napi_ok ? object : nullptr;
+  environment->pending_native = native;
+  environment->pending_finalize = finalize;
+  const bool made = napi_get_reference_value(env, native_class, &constructor) == napi_ok &&
+                    napi_new_instance(env, constructor, 0, nullptr, &object) == napi_ok;
+  if (environment->pending_native == nullptr) return made ? object : nullptr;
+  environment->pending_native = nullptr;
+  finalize(env, native, nullptr);
+  return nullptr;
 }
 
 bool DefineFileClass(napi_env env, const char* name, const std::vector<napi_property_descriptor>& properties, napi_ref* file_class) {

@@ -41,7 +41,10 @@ void CallEnded(napi_env env, const std::shared_ptr<FileHandle>& file);
 // Makes the JavaScript object of a file. The class's constructor is Construct.
 napi_value WrapFile(napi_env env, napi_ref file_class, const napi_type_tag& tag, std::shared_ptr<FileHandle> file);
 
-// Defines a class whose objects only WrapFile makes.
+// Makes an object of a class that DefineFileClass has defined. `native` is the object's, or finalized when null is returned, with an exception pending.
+napi_value WrapNative(napi_env env, napi_ref native_class, void* native, napi_finalize finalize);
+
+// Defines a class whose objects only WrapFile and WrapNative make.
 bool DefineFileClass(napi_env env, const char* name, const std::vector<napi_property_descriptor>& properties, napi_ref* file_class);
 
 // What a method works on; null, with an exception pending, if `this` is no file.

@@ -67,7 +67,7 @@ class CallableJob final : public FileJob {
 
 // With a queue the call runs behind the other calls of it.
 template <class Callable>
-napi_value Launch(napi_env env, void* wrapped, Lane lane, napi_value buffer, Callable work, const std::shared_ptr<JobQueue>& queue = nullptr) {
+napi_value Launch(napi_env env, void* wrapped, PoolLane lane, napi_value buffer, Callable work, const std::shared_ptr<JobQueue>& queue = nullptr) {
   auto job = std::make_unique<CallableJob<Callable>>(std::move(work));
   const napi_value promise = job->Begin(env, *static_cast<std::shared_ptr<FileHandle>*>(wrapped), buffer);
   if (promise == nullptr) return nullptr;

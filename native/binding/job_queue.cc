@@ -35,7 +35,7 @@ void JobQueue::Take(std::vector<Job*>* handful) {
   if (count == 0) has_runner_ = false;
 }
 
-QueueRunner::QueueRunner(Environment* environment, std::shared_ptr<JobQueue> queue, Lane lane)
+QueueRunner::QueueRunner(Environment* environment, std::shared_ptr<JobQueue> queue, PoolLane lane)
     : environment_(environment), queue_(std::move(queue)), lane_(lane) {}
 
 QueueRunner::~QueueRunner() {

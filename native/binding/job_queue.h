@@ -36,7 +36,7 @@ class JobQueue {
 // Works on a queue until it is empty, or for a while: then others of its lane have their turn.
 class QueueRunner final : public Task {
  public:
-  QueueRunner(Environment* environment, std::shared_ptr<JobQueue> queue, Lane lane);
+  QueueRunner(Environment* environment, std::shared_ptr<JobQueue> queue, PoolLane lane);
   // One that has not begun takes the jobs of its queue with it.
   ~QueueRunner() override;
   void Run() override;
@@ -44,7 +44,7 @@ class QueueRunner final : public Task {
  private:
   Environment* const environment_;
   const std::shared_ptr<JobQueue> queue_;
-  const Lane lane_;
+  const PoolLane lane_;
   bool begun_ = false;
 };
 

@@ -55,7 +55,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
   if (file == nullptr) return rejection;
   if (!arguments.Slice(0, "target", &target, &size) || !OverlayOffset(arguments, *file->core, size, &offset)) return nullptr;
   if (!file->core->IsLocal(offset, size)) return ResolvedBoolean(env, false);
-  return Launch(env, wrapped, Lane::kRead, arguments.at(0), [core = file->core, target, size, offset](Result* result) {
+  return Launch(env, wrapped, PoolLane::kRead, arguments.at(0), [core = file->core, target, size, offset](Result* result) {
     result->status = core->Read(target, size, offset);
     result->SetBoolean(true);
   });
@@ -81,7 +81,7 @@ napi_value Write(napi_env env, napi_callback_info info) {
     result->status = core->Write(source, size, offset, edges.get(), &done);
     result->SetBoolean(done);
   };
-  return Launch(env, wrapped, Lane::kWrite, arguments.at(0), std::move(write), QueueFor(*file, size));
+  return Launch(env, wrapped, PoolLane::kWrite, arguments.at(0), std::move(write), QueueFor(*file, size));
 }
 
 napi_value Zero(napi_env env, napi_callback_info info) {
@@ -103,7 +103,7 @@ napi_value Zero(napi_env env, napi_callback_info info) {
     result->status = core->Zero(offset, size, allocate, edges.get(), &done);
     result->SetBoolean(done);
   };
-  return Launch(env, wrapped, Lane::kWrite, nullptr, std::move(zero), QueueFor(*file, size));
+  return Launch(env, wrapped, PoolLane::kWrite, nullptr, std::move(zero), QueueFor(*file, size));
 }
 
 napi_value Trim(napi_env env, napi_callback_info info) {
@@ -115,7 +115,7 @@ napi_value Trim(napi_env env, napi_callback_info info) {
   if (file == nullptr) return rejection;
   if (!arguments.Range(0, 1, file->core->size_bytes(), &offset, &size)) return nullptr;
   auto trim = [core = file->core, offset, size](Result* result) { result->status = core->Trim(offset, size); };
-  return Launch(env, wrapped, Lane::kWrite, nullptr, std::move(trim), QueueFor(*file, size));
+  return Launch(env, wrapped, PoolLane::kWrite, nullptr, std::move(trim), QueueFor(*file, size));
 }
 
 napi_value Fill(napi_env env, napi_callback_info info) {
@@ -132,7 +132,7 @@ napi_value Fill(napi_env env, napi_callback_info info) {
     napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "\"offset\" and \"lengthBytes\" must be multiples of 4096");
     return nullptr;
   }
-  return Launch(env, wrapped, Lane::kWrite, arguments.at(0), [core = file->core, source, size, offset](Result* result) {
+  return Launch(env, wrapped, PoolLane::kWrite, arguments.at(0), [core = file->core, source, size, offset](Result* result) {
     uint64_t stored_bytes = 0;
     result->status = core->Fill(source, size, offset, &stored_bytes);
     result->SetNumber(static_cast<double>(stored_bytes));

@@ -11,8 +11,6 @@
 namespace copse {
 namespace {
 
-constexpr napi_type_tag kTag = {0x51c7e0a94d3b4f82, 0xb86d2f19e07c4a35};
-
 // The receiver of a call that returns at once: null, with an exception pending, when it is none or closed.
 OverlayHandle* Open(const Arguments& arguments) {
   OverlayHandle* const file = OverlayOf(arguments.Unwrap());
@@ -129,7 +127,7 @@ napi_value AllocatedBytes(napi_env env, napi_callback_info info) {
 
 // For accessors.
 OverlayHandle* OpenTagged(napi_env env, napi_callback_info info) {
-  OverlayHandle* const file = OverlayOf(Arguments(env, info).Unwrap(kTag));
+  OverlayHandle* const file = OverlayOf(Arguments(env, info).Unwrap(kOverlayFileTag));
   if (file == nullptr || !file->closing) return file;
   ThrowClosedError(env, file->path);
   return nullptr;
@@ -217,7 +215,7 @@ napi_value OpenOverlayFile(napi_env env, napi_callback_info info) {
   const char* failed_path = "";
   const Status status = OverlayFile::Open(data_path.c_str(), map_path.c_str(), layout, &file, &failed_path);
   if (!status.ok()) return ThrowSystemError(env, status, failed_path);
-  return WrapFile(env, Environment::Of(env)->overlay_file_class, kTag, std::make_shared<OverlayHandle>(data_path, std::move(file)));
+  return WrapFile(env, Environment::Of(env)->overlay_file_class, kOverlayFileTag, std::make_shared<OverlayHandle>(data_path, std::move(file)));
 }
 
 }  // namespace copse

@@ -42,7 +42,7 @@ class FlushJob final : public Job {
   static void Start(napi_env env, const std::shared_ptr<FileHandle>& file) {
     FlushTurns& turns = static_cast<OverlayHandle*>(file.get())->flushes;
     turns.current = new FlushJob(file, std::exchange(turns.waiting, {}));
-    Environment::Of(env)->Submit(turns.current, Lane::kSync);
+    Environment::Of(env)->Submit(turns.current, PoolLane::kSync);
   }
 
  private:

@@ -32,7 +32,7 @@ napi_value WriteOverlayMapFile(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   std::shared_ptr<FileHandle> handle = std::make_shared<PathHandle>(map_path);
-  return Launch(env, &handle, Lane::kSync, arguments.at(1),
+  return Launch(env, &handle, PoolLane::kSync, arguments.at(1),
                 [map_path, layout, header = std::vector<uint8_t>(header, header + header_size), states, block_count](Result* result) {
                   result->status = WriteOverlayMap(map_path.c_str(), layout, header.data(), header.size(), states, block_count);
                 });

@@ -48,10 +48,17 @@ Status ChunkFile::Punch(uint32_t first, uint32_t count) const {
   return PunchPages(data_fd_.get(), ChunkOffset(first), end, &punched_start, &punched_end);
 }
 
+bool ChunkFile::Ground(uint32_t index) {
+  if (!map_.IsSent(index)) return true;
+  if (!residency_.Drop(data_fd_.get(), ChunkOffset(index), map_.ChunkLength(index))) return false;
+  map_.ClearSent(index);
+  return true;
+}
+
 // Best effort: no record and no space for a chunk that is absent, taken and unpinned. Without sync: a record that survives a crash is
 // checked against the data before it counts.
-void ChunkFile::Drop(uint32_t index) const {
-  if (ClearRecords(index, 1).ok()) Punch(index, 1);
+void ChunkFile::Drop(uint32_t index) {
+  if (ClearRecords(index, 1).ok() && Ground(index)) Punch(index, 1);
 }
 
 Status ChunkFile::Store(TakenChunks& taken, const uint8_t* source, ChunkState* state) {
@@ -65,7 +72,7 @@ Status ChunkFile::Store(TakenChunks& taken, const uint8_t* source, ChunkState* s
   if (!status.ok()) {
     Drop(chunk.index);
     *state = ChunkState::kAbsent;
-  } else if (zero && HadData(chunk.before)) {
+  } else if (zero && HadData(chunk.before) && Ground(chunk.index)) {
     Punch(chunk.index, 1);
   }
   taken.Publish(chunk, *state);
@@ -86,7 +93,7 @@ Status ChunkFile::StoreZero(TakenChunks& taken) {
       // Those before are zeros already; of this batch and the rest nothing is promised.
       if (ClearRecords(chunks[first].index, static_cast<uint32_t>(count)).ok()) {
         for (size_t i = first; i < first + count; i += 1) {
-          if (HadData(chunks[i].before)) Punch(chunks[i].index, 1);
+          if (HadData(chunks[i].before) && Ground(chunks[i].index)) Punch(chunks[i].index, 1);
         }
       }
       for (size_t i = first; i < chunks.size(); i += 1) {
@@ -96,7 +103,7 @@ Status ChunkFile::StoreZero(TakenChunks& taken) {
       return status;
     }
     for (size_t i = first; i < first + count; i += 1) {
-      if (HadData(chunks[i].before)) Punch(chunks[i].index, 1);
+      if (HadData(chunks[i].before) && Ground(chunks[i].index)) Punch(chunks[i].index, 1);
       taken.Publish(chunks[i], ChunkState::kZero);
     }
   }
@@ -137,10 +144,20 @@ Status ChunkFile::Verify(TakenChunks& taken, bool* good) {
   return {};
 }
 
+void ChunkFile::KeepInFlight(TakenChunks& taken) {
+  auto in_flight = [this, &taken](TakenChunks::Chunk& chunk) {
+    if (Ground(chunk.index)) return false;
+    taken.Publish(chunk, chunk.before);
+    return true;
+  };
+  taken.chunks_.erase(std::remove_if(taken.chunks_.begin(), taken.chunks_.end(), in_flight), taken.chunks_.end());
+}
+
 Status ChunkFile::Evict(TakenChunks& taken, uint64_t* freed_bytes) {
   std::vector<TakenChunks::Chunk>& chunks = taken.chunks_;
   std::sort(chunks.begin(), chunks.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
   *freed_bytes = 0;
+  KeepInFlight(taken);
   Status status = ForEachRun(chunks, [this](uint32_t first, uint32_t count) { return ClearRecords(first, count); });
   if (status.ok() && !chunks.empty()) status = SyncData(map_fd_.get());
   if (status.ok()) {

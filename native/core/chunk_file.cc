@@ -60,18 +60,17 @@ bool ChunkFile::IsZero(uint64_t offset, uint64_t size) const {
   return true;
 }
 
-NowResult ChunkFile::ReadNow(uint8_t* target, size_t size, uint64_t offset) {
+NowResult ChunkFile::ReadNow(uint8_t* target, size_t size, uint64_t offset, Reader reader) {
   const uint64_t end = offset + size;
   // A long range that can't be a hit should not be copied half way first.
   for (uint64_t at = (offset / layout_.chunk_bytes + 1) * layout_.chunk_bytes; at < end; at += layout_.chunk_bytes) {
-    const ChunkState state = map_.state(static_cast<uint32_t>(at / layout_.chunk_bytes));
-    if (state != ChunkState::kPresent && state != ChunkState::kZero) return NowResult::kAbsent;
+    if (!map_.IsReadable(static_cast<uint32_t>(at / layout_.chunk_bytes), reader)) return NowResult::kAbsent;
   }
   while (offset < end) {
     const uint32_t index = static_cast<uint32_t>(offset / layout_.chunk_bytes);
     const size_t part = static_cast<size_t>(std::min(end, ChunkOffset(index) + layout_.chunk_bytes) - offset);
-    const Pin pin = map_.TryPin(index);
-    if (pin == Pin::kAbsent) return NowResult::kAbsent;
+    const Pin pin = map_.TryPin(index, reader);
+    if (pin == Pin::kAbsent || pin == Pin::kMarked) return NowResult::kAbsent;
     if (pin == Pin::kSaturated) return NowResult::kWouldBlock;
     if (pin == Pin::kZero) {
       memset(target, 0, part);

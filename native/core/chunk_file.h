@@ -4,6 +4,14 @@
 // Order of things on the disk:
 //   store   data, record (no sync), then the state is published. A crash between the two is caught by the record's checksums.
 //   evict   the state becomes absent, records are cleared, the map is synced, and only then holes are punched.
+//
+// Pages in flight. A socket's queue refers to pages of the data file (sendfile) for as long as its client does not read, when no pin is left. Only what changes those pages
+// in place can harm them, and a punched hole does: it zeroes its part of a large folio that reaches beyond it. So
+//   who punches       (evict, a store that failed, a rotten chunk, zeros over data) first takes the pages of a chunk that was sent out of the page cache, which the
+//                     kernel refuses while anybody refers to them; then they are not the file's any more. Where it refuses, evict leaves the chunk as it was, the others leave the
+//                     space to the next store or eviction.
+//   store over data   writes over pages in flight what they say already: an image does not change. Where they don't (rot), it makes them right.
+//   rot               the pages that are in flight are those that the page cache has, so what they say was wrong when it was sent, as far as it was, and stays as it is.
 // The descriptors are closed when the last holder of the ChunkFile lets go, so no thread ever reads a closed one.
 #pragma once
 
@@ -15,6 +23,7 @@
 #include "chunk_map.h"
 #include "descriptor.h"
 #include "file_io.h"
+#include "page_residency.h"
 #include "status.h"
 
 namespace copse {
@@ -86,7 +95,13 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   uint64_t size_bytes() const { return layout_.size_bytes; }
   bool IsZero(uint64_t offset, uint64_t size) const;
 
-  NowResult ReadNow(uint8_t* target, size_t size, uint64_t offset);
+  // A marked chunk is absent to lanes.
+  NowResult ReadNow(uint8_t* target, size_t size, uint64_t offset, Reader reader = Reader::kHost);
+
+  // For readers that hold pins: the data file, in which a chunk has its own offset, and whether a range of it is in the page cache.
+  int data_fd() const { return data_fd_.get(); }
+  uint32_t chunk_bytes() const { return layout_.chunk_bytes; }
+  bool IsResident(uint64_t offset, uint64_t size) { return residency_.All(data_fd_.get(), offset, size); }
 
   // Pins the range; EBUSY when a chunk has no pin left; `*readable` false when some chunk is neither present nor zero.
   Status PinRange(uint64_t offset, size_t size, PinnedRange* range, bool* readable);
@@ -104,7 +119,7 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   Status StoreZero(TakenChunks& taken);
   // An I/O error leaves the state as it was.
   Status Verify(TakenChunks& taken, bool* good);
-  // The chunks are absent afterwards, on error too (some of their space may be in use still then).
+  // The chunks are absent afterwards, on error too (some of their space may be in use still then), except those whose pages are in flight: they are as they were.
   Status Evict(TakenChunks& taken, uint64_t* freed_bytes);
 
   Status Sync() const;
@@ -116,13 +131,18 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   Status WriteRecord(uint32_t index, ChunkState state, uint32_t data_crc) const;
   Status ClearRecords(uint32_t first, uint32_t count) const;
   Status Punch(uint32_t first, uint32_t count) const;
-  void Drop(uint32_t index) const;
+  void Drop(uint32_t index);
+  // Whether no page of a taken, unpinned chunk is in flight: from then on until it is stored or read again its space may be punched.
+  bool Ground(uint32_t index);
+  // Gives those in flight back as they were.
+  void KeepInFlight(TakenChunks& taken);
 
   ChunkFileLayout layout_{};
   Descriptor data_fd_;
   Descriptor map_fd_;
   ChunkMap map_;
   PageCacheReader page_cache_;
+  PageResidency residency_;
 };
 
 }  // namespace copse

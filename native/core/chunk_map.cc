@@ -14,20 +14,52 @@ bool ChunkMap::Allocate(uint32_t chunk_count, uint32_t chunk_bytes, uint32_t tai
 }
 
 void ChunkMap::Load(uint32_t index, ChunkState state) {
-  words_[index].store(static_cast<uint32_t>(state), std::memory_order_relaxed);
+  words_[index].store(static_cast<uint32_t>(state) | kSent, std::memory_order_relaxed);
   Count(index, ChunkState::kAbsent, state);
 }
 
-Pin ChunkMap::TryPin(uint32_t index) {
+Pin ChunkMap::TryPin(uint32_t index, Reader reader) {
   std::atomic<uint32_t>& word = words_[index];
   uint32_t seen = word.load(std::memory_order_acquire);
   while (true) {
     const ChunkState state = StateOf(seen);
-    if (state == ChunkState::kZero) return Pin::kZero;
+    if (reader == Reader::kLane && (seen & kMarked) != 0) return Pin::kMarked;
+    if (state == ChunkState::kZero) {
+      if (reader != Reader::kHost && (seen & kTouched) == 0) Touch(index);
+      return Pin::kZero;
+    }
     if (state != ChunkState::kPresent) return Pin::kAbsent;
     if (seen >> kPinShift == kPinMax) return Pin::kSaturated;
-    if (word.compare_exchange_weak(seen, (seen + kPin) | kUsed, std::memory_order_acquire, std::memory_order_acquire)) return Pin::kPinned;
+    const uint32_t next = (seen + kPin) | kUsed | (reader == Reader::kHost ? 0 : kTouched);
+    if (!word.compare_exchange_weak(seen, next, std::memory_order_acquire, std::memory_order_acquire)) continue;
+    if (((next ^ seen) & kTouched) != 0) touched_.fetch_add(1, std::memory_order_relaxed);
+    return Pin::kPinned;
   }
+}
+
+bool ChunkMap::IsReadable(uint32_t index, Reader reader) const {
+  const uint32_t seen = words_[index].load(std::memory_order_relaxed);
+  const ChunkState state = StateOf(seen);
+  return (state == ChunkState::kPresent || state == ChunkState::kZero) && (reader != Reader::kLane || (seen & kMarked) == 0);
+}
+
+void ChunkMap::SetMark(uint32_t index, bool marked) {
+  if (marked) {
+    words_[index].fetch_or(kMarked, std::memory_order_relaxed);
+  } else {
+    words_[index].fetch_and(~kMarked, std::memory_order_relaxed);
+  }
+}
+
+void ChunkMap::Touch(uint32_t index) {
+  std::atomic<uint32_t>& word = words_[index];
+  if ((word.load(std::memory_order_relaxed) & kTouched) != 0) return;
+  if ((word.fetch_or(kTouched, std::memory_order_relaxed) & kTouched) == 0) touched_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void ChunkMap::SetSent(uint32_t index) {
+  std::atomic<uint32_t>& word = words_[index];
+  if ((word.load(std::memory_order_relaxed) & kSent) == 0) word.fetch_or(kSent, std::memory_order_relaxed);
 }
 
 bool ChunkMap::Unpin(uint32_t index) {
@@ -40,7 +72,7 @@ bool ChunkMap::Take(uint32_t index, bool absent_too, ChunkState* before) {
   do {
     *before = StateOf(seen);
     if ((seen & kBusy) != 0 || seen >> kPinShift != 0 || (!absent_too && *before == ChunkState::kAbsent)) return false;
-  } while (!word.compare_exchange_weak(seen, kBusy, std::memory_order_acq_rel, std::memory_order_relaxed));
+  } while (!word.compare_exchange_weak(seen, (seen & kKept) | kBusy, std::memory_order_acq_rel, std::memory_order_relaxed));
   std::atomic_thread_fence(std::memory_order_seq_cst);
   Count(index, *before, ChunkState::kAbsent);
   return true;

@@ -1,7 +1,7 @@
 // The states of an image's chunks, as one atomic word each. Memory of the process only: what is on the disk follows or precedes it by
 // the rules of ChunkFile. Every call is lock-free and may come from any thread.
 //
-// Word:  bits 0-1 state | bit 2 busy | bit 3 used | bits 8-31 pins (reads that are under way)
+// Word:  bits 0-1 state | bit 2 busy | bit 3 used | bit 4 marked | bit 5 touched | bit 6 sent | bits 8-31 pins (reads that are under way)
 //
 //   state       data file holds      readable   leaves by
 //   absent      nothing promised     no         TakeForStore -> Publish(present | zero)
@@ -14,6 +14,12 @@
 //         under a read. Verify tolerates them; when it fails the chunk is absent with pins left over, which keep stores off (EBUSY)
 //         until they are gone, and Unpin tells each of those readers that what it read is void.
 //   used  set by each pin, cleared by Sweep.
+//
+// The next three stay whatever the state becomes. They are set by a look first, so that a chunk that has them costs its readers nothing.
+//   marked   the host wants to see the next read of it (readahead): lanes leave it to the host. Set and cleared by the host.
+//   touched  some guest has asked for it since the map was made. Never cleared.
+//   sent     its pages may be in the queue of a socket (sendfile sends references to pages, which outlive the pin), from this process or the one
+//            before: set with the chunk pinned, or when the map is loaded. Cleared, busy and unpinned, once no page of it is referred to any more.
 //
 // A zero chunk is read without a pin: an image does not change, so what was zero when one looked is the right answer for ever.
 //
@@ -31,7 +37,10 @@ namespace copse {
 
 enum class ChunkState : uint32_t { kAbsent = 0, kPresent = 1, kZero = 2, kUnverified = 3 };
 
-enum class Pin { kPinned, kZero, kAbsent, kSaturated };
+enum class Pin { kPinned, kZero, kAbsent, kSaturated, kMarked };
+
+// On whose behalf a chunk is read: of a peer, or of the host itself; of a guest, through the host; of a guest, past the host.
+enum class Reader { kHost, kGuest, kLane };
 
 class ChunkMap {
  public:
@@ -50,10 +59,22 @@ class ChunkMap {
   // Only while no other thread knows the map.
   void Load(uint32_t index, ChunkState state);
 
-  // kPinned is to be given back by Unpin, whatever happens.
-  Pin TryPin(uint32_t index);
+  // kPinned is to be given back by Unpin, whatever happens. kMarked is for lanes only. Guests touch what is pinned or zero.
+  Pin TryPin(uint32_t index, Reader reader = Reader::kHost);
+  // Whether TryPin would pin it, or find it zero, as things are.
+  bool IsReadable(uint32_t index, Reader reader) const;
   // Whether the chunk is still what was pinned; false voids what was read meanwhile.
   bool Unpin(uint32_t index);
+
+  void SetMark(uint32_t index, bool marked);
+  void Touch(uint32_t index);
+  bool IsTouched(uint32_t index) const { return (words_[index].load(std::memory_order_relaxed) & kTouched) != 0; }
+  uint32_t touched_count() const { return touched_.load(std::memory_order_relaxed); }
+  // By who has it pinned.
+  void SetSent(uint32_t index);
+  bool IsSent(uint32_t index) const { return (words_[index].load(std::memory_order_relaxed) & kSent) != 0; }
+  // By who has it busy, with no pin left on it.
+  void ClearSent(uint32_t index) { words_[index].fetch_and(~kSent, std::memory_order_relaxed); }
 
   // Takes the chunk alone: absent and busy. False when it is busy or pinned. `before` is its state until now.
   bool TakeForStore(uint32_t index, ChunkState* before);
@@ -70,7 +91,10 @@ class ChunkMap {
   uint32_t Sweep(uint32_t hand, uint64_t max_scan, uint64_t max_count, std::vector<uint32_t>* found);
 
  private:
-  static constexpr uint32_t kStateMask = 3, kBusy = 4, kUsed = 8, kPinShift = 8, kPin = 1u << kPinShift, kPinMax = (1u << 24) - 1;
+  static constexpr uint32_t kStateMask = 3, kBusy = 4, kUsed = 8, kMarked = 16, kTouched = 32, kSent = 64, kPinShift = 8, kPin = 1u << kPinShift,
+                            kPinMax = (1u << 24) - 1;
+  // What a change of state leaves.
+  static constexpr uint32_t kKept = kMarked | kTouched | kSent;
   static ChunkState StateOf(uint32_t word) { return static_cast<ChunkState>(word & kStateMask); }
   static bool HasData(ChunkState state) { return state == ChunkState::kPresent || state == ChunkState::kUnverified; }
 
@@ -84,6 +108,7 @@ class ChunkMap {
   uint32_t tail_bytes_ = 0;
   std::atomic<int64_t> data_bytes_{0};
   std::atomic<int64_t> zero_bytes_{0};
+  std::atomic<uint32_t> touched_{0};
 };
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free, "chunk states are shared without locks");

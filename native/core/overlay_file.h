@@ -19,6 +19,7 @@
 #include "file_io.h"
 #include "overlay_log.h"
 #include "overlay_map.h"
+#include "page_residency.h"
 #include "range_lock.h"
 #include "status.h"
 
@@ -49,6 +50,13 @@ class OverlayFile {
   bool IsLocal(uint64_t offset, uint64_t size) const;
   // The range is local.
   Status Read(uint8_t* target, size_t size, uint64_t offset) const;
+
+  // For readers that have looked at the map (once a block is data, its bytes are in the file): the data file, in which a block has its own offset, what of it is in the page cache,
+  // and whether a range is. Its pages may be sent by reference: whoever changes them (a write, a punch under zeros) changes what is read in newer bytes, for a reader who has
+  // no answer yet, and blocks that lose what a failed write left in them were never data.
+  int data_fd() const { return data_fd_.get(); }
+  bool ReadCached(uint8_t* target, size_t size, uint64_t offset) { return page_cache_.Read(data_fd_.get(), target, size, offset); }
+  bool IsResident(uint64_t offset, uint64_t size) { return residency_.All(data_fd_.get(), offset, size); }
 
   // `edges`: what is below the first block (4096 bytes) and, of more than one, the last (4096 bytes), or null. `*done` false: they are needed.
   Status Write(const uint8_t* source, size_t size, uint64_t offset, const uint8_t* edges, bool* done);
@@ -87,6 +95,7 @@ class OverlayFile {
   OverlayMap map_;
   RangeLock lock_;
   PageCacheReader page_cache_;
+  PageResidency residency_;
   // For each page of the map file, whether it has its space.
   std::vector<std::atomic<bool>> reserved_;
 

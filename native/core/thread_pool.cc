@@ -14,7 +14,7 @@ ThreadPool& ThreadPool::Shared() {
   return *pool;
 }
 
-void ThreadPool::Submit(Task* task, Lane lane, const void* owner) {
+void ThreadPool::Submit(Task* task, PoolLane lane, const void* owner) {
   pthread_mutex_lock(&mutex_);
   // As many threads as there is work for, since a sleeping one may already be meant for an earlier entry.
   const bool enough = idle_ > queued_;

@@ -14,7 +14,7 @@
 
 namespace copse {
 
-enum class Lane { kRead = 0, kWrite = 1, kSync = 2 };
+enum class PoolLane { kRead = 0, kWrite = 1, kSync = 2 };
 
 class Task {
  public:
@@ -31,7 +31,7 @@ class ThreadPool {
   static ThreadPool& Shared();
 
   // `owner` names who may take the task back. Runs the task on the caller's thread if the system gives no thread at all.
-  void Submit(Task* task, Lane lane, const void* owner);
+  void Submit(Task* task, PoolLane lane, const void* owner);
   // Takes back what has not begun; the tasks are the caller's again.
   std::deque<Task*> TakeBack(const void* owner);
 

@@ -73,6 +73,20 @@ export interface CacheStatus {
   message?: string | undefined;
 }
 
+/** What native threads answer, past JavaScript. */
+export interface FastPathStatus {
+  enabled: boolean;
+  /** On it just now. */
+  connections: number;
+  /** Since the start, as are those below. */
+  reads: number;
+  /** Of the reads, those that had to wait for this host's disk. */
+  coldReads: number;
+  writes: number;
+  /** Requests of its connections that JavaScript was left to answer. */
+  handedUp: number;
+}
+
 export interface DaemonStatus {
   version: string;
   pid: number;
@@ -81,6 +95,7 @@ export interface DaemonStatus {
   /** As NBD URIs, without export names. */
   listeners: string[];
   connections: number;
+  fastPath: FastPathStatus;
   cache: CacheStatus;
   imageCount: number;
   residentBytes: number;

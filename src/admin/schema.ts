@@ -66,6 +66,7 @@ export const daemonStatusSchema = z.object({
   stateDir: z.string(),
   listeners: z.array(z.string()),
   connections: count,
+  fastPath: z.object({ enabled: z.boolean(), connections: count, reads: count, coldReads: count, writes: count, handedUp: count }),
   cache: z.object({
     budgetBytes: bytes,
     minFreeBytes: bytes,

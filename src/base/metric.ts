@@ -23,6 +23,16 @@ export class LatencyHistogram {
     this.count += times;
   }
 
+  /** Adds what was observed elsewhere: a count for each bucket, from `start` on. */
+  add(counts: Float64Array, start: number, sumSeconds: number): void {
+    for (let index = 0; index < this.counts.length; index += 1) {
+      const count = counts[start + index] ?? 0;
+      this.counts[index] = (this.counts[index] ?? 0) + count;
+      this.count += count;
+    }
+    this.sumSeconds += sumSeconds;
+  }
+
   /** The least bucket bound, in seconds, that covers the share `quantile` (0 to 1) of what was observed; 0 when nothing was. */
   quantileSeconds(quantile: number): number {
     let left = this.count * quantile;

@@ -53,6 +53,12 @@ export interface NativeChunkFile {
   readonly dataBytes: number;
   /** Bytes of chunks in state zero. */
   readonly zeroBytes: number;
+  /** Chunks that guests touched since the file was opened, whatever became of them: by `touch`, by `readNow` with `guest`, and by what native threads answer. */
+  readonly touchedCount: number;
+  isTouched(chunkIndex: number): boolean;
+  touch(firstIndex: number, chunkCount: number): void;
+  /** From now on (not any more) native threads leave reads of the chunk to the host. Of no other effect. */
+  setMark(chunkIndex: number, marked: boolean): void;
   /** State of one chunk. */
   state(chunkIndex: number): ChunkStateValue;
   /** Run-length list of states: `[state, chunkCount, state, chunkCount, …]`, from `firstIndex`, over `chunkCount` chunks, at most `maxRuns` runs. */
@@ -60,10 +66,10 @@ export interface NativeChunkFile {
   /** Whether all chunks of the byte range are in state zero. */
   isZero(offset: number, lengthBytes: number): boolean;
   /**
-   * The hit path: fills the target if every chunk of the range is present or zero and in the page cache. Marks chunks as used. Returns ReadNow.*;
-   * the target is undefined unless it is a hit.
+   * The hit path: fills the target if every chunk of the range is present or zero and in the page cache. Marks chunks as used, with `guest` as touched too. Returns ReadNow.*;
+   * the target is undefined, and any of the chunks may be touched, unless it is a hit.
    */
-  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): number;
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number, guest?: boolean): number;
   /** As readNow, but waits for the disk; chunks are pinned meanwhile, so eviction skips them. Resolves false (nothing promised of the target) when some chunk is not present or zero. */
   read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean>;
   /**
@@ -83,7 +89,8 @@ export interface NativeChunkFile {
    */
   sweep(handIndex: number, maxScan: number, maxCount: number): Uint32Array;
   /**
-   * Removes chunks: state absent, records cleared, map synced, then holes punched (whole pages). Those that are pinned or busy are skipped. Resolves to the bytes freed.
+   * Removes chunks: state absent, records cleared, map synced, then holes punched (whole pages). Those that are pinned or busy are skipped; so are those whose pages a client's socket still refers to, which
+   * look absent for a moment. Resolves to the bytes freed.
    * From its start until it settles these chunks are busy. `ENOTSUP`: the file system knows no holes; the chunks are absent, their space is not freed.
    */
   evict(chunkIndices: Uint32Array): Promise<number>;
@@ -202,6 +209,74 @@ export interface OverlayFileOptions {
   recordSeed: number;
 }
 
+/** What a lane tells, as bits. */
+export const LaneEvent = {
+  /** Input waits, or is over. */
+  input: 1,
+  /** What `send` could not send at once is sent, or will never be. */
+  sent: 2,
+  /** What was granted before is in use no more, but for what another grant has given meanwhile: `isQuiet` knows. */
+  quiet: 4,
+} as const;
+
+/**
+ * A connection's transmission phase on a thread of its own: requests for what was granted are answered there, everything else comes up here as it was received, and is
+ * answered by `send`. See `native/core/fast/lane.h`. A call after `stop` throws `ERR_CLOSED`. A lane keeps the process alive until it is stopped; the end of a worker stops its lanes.
+ */
+export interface NativeLane {
+  /** Bytes that `takeInput` would find. */
+  inputBytes(): number;
+  /** Takes what came up. 0: nothing just now; -1: there will be no more. */
+  takeInput(target: Uint8Array, targetStart: number, lengthBytes: number): number;
+  /**
+   * Sends the pieces, in order, behind all that was sent before. `true`: all is gone. `false`: the array and its pieces are the lane's until the event `sent` or `stop`'s end, and no other `send` may come before. Without
+   * pieces it tells of the end of what native code has still to send. A connection that has ended takes everything, and sends nothing.
+   */
+  send(pieces: readonly Uint8Array[]): boolean;
+  /**
+   * From now on requests are answered from these files alone: a disk's overlay over an image, an image, or none of them. Nothing that was granted before is begun any more when it returns. `false`: something of
+   * it is still in use; the event `quiet` tells of the end. A client that does not read can hold that up for ever, until `shut`. The files must not be closed before.
+   */
+  grant(overlay: NativeOverlayFile | undefined, image: NativeChunkFile | undefined, writable: boolean): boolean;
+  /** Whether nothing of what was granted before the last `grant` is in use. */
+  isQuiet(): boolean;
+  /** Ends the connection at once, both ways. */
+  shut(): void;
+  /** Shuts, and resolves when no thread works for the lane any more. No event comes after the call. */
+  stop(): Promise<void>;
+  /** What was counted so far, also after `stop`, by the indices of `LaneCount`. The target has `laneCounterCount` elements. */
+  counters(target: Float64Array): void;
+  /** After `stop`: closes the descriptor, and frees the rest. */
+  close(): void;
+}
+
+/** Where what stands in a lane's counters. Latencies are as in `LatencyHistogram`: one count a bucket. */
+export const LaneCount = {
+  reads: 0,
+  readBytes: 1,
+  readNs: 2,
+  /** Of the reads, those that had to wait for the disk. */
+  coldReads: 3,
+  writes: 4,
+  writtenBytes: 5,
+  writeNs: 6,
+  /** Requests that came up. */
+  handedUp: 7,
+  readLatency: 8,
+  writeLatency: 35,
+} as const;
+export const laneCounterCount = 62;
+
+export interface LaneOptions {
+  /** A connected stream socket. It is duplicated, and made blocking: the caller closes its own without another use. When `openLane` throws it is as it was. */
+  descriptor: number;
+  replies: 'simple' | 'structured' | 'extended';
+  /** What was read from the socket already. Copied. */
+  early: Uint8Array;
+  /** Called with bits of `LaneEvent`, from the event loop. Must not throw. */
+  onEvent(events: number): void;
+}
+
 export interface NativeAddon {
   /** `create` with mode 0600. `direct` goes past the page cache (O_DIRECT) for what is aligned to 4096 bytes, where the file system can. */
   openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
@@ -231,6 +306,8 @@ export interface NativeAddon {
   unlockFile(descriptor: number): void;
   /** Who connected a unix socket (SO_PEERCRED, unix(7)); pid 0 for a process of a pid namespace that this one can't see. Throws the system's error for what is no unix socket. */
   peerCredentials(descriptor: number): { pid: number; uid: number; gid: number };
+  /** Throws the system's error when there is no descriptor or thread to be had. */
+  openLane(options: LaneOptions): NativeLane;
   /** Sends one datagram to a unix socket (a leading `@`: the abstract namespace) without waiting. Throws the system's error. */
   sendDatagram(path: string, text: string): void;
 }

@@ -16,7 +16,7 @@ import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, ClosedError, CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { ChunkState } from '../base/native.js';
+import { ChunkState, type NativeChunkFile } from '../base/native.js';
 import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
 import { CacheMetrics } from './cache-metrics.js';
@@ -90,10 +90,12 @@ export class ChunkCache {
     this.#options = options;
     this.#store = options.store;
     this.#chunkBytes = options.store.chunkBytes;
-    this.touched = new TouchedChunks(options.store.chunkCount);
+    this.touched = new TouchedChunks(options.store);
     this.#readahead = new Readahead({
       chunkCount: options.store.chunkCount,
       maxWindowChunks: Math.floor(options.readaheadBytes / this.#chunkBytes),
+      // A hit that is answered past this side would otherwise end the stream.
+      onMarkChange: (chunkIndex, marked) => this.#store.setMark(chunkIndex, marked),
     });
     const { metrics } = this;
     const { memory, peerMemory = memory, elsewhere } = options;
@@ -113,12 +115,16 @@ export class ChunkCache {
     return this.#store;
   }
 
+  /** The chunks that are here, for native threads to read; `undefined` from `close` on. */
+  get file(): NativeChunkFile | undefined {
+    return this.#closed ? undefined : this.#store.file;
+  }
+
   /** The hit path; see `BlockDevice.readNow`. */
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
-    if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset)) return false;
+    if (this.#closed || !this.#store.readNow(target, targetStart, lengthBytes, offset, true)) return false;
     const first = Math.floor(offset / this.#chunkBytes);
     const last = Math.floor((offset + lengthBytes - 1) / this.#chunkBytes);
-    this.touched.mark(first, last);
     if (this.#readahead.isMarked(first, last)) this.#prefetch(this.#readahead.onMark(first, last));
     return true;
   }

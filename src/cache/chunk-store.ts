@@ -46,6 +46,11 @@ export class ChunkStore {
     this.chunkCount = this.#file.chunkCount;
   }
 
+  /** For native threads to read from; `undefined` from `close` on. Who gave it to them takes it back before. */
+  get file(): NativeChunkFile | undefined {
+    return this.#closing === undefined ? this.#file : undefined;
+  }
+
   /** Bytes on the disk, those not yet verified included; 0 from `close` on, when nothing of it can be evicted any more. */
   get dataBytes(): number {
     return this.#closing === undefined ? this.#file.dataBytes : 0;
@@ -79,9 +84,27 @@ export class ChunkStore {
     return Math.min(this.chunkBytes, this.sizeBytes - chunkIndex * this.chunkBytes);
   }
 
-  /** The hit path: everything present or zero, and in the page cache. */
-  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): boolean {
-    return this.#file.readNow(target, targetStart, lengthBytes, offset) === ReadNow.hit;
+  /** The hit path: everything present or zero, and in the page cache. For a `guest` the chunks are touched. */
+  readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number, guest = false): boolean {
+    return this.#file.readNow(target, targetStart, lengthBytes, offset, guest) === ReadNow.hit;
+  }
+
+  /** Chunks that guests touched since the store was opened; 0 from `close` on. */
+  get touchedCount(): number {
+    return this.#closing === undefined ? this.#file.touchedCount : 0;
+  }
+
+  isTouched(chunkIndex: number): boolean {
+    return this.#closing === undefined && this.#file.isTouched(chunkIndex);
+  }
+
+  touch(firstIndex: number, chunkCount: number): void {
+    this.#file.touch(firstIndex, chunkCount);
+  }
+
+  /** Whether native threads leave the next read of a chunk to this side. Nothing from `close` on. */
+  setMark(chunkIndex: number, marked: boolean): void {
+    if (this.#closing === undefined) this.#file.setMark(chunkIndex, marked);
   }
 
   /** Reads what is present or zero, from the disk if need be. `false`, and nothing promised of the target, when any of it isn't. */
@@ -140,7 +163,7 @@ export class ChunkStore {
     return this.#closing === undefined ? this.#file.sweep(handIndex, maxScan, maxCount) : Uint32Array.of(handIndex);
   }
 
-  /** Frees chunks (map, sync, punch); those in use are skipped. Resolves to the bytes freed. */
+  /** Frees chunks (map, sync, punch); those in use are skipped, as are those that clients have yet to take from their sockets. Resolves to the bytes freed. */
   async evict(chunkIndices: Uint32Array): Promise<number> {
     const done = this.#file.evict(chunkIndices);
     const settled = done.catch(() => 0);

@@ -19,6 +19,15 @@ export interface PrefetchRange {
   chunkCount: number;
 }
 
+export interface ReadaheadOptions {
+  chunkCount: number;
+  /** The most chunks ahead of a reader; 0 turns readahead off. */
+  maxWindowChunks: number;
+  streamLimit?: number;
+  /** Called whenever a chunk begins or ceases to be marked. */
+  onMarkChange?: (chunkIndex: number, marked: boolean) => void;
+}
+
 export class Readahead {
   readonly #chunkCount: number;
   readonly #maxWindowChunks: number;
@@ -27,8 +36,10 @@ export class Readahead {
   readonly #streams: Stream[] = [];
   readonly #marks = new Map<number, Stream>();
 
-  /** @param maxWindowChunks the most chunks ahead of a reader; 0 turns readahead off */
-  constructor(options: { chunkCount: number; maxWindowChunks: number; streamLimit?: number }) {
+  readonly #onMarkChange: (chunkIndex: number, marked: boolean) => void;
+
+  constructor(options: ReadaheadOptions) {
+    this.#onMarkChange = options.onMarkChange ?? (() => {});
     this.#chunkCount = options.chunkCount;
     this.#maxWindowChunks = options.maxWindowChunks;
     this.#streamLimit = options.streamLimit ?? 32;
@@ -83,7 +94,10 @@ export class Readahead {
 
   #remember(stream: Stream): void {
     this.#streams.push(stream);
-    if (stream.markChunk >= 0) this.#marks.set(stream.markChunk, stream);
+    if (stream.markChunk >= 0) {
+      if (!this.#marks.has(stream.markChunk)) this.#onMarkChange(stream.markChunk, true);
+      this.#marks.set(stream.markChunk, stream);
+    }
     const oldest = this.#streams.length > this.#streamLimit ? this.#streams[0] : undefined;
     if (oldest !== undefined) this.#forget(oldest);
   }
@@ -91,6 +105,8 @@ export class Readahead {
   #forget(stream: Stream): void {
     const index = this.#streams.indexOf(stream);
     if (index >= 0) this.#streams.splice(index, 1);
-    if (this.#marks.get(stream.markChunk) === stream) this.#marks.delete(stream.markChunk);
+    if (this.#marks.get(stream.markChunk) !== stream) return;
+    this.#marks.delete(stream.markChunk);
+    this.#onMarkChange(stream.markChunk, false);
   }
 }

@@ -1,24 +1,30 @@
-/** Which chunks guests have read since the daemon started: what a boot needs, and so what a cluster must hold to do without the origin. */
-export class TouchedChunks {
-  readonly #bits: Uint8Array;
-  count = 0;
+/**
+ * Which chunks guests have read since the daemon opened the cache: what a boot needs, and so what a cluster must hold to do without the origin.
+ *
+ * A view: the marks lie with the chunks' states, where threads that answer guests past this side set them too.
+ */
+export interface TouchedStore {
+  readonly touchedCount: number;
+  isTouched(chunkIndex: number): boolean;
+  touch(firstIndex: number, chunkCount: number): void;
+}
 
-  constructor(chunkCount: number) {
-    this.#bits = new Uint8Array(Math.ceil(chunkCount / 8));
+export class TouchedChunks {
+  readonly #store: TouchedStore;
+
+  constructor(store: TouchedStore) {
+    this.#store = store;
   }
 
-  /** On the hit path: a look at one byte a chunk. */
+  get count(): number {
+    return this.#store.touchedCount;
+  }
+
   mark(firstChunk: number, lastChunk: number): void {
-    for (let chunk = firstChunk; chunk <= lastChunk; chunk += 1) {
-      const bits = this.#bits[chunk >> 3] ?? 0;
-      const bit = 1 << (chunk & 7);
-      if ((bits & bit) !== 0) continue;
-      this.#bits[chunk >> 3] = bits | bit;
-      this.count += 1;
-    }
+    this.#store.touch(firstChunk, lastChunk - firstChunk + 1);
   }
 
   has(chunkIndex: number): boolean {
-    return ((this.#bits[chunkIndex >> 3] ?? 0) & (1 << (chunkIndex & 7))) !== 0;
+    return this.#store.isTouched(chunkIndex);
   }
 }

@@ -75,6 +75,12 @@ export function describeGuard(guard: IdentityGuard): string {
   }[guard];
 }
 
+function describeFastPath({ enabled, connections, reads, coldReads, writes, handedUp }: DaemonStatus['fastPath']): string {
+  if (!enabled) return 'off';
+  const written = writes === 0 ? '' : ` and ${writes} writes`;
+  return `${connections} clients; ${reads} reads (${coldReads} from the disk)${written} answered natively, ${handedUp} requests handed up`;
+}
+
 export function describeDaemon(status: DaemonStatus): string {
   const { cache } = status;
   return formatList([
@@ -84,6 +90,7 @@ export function describeDaemon(status: DaemonStatus): string {
     ...status.listeners.map((listener): [string, string] => ['listens', listener]),
     ['images', String(status.imageCount)],
     ['clients', String(status.connections)],
+    ['fast path', describeFastPath(status.fastPath)],
     ['cache', `${formatPart(cache.usedBytes, cache.budgetBytes)}, ${cache.message ? `${cache.state}: ${cache.message}` : cache.state}`],
     ['disk', `${formatSize(cache.freeBytes)} free, at least ${formatSize(cache.minFreeBytes)} stay free`],
   ]);

@@ -147,6 +147,14 @@ export const fileSchema = z.strictObject({
       min_free: size(parseSizeOrShare).optional().describe('Free space that the cache never goes below: bytes or a percentage.'),
     })
     .optional(),
+  server: z
+    .strictObject({
+      fast_path: z
+        .boolean()
+        .optional()
+        .describe('Whether native threads answer what lies in local files; false leaves everything to JavaScript.'),
+    })
+    .optional(),
   image_default: z
     .strictObject({
       chunk_size: imageSchema.shape.chunk_size,

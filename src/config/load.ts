@@ -41,6 +41,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
     socketGroup: written.socket_group,
     ...adminOf(file, flags, written, stateDir),
     logLevel: written.log_level ?? defaults.logLevel,
+    server: { fastPath: written.server?.fast_path ?? defaults.server.fastPath },
     cache: {
       sizeBytes: cacheSizeBytes,
       minFreeBytes: bytesOf(written.cache?.min_free ?? defaults.cache.minFree),
@@ -68,6 +69,7 @@ function layer(file: FileConfig, flags: FileConfig): FileConfig {
   return {
     ...file,
     ...given(flags),
+    server: { ...file.server, ...given(flags.server ?? {}) },
     cache: { ...file.cache, ...given(flags.cache ?? {}) },
     node: layerTable(file.node, flags.node),
     cluster: layerTable(file.cluster, flags.cluster),

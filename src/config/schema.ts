@@ -27,6 +27,10 @@ export interface Config {
   /** The admin API may listen where other hosts can reach it. It has no authentication. */
   adminAllowRemote: boolean;
   logLevel: LogLevel;
+  server: {
+    /** Native threads answer what lies in local files. */
+    fastPath: boolean;
+  };
   cache: {
     /** Budget of the cache, in bytes on disk. */
     sizeBytes: number;
@@ -135,6 +139,7 @@ export const defaults = {
   socketMode: 0o660,
   adminAllowRemote: false,
   logLevel: 'info',
+  server: { fastPath: true },
   /** Shares of the file system's size. */
   cache: { size: { share: 0.5 }, minFree: { share: 0.05 } },
   /** The chunk size is the one that came out best in the replay of recorded boots (docs/performance.md). */

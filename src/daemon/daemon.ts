@@ -151,7 +151,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
   await adding.start();
 
-  const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, log });
+  const { fastPath } = config.server;
+  const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, fastPath, log });
   lifecycle.own({
     close: () => {
       here.registry.options.notes.stopping();
@@ -169,6 +170,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     manifestStore,
     node: config.node,
     stateDir: config.stateDir,
+    fastPath,
     log,
   });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));

@@ -2,6 +2,7 @@
 import type { Explanation } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import type { ExportMetrics } from '../server/export.js';
+import { foldLanes } from '../server/export-metrics.js';
 import type { Content } from './content.js';
 
 const places = ['cache', 'peer', 'origin'] as const;
@@ -10,7 +11,7 @@ const places = ['cache', 'peer', 'origin'] as const;
 export function explain({ name, metrics }: { name: string; metrics: ExportMetrics }, content: Content | undefined): Explanation {
   const sources = Object.fromEntries(
     places.map((place) => {
-      const { count, bytes, latency } = metrics.reads[place];
+      const { count, bytes, latency } = foldLanes(metrics).reads[place];
       return [place, { reads: count, bytes, waitedMs: latency.sumSeconds * 1000 }];
     }),
   ) as Explanation['sources'];

@@ -10,6 +10,7 @@ import type { CacheSpace } from '../cache/cache-space.js';
 import type { DiskExport } from '../disk/disk-export.js';
 import { displayUrl } from '../origin/url.js';
 import type { ExportMetrics } from '../server/export.js';
+import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
 import type { Content } from './content.js';
@@ -32,7 +33,9 @@ collectDefaultMetrics({ register: processRegistry });
 
 export async function renderMetrics(sources: MetricSources): Promise<string> {
   const registry = new Registry();
-  addExports(registry, exportsOf(sources));
+  const exports = exportsOf(sources);
+  addExports(registry, exports);
+  addFastPath(registry, exports);
   addDisks(registry, sources.disks);
   addContents(registry, sources.contents);
   addNode(registry, sources);
@@ -54,7 +57,7 @@ interface CountedExport {
 }
 
 function exportsOf({ images, disks }: MetricSources): CountedExport[] {
-  return [...images, ...disks].map(({ record, metrics }) => ({ name: record.name, metrics }));
+  return [...images, ...disks].map(({ record, metrics }) => ({ name: record.name, metrics: foldLanes(metrics) }));
 }
 
 function addExports(registry: Registry, exports: readonly CountedExport[]): void {
@@ -76,6 +79,27 @@ function addExports(registry: Registry, exports: readonly CountedExport[]): void
     writtenBytes.inc({ export: name }, metrics.writtenBytes);
     errors.inc({ export: name }, metrics.errors);
     connections.set({ export: name }, metrics.connections);
+  }
+}
+
+/** Contained in the numbers above. */
+function addFastPath(registry: Registry, exports: readonly CountedExport[]): void {
+  const lanes = gauge(registry, 'copse_fast_path_connections', 'Clients whose requests native threads answer, past JavaScript', ['export']);
+  const fastReads = counter(registry, 'copse_fast_path_reads_total', 'Reads that native threads answered', ['export']);
+  const coldReads = counter(registry, 'copse_fast_path_cold_reads_total', 'The same, those that had to wait for this host’s disk', [
+    'export',
+  ]);
+  const fastWrites = counter(registry, 'copse_fast_path_writes_total', 'Writes that native threads answered', ['export']);
+  const handedUp = counter(registry, 'copse_fast_path_handed_up_total', 'Requests that native threads left to JavaScript', ['export']);
+  for (const {
+    name,
+    metrics: { fast },
+  } of exports) {
+    lanes.set({ export: name }, fast.lanes.size);
+    fastReads.inc({ export: name }, fast.reads);
+    coldReads.inc({ export: name }, fast.coldReads);
+    fastWrites.inc({ export: name }, fast.writes);
+    handedUp.inc({ export: name }, fast.handedUp);
   }
 }
 

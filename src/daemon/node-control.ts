@@ -12,6 +12,7 @@ import type {
   DiskTakeResult,
   DrainResult,
   Explanation,
+  FastPathStatus,
   ImageAddRequest,
   ImageStatus,
   JobOptions,
@@ -32,6 +33,7 @@ import type { CacheSpace } from '../cache/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
 import type { NodeConfig } from '../config/schema.js';
 import { displayUrl } from '../origin/url.js';
+import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
 import { drain } from './cluster/drain.js';
@@ -60,6 +62,7 @@ export interface NodeControlOptions {
   manifestStore: ManifestStore;
   node: NodeConfig;
   stateDir: string;
+  fastPath: boolean;
   log: Logger;
 }
 
@@ -81,6 +84,7 @@ export class NodeControl implements Control {
       stateDir,
       listeners: server.uris,
       connections: server.connectionCount,
+      fastPath: this.#fastPathStatus(),
       cache: await this.#cacheStatus(),
       imageCount: registry.images.length,
       residentBytes: process.memoryUsage.rss(),
@@ -263,6 +267,20 @@ export class NodeControl implements Control {
       'ERR_NOT_CLUSTERED',
       'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
     );
+  }
+
+  #fastPathStatus(): FastPathStatus {
+    const { fastPath: enabled, registry, disks } = this.#options;
+    const status = { enabled, connections: 0, reads: 0, coldReads: 0, writes: 0, handedUp: 0 };
+    for (const { metrics } of [...registry.images, ...disks.registry.exports]) {
+      const { lanes, reads, coldReads, writes, handedUp } = foldLanes(metrics).fast;
+      status.connections += lanes.size;
+      status.reads += reads;
+      status.coldReads += coldReads;
+      status.writes += writes;
+      status.handedUp += handedUp;
+    }
+    return status;
   }
 
   async #cacheStatus(): Promise<CacheStatus> {

@@ -34,6 +34,8 @@ async function openPrivateExport(device: BlockDevice, runDir: string): Promise<P
   const server = new Server({
     directory: { list: () => [], open: async (name) => (name === exportName ? exported : undefined) },
     limits,
+    // What qemu-nbd reads twice is kept as it was decoded.
+    fastPath: false,
     log: silentLogger,
   });
   const socketPath = join(runDir, `${randomBytes(6).toString('hex')}.sock`);

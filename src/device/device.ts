@@ -4,6 +4,9 @@
  * Ranges are checked once, at the edge (`src/server`): every `offset` and `lengthBytes` given here lies inside `sizeBytes`.
  * Implementations assert and go on. All methods may be called concurrently; overlapping requests have no order.
  */
+import type { FastAccess, FastFiles } from './fast-access.js';
+
+export type { FastAccess, FastFiles, FastHold, FastOffer, FastUser } from './fast-access.js';
 
 /** Where the bytes of a read came from: the farthest place that was asked for any of them. */
 export type Source = 'cache' | 'peer' | 'origin';
@@ -96,6 +99,11 @@ export interface BlockDevice {
 
   /** Brings the range into this host's cache. Resolves when later reads of it need nobody else. */
   cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void>;
+
+  /** The files that all its bytes lie in, as far as they are here. Absent, or `undefined` just now: native code must not answer for the device. */
+  readonly files?: FastFiles | undefined;
+  /** Lets connections answer natively from such files. Absent: they don't. */
+  readonly fast?: FastAccess | undefined;
 
   /** Ends the device after what is under way. Idempotent. */
   close(): Promise<void>;

@@ -3,6 +3,8 @@
  *
  * Group commit: a flush that is asked for while one runs joins the next, which begins when the present one ended, since the present one may have begun before the
  * write that is to be flushed. All who ask meanwhile share it.
+ *
+ * While something may be written that it is not told of, it looks by itself, as often as what was written may stay unflushed.
  */
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
@@ -12,6 +14,8 @@ export interface DiskFlusherOptions {
   flush(): Promise<void>;
   /** Whether a flush would do something. */
   isDirty(): boolean;
+  /** Whether something may be written without a `touch`. */
+  isWatched?(): boolean;
   /** How long what was written may stay unflushed when nobody asks, in milliseconds. */
   selfFlushMs: number;
   clock: Clock;
@@ -47,7 +51,10 @@ export class DiskFlusher {
     const { clock, selfFlushMs, isDirty, log } = this.#options;
     this.#cancelTimer = clock.after(selfFlushMs, () => {
       this.#cancelTimer = undefined;
-      if (!isDirty()) return;
+      if (!isDirty()) {
+        if (this.#isWatched) this.touch();
+        return;
+      }
       this.flush().catch((error: unknown) => {
         // Tried again and again: told once, until it worked.
         if (!this.#hasFailed) log.error({ err: error }, 'cannot write a disk through; it is tried again');
@@ -71,7 +78,7 @@ export class DiskFlusher {
       () => {
         this.#running = undefined;
         this.#hasFailed = false;
-        if (this.#options.isDirty()) this.touch();
+        if (this.#options.isDirty() || this.#isWatched) this.touch();
       },
       (error: unknown) => {
         this.#running = undefined;
@@ -81,6 +88,10 @@ export class DiskFlusher {
     );
     this.#running = running;
     return running;
+  }
+
+  get #isWatched(): boolean {
+    return this.#options.isWatched?.() ?? false;
   }
 
   #stopTimer(): void {

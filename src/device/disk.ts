@@ -14,6 +14,7 @@ import type {
   CachedExtent,
   DeviceFeatures,
   Extent,
+  FastFiles,
   RequestOptions,
   Source,
   WriteOptions,
@@ -56,6 +57,8 @@ export class Disk implements BlockDevice {
   readonly #edges: DiskEdges;
   readonly #flusher: DiskFlusher;
   readonly #underWay = new UnderWay('the disk');
+  readonly #baseDevice: BlockDevice | undefined;
+  #nativeWriterCount = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: DiskOptions) {
@@ -64,9 +67,11 @@ export class Disk implements BlockDevice {
     this.sizeBytes = overlay.sizeBytes;
     this.features = { readOnly: false, multiConn: options.multiConn, trim: true, writeZeroes: true, fastZero: true };
     this.#base = new DiskBase(options.base);
+    this.#baseDevice = options.base;
     this.#flusher = new DiskFlusher({
       flush: async () => await overlay.flush(),
       isDirty: () => overlay.dirty,
+      isWatched: () => this.#nativeWriterCount > 0,
       selfFlushMs: options.selfFlushMs ?? defaultSelfFlushMs,
       clock,
       log,
@@ -82,6 +87,14 @@ export class Disk implements BlockDevice {
 
   isZeroNow(offset: number, lengthBytes: number): boolean {
     return this.#reader.isZeroNow(offset, lengthBytes);
+  }
+
+  /** Those that are remote, or absent in the base, are not in them. What changes them natively has to end before `close`. */
+  get files(): FastFiles | undefined {
+    const below = this.#baseDevice?.files;
+    if (this.#closing !== undefined || below?.overlay !== undefined || (this.#baseDevice !== undefined && below === undefined))
+      return undefined;
+    return { overlay: this.overlay, image: below?.image, beginWrites: () => this.#beginNativeWrites() };
   }
 
   /** Blocks that are still remote come to stay. */
@@ -147,6 +160,15 @@ export class Disk implements BlockDevice {
     } finally {
       await this.overlay.close();
     }
+  }
+
+  #beginNativeWrites(): () => void {
+    this.#nativeWriterCount += 1;
+    this.#flusher.touch();
+    return () => {
+      this.#nativeWriterCount -= 1;
+      this.#flusher.touch();
+    };
   }
 
   #change(options: WriteOptions, work: () => Promise<void>): Promise<void> {

@@ -2,6 +2,7 @@
 import type { ChunkCache } from '../cache/chunk-cache.js';
 import { fill } from '../cache/fill.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
+import { FastAccess, type FastFiles } from './fast-access.js';
 import { ReadOnlyDevice } from './read-only.js';
 
 const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
@@ -9,13 +10,26 @@ const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false,
 export class ImageDevice extends ReadOnlyDevice implements BlockDevice {
   readonly sizeBytes: number;
   readonly features = features;
+  readonly fast: FastAccess;
   readonly #cache: ChunkCache;
+  #isClosed = false;
 
   /** The cache is the device's to close. */
   constructor(cache: ChunkCache) {
     super('images are');
     this.#cache = cache;
     this.sizeBytes = cache.store.sizeBytes;
+    this.fast = new FastAccess({
+      offer: () => {
+        const { files } = this;
+        return files && { ...files, writable: false };
+      },
+    });
+  }
+
+  get files(): FastFiles | undefined {
+    const image = this.#isClosed ? undefined : this.#cache.file;
+    return image && { overlay: undefined, image };
   }
 
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
@@ -42,7 +56,9 @@ export class ImageDevice extends ReadOnlyDevice implements BlockDevice {
     return fill(this.#cache, offset, lengthBytes, options);
   }
 
-  close(): Promise<void> {
-    return this.#cache.close();
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.fast.isUsed) await this.fast.refresh();
+    await this.#cache.close();
   }
 }

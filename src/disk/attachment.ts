@@ -59,7 +59,7 @@ export class Attachment {
 
   left(session: DiskSession): void {
     this.#sessions.delete(session);
-    if (this.#writer === session) this.#writer = undefined;
+    if (this.#writer === session) this.#setWriter(undefined);
     const { uuid, name, notes, log } = this.#options;
     const { key } = session.client;
     if (notes.writer(uuid) !== key || this.#isAttached(key)) return;
@@ -72,6 +72,11 @@ export class Attachment {
         'that a client has left this disk could not be noted',
       );
     }
+  }
+
+  /** What native threads may answer follows from what has changed. Resolves when they use nothing any more that they may not. */
+  async refresh(): Promise<void> {
+    await Promise.all([...this.#sessions].map(({ fast }) => fast.refresh()));
   }
 
   mayChange(session: DiskSession): boolean {
@@ -92,7 +97,7 @@ export class Attachment {
     this.#becomeWriter(session);
     await Promise.all(older.map((other) => other.changes.empty()));
     // Only now it may write; a newer one may have come meanwhile.
-    if (session.fence === undefined) this.#writer = session;
+    if (session.fence === undefined) this.#setWriter(session);
   }
 
   /**
@@ -110,7 +115,7 @@ export class Attachment {
     this.#remember(writer === undefined ? keys : [...keys, writer], by, epoch);
     const fence = { ...this.#fence(by, true), epoch };
     for (const session of displaced) session.fence = fence;
-    this.#writer = undefined;
+    this.#setWriter(undefined);
   }
 
   /** Undoes `displaceAll`, also one of an earlier process. */
@@ -128,7 +133,12 @@ export class Attachment {
       session.fence = undefined;
       session.order = this.#orderCount;
     }
-    this.#writer = undefined;
+    this.#setWriter(undefined);
+  }
+
+  #setWriter(session: DiskSession | undefined): void {
+    this.#writer = session;
+    void this.refresh();
   }
 
   #displace(older: DiskSession, client: ClientIdentity): void {

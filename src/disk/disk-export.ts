@@ -10,7 +10,7 @@ import type { Clock } from '../base/clock.js';
 import { waitFor } from '../base/deadline.js';
 import { CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import type { BlockDevice, RequestOptions } from '../device/device.js';
+import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
 import { Completion } from './completion.js';
@@ -63,7 +63,7 @@ const restAfterHandoverMs = 1000;
 const elsewhere = new Set(['ERR_NOT_OWNER', 'ERR_NO_SUCH_DISK', 'ERR_PEER_GONE', 'ERR_PEER_REFUSED']);
 
 export class DiskExport implements SessionHost {
-  readonly gate = new Gate();
+  readonly gate = new Gate(() => void this.#refresh());
   readonly attachment: Attachment;
   readonly metrics: ExportMetrics;
   readonly #options: DiskExportOptions;
@@ -133,6 +133,10 @@ export class DiskExport implements SessionHost {
 
   get here(): BlockDevice | undefined {
     return this.#hosted?.isOwner ? this.#hosted.disk : undefined;
+  }
+
+  get files(): FastFiles | undefined {
+    return this.#closed ? undefined : this.here?.files;
   }
 
   /** Other nodes that are attached for their clients. */
@@ -265,6 +269,7 @@ export class DiskExport implements SessionHost {
         this.attachment.displaceAll(`clients of node ${to.id}, which owns it now`, state.epoch + 1);
         // From here on `here` is undefined: no session reaches the overlay any more.
         hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
+        await this.#refresh();
         this.#options.log.info({ disk: name, to: to.id, epoch: state.epoch + 1, reason }, 'handed over');
         this.#settlement.begin();
       } catch (error) {
@@ -300,6 +305,7 @@ export class DiskExport implements SessionHost {
     );
     hosted.folder.setState({ ...hosted.state, state: 'granted', to: { ...by, accepted: true, free: true } });
     this.attachment.displaceAll(`node ${by.id}, which took the disk by force`);
+    void this.#refresh();
     void this.#completion?.stop();
     this.#options.home.changed(this);
   }
@@ -338,11 +344,13 @@ export class DiskExport implements SessionHost {
       await this.#completion?.stop();
       this.#record = hosted.record;
       this.#hosted = undefined;
+      await this.#refresh();
       await hosted.close();
       try {
         await change(hosted.folder);
       } finally {
         this.#hosted = await open(hosted.folder);
+        void this.#refresh();
         this.#complete();
         this.#options.home.changed(this);
       }
@@ -352,6 +360,7 @@ export class DiskExport implements SessionHost {
   /** Makes it this node's by force. @param make given what this node has of it, makes this node the owner on disk */
   seize(make: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
     return this.#serial(async () => {
+      await this.#refresh();
       if (!this.isOwner) this.adopt(await make(this.#hosted));
     });
   }
@@ -359,6 +368,7 @@ export class DiskExport implements SessionHost {
   /** It has become this node's by force, or anew. */
   adopt(hosted: HostedDisk): void {
     this.#hosted = hosted;
+    void this.#refresh();
     this.#settlement.end();
     this.#view.close();
     this.#complete();
@@ -378,7 +388,7 @@ export class DiskExport implements SessionHost {
       this.#record = this.record;
       this.#hosted = undefined;
       this.#settlement.end();
-      await this.#completion?.stop();
+      await Promise.all([this.#refresh(), this.#completion?.stop()]);
       // What is not flushed is not needed.
       await hosted.close().catch(() => {});
       await remove();
@@ -389,7 +399,7 @@ export class DiskExport implements SessionHost {
   async close(): Promise<void> {
     this.#closed = true;
     this.#settlement.close();
-    await this.#completion?.stop();
+    await Promise.all([this.#refresh(), this.#completion?.stop()]);
     this.#view.close();
     await this.#hosted?.close();
   }
@@ -410,6 +420,8 @@ export class DiskExport implements SessionHost {
     // Nobody writes before the confirmation.
     const open = await this.gate.close();
     try {
+      // Of a time when this node owned it: what it has of the disk is opened anew.
+      await this.#refresh();
       try {
         this.#hosted = await home.accept(handover, giver);
       } catch (error) {
@@ -422,6 +434,7 @@ export class DiskExport implements SessionHost {
     }
     log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
     this.#view.close();
+    void this.#refresh();
     this.#complete(restAfterHandoverMs);
     home.changed(this);
   }
@@ -479,6 +492,7 @@ export class DiskExport implements SessionHost {
     if (this.#hosted !== undefined && !this.#hosted.isClosed) return false;
     this.#hosted = undefined;
     this.#hosted = await this.#options.home.reopen(this.#record.uuid);
+    void this.#refresh();
     this.#complete();
     return this.isOwner;
   }
@@ -486,9 +500,15 @@ export class DiskExport implements SessionHost {
   /** The node to which it was granted will never have it. */
   #undone(): void {
     const { name } = this.record;
+    void this.#refresh();
     this.#options.log.warn({ disk: name, epoch: this.#hosted?.state.epoch }, 'a handover was undone: the other node never had the disk');
     this.#complete();
     this.#options.home.changed(this);
+  }
+
+  /** `files`, or who may change them, may have changed: sessions' native threads follow. */
+  #refresh(): Promise<void> {
+    return this.attachment.refresh();
   }
 
   /** @throws CopseError `ERR_NOT_OWNER` */

@@ -9,6 +9,12 @@ export class Gate {
   #emptied: (() => void)[] = [];
   #opened: Promise<void> | undefined;
   #open: () => void = () => {};
+  readonly #onChange: () => void;
+
+  /** @param onChange called when it was closed, and when it was opened: before anybody waits until nobody is inside, and before anybody goes in */
+  constructor(onChange: () => void = () => {}) {
+    this.#onChange = onChange;
+  }
 
   /** Whether `enter` may be called now. */
   get isOpen(): boolean {
@@ -39,6 +45,7 @@ export class Gate {
     this.#opened ??= new Promise((resolve) => {
       this.#open = resolve;
     });
+    this.#onChange();
     await this.empty();
     let closed = true;
     return () => {
@@ -48,6 +55,7 @@ export class Gate {
       if (this.#closedCount > 0) return;
       this.#opened = undefined;
       this.#open();
+      this.#onChange();
     };
   }
 

@@ -1,6 +1,8 @@
 /**
  * One client's connection to a disk: reads and writes where the disk is, as long as the client may.
  *
+ * What native threads answer for it (`fast`) follows the same rules: whoever changes what they depend on has `fast.refresh` called in the same turn.
+ *
  * Invariant: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one.
  */
 import { CopseError, errorCode } from '../base/error.js';
@@ -10,11 +12,14 @@ import type {
   CachedExtent,
   DeviceFeatures,
   Extent,
+  FastFiles,
+  FastOffer,
   RequestOptions,
   Source,
   WriteOptions,
   WriteZeroesOptions,
 } from '../device/device.js';
+import { FastAccess } from '../device/fast-access.js';
 import type { ClientIdentity } from '../server/export.js';
 import { Gate } from './gate.js';
 
@@ -24,6 +29,8 @@ export interface SessionHost {
   readonly multiConn: boolean;
   /** The disk, while this node owns it. */
   readonly here: BlockDevice | undefined;
+  /** Its files, while native threads may answer from them. */
+  readonly files: FastFiles | undefined;
   /** Of all sessions together. */
   readonly gate: Gate;
   /** Whether the session may change the disk right now, without asking anybody. */
@@ -70,20 +77,33 @@ export class DiskSession implements BlockDevice {
   hasWritten = false;
   /** It has asked for something: a handshake that only looks opens a session, too. */
   isUsed = false;
-  fence: SessionFence | undefined;
+  /** The first request of a session, and the first write, are never answered natively: so the two above say what they mean. */
+  readonly fast: FastAccess;
+  #fence: SessionFence | undefined;
   readonly #host: SessionHost;
 
   constructor(host: SessionHost, client: ClientIdentity, order: number, fence: SessionFence | undefined) {
     this.#host = host;
     this.client = client;
     this.order = order;
-    this.fence = fence;
+    this.#fence = fence;
     this.sizeBytes = host.sizeBytes;
     this.features = { readOnly: false, multiConn: host.multiConn, trim: true, writeZeroes: true, fastZero: true };
+    this.fast = new FastAccess({ offer: () => this.#offer(), onWritable: () => this.#beginNativeWrites() });
+  }
+
+  get fence(): SessionFence | undefined {
+    return this.#fence;
+  }
+
+  /** What native threads may still do has ended when `changes` is empty, and `fast.refresh` resolves. */
+  set fence(fence: SessionFence | undefined) {
+    this.#fence = fence;
+    void this.fast.refresh();
   }
 
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
-    this.isUsed = true;
+    this.#use();
     if (this.fence?.forReads) return false;
     return this.#host.here?.readNow(target, targetStart, lengthBytes, offset) ?? false;
   }
@@ -131,9 +151,37 @@ export class DiskSession implements BlockDevice {
     this.#host.left(this);
   }
 
+  #use(): void {
+    if (this.isUsed) return;
+    this.isUsed = true;
+    void this.fast.refresh();
+  }
+
+  /** Reads under the rules of `#look`, writes under those of `#change`. */
+  #offer(): FastOffer | undefined {
+    const { files, gate } = this.#host;
+    // One that has grown since is another size than this client was told.
+    if (!this.isUsed || this.fence?.forReads || files?.overlay?.sizeBytes !== this.sizeBytes) return undefined;
+    const { overlay, image } = files;
+    return { overlay, image, writable: this.hasWritten && this.fence === undefined && gate.isOpen && this.#host.mayChange(this) };
+  }
+
+  /** Counts as a change that is under way for as long as native threads may write. */
+  #beginNativeWrites(): () => void {
+    const { gate, files } = this.#host;
+    const endWrites = files?.beginWrites?.();
+    gate.enter();
+    this.changes.enter();
+    return () => {
+      endWrites?.();
+      this.changes.leave();
+      gate.leave();
+    };
+  }
+
   /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
   async #look<T>(work: (device: BlockDevice, options: RequestOptions) => Promise<T>, options: RequestOptions = {}): Promise<T> {
-    this.isUsed = true;
+    this.#use();
     // What is here, as almost always, needs none.
     if (this.#host.here !== undefined && !this.fence?.forReads) return work(this.#host.here, options);
     const left = this.#host.countdown(options);
@@ -165,7 +213,7 @@ export class DiskSession implements BlockDevice {
 
   async #change(work: (disk: BlockDevice) => Promise<void>, options: RequestOptions): Promise<void> {
     const { gate } = this.#host;
-    this.isUsed = true;
+    this.#use();
     let left: (() => RequestOptions) | undefined;
     for (;;) {
       if (this.fence !== undefined) {
@@ -181,7 +229,10 @@ export class DiskSession implements BlockDevice {
       }
       gate.enter();
       this.changes.enter();
-      this.hasWritten = true;
+      if (!this.hasWritten) {
+        this.hasWritten = true;
+        void this.fast.refresh();
+      }
       try {
         return await work(here);
       } finally {

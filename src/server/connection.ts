@@ -3,9 +3,11 @@ import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { type HandshakeDirectory, negotiate } from '../nbd/handshake.js';
+import type { FastHold } from '../device/device.js';
+import { type HandshakeDirectory, negotiate, type Session } from '../nbd/handshake.js';
 import type { ClientIdentity, Export, ExportDirectory } from './export.js';
 import type { FailureLog } from './failure-log.js';
+import { handOver } from './fast-path.js';
 import type { RequestMemory } from './request-memory.js';
 import { Transmission, type TransmissionLimits } from './transmission.js';
 import { transmissionFlags } from './transmission-flag.js';
@@ -20,49 +22,61 @@ export interface ConnectionOptions {
   handshakeTimeoutMs: number;
   log: Logger;
   clock?: Clock;
+  /** Whether native code may answer, where it can. */
+  fastPath: boolean;
 }
 
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #ended = new AbortController();
   #transmission: Transmission | undefined;
+  #stream: Duplex;
+  /** On the fast path. */
+  #hold: FastHold | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#stream = options.stream;
     // Without a listener an error of the socket would end the process; what it means is learnt from `close`.
     options.stream.on('error', () => {});
   }
 
   /** Serves the client until it leaves. Never rejects; the stream is closed when it resolves. */
   async serve(): Promise<void> {
-    const { stream, client, log } = this.#options;
+    const { client, log } = this.#options;
     try {
       await this.#serve();
-      await endHard(stream);
+      await endHard(this.#stream);
     } catch (error) {
       const garbage = errorCode(error) === 'ERR_NBD_PROTOCOL';
       log[garbage ? 'warn' : 'debug'](
         { peer: client.text, code: errorCode(error), reason: errorMessage(error) },
         'connection ended by an error',
       );
-      stream.destroy();
+      this.#stream.destroy();
+      await closed(this.#stream);
     }
   }
 
   /** Answers what is under way and takes nothing new. A client that still negotiates is cut off. */
   drain(): void {
     if (this.#transmission === undefined) this.#ended.abort();
-    else this.#transmission.drain();
+    else this.#drain(this.#transmission);
   }
 
   /** Closes at once. */
   destroy(): void {
     this.#ended.abort();
-    this.#options.stream.destroy();
+    this.#stream.destroy();
+  }
+
+  #drain(transmission: Transmission): void {
+    void this.#hold?.release();
+    transmission.drain();
   }
 
   async #serve(): Promise<void> {
-    const { stream, directory, handshakeTimeoutMs, clock = systemClock, log, client, memory, limits } = this.#options;
+    const { stream, directory, handshakeTimeoutMs, clock = systemClock, log, client } = this.#options;
     const session = await negotiate(stream, handshakeDirectory(directory, client), {
       timeoutMs: handshakeTimeoutMs,
       clock,
@@ -70,40 +84,57 @@ export class Connection {
     });
     if (session === undefined) return;
     const { value: opened } = session.export;
-    const { metrics, device } = opened;
+    const { metrics } = opened;
     metrics.connections += 1;
     log.info({ peer: client.text, export: opened.name, replies: session.replies }, 'attached');
-    const { replies, contexts, leftover } = session;
-    this.#transmission = new Transmission({
-      stream,
+    try {
+      const transmission = await this.#transmit(session);
+      await transmission.run();
+    } finally {
+      // What native code has begun is answered, too, and nothing of the export is in use any more.
+      await this.#hold?.release();
+      metrics.connections -= 1;
+      session.export.release();
+      log.info({ peer: client.text, export: opened.name }, 'detached');
+    }
+  }
+
+  async #transmit({ export: { value: opened }, replies, contexts, leftover }: Session<Export>): Promise<Transmission> {
+    const { clock = systemClock, log, memory, limits, fastPath } = this.#options;
+    const { device, metrics } = opened;
+    const access = fastPath ? device.fast : undefined;
+    const channel = await handOver({ stream: this.#stream, access, metrics, replies, leftover, clock, log });
+    this.#stream = channel.stream;
+    this.#hold = channel.hold;
+    const transmission = new Transmission({
+      stream: channel.stream,
       device,
       metrics,
       replies,
       contexts,
-      leftover,
+      leftover: channel.leftover,
       memory: opened.memory ?? memory,
       limits,
       deadlineMs: opened.deadlineMs ?? 0,
       clock,
       onFailure: (request, error) => this.#options.failures.add(opened.name, request, error),
     });
-    try {
-      if (this.#ended.signal.aborted) this.#transmission.drain();
-      await this.#transmission.run();
-    } finally {
-      metrics.connections -= 1;
-      session.export.release();
-      log.info({ peer: client.text, export: opened.name }, 'detached');
-    }
+    this.#transmission = transmission;
+    if (this.#ended.signal.aborted) this.#drain(transmission);
+    return transmission;
   }
 }
 
 /** Closes a stream once all is sent: a client that keeps its end open gets no say. */
 function endHard(stream: Duplex): Promise<void> {
+  stream.end(() => stream.destroy());
+  return closed(stream);
+}
+
+function closed(stream: Duplex): Promise<void> {
   return new Promise((resolve) => {
-    stream.once('close', resolve);
-    stream.end(() => stream.destroy());
     if (stream.closed) resolve();
+    else stream.once('close', resolve);
   });
 }
 

@@ -14,5 +14,12 @@ export function createExportMetrics(): ExportMetrics {
     errors: 0,
     lastError: undefined,
     connections: 0,
+    fast: { lanes: new Set(), reads: 0, coldReads: 0, writes: 0, handedUp: 0 },
   };
+}
+
+/** Adds what native threads have answered since. */
+export function foldLanes(metrics: ExportMetrics): ExportMetrics {
+  for (const fold of metrics.fast.lanes) fold();
+  return metrics;
 }

@@ -4,7 +4,19 @@ import type { BlockDevice, Source } from '../device/device.js';
 import type { RequestMemory } from './request-memory.js';
 import type { SlowestReads } from './slowest-reads.js';
 
-/** Counted by the server, per export, over all its connections. */
+/** What native threads answered of it; contained in the export's other numbers. */
+export interface FastPathMetrics {
+  /** Of each connection that is on the fast path: adds what it has answered since. `foldLanes` calls them. */
+  readonly lanes: Set<() => void>;
+  reads: number;
+  /** Of the reads, those that had to wait for this host's disk. */
+  coldReads: number;
+  writes: number;
+  /** Requests that were left to JavaScript. */
+  handedUp: number;
+}
+
+/** Counted by the server, per export, over all its connections. Whoever looks calls `foldLanes` first. */
 export interface ExportMetrics {
   readonly reads: Record<Source, { count: number; bytes: number; latency: LatencyHistogram }>;
   readonly slowest: SlowestReads;
@@ -16,6 +28,7 @@ export interface ExportMetrics {
   /** What the last request that failed at the device failed with. */
   lastError: unknown;
   connections: number;
+  readonly fast: FastPathMetrics;
 }
 
 export interface Export {

@@ -27,6 +27,8 @@ export interface ServerOptions {
   limits: ServerLimits;
   log: Logger;
   clock?: Clock;
+  /** Whether native code answers what it can, on plain sockets; it does unless this says no. */
+  fastPath?: boolean;
 }
 
 export class Server {
@@ -85,6 +87,7 @@ export class Server {
       failures: this.#failures,
       log,
       clock,
+      fastPath: this.#options.fastPath ?? true,
     });
     const served = connection.serve();
     this.#connections.set(connection, served);

@@ -28,6 +28,7 @@ export const daemonStatus: DaemonStatus = {
   listeners: ['nbd+unix:///?socket=/run/copse/nbd.sock'],
   connections: 2,
   cache: { budgetBytes: 100 * GiB, minFreeBytes: 5 * GiB, usedBytes: 3 * GiB, freeBytes: 50 * GiB, state: 'ok' },
+  fastPath: { enabled: true, connections: 1, reads: 10, coldReads: 2, writes: 0, handedUp: 3 },
   imageCount: 1,
   residentBytes: 90 * MiB,
 };

@@ -282,3 +282,46 @@ t.test('close waits for what is under way, and is the end', async (t) => {
   t.equal(again.dataBytes, 10 * chunkBytes);
   await again.close();
 });
+
+t.test('what guests touch is known, whatever becomes of it, and what others read is not', async (t) => {
+  const file = openNew(t);
+  await file.store(0, chunkOf(1), 0);
+  await file.storeZero(1, 1);
+  const target = Buffer.alloc(2 * chunkBytes);
+  file.readNow(target, 0, target.length, 0);
+  file.readNow(target, 0, target.length, 0, false);
+  await file.read(target, 0, target.length, 0);
+  t.equal(file.touchedCount, 0);
+  file.readNow(target, 0, target.length, 0, true);
+  t.equal(file.touchedCount, 2);
+  file.touch(1, 3);
+  t.equal(file.touchedCount, 4);
+  t.same(
+    Array.from({ length: 11 }, (_, index) => file.isTouched(index)),
+    Array.from({ length: 11 }, (_, index) => index < 4),
+  );
+  await file.evict(Uint32Array.of(0, 1));
+  t.ok(file.isTouched(0) && file.isTouched(1));
+  file.touch(11, 0);
+  t.throws(() => file.touch(10, 2), { code: 'ERR_OUT_OF_RANGE' });
+  t.throws(() => file.isTouched(11), { code: 'ERR_OUT_OF_RANGE' });
+  t.throws(() => file.readNow(target, 0, 1, 0, wrong(1)), { code: 'ERR_INVALID_ARG_TYPE' });
+  await file.close();
+  t.throws(() => file.touchedCount, { code: 'ERR_CLOSED' });
+  t.throws(() => file.touch(0, 1), { code: 'ERR_CLOSED' });
+});
+
+t.test('a mark changes nothing on this side', async (t) => {
+  const file = openNew(t);
+  await file.store(0, chunkOf(1), 0);
+  file.setMark(0, true);
+  file.setMark(0, true);
+  const target = Buffer.alloc(chunkBytes);
+  t.equal(await file.read(target, 0, chunkBytes, 0), true);
+  t.equal(file.readNow(target, 0, chunkBytes, 0, true), ReadNow.hit);
+  t.ok(target.equals(chunkOf(1)));
+  t.equal(await file.evict(Uint32Array.of(0)), chunkBytes);
+  file.setMark(0, false);
+  t.throws(() => file.setMark(11, true), { code: 'ERR_OUT_OF_RANGE' });
+  t.throws(() => file.setMark(0, wrong(1)), { code: 'ERR_INVALID_ARG_TYPE' });
+});

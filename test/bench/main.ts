@@ -15,6 +15,11 @@ import { crash } from './case/crash.js';
 import { diskCreate } from './case/disk-create.js';
 import { diskRead } from './case/disk-read.js';
 import { diskWrite } from './case/disk-write.js';
+import { fastDisk } from './case/fast-disk.js';
+import { fastIdle } from './case/fast-idle.js';
+import { fastUncached } from './case/fast-uncached.js';
+import { fastUndisturbed } from './case/fast-undisturbed.js';
+import { fastTcp, fastTogether, fastUnix } from './case/fast-warm.js';
 import { memory } from './case/memory.js';
 import { bootReplay } from './case/replay.js';
 import { singleFlight } from './case/single-flight.js';
@@ -39,6 +44,13 @@ const cases: readonly BenchCase[] = [
   diskCreate,
   diskWrite,
   diskRead,
+  fastUnix,
+  fastTogether,
+  fastTcp,
+  fastDisk,
+  fastUncached,
+  fastUndisturbed,
+  fastIdle,
   chunkSize,
 ];
 
@@ -112,8 +124,8 @@ async function document(results: ReadonlyMap<string, CaseResult>, options: Bench
   const section = (command: string, chosen: readonly CaseResult[]): string =>
     `\`${command}\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.pairs} rounds. ${where}.\n\n${render(chosen, markdownTable)}`;
   const study = results.get(chunkSize.name);
-  const commands = { measured: 'npm run bench', disk: 'npm run bench -- disk' } as const;
-  for (const name of ['measured', 'disk'] as const) {
+  const commands = { measured: 'npm run bench', disk: 'npm run bench -- disk', fast: 'npm run bench -- fast' } as const;
+  for (const name of ['measured', 'disk', 'fast'] as const) {
     const all = cases.filter((each) => !each.onRequest && (each.section ?? 'measured') === name).map((each) => results.get(each.name));
     const ran = all.filter((result) => result !== undefined);
     if (ran.length === all.length) page = replaceSection(page, name, section(commands[name], ran));

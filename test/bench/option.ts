@@ -23,7 +23,7 @@ export interface BenchOptions {
 
 export const usage = `npm run bench -- [NAME…] [--case NAME]… [--pairs N] [--quick] [--json FILE] [--list]
 
-  NAME, --case NAME   run these cases alone (names may be joined by commas; "disk" stands for all disk-… ones); also --only
+  NAME, --case NAME   run these cases alone (names may be joined by commas; "disk" stands for all disk-… ones, "fast" for all fast-… ones); also --only
   --pairs N           rounds of each comparison (default 5, with --quick 2)
   --quick             shorter runs: shows that all works, its figures say little
   --trace NAME        replay this boot alone (repeatable): debian-fast-boot, debian-systemd-boot, debian-fast-boot-workload

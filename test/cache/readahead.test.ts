@@ -50,6 +50,31 @@ t.test('the end of the image ends the stream', async (t) => {
   t.notOk(readahead.isMarked(0, 3));
 });
 
+t.test('whoever keeps marks elsewhere is told of each, once', async (t) => {
+  const marks = new Set<number>();
+  let told = 0;
+  const onMarkChange = (chunk: number, marked: boolean): void => {
+    if (marks.has(chunk) === marked) throw new Error(`${chunk}, told twice`);
+    told += 1;
+    if (marked) marks.add(chunk);
+    else marks.delete(chunk);
+  };
+  const readahead = new Readahead({ chunkCount: 1000, maxWindowChunks: 8, streamLimit: 3, onMarkChange });
+  let next = 1;
+  for (let round = 0; round < 2000; round += 1) {
+    next = (Math.imul(next, 1103515245) + 12345) >>> 0;
+    // Few places, so that streams meet, and one marks what another has marked.
+    const first = (next >>> 8) % 40;
+    const last = first + ((next >>> 16) % 3);
+    if (readahead.isMarked(first, last)) readahead.onMark(first, last);
+    else readahead.onMiss(first, last);
+    for (let chunk = 0; chunk < 60; chunk += 1) {
+      if (readahead.isMarked(chunk, chunk) !== marks.has(chunk)) throw new Error(`chunk ${chunk} in round ${round}`);
+    }
+  }
+  t.ok(told > 100, `told ${told} times`);
+});
+
 t.test('a window of zero turns it off', async (t) => {
   const readahead = new Readahead({ chunkCount: 100, maxWindowChunks: 0 });
   for (let chunk = 0; chunk < 10; chunk += 1) t.equal(readahead.onMiss(chunk, chunk), undefined);

@@ -24,6 +24,7 @@ t.test('defaults', async (t) => {
     admin: { kind: 'unix', path: '/none/such/admin.sock' },
     adminAllowRemote: false,
     logLevel: 'info',
+    server: { fastPath: true },
     cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
     imageDefault: defaults.imageDefault,
     limit: defaults.limit,
@@ -55,7 +56,7 @@ t.test('places', async (t) => {
 
 t.test('flags win over the file', async (t) => {
   const dir = t.testdir({
-    'c.toml': `state = "s"\nlisten = ["unix:n.sock"]\nlog_level = "warn"\n[cache]\nsize = "1G"\nmin_free = "1M"
+    'c.toml': `state = "s"\nlisten = ["unix:n.sock"]\nlog_level = "warn"\n[server]\nfast_path = true\n[cache]\nsize = "1G"\nmin_free = "1M"
 [[image]]\nname = "a"\nurl = "a.raw"\n[[image]]\nname = "b"\nurl = "http://o/b"\ndeadline = "0"\n`,
   });
   const file = join(dir, 'c.toml');
@@ -73,6 +74,7 @@ t.test('flags win over the file', async (t) => {
     state: 'f',
     listen: ['tcp:[::1]:0'],
     log_level: 'debug',
+    server: { fast_path: false },
     cache: { size: '2G' },
     image: [
       { name: 'a', url: 'x.raw' },
@@ -84,6 +86,7 @@ t.test('flags win over the file', async (t) => {
   t.same(both.admin, { kind: 'unix', path: join(process.cwd(), 'f/admin.sock') });
   t.same(both.listen, [{ kind: 'tcp', host: '::1', port: 0 }]);
   t.same(both.cache, { sizeBytes: 2 ** 31, minFreeBytes: 2 ** 20 });
+  t.same([fromFile.server, both.server], [{ fastPath: true }, { fastPath: false }]);
   t.equal(both.logLevel, 'debug');
   t.same(
     both.images.map(({ name, url }) => [name, url]),

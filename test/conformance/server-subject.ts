@@ -16,6 +16,7 @@ import type { Export } from '../../src/server/export.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { fileSizeBytes, imageBytes, imageHole } from './content.js';
+import { fastPathByDefault } from './fast-path.js';
 import { FaultDevice } from './fault-device.js';
 import type { Subject } from './subject.js';
 
@@ -23,11 +24,13 @@ export interface ServedSubject {
   server: Server;
   /** All of a subject but the way to it. */
   subject: Omit<Subject, 'name' | 'connect'>;
+  /** Requests for the image that native threads answered, and that they left to JavaScript. */
+  fastCounts(): { answered: number; handedUp: number };
   close(): Promise<void>;
 }
 
 /** @param folder an empty directory for the cache and the file */
-export async function serve(folder: string): Promise<ServedSubject> {
+export async function serve(folder: string, { fastPath = fastPathByDefault }: { fastPath?: boolean } = {}): Promise<ServedSubject> {
   const file = await open(join(folder, 'file'), 'w');
   await file.truncate(fileSizeBytes);
   await file.close();
@@ -35,8 +38,9 @@ export async function serve(folder: string): Promise<ServedSubject> {
   const image = imageDevice(folder, bytes);
   const fault = new FaultDevice(new FileDevice(join(folder, 'file')), { offset: 33 * 1024 * 1024, lengthBytes: 1024 * 1024 });
   const held = new Map<string, number>();
+  const imageMetrics = createExportMetrics();
   const exports = new Map<string, Export>([
-    ['image/debian', exportOf('image/debian', 'An image', image, held)],
+    ['image/debian', exportOf('image/debian', 'An image', image, held, imageMetrics)],
     ['file', exportOf('file', 'A local file', fault, held)],
   ]);
   const server = new Server({
@@ -56,6 +60,7 @@ export async function serve(folder: string): Promise<ServedSubject> {
       requestMemoryBytes: 256 * 1024 * 1024,
     },
     log: silentLogger,
+    fastPath,
   });
   return {
     server,
@@ -64,6 +69,11 @@ export async function serve(folder: string): Promise<ServedSubject> {
       file: { name: 'file', description: 'A local file', sizeBytes: fileSizeBytes },
       fault,
       has: { extended: true, cachedContext: true, holes: true },
+    },
+    fastCounts: () => {
+      const { fast } = imageMetrics;
+      for (const fold of fast.lanes) fold();
+      return { answered: fast.reads + fast.writes, handedUp: fast.handedUp };
     },
     close: async () => {
       await server.stop(1000);
@@ -112,7 +122,12 @@ function imageDevice(folder: string, bytes: Buffer): ImageDevice {
   return new ImageDevice(cache);
 }
 
-function exportOf(name: string, description: string, device: BlockDevice, held: Map<string, number>): Export {
-  const metrics = createExportMetrics();
+function exportOf(
+  name: string,
+  description: string,
+  device: BlockDevice,
+  held: Map<string, number>,
+  metrics = createExportMetrics(),
+): Export {
   return { name, description, device, metrics, release: () => held.set(name, (held.get(name) ?? 0) - 1) };
 }

@@ -1,4 +1,4 @@
-/** The suite under Copse's TypeScript transmission over a unix socket. */
+/** The suite over a unix socket: with native threads that answer what they can, and by TypeScript alone. */
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -6,18 +6,25 @@ import { conformance } from './conformance.js';
 import { serve } from './server-subject.js';
 import { shortDir } from './short-dir.js';
 
-const folder = await shortDir(t);
-const { server, subject, close } = await serve(folder);
-const path = join(folder, 's');
-await server.listen({ kind: 'unix', path });
-t.after(close);
+for (const fastPath of [true, false]) {
+  const folder = await shortDir(t);
+  const { server, subject, fastCounts, close } = await serve(folder, { fastPath });
+  const path = join(folder, 's');
+  await server.listen({ kind: 'unix', path });
+  t.after(close);
 
-conformance(t, {
-  ...subject,
-  name: 'copse over a unix socket',
-  connect: () =>
-    new Promise((resolve, reject) => {
-      const stream = createConnection({ path, allowHalfOpen: true }, () => resolve(stream));
-      stream.once('error', reject);
-    }),
-});
+  conformance(t, {
+    ...subject,
+    name: `copse over a unix socket${fastPath ? '' : ', without the fast path'}`,
+    connect: () =>
+      new Promise((resolve, reject) => {
+        const stream = createConnection({ path, allowHalfOpen: true }, () => resolve(stream));
+        stream.once('error', reject);
+      }),
+  });
+  t.test('who answered', async (t) => {
+    const { answered, handedUp } = fastCounts();
+    if (fastPath) t.ok(answered > 100 && handedUp > 100, `${answered} requests natively, ${handedUp} not`);
+    else t.same([answered, handedUp], [0, 0]);
+  });
+}

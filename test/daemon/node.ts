@@ -44,6 +44,7 @@ export class Node {
       admin: { kind: 'unix', path: join(folder, 'admin') },
       adminAllowRemote: false,
       logLevel: 'silent',
+      server: defaults.server,
       cache: { sizeBytes: 2 ** 30, minFreeBytes: 0 },
       imageDefault: { chunkSizeBytes: 65_536, deadlineMs: 50_000, readaheadBytes: 0 },
       limit: defaults.limit,

@@ -64,6 +64,7 @@ class Scene {
       sizeBytes: disk.sizeBytes,
       multiConn,
       here: disk,
+      files: undefined,
       gate: new Gate(),
       mayChange: (session) => attachment.mayChange(session),
       admit: (session) => attachment.promote(session),

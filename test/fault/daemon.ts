@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { Test } from 'tap';
+import type { FastPathStatus } from '../../src/admin/control.js';
+import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { patienceMs } from '../conformance/wire/byte-stream.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
@@ -31,10 +33,14 @@ export interface DaemonOptions {
   /** The state directory; one of the test's own when absent. */
   state?: string;
   listen?: string[];
+  /** Listens on TCP too, at a port that the kernel gives: see `tcpUri`. */
+  tcp?: boolean;
   /** Further lines of an image's table, by name. */
   imageLines?: Record<string, string[]>;
   /** After `copse serve --config FILE`. */
   flags?: string[];
+  /** `false`: TypeScript answers everything. */
+  fastPath?: boolean;
   /** Where it runs: a namespace of the lab, say. Its process is the daemon itself all the same. */
   place?: { command(program: string, args: readonly string[]): { command: string; args: string[] } };
 }
@@ -90,11 +96,12 @@ export class Daemon {
       limits = [],
       imageLines = {},
     } = options;
-    this.#flags = options.flags ?? [];
+    const { fastPath = fastPathByDefault } = options;
+    this.#flags = [...(options.flags ?? []), ...(fastPath ? [] : ['--no-fast-path'])];
     this.#place = options.place;
     const lines = [
       `state = "${this.state}"`,
-      `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`])}`,
+      `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`, ...(options.tcp === true ? ['tcp:127.0.0.1:0'] : [])])}`,
       `admin = "unix:${join(this.folder, 'admin.sock')}"`,
       'log_level = "debug"',
       '[cache]',
@@ -161,6 +168,11 @@ export class Daemon {
     return await this.#exit;
   }
 
+  /** Where it listens on TCP, as it said when it was ready. */
+  get tcpUri(): URL {
+    return new URL(/nbd:\/\/\S+/.exec(this.stdout)?.[0] ?? 'nbd://nowhere');
+  }
+
   /** An NBD session; close it with `session.bytes.destroy()`, or leave it to the end of the test's process. */
   async attach(exportName: string, options?: EnterOptions): Promise<Session> {
     return await enter(await this.connect(), exportName, options);
@@ -210,6 +222,11 @@ export class Daemon {
   /** Of the whole daemon. */
   async status(): Promise<Record<string, unknown>> {
     return JSON.parse((await this.api('GET', '/v1/status')).body);
+  }
+
+  /** What native threads did. */
+  async fastPath(): Promise<FastPathStatus> {
+    return (await this.status())['fastPath'] as FastPathStatus;
   }
 
   /** Resident memory in bytes, from /proc. */

@@ -18,6 +18,9 @@ export interface DiskHostOptions {
   state?: string;
   /** Of the cache, as in the configuration file. */
   cacheSize?: string;
+  /** As the daemon's. */
+  tcp?: boolean;
+  fastPath?: boolean;
 }
 
 export class DiskHost {

@@ -18,6 +18,7 @@ import { ImageDevice } from '../../src/device/image.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { pattern } from '../conformance/content.js';
+import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Replies, Session } from '../conformance/wire/session.js';
@@ -93,6 +94,7 @@ async function serve(t: Test, readaheadBytes: number): Promise<Served> {
       requestMemoryBytes: 16 * 1024 * kibibyte,
     },
     log: silentLogger,
+    fastPath: fastPathByDefault,
   });
   const path = join(folder, 's');
   await server.listen({ kind: 'unix', path });

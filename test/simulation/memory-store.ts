@@ -39,6 +39,7 @@ export class MemoryStore {
   readonly zeroBytes = 0;
   readonly #options: MemoryStoreOptions;
   readonly #used = new Set<number>();
+  readonly #touched = new Set<number>();
   readonly #pins = new Map<number, number>();
   readonly #busy = new Set<number>();
   readonly #evicting = new Map<number, Promise<unknown>>();
@@ -69,6 +70,21 @@ export class MemoryStore {
     const state = this.state(chunkIndex);
     return state === ChunkState.present || state === ChunkState.zero;
   }
+
+  get touchedCount(): number {
+    return this.#touched.size;
+  }
+
+  isTouched(chunkIndex: number): boolean {
+    return this.#touched.has(chunkIndex);
+  }
+
+  touch(firstIndex: number, chunkCount: number): void {
+    for (let chunk = firstIndex; chunk < firstIndex + chunkCount; chunk += 1) this.#touched.add(chunk);
+  }
+
+  /** Nobody reads past the cache here. */
+  setMark(): void {}
 
   /** Whether it could be served: held, or to be checked, and right. */
   couldServe(chunkIndex: number): boolean {

@@ -13,6 +13,7 @@ interface Options {
   cacheSize?: string;
   minFree?: string;
   logLevel?: string;
+  fastPath: boolean;
   node?: string;
   address?: string;
   cluster?: string;
@@ -43,6 +44,7 @@ export function addServeCommand(parent: Command): void {
     .option('--cache-size <size>', 'budget of the cache, as in 100G or 50%')
     .option('--min-free <size>', 'free space that the cache never goes below, as in 10G or 5%')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent')
+    .option('--no-fast-path', 'answer everything in JavaScript, nothing natively')
     .option('--node <id>', "name of this node, unique among all nodes (default: the host's name)")
     .option('--address <host:port>', 'where the other nodes of the cluster reach this one')
     .option('--cluster <name>', 'cluster to be in, or "auto" to measure which is nearest, with --etcd (default: "default")')
@@ -69,6 +71,8 @@ function flagsOf(options: Options): FileInput {
     ...given({ state, listen, admin, image }),
     // The schema tells which levels there are.
     ...given({ log_level: logLevel as FileInput['log_level'] }),
+    // What is not forbidden is for the file to say.
+    server: options.fastPath ? {} : { fast_path: false },
     cache: given({ size: cacheSize, min_free: minFree }),
     // A table that is there, though empty, says that there is a cluster.
     ...(id === undefined && address === undefined ? {} : { node: given({ id, address }) }),

@@ -30,6 +30,9 @@ const cow = 'nbdkit cow';
 const cow4k = 'nbdkit cow, 4 KiB blocks';
 const qcow2 = 'qemu-nbd, qcow2';
 
+/** The cow filter flushes nothing: its overlay does not outlive it. */
+const flushedAtEnd = { [cow]: 1.2, [cow4k]: 1.2, [qcow2]: 1.5 } as const;
+
 const works: WriteWork[] = [
   { title: 'random 4 KiB writes, depth 32, no flush', load: random, measure: iops, wanted: { [cow]: 0.8, [cow4k]: 0.8 } },
   { title: 'sequential 256 KiB writes, depth 8, no flush', load: sequential, measure: rate, wanted: { [cow]: 0.8, [cow4k]: 0.8 } },
@@ -37,13 +40,13 @@ const works: WriteWork[] = [
     title: 'random 4 KiB writes, depth 32, flush at the end',
     load: { ...random, flush: 'end' },
     measure: iops,
-    wanted: { [qcow2]: 1 },
+    wanted: flushedAtEnd,
   },
   {
     title: 'sequential 256 KiB writes, depth 8, flush at the end',
     load: { ...sequential, flush: 'end' },
     measure: rate,
-    wanted: { [qcow2]: 1 },
+    wanted: flushedAtEnd,
   },
   { title: 'random 4 KiB write, a flush after each', load: each, measure: iops, wanted: { [qcow2]: 1 } },
 ];

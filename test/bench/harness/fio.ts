@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { CopseError } from '../../../src/base/error.js';
+import { percentile } from './statistic.js';
 
 export interface FioLoad {
   uri: string;
@@ -17,6 +18,10 @@ export interface FioLoad {
   repeat: boolean;
   /** So much of the span is enough. */
   ioBytes?: number | undefined;
+  /** So many connections, each by a process of its own, all over the same span. Default: 1. */
+  jobs?: number | undefined;
+  /** Other offsets for another seed; the same ones each time without. */
+  seed?: number | undefined;
   /** Writes: a FLUSH once at the end, whose time counts, or after each. */
   flush?: 'end' | 'each' | undefined;
 }
@@ -25,9 +30,16 @@ export interface FioResult {
   operationsPerSecond: number;
   bytesPerSecond: number;
   operations: number;
+  /** Of reads, from sending the request to its answer, as somebody finds it who asks every millisecond. */
+  p99Us: number;
 }
 
-const direction = z.object({ io_bytes: z.number(), total_ios: z.number(), runtime: z.number() });
+const direction = z.object({
+  io_bytes: z.number(),
+  total_ios: z.number(),
+  runtime: z.number(),
+  clat_ns: z.object({ bins: z.record(z.string(), z.number()).optional() }),
+});
 const output = z.object({ jobs: z.array(z.object({ error: z.number(), read: direction, write: direction })) });
 
 /** @param dir where fio may leave its output. @throws CopseError `ERR_PROGRAM` when a request failed */
@@ -45,12 +57,14 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
       `--size=${load.sizeBytes}`,
       `--runtime=${Math.round(load.runtimeMs)}ms`,
       ...(load.repeat ? ['--time_based'] : []),
+      ...(load.seed === undefined ? [] : [`--randseed=${load.seed}`]),
+      ...(load.jobs === undefined ? [] : [`--numjobs=${load.jobs}`, '--group_reporting']),
       ...(load.ioBytes === undefined ? [] : [`--io_size=${load.ioBytes}`]),
       ...(load.flush === 'end' ? ['--end_fsync=1'] : []),
       ...(load.flush === 'each' ? ['--fsync=1'] : []),
       // Blocks that are written come once each.
       ...(load.pattern === 'randread' ? ['--norandommap'] : []),
-      '--output-format=json',
+      '--output-format=json+',
       `--output=${outputPath}`,
     ],
     { reject: false, all: true, cwd: dir },
@@ -62,5 +76,11 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
   if (job === undefined || job.error !== 0) throw new CopseError('ERR_PROGRAM', `fio met error ${job?.error} on ${load.uri}`);
   const done = load.pattern.endsWith('write') ? job.write : job.read;
   const seconds = done.runtime / 1000;
-  return { operationsPerSecond: done.total_ios / seconds, bytesPerSecond: done.io_bytes / seconds, operations: done.total_ios };
+  const bins = Object.entries(done.clat_ns.bins ?? {}).map(([ns, count]) => [Number(ns) / 1000, count] as const);
+  return {
+    operationsPerSecond: done.total_ios / seconds,
+    bytesPerSecond: done.io_bytes / seconds,
+    operations: done.total_ios,
+    p99Us: percentile(bins, 0.99, 1_000),
+  };
 }

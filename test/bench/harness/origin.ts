@@ -4,12 +4,11 @@
  * Each latency has a port and an access log of its own. A URL's first path segment says who asks (`/copse/full.raw`), so that
  * contenders which run side by side are counted apart. One worker: the log's order is the order of requests, a marker request ends it.
  */
-import { once } from 'node:events';
 import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CopseError } from '../../../src/base/error.js';
 import type { Closeable } from '../../../src/base/lifecycle.js';
+import { freePort } from './free-port.js';
 import { Program } from './program.js';
 
 /** Requests for content of one asker since a point in time. */
@@ -86,6 +85,11 @@ export class HttpOrigin implements Closeable {
     return use;
   }
 
+  /** Of nginx and its worker, so far. */
+  cpuSeconds(): Promise<number> {
+    return this.#program.cpuSeconds();
+  }
+
   close(): Promise<void> {
     return this.#program.close();
   }
@@ -133,15 +137,4 @@ ${scratch.join('\n')}
 ${servers.join('\n')}
 }
 `;
-}
-
-/** nginx can't take a port of the kernel's choice and tell it, so the kernel is asked just before. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new CopseError('ERR_PROGRAM', 'no free port');
-  return address.port;
 }

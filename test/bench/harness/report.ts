@@ -1,6 +1,6 @@
 /** Results as rows, and rows as text: a table for the terminal, Markdown for docs/performance.md, JSON for programs. */
 import Table from 'cli-table3';
-import { compare, medianCpuUs, medianValue, type Rounds } from './round.js';
+import { type Comparison, compare, compareCpu, medianCpuUs, medianValue, type Rounds } from './round.js';
 
 export interface Row {
   work: string;
@@ -46,13 +46,51 @@ export function rowOf(work: string, rounds: Rounds, peer: string, wantedRatio: n
   return {
     work,
     against: peerTitle,
-    measured: `${ratio.toFixed(2)}× (${lowestRatio.toFixed(2)}-${highestRatio.toFixed(2)})`,
+    measured: inWords({ ratio, lowestRatio, highestRatio }),
     wanted: wantedRatio === undefined ? '' : wantedRatio === 'ahead' ? 'ahead' : `≥ ${wantedRatio}×`,
     met: wantedRatio === undefined ? undefined : wantedRatio === 'ahead' ? ratio > 1 : ratio >= wantedRatio,
     copse: formatFigure(medianValue(rounds, 'copse'), unit),
     peer: formatFigure(medianValue(rounds, peer), unit),
     copseCpu: cpu('copse'),
     peerCpu: cpu(peer),
+  };
+}
+
+function inWords({ ratio, lowestRatio, highestRatio }: Comparison): string {
+  return `${ratio.toFixed(2)}× (${lowestRatio.toFixed(2)}-${highestRatio.toFixed(2)})`;
+}
+
+/** The server's CPU for each operation beside one peer's. @param mostRatio `ahead` means strictly less */
+export function cpuRowOf(work: string, rounds: Rounds, peer: string, mostRatio: number | 'ahead', peerTitle = peer): Row {
+  const comparison = compareCpu(rounds, 'copse', peer);
+  const cpu = (name: string): string => formatFigure(medianCpuUs(rounds, name) ?? Number.NaN, 'µs');
+  return {
+    work: `${work}: server CPU`,
+    against: peerTitle,
+    measured: comparison === undefined ? 'not measured' : inWords(comparison),
+    wanted: mostRatio === 'ahead' ? 'ahead' : `≤ ${mostRatio}×`,
+    met: comparison !== undefined && (mostRatio === 'ahead' ? comparison.ratio < 1 : comparison.ratio <= mostRatio),
+    copse: '',
+    peer: '',
+    copseCpu: cpu('copse'),
+    peerCpu: cpu(peer),
+  };
+}
+
+/** Times of `first` as a multiple of those of `second`. @param mostRatio undefined: nothing is wanted */
+export function timesRowOf(work: string, rounds: Rounds, first: string, second: string, mostRatio: number | undefined): Row {
+  const comparison = compare(rounds, second, first); // times: the lower one is ahead
+  const { unit } = rounds.measure;
+  return {
+    work,
+    against: second,
+    measured: inWords(comparison),
+    wanted: mostRatio === undefined ? '' : `≤ ${mostRatio}×`,
+    met: mostRatio === undefined ? undefined : comparison.ratio <= mostRatio,
+    copse: formatFigure(medianValue(rounds, first), unit),
+    peer: formatFigure(medianValue(rounds, second), unit),
+    copseCpu: '',
+    peerCpu: '',
   };
 }
 

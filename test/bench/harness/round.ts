@@ -71,6 +71,16 @@ export function compare(rounds: Rounds, first: string, second: string): Comparis
   return { ratio: median(ratios), lowestRatio: Math.min(...ratios), highestRatio: Math.max(...ratios) };
 }
 
+/** What one operation costs the server, as a part of what it costs the other; below 1 the first is better. undefined: not measured. */
+export function compareCpu(rounds: Rounds, first: string, second: string): Comparison | undefined {
+  const seconds = rounds.samples[second] ?? [];
+  const ratios = (rounds.samples[first] ?? []).flatMap(({ cpuUsPerOperation }, round) => {
+    const other = seconds[round]?.cpuUsPerOperation;
+    return cpuUsPerOperation === undefined || other === undefined || other === 0 ? [] : [cpuUsPerOperation / other];
+  });
+  return ratios.length === 0 ? undefined : { ratio: median(ratios), lowestRatio: Math.min(...ratios), highestRatio: Math.max(...ratios) };
+}
+
 export function medianValue(rounds: Rounds, name: string): number {
   return median((rounds.samples[name] ?? []).map((sample) => sample.value));
 }

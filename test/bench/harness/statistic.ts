@@ -15,6 +15,28 @@ export function medianOf(values: readonly (number | undefined)[]): number | unde
 }
 
 /**
+ * What `share` of the times in a histogram stay at or below, had somebody asked every `intervalUs`: a client that waits for each answer asks
+ * nothing meanwhile, so a time beyond the interval stands for those that would have waited for the rest of it as well.
+ *
+ * @param bins time and count @returns 0 for an empty histogram
+ */
+export function percentile(bins: readonly (readonly [us: number, count: number])[], share: number, intervalUs: number): number {
+  const all = bins.flatMap(([us, count]) => {
+    const missedCount = Math.max(0, Math.ceil(us / intervalUs) - 1);
+    const missed = Array.from({ length: missedCount }, (_, index) => [us - (index + 1) * intervalUs, count] as const);
+    return [[us, count] as const, ...missed];
+  });
+  all.sort(([a], [b]) => a - b);
+  const dueCount = share * all.reduce((sum, [, count]) => sum + count, 0);
+  let seenCount = 0;
+  for (const [us, count] of all) {
+    seenCount += count;
+    if (seenCount >= dueCount) return us;
+  }
+  return 0;
+}
+
+/**
  * `0 … count-1` in an order that looks random and is the same for the same seed (Fisher-Yates over mulberry32), so that all
  * contenders of a round meet the same offsets.
  */

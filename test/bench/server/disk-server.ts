@@ -25,9 +25,13 @@ export async function copseDisk(server: Pick<RunningCopse, 'adminSocketPath'>, .
 }
 
 /** One daemon for all its disks, as on a host. */
-export async function startCopseDisks(dir: string, imagePath: string): Promise<DiskServer & { readonly server: RunningCopse }> {
+export async function startCopseDisks(
+  dir: string,
+  imagePath: string,
+  flags: readonly string[] = [],
+): Promise<DiskServer & { readonly server: RunningCopse }> {
   await mkdir(dir);
-  const server = await startCopse(dir, { images: { image: imagePath } });
+  const server = await startCopse(dir, { images: { image: imagePath }, flags });
   let count = 0;
   return {
     name: 'copse',

@@ -1,5 +1,6 @@
 /** nbdkit: its curl plugin under the cow filter with cow-on-read, and its file plugin. */
 import { join } from 'node:path';
+import { freePort } from '../harness/free-port.js';
 import { Program } from '../harness/program.js';
 import type { RunningServer, ServerKind } from './server.js';
 
@@ -24,6 +25,18 @@ async function start(
 /** With an empty cache over `url`. @param wrap makes the command that starts it somewhere else */
 export function startColdNbdkit(dir: string, url: string, wrap?: Wrap): Promise<RunningServer> {
   return start(dir, ['--filter=cow', 'curl', url, 'cow-on-read=true'], wrap);
+}
+
+/** Its file plugin, by TCP. */
+export async function startTcpNbdkit(dir: string, filePath: string): Promise<RunningServer> {
+  const port = await freePort();
+  const program = await Program.start({
+    command: 'nbdkit',
+    args: ['--foreground', '--ipaddr=127.0.0.1', `--port=${port}`, '--readonly', 'file', filePath],
+    logPath: join(dir, 'log'),
+    readySocket: port,
+  });
+  return { program, socketPath: '', port, exportName: '', close: () => program.close() };
 }
 
 export const nbdkit: ServerKind = {

@@ -1,6 +1,7 @@
 /** QEMU by qemu-nbd: its copy-on-read driver over a qcow2 overlay of the HTTP origin, and the raw file. */
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { freePort } from '../harness/free-port.js';
 import { Program } from '../harness/program.js';
 import type { RunningServer, ServerKind } from './server.js';
 
@@ -13,6 +14,18 @@ async function start(dir: string, args: string[]): Promise<RunningServer> {
     readySocket: socketPath,
   });
   return { program, socketPath, exportName: '', close: () => program.close() };
+}
+
+/** The raw file, by TCP. */
+export async function startTcpQemu(dir: string, filePath: string): Promise<RunningServer> {
+  const port = await freePort();
+  const program = await Program.start({
+    command: 'qemu-nbd',
+    args: ['--persistent', '--shared=0', '--bind=127.0.0.1', `--port=${port}`, '--read-only', '--format=raw', filePath],
+    logPath: join(dir, 'log'),
+    readySocket: port,
+  });
+  return { program, socketPath: '', port, exportName: '', close: () => program.close() };
 }
 
 export const qemu: ServerKind = {

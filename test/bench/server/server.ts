@@ -7,6 +7,8 @@ export interface RunningServer extends Closeable {
   readonly program: Program;
   readonly socketPath: string;
   readonly exportName: string;
+  /** Of 127.0.0.1, where it is to be reached by TCP. */
+  readonly port?: number | undefined;
 }
 
 export interface ServerKind {
@@ -18,6 +20,7 @@ export interface ServerKind {
   startWarm(dir: string, filePath: string): Promise<RunningServer>;
 }
 
-export function uriOf(server: Pick<RunningServer, 'socketPath' | 'exportName'>): string {
+export function uriOf(server: Pick<RunningServer, 'socketPath' | 'exportName' | 'port'>): string {
+  if (server.port !== undefined) return `nbd://127.0.0.1:${server.port}/${server.exportName}`;
   return `nbd+unix:///${server.exportName}?socket=${server.socketPath}`;
 }

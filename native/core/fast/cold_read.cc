@@ -1,0 +1,153 @@
+#include "cold_read.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "../file_io.h"
+#include "../thread_pool.h"
+#include "lane_clock.h"
+#include "lane_piece.h"
+#include "lane_shared.h"
+#include "reply_frame.h"
+
+namespace copse {
+
+class ColdRead final : public Task {
+ public:
+  ColdRead(std::shared_ptr<LaneShared> lane, const Request& request, const uint8_t* header)
+      : lane_(std::move(lane)), request_(request), start_ns_(NowNs()) {
+    memcpy(header_, header, RequestHeaderBytes(lane_->replies));
+  }
+
+  void Run() override {
+    OwnedReply reply;
+    if (!lane_->shut.load(std::memory_order_relaxed) && Read(&reply)) {
+      lane_->counters.cold_reads.fetch_add(1, std::memory_order_relaxed);
+      lane_->counters.read_bytes.fetch_add(request_.length, std::memory_order_relaxed);
+      lane_->counters.ObserveRead(NowNs() - start_ns_, 1);
+      reply.cost = request_.length;
+      lane_->writer->SendOwned(std::move(reply));
+    } else {
+      HandUp();
+    }
+    const std::shared_ptr<LaneShared> lane = std::move(lane_);
+    delete this;
+    lane->cold.Done();
+  }
+
+ private:
+  void HandUp() {
+    lane_->cold.Sent(request_.length);
+    lane_->counters.handed_up.fetch_add(1, std::memory_order_relaxed);
+    lane_->queue.PushBetween(header_, RequestHeaderBytes(lane_->replies));
+    lane_->TellInput();
+  }
+
+  // False: it is not for this path, or not any more.
+  bool Read(OwnedReply* reply) {
+    LaneGrant::Use use;
+    if (!lane_->grant.Enter(&use)) return false;
+    const uint64_t size = use.source->size_bytes();
+    const bool inside = request_.offset <= size && request_.length <= size - request_.offset;
+    const bool good = inside && ReadFrom(use.source.get(), reply);
+    lane_->Leave(&use);
+    return good;
+  }
+
+  bool ReadFrom(RangeSource* source, OwnedReply* reply) {
+    ReadPlan plan;
+    if (source->Plan(request_.offset, request_.length, &plan) == Found::kUp) return false;
+    std::vector<ReplyPiece> pieces;
+    CutReply(request_, lane_->replies, *source, &pieces);
+    reply->bytes.reset(new (std::nothrow) uint8_t[pieces.size() * kMostReplyHeaderBytes + request_.length]);
+    if (reply->bytes == nullptr) return false;
+    uint8_t* at = reply->bytes.get();
+    for (const ReplyPiece& piece : pieces) {
+      const bool done = &piece == &pieces.back();
+      if (piece.hole) {
+        at += PutHole(at, lane_->replies, request_, done, piece.offset, piece.size);
+        continue;
+      }
+      at += PutDataHeader(at, lane_->replies, request_, done, piece.offset, piece.size);
+      if (!ReadPiece(plan, piece, at)) return false;
+      at += piece.size;
+    }
+    reply->size = static_cast<size_t>(at - reply->bytes.get());
+    return plan.Clear();
+  }
+
+  bool ReadPiece(const ReadPlan& plan, const ReplyPiece& piece, uint8_t* target) {
+    uint64_t part_offset = request_.offset;
+    const uint64_t end = piece.offset + piece.size;
+    for (const ReadPlan::Part& part : plan.parts()) {
+      const uint64_t from = std::max(part_offset, piece.offset), to = std::min(part_offset + part.size, end);
+      if (from < to && !ReadPart(part, from - part_offset, to - from, target + (from - piece.offset))) return false;
+      part_offset += part.size;
+    }
+    return true;
+  }
+
+  static bool ReadPart(const ReadPlan::Part& part, uint64_t skipped, uint64_t size, uint8_t* target) {
+    if (part.fd < 0) {
+      memset(target, 0, size);
+      return true;
+    }
+    return ReadFull(part.fd, target, size, part.offset + skipped, AtEnd::kError).ok();
+  }
+
+  std::shared_ptr<LaneShared> lane_;
+  const Request request_;
+  const uint64_t start_ns_;
+  uint8_t header_[Request::kMostHeaderBytes];
+};
+
+bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header) {
+  // Only this thread adds.
+  if (requests_.load(std::memory_order_relaxed) >= kMostRequests) return false;
+  if (request.length > kMostBytes - std::min(kMostBytes, bytes_.load(std::memory_order_relaxed))) return false;
+  ColdRead* const task = new (std::nothrow) ColdRead(lane, request, header);
+  if (task == nullptr) return false;
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  bytes_.fetch_add(request.length, std::memory_order_relaxed);
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    under_way_ += 1;
+  }
+  ThreadPool::Shared().Submit(task, PoolLane::kRead, this);
+  return true;
+}
+
+void ColdReads::Sent(size_t cost) {
+  bytes_.fetch_sub(cost, std::memory_order_relaxed);
+  requests_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void ColdReads::Done() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  under_way_ -= 1;
+  if (under_way_ == 0) done_.notify_all();
+}
+
+void ColdReads::WaitForAll() {
+  std::unique_lock<std::mutex> guard(mutex_);
+  done_.wait(guard, [this] { return under_way_ == 0 || shut_; });
+}
+
+void ColdReads::Shut() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  shut_ = true;
+  done_.notify_all();
+}
+
+void ColdReads::Stop() {
+  for (Task* const task : ThreadPool::Shared().TakeBack(this)) {
+    delete task;
+    Done();
+  }
+  std::unique_lock<std::mutex> guard(mutex_);
+  done_.wait(guard, [this] { return under_way_ == 0; });
+}
+
+}  // namespace copse

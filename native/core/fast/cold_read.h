@@ -1,0 +1,46 @@
+// Reads that have to wait for the disk, on the pool's threads, so that the hits behind them on their connection don't. What can't be answered after all goes up.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "request_frame.h"
+
+namespace copse {
+
+struct LaneShared;
+
+class ColdReads {
+ public:
+  // At once, from when a read is begun until its reply has left.
+  static constexpr size_t kMostRequests = 64;
+  static constexpr size_t kMostBytes = 16 << 20;
+
+  // The lane's thread. `header` is the request as it came. False: too many are under way, or no memory.
+  bool Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header);
+  // The lane's thread: until every one has an answer on its way, or went up, or Shut.
+  void WaitForAll();
+  void Shut();
+  // After Shut, when no Start comes any more: takes back what has not begun, and waits for the rest.
+  void Stop();
+
+  // A reply has left.
+  void Sent(size_t cost);
+
+ private:
+  friend class ColdRead;
+  void Done();
+
+  std::atomic<size_t> requests_{0};
+  std::atomic<size_t> bytes_{0};
+  std::mutex mutex_;
+  std::condition_variable done_;
+  size_t under_way_ = 0;
+  bool shut_ = false;
+};
+
+}  // namespace copse

@@ -1,0 +1,76 @@
+#include "drainer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+#include "reply_writer.h"
+
+namespace copse {
+
+Drainer& Drainer::Shared() {
+  static Drainer* const drainer = new Drainer;
+  return *drainer;
+}
+
+bool Drainer::Start() {
+  if (started_) return true;
+  if (!epoll_.valid()) epoll_ = Descriptor(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return false;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  started_ = pthread_create(&thread, nullptr, ThreadMain, this) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!started_) return false;
+  pthread_setname_np(thread, "copse-drain");
+  pthread_detach(thread);
+  return true;
+}
+
+bool Drainer::Watch(const std::shared_ptr<ReplyWriter>& writer) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (!Start()) return false;
+  const auto [found, added] = watched_.try_emplace(writer.get(), Watched{next_id_, writer->fd()});
+  if (added) writers_.emplace(next_id_++, writer);
+  epoll_event event{};
+  event.events = EPOLLOUT | EPOLLONESHOT;
+  event.data.u64 = found->second.id;
+  return epoll_ctl(epoll_.get(), added ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, writer->fd(), &event) == 0;
+}
+
+void Drainer::Forget(const ReplyWriter* writer) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const auto found = watched_.find(writer);
+  if (found == watched_.end()) return;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.fd, nullptr);
+  writers_.erase(found->second.id);
+  watched_.erase(found);
+}
+
+void* Drainer::ThreadMain(void* drainer) {
+  static_cast<Drainer*>(drainer)->Work();
+  return nullptr;
+}
+
+void Drainer::Work() {
+  constexpr int kMostEvents = 64;
+  epoll_event events[kMostEvents];
+  while (true) {
+    const int count = epoll_wait(epoll_.get(), events, kMostEvents, -1);
+    for (int i = 0; i < count; i += 1) {
+      std::shared_ptr<ReplyWriter> writer;
+      {
+        const std::lock_guard<std::mutex> guard(mutex_);
+        const auto found = writers_.find(events[i].data.u64);
+        if (found != writers_.end()) writer = found->second.lock();
+      }
+      if (writer != nullptr) writer->Drain();
+    }
+  }
+}
+
+}  // namespace copse

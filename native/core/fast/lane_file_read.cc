@@ -1,0 +1,114 @@
+// Large reads: from the files' pages to the socket, by reference.
+//
+// A chunk can turn out rotten (a failed verification) while it is being sent; that is known only when the plan is cleared, and nothing takes back bytes that have left. The connection is
+// shut then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for whole. The same when a file can't be read.
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "../file_io.h"
+#include "lane_clock.h"
+#include "lane_server.h"
+#include "reply_frame.h"
+
+namespace copse {
+
+LaneServer::Answer LaneServer::ReadLarge(const Request& request) {
+  const size_t start = batch_size_;
+  // As a small one: whoever asks for a hole gets one whatever lies on the disk.
+  if (request.length < kSplitFromBytes && MayCut(request, replies_) && use_.source->IsZero(request.offset, request.length)) {
+    batch_size_ += PutHole(batch_ + start, replies_, request, true, request.offset, request.length);
+    reads_ += 1;
+    read_bytes_ += request.length;
+    return Answer::kDone;
+  }
+  const Found found = use_.source->Plan(request.offset, request.length, &plan_);
+  if (found != Found::kHit) {
+    plan_.Clear();
+    return found == Found::kCold ? ReadCold(request) : Answer::kUp;
+  }
+  CutReply(request, replies_, *use_.source, &pieces_);
+  reads_ += 1;
+  read_bytes_ += request.length;
+  bool sent = true;
+  for (size_t i = 0; i < pieces_.size() && sent; i += 1) sent = PutPiece(request, pieces_[i], i + 1 == pieces_.size());
+  if (leaving_ && sent && batch_size_ > 0) sent = PushOut(false);
+  const bool good = plan_.Clear() && sent;
+  if (!leaving_) {
+    if (good) return Answer::kDone;
+    reads_ -= 1;
+    read_bytes_ -= request.length;
+    batch_size_ = start;
+    return Answer::kUp;
+  }
+  leaving_ = false;
+  shared_->counters.file_bytes.fetch_add(file_bytes_, std::memory_order_relaxed);
+  file_bytes_ = 0;
+  batch_size_ = 0;
+  if (!good && !shared_->writer->failed()) {
+    shared_->counters.cut_replies.fetch_add(1, std::memory_order_relaxed);
+    shutdown(shared_->writer->fd(), SHUT_RDWR);
+  }
+  shared_->writer->End();
+  // How long the client took to read is not the next one's time.
+  batch_start_ns_ = NowNs();
+  return Answer::kDone;
+}
+
+bool LaneServer::PutPiece(const Request& request, const ReplyPiece& piece, bool done) {
+  if (BufferList::kBatchBytes - batch_size_ < kMostReplyHeaderBytes && !PushOut(true)) return false;
+  if (piece.hole) {
+    batch_size_ += PutHole(batch_ + batch_size_, replies_, request, done, piece.offset, piece.size);
+    return true;
+  }
+  batch_size_ += PutDataHeader(batch_ + batch_size_, replies_, request, done, piece.offset, piece.size);
+  uint64_t part_offset = request.offset;
+  const uint64_t end = piece.offset + piece.size;
+  for (const ReadPlan::Part& part : plan_.parts()) {
+    const uint64_t from = std::max(part_offset, piece.offset), to = std::min(part_offset + part.size, end);
+    if (from < to && !PutPart(part, from - part_offset, to - from)) return false;
+    part_offset += part.size;
+  }
+  return true;
+}
+
+bool LaneServer::PutPart(const ReadPlan::Part& part, uint64_t skipped, uint64_t size) {
+  if (part.fd < 0) return PutZeros(size);
+  const uint64_t offset = part.offset + skipped;
+  if (size >= kFromFileBytes) {
+    if (batch_size_ > 0 && !PushOut(true)) return false;
+    if (!shared_->writer->SendFile(part.fd, offset, size)) return false;
+    file_bytes_ += size;
+    return true;
+  }
+  // A small part costs less as a copy than as a packet of its own.
+  if (BufferList::kBatchBytes - batch_size_ < size && !PushOut(true)) return false;
+  if (!ReadFull(part.fd, batch_ + batch_size_, size, offset, AtEnd::kError).ok()) return false;
+  batch_size_ += size;
+  return true;
+}
+
+bool LaneServer::PutZeros(uint64_t size) {
+  while (size > 0) {
+    if (batch_size_ == BufferList::kBatchBytes && !PushOut(true)) return false;
+    const size_t part = static_cast<size_t>(std::min<uint64_t>(size, BufferList::kBatchBytes - batch_size_));
+    std::fill_n(batch_ + batch_size_, part, 0);
+    batch_size_ += part;
+    size -= part;
+  }
+  return true;
+}
+
+bool LaneServer::PushOut(bool more) {
+  if (!leaving_) {
+    Observe();
+    shared_->TellInput();
+    leaving_ = true;
+    if (!shared_->writer->Begin()) return false;
+  }
+  const size_t size = batch_size_;
+  batch_size_ = 0;
+  return shared_->writer->Send(batch_, size, more);
+}
+
+}  // namespace copse

@@ -1,0 +1,168 @@
+#include "lane_server.h"
+
+#include <algorithm>
+
+#include "lane_clock.h"
+#include "reply_frame.h"
+
+namespace copse {
+
+LaneServer::LaneServer(std::shared_ptr<LaneShared> shared, std::vector<uint8_t> early)
+    : shared_(std::move(shared)),
+      replies_(shared_->replies),
+      header_bytes_(RequestHeaderBytes(replies_)),
+      input_(shared_->writer->fd(), std::move(early)) {}
+
+void LaneServer::Run() {
+  while (!stopped_ && Receive()) {
+    batch_start_ns_ = NowNs();
+    HandleInput();
+    EndBatch();
+  }
+  Finish();
+}
+
+bool LaneServer::Receive() {
+  if (up_left_ > 0 && input_.size() == 0) return ReceiveUp();
+  return input_.Receive();
+}
+
+void LaneServer::HandleInput() {
+  while (!stopped_ && input_.size() > 0) {
+    if (up_left_ > 0) {
+      HandUp();
+      continue;
+    }
+    if (input_.size() < header_bytes_) {
+      // Its rest must find room.
+      input_.Reserve(header_bytes_);
+      return;
+    }
+    Request request;
+    if (!ParseRequest(input_.data(), replies_, &request) || request.type == Request::kDisconnect) {
+      GiveUp();
+      continue;
+    }
+    switch (Handle(request)) {
+      case Answer::kDone:
+        break;
+      case Answer::kPartial:
+        return;
+      case Answer::kUp:
+        shared_->counters.handed_up.fetch_add(1, std::memory_order_relaxed);
+        // Saturates: no client sends that much.
+        up_left_ = std::min(RequestPayloadBytes(request, replies_), UINT64_MAX - header_bytes_) + header_bytes_;
+    }
+  }
+}
+
+LaneServer::Answer LaneServer::Handle(const Request& request) {
+  if (IsPlainRead(request, replies_)) {
+    const Answer answer = Read(request);
+    if (answer == Answer::kDone) input_.Consume(header_bytes_);
+    return answer;
+  }
+  if (IsPlainWrite(request, replies_)) return Write(request);
+  return Answer::kUp;
+}
+
+void LaneServer::GiveUp() {
+  EndBatch();
+  // What the host sees behind this may be the end to it.
+  shared_->cold.WaitForAll();
+  raw_ = true;
+  up_left_ = UINT64_MAX;
+}
+
+void LaneServer::HandUp() {
+  const size_t size = static_cast<size_t>(std::min<uint64_t>(input_.size(), up_left_));
+  const size_t taken = shared_->queue.Push(input_.data(), size, up_left_);
+  input_.Consume(taken);
+  if (!raw_) up_left_ -= taken;
+  if (taken == size) return;
+  EndBatch();
+  stopped_ = !shared_->queue.WaitForRoom();
+  batch_start_ns_ = NowNs();
+}
+
+bool LaneServer::ReceiveUp() {
+  size_t room = 0;
+  uint8_t* target = shared_->queue.Room(&room);
+  while (target == nullptr) {
+    if (!shared_->queue.WaitForRoom()) return false;
+    target = shared_->queue.Room(&room);
+  }
+  const size_t count = input_.ReceiveTo(target, static_cast<size_t>(std::min<uint64_t>(room, up_left_)));
+  if (!raw_) up_left_ -= count;
+  shared_->queue.Commit(count, up_left_);
+  return count > 0;
+}
+
+void LaneServer::Finish() {
+  // A header, or a payload, that is not whole: the host shall see it as it came.
+  if (!stopped_ && input_.size() > 0) {
+    if (up_left_ == 0) GiveUp();
+    while (!stopped_ && input_.size() > 0) HandUp();
+  }
+  EndBatch();
+  shared_->cold.WaitForAll();
+  shared_->queue.End();
+  shared_->TellInput();
+}
+
+bool LaneServer::Use() {
+  if (use_.source != nullptr) {
+    if (shared_->grant.IsCurrent(use_)) return true;
+    Leave();
+  }
+  return shared_->grant.Enter(&use_);
+}
+
+void LaneServer::Leave() {
+  if (use_.source != nullptr) shared_->Leave(&use_);
+}
+
+bool LaneServer::MakeRoom(size_t size) {
+  if (batch_ == nullptr) batch_ = BufferList::Batches().Take(static_cast<size_t>(shared_->writer->fd()));
+  if (batch_ == nullptr) return false;
+  if (BufferList::kBatchBytes - batch_size_ >= size) return true;
+  Leave();
+  Flush();
+  batch_start_ns_ = NowNs();
+  return true;
+}
+
+void LaneServer::Observe() {
+  LaneCounters& counters = shared_->counters;
+  if (reads_ + writes_ == 0) return;
+  const uint64_t ns = NowNs() - batch_start_ns_;
+  if (reads_ > 0) {
+    counters.read_bytes.fetch_add(read_bytes_, std::memory_order_relaxed);
+    counters.ObserveRead(ns, reads_);
+  }
+  if (writes_ > 0) {
+    counters.written_bytes.fetch_add(written_bytes_, std::memory_order_relaxed);
+    counters.ObserveWrite(ns, writes_);
+  }
+  reads_ = read_bytes_ = writes_ = written_bytes_ = 0;
+}
+
+void LaneServer::Flush() {
+  if (batch_size_ == 0) return;
+  Observe();
+  shared_->TellInput();
+  shared_->writer->Begin();
+  shared_->writer->Send(batch_, batch_size_, false);
+  shared_->writer->End();
+  batch_size_ = 0;
+}
+
+void LaneServer::EndBatch() {
+  Leave();
+  Flush();
+  shared_->TellInput();
+  if (batch_ != nullptr) BufferList::Batches().Give(batch_, static_cast<size_t>(shared_->writer->fd()));
+  batch_ = nullptr;
+}
+
+}  // namespace copse

@@ -1,0 +1,236 @@
+#include "reply_writer.h"
+
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include "drainer.h"
+
+namespace copse {
+
+namespace {
+
+// The socket is a blocking one; should somebody who shares its description think otherwise, waiting is done here.
+void WaitForRoom(int fd) {
+  pollfd entry{fd, POLLOUT, 0};
+  poll(&entry, 1, -1);
+}
+
+}  // namespace
+
+ReplyWriter::~ReplyWriter() {
+  if (watched_) Drainer::Shared().Forget(this);
+}
+
+bool ReplyWriter::failed() {
+  const Guard guard(mutex_);
+  return failed_;
+}
+
+bool ReplyWriter::Begin() {
+  Guard guard(mutex_);
+  while (busy_) {
+    waiting_ += 1;
+    free_.wait(guard);
+    waiting_ -= 1;
+  }
+  busy_ = true;
+  // What is there by now goes first; what comes meanwhile waits for End.
+  for (size_t due = backlog_.size(); due > 0 && !failed_; due -= 1) {
+    Entry& entry = backlog_.front();
+    guard.unlock();
+    const Sent sent = SendEntry(&entry, true);
+    if (sent == Sent::kFailed) FailNow();
+    Tell(entry);
+    guard.lock();
+    backlog_.pop_front();
+  }
+  return !failed_;
+}
+
+bool ReplyWriter::Send(const uint8_t* bytes, size_t size, bool more) {
+  if (SendAll(bytes, size, more ? MSG_MORE : 0)) return true;
+  FailNow();
+  return false;
+}
+
+bool ReplyWriter::SendAll(const uint8_t* bytes, size_t size, int flags) {
+  while (size > 0) {
+    const ssize_t count = send(fd(), bytes, size, flags | MSG_NOSIGNAL);
+    if (count < 0) {
+      if (errno == EAGAIN) WaitForRoom(fd());
+      if (errno == EINTR || errno == EAGAIN) continue;
+      return false;
+    }
+    bytes += count;
+    size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
+  off_t at = static_cast<off_t>(offset);
+  while (size > 0) {
+    const ssize_t count = sendfile(fd(), file, &at, size);
+    if (count < 0) {
+      if (errno == EAGAIN) WaitForRoom(fd());
+      if (errno == EINTR || errno == EAGAIN) continue;
+      if (errno == EPIPE || errno == ECONNRESET) FailNow();
+      return false;
+    }
+    if (count == 0) return false;
+    size -= static_cast<uint64_t>(count);
+  }
+  return true;
+}
+
+void ReplyWriter::End() {
+  Guard guard(mutex_);
+  Release(guard);
+}
+
+void ReplyWriter::Release(Guard& guard) {
+  while (!backlog_.empty()) {
+    // Somebody who may block is about to send it.
+    if (waiting_ > 0 && !failed_) break;
+    Entry& entry = backlog_.front();
+    const bool failed = failed_;
+    drain_again_ = false;
+    guard.unlock();
+    const Sent sent = failed ? Sent::kFailed : SendEntry(&entry, false);
+    if (sent == Sent::kFailed && !failed) FailNow();
+    if (sent == Sent::kLater && !Drainer::Shared().Watch(shared_from_this())) FailNow();
+    if (sent != Sent::kLater) Tell(entry);
+    guard.lock();
+    watched_ = watched_ || sent == Sent::kLater;
+    if (sent != Sent::kLater) {
+      backlog_.pop_front();
+    } else if (!failed_ && !drain_again_) {
+      break;
+    }
+  }
+  busy_ = false;
+  if (waiting_ > 0) free_.notify_all();
+}
+
+ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait) {
+  if (entry->owned.bytes == nullptr) return SendHost(wait);
+  while (entry->sent < entry->owned.size) {
+    const ssize_t count =
+        send(fd(), entry->owned.bytes.get() + entry->sent, entry->owned.size - entry->sent, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) return Sent::kFailed;
+      if (!wait) return Sent::kLater;
+      WaitForRoom(fd());
+      continue;
+    }
+    entry->sent += static_cast<size_t>(count);
+  }
+  return Sent::kAll;
+}
+
+ReplyWriter::Sent ReplyWriter::SendHost(bool wait) {
+  while (host_at_ < host_parts_.size()) {
+    msghdr message{};
+    message.msg_iov = host_parts_.data() + host_at_;
+    message.msg_iovlen = std::min<size_t>(host_parts_.size() - host_at_, IOV_MAX);
+    const ssize_t count = sendmsg(fd(), &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) return Sent::kFailed;
+      if (!wait) return Sent::kLater;
+      WaitForRoom(fd());
+      continue;
+    }
+    size_t rest = static_cast<size_t>(count);
+    for (; host_at_ < host_parts_.size() && rest >= host_parts_[host_at_].iov_len; host_at_ += 1) rest -= host_parts_[host_at_].iov_len;
+    if (rest == 0) continue;
+    iovec& part = host_parts_[host_at_];
+    part = {static_cast<uint8_t*>(part.iov_base) + rest, part.iov_len - rest};
+  }
+  return Sent::kAll;
+}
+
+bool ReplyWriter::SendParts(const iovec* parts, int count) {
+  Guard guard(mutex_);
+  if (failed_) return true;
+  const bool alone = !busy_ && backlog_.empty();
+  host_parts_.assign(parts, parts + count);
+  host_at_ = 0;
+  if (alone) {
+    busy_ = true;
+    guard.unlock();
+    const Sent sent = SendHost(false);
+    if (sent == Sent::kFailed) FailNow();
+    guard.lock();
+    if (sent != Sent::kLater) {
+      Release(guard);
+      return true;
+    }
+    // Before anything that was left here meanwhile.
+    backlog_.emplace_front();
+    Release(guard);
+    return false;
+  }
+  Enqueue(guard, {});
+  return false;
+}
+
+void ReplyWriter::SendOwned(OwnedReply reply) {
+  Guard guard(mutex_);
+  Enqueue(guard, std::move(reply));
+}
+
+void ReplyWriter::Enqueue(Guard& guard, OwnedReply reply) {
+  backlog_.push_back({std::move(reply), 0});
+  if (busy_) return;
+  busy_ = true;
+  Release(guard);
+}
+
+void ReplyWriter::Drain() {
+  Guard guard(mutex_);
+  drain_again_ = true;
+  if (busy_) return;
+  busy_ = true;
+  Release(guard);
+}
+
+void ReplyWriter::Tell(const Entry& entry) {
+  if (entry.owned.bytes == nullptr) {
+    listener_->OnHostSent();
+  } else {
+    listener_->OnOwnedSent(entry.owned.cost);
+  }
+}
+
+void ReplyWriter::FailNow() {
+  {
+    const Guard guard(mutex_);
+    failed_ = true;
+  }
+  // Wakes whoever waits for the client, in recv(2) as well.
+  shutdown(fd(), SHUT_RDWR);
+}
+
+void ReplyWriter::Fail() {
+  FailNow();
+  Drain();
+}
+
+void ReplyWriter::Close() {
+  Fail();
+  Guard guard(mutex_);
+  while (busy_) {
+    waiting_ += 1;
+    free_.wait(guard);
+    waiting_ -= 1;
+  }
+}
+
+}  // namespace copse

@@ -1,0 +1,102 @@
+/**
+ * A connection whose requests native threads answer, as the stream of those that they leave to JavaScript: reads as if only those had been sent, and what is written goes out among native replies, whole.
+ *
+ * Invariants: buffers that were written stay the lane's until their write's callback, also when the connection dies; the stream has closed when no native thread works for it any more.
+ */
+import { Duplex } from 'node:stream';
+import { AbortedError } from '../base/error.js';
+import { LaneEvent, type LaneOptions, type NativeLane, native } from '../base/native.js';
+import { KiB } from '../base/size.js';
+
+export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
+  /** See `LaneEvent.quiet`. */
+  onQuiet(): void;
+  /** Nothing of what was granted is in use any more; the last look at the counters. */
+  onStopped(): void;
+}
+
+/** One piece of input holds at most as much. */
+const mostPieceBytes = 256 * KiB;
+/** Room for some requests without payload, when it is not known yet whether there are any. */
+const leastPieceBytes = 256;
+
+type Callback = (error?: Error | null) => void;
+
+export class LaneStream extends Duplex {
+  readonly lane: NativeLane;
+  readonly #options: LaneStreamOptions;
+  #isWanted = false;
+  #isOver = false;
+  #onSent: Callback | undefined;
+
+  /** Takes the connection over. @throws the system's error when there is no descriptor or thread to be had: nothing has changed then */
+  constructor(options: LaneStreamOptions) {
+    super({ readableHighWaterMark: mostPieceBytes });
+    this.#options = options;
+    this.lane = native.openLane({ ...options, onEvent: (events) => this.#onEvent(events) });
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    this.#pull();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#send([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
+  }
+
+  /** Native replies leave before the end, too. */
+  override _final(callback: Callback): void {
+    this.#send([], callback);
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.lane
+      .stop()
+      .then(() => {
+        this.#options.onStopped();
+        this.lane.close();
+        const onSent = this.#onSent;
+        this.#onSent = undefined;
+        onSent?.(error ?? new AbortedError('a reply'));
+      })
+      .then(
+        () => callback(error),
+        (failure: Error) => callback(failure),
+      );
+  }
+
+  #onEvent(events: number): void {
+    if (this.destroyed) return;
+    if ((events & LaneEvent.quiet) !== 0) this.#options.onQuiet();
+    if ((events & LaneEvent.sent) !== 0) {
+      const onSent = this.#onSent;
+      this.#onSent = undefined;
+      onSent?.();
+    }
+    if ((events & LaneEvent.input) !== 0) this.#pull();
+  }
+
+  /** Until nothing is left, so that the lane tells of more. */
+  #pull(): void {
+    while (this.#isWanted && !this.#isOver && !this.destroyed) {
+      const piece = Buffer.allocUnsafe(Math.min(Math.max(this.lane.inputBytes(), leastPieceBytes), mostPieceBytes));
+      const takenBytes = this.lane.takeInput(piece, 0, piece.length);
+      if (takenBytes === 0) return;
+      this.#isOver = takenBytes < 0;
+      this.#isWanted = this.push(this.#isOver ? null : piece.subarray(0, takenBytes));
+    }
+  }
+
+  #send(pieces: Buffer[], callback: Callback): void {
+    if (this.lane.send(pieces)) callback();
+    else this.#onSent = callback;
+  }
+}
