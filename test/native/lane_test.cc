@@ -568,6 +568,24 @@ void GrantsUnderLoad() {
   client.join();
 }
 
+// Whoever had the socket goes on with it.
+void LeavesTheSocketWhereItCannotStart() {
+  int ends[2];
+  CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const copse::Descriptor mine(ends[0]), client(ends[1]);
+  Lane::Options options{ReplyMode::kSimple};
+  // No address space has so much.
+  options.stack_bytes = size_t{1} << 60;
+  Host host;
+  std::shared_ptr<Lane> lane;
+  CHECK(Lane::Start(copse::Descriptor(dup(mine.get())), options, nullptr, 0, &host, &lane).error != 0);
+  CHECK(lane == nullptr);
+  char byte = 'x';
+  CHECK_EQ(send(mine.get(), &byte, 1, MSG_NOSIGNAL), 1);
+  CHECK_EQ(recv(client.get(), &byte, 1, 0), 1);
+  CHECK_EQ(host.inputs + host.sents + host.quiets, 0u);
+}
+
 // In any state, by any end.
 void EndsFromAnyState() {
   const check::Directory directory;
@@ -647,4 +665,5 @@ int main(int argc, char** argv) {
   RUN(RotWhileSendingShuts);
   RUN(GrantsUnderLoad);
   RUN(EndsFromAnyState);
+  RUN(LeavesTheSocketWhereItCannotStart);
 }

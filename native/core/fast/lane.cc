@@ -16,9 +16,6 @@ namespace copse {
 
 namespace {
 
-// The server with its input buffer (16 KiB) lies on the stack; the deepest calls below it need a few KiB.
-constexpr size_t kStackBytes = 128 << 10;
-
 // Of TCP: bytes not sent yet, beyond which the lane waits. Replies that wait in the kernel only grow the way between file and client; with this bound they are sent while they are
 // in the processor's caches. Other sockets refuse the option.
 constexpr int kUnsentBytes = 64 << 10;
@@ -47,7 +44,7 @@ Status Lane::Start(Descriptor socket, const Options& options, const uint8_t* ear
   lane->early_.assign(early, early + early_size);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kStackBytes);
+  pthread_attr_setstacksize(&attributes, options.stack_bytes);
   // Signals are the main thread's. SIGPIPE, too, is off with that: sendfile(2) has no flag against it.
   sigset_t all, before;
   sigfillset(&all);
@@ -57,7 +54,7 @@ Status Lane::Start(Descriptor socket, const Options& options, const uint8_t* ear
   pthread_attr_destroy(&attributes);
   if (error != 0) return {error, "pthread_create"};
   pthread_setname_np(lane->thread_, "copse-lane");
-  lane->running_ = true;
+  lane->started_ = lane->running_ = true;
   *started = std::move(lane);
   return {};
 }
@@ -84,6 +81,8 @@ void Lane::Shut() { shared_->Shut(); }
 
 void Lane::Stop() {
   const std::lock_guard<std::mutex> guard(stop_mutex_);
+  // The socket is somebody else's to go on with.
+  if (!started_) return;
   Shut();
   if (std::exchange(running_, false)) pthread_join(thread_, nullptr);
   shared_->cold.Stop();

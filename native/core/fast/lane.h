@@ -49,6 +49,8 @@ class Lane {
     ReplyMode replies;
     // Bytes that wait to be taken up, beyond which the socket is not read.
     size_t most_input_bytes = 1 << 20;
+    // The server with its input buffer (16 KiB) lies on the stack; the deepest calls below it need a few KiB.
+    size_t stack_bytes = 128 << 10;
   };
 
   // A lane for a connected, blocking stream socket; `early` is what was read of it already, and copied. The host outlives the lane's thread (Stop). When it fails (no
@@ -85,6 +87,8 @@ class Lane {
   std::vector<uint8_t> early_;
   std::mutex stop_mutex_;
   pthread_t thread_{};
+  // Written before anybody else has the lane.
+  bool started_ = false;
   bool running_ = false;
 };
 
