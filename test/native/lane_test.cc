@@ -1,5 +1,8 @@
 // A lane between its host and its client: what it answers, what goes up, and how it ends.
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <random>
 #include <thread>
@@ -586,6 +589,32 @@ void LeavesTheSocketWhereItCannotStart() {
   CHECK_EQ(host.inputs + host.sents + host.quiets, 0u);
 }
 
+// The first of the process: it takes a thread that sends to all slow clients, with a descriptor of its own.
+void StartsOnlyWithADrainer() {
+  int ends[2];
+  CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const copse::Descriptor client(ends[1]);
+  copse::Descriptor mine(ends[0]), duplicate(dup(mine.get()));
+  rlimit before;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // No number is free below the first one that is.
+  const int free = dup(mine.get());
+  close(free);
+  const rlimit none{static_cast<rlim_t>(free), before.rlim_max};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  Host host;
+  std::shared_ptr<Lane> lane;
+  const Lane::Options options{ReplyMode::kSimple};
+  const int error = Lane::Start(std::move(duplicate), options, nullptr, 0, &host, &lane).error;
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK_EQ(error, EMFILE);
+  char byte = 'x';
+  CHECK_EQ(send(mine.get(), &byte, 1, MSG_NOSIGNAL), 1);
+  CHECK_EQ(recv(client.get(), &byte, 1, 0), 1);
+  CHECK_EQ(Lane::Start(std::move(mine), options, nullptr, 0, &host, &lane).error, 0);
+  lane->Stop();
+}
+
 // In any state, by any end.
 void EndsFromAnyState() {
   const check::Directory directory;
@@ -649,6 +678,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   };
 #define RUN(test) run(#test, test)
+  RUN(StartsOnlyWithADrainer);
   RUN(AnswersReads);
   RUN(HandsUpTheRest);
   RUN(CutAnywhere);

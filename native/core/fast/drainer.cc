@@ -15,25 +15,31 @@ Drainer& Drainer::Shared() {
   return *drainer;
 }
 
-bool Drainer::Start() {
-  if (started_) return true;
+Status Drainer::Start() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return StartNow();
+}
+
+Status Drainer::StartNow() {
+  if (started_) return {};
   if (!epoll_.valid()) epoll_ = Descriptor(epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_.valid()) return false;
+  if (!epoll_.valid()) return {errno, "epoll_create1"};
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
-  started_ = pthread_create(&thread, nullptr, ThreadMain, this) == 0;
+  const int error = pthread_create(&thread, nullptr, ThreadMain, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!started_) return false;
+  if (error != 0) return {error, "pthread_create"};
+  started_ = true;
   pthread_setname_np(thread, "copse-drain");
   pthread_detach(thread);
-  return true;
+  return {};
 }
 
 bool Drainer::Watch(const std::shared_ptr<ReplyWriter>& writer) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  if (!Start()) return false;
+  if (!StartNow().ok()) return false;
   const auto [found, added] = watched_.try_emplace(writer.get(), Watched{next_id_, writer->fd()});
   if (added) writers_.emplace(next_id_++, writer);
   epoll_event event{};

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "../descriptor.h"
+#include "../status.h"
 
 namespace copse {
 
@@ -18,6 +19,8 @@ class Drainer {
   // Never destroyed: its thread may outlive `main`.
   static Drainer& Shared();
 
+  // Starts the thread, if there is none yet: before a connection depends on it, since one that has begun cannot do without.
+  Status Start();
   // Calls Drain of the writer once, when its socket takes bytes again or has failed. Any number of times. False: the system gives no epoll or no thread.
   bool Watch(const std::shared_ptr<ReplyWriter>& writer);
   // Before the socket of a watched writer is closed.
@@ -25,7 +28,8 @@ class Drainer {
 
  private:
   Drainer() = default;
-  bool Start();
+  // With the mutex held.
+  Status StartNow();
   static void* ThreadMain(void* drainer);
   void Work();
 

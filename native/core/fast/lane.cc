@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "drainer.h"
 #include "lane_server.h"
 #include "lane_shared.h"
 
@@ -38,6 +39,8 @@ void LaneShared::Shut() {
 }
 
 Status Lane::Start(Descriptor socket, const Options& options, const uint8_t* early, size_t early_size, LaneHost* host, std::shared_ptr<Lane>* started) {
+  const Status drained = Drainer::Shared().Start();
+  if (!drained.ok()) return drained;
   BoundUnsent(socket.get());
   std::shared_ptr<Lane> lane(new (std::nothrow) Lane(std::make_shared<LaneShared>(std::move(socket), options, host)));
   if (lane == nullptr) return {ENOMEM, "lane"};
