@@ -18,8 +18,13 @@ namespace {
 
 struct Listener final : ReplyWriter::Listener {
   void OnHostSent() override { host += 1; }
-  void OnOwnedSent(size_t cost) override { owned += cost; }
+  void OnOwnedSent(size_t cost) override {
+    owned += cost;
+    if (std::this_thread::get_id() == maker) by_maker += 1;
+  }
   std::atomic<uint64_t> host{0}, owned{0};
+  const std::thread::id maker = std::this_thread::get_id();
+  uint64_t by_maker = 0;  // of the owned
 };
 
 struct Ends {
@@ -136,10 +141,36 @@ void Fails() {
   }
 }
 
+// Whoever comes with a reply of his own sends a turn of the others', and the drainer the rest, whatever the client takes.
+void InTurns() {
+  for (int turn = 0; turn < 10; turn += 1) {
+    Listener listener;
+    Ends ends(&listener);
+    constexpr uint32_t kEach = 256 << 10, kReplies = 32;
+    // Nothing takes bytes: the drainer watches, and whoever comes tries by himself.
+    for (uint8_t i = 0; i < kReplies; i += 1) ends.writer->SendOwned(Owned(i, kEach));
+    CHECK_EQ(listener.owned, 0u);
+    const int size = 32 << 20;
+    // Room for all of it at once; without the privilege only for some.
+    if (setsockopt(ends.writer->fd(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0) {
+      CHECK_EQ(setsockopt(ends.writer->fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    }
+    const std::vector<uint8_t> bytes = ReplyOf('h', 10);
+    const iovec part{const_cast<uint8_t*>(bytes.data()), bytes.size()};
+    const bool sent = ends.writer->SendParts(&part, 1);
+    CHECK(listener.by_maker <= ReplyWriter::kTurnBytes / kEach);
+    for (uint8_t i = 0; i < kReplies; i += 1) CHECK_EQ(ReadReply(ends.client.get()), i);
+    CHECK_EQ(ReadReply(ends.client.get()), 'h');
+    while (listener.owned < kReplies || listener.host < (sent ? 0 : 1)) sched_yield();
+    ends.writer->Close();
+  }
+}
+
 }  // namespace
 
 int main() {
   Whole();
   InOrder();
   Fails();
+  InTurns();
 }

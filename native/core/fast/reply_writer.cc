@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 
 #include "drainer.h"
 
@@ -43,7 +44,8 @@ bool ReplyWriter::Begin() {
   for (size_t due = backlog_.size(); due > 0 && !failed_; due -= 1) {
     Entry& entry = backlog_.front();
     guard.unlock();
-    const Sent sent = SendEntry(&entry, true);
+    size_t most_bytes = SIZE_MAX;
+    const Sent sent = SendEntry(&entry, true, &most_bytes);
     if (sent == Sent::kFailed) FailNow();
     Tell(entry);
     guard.lock();
@@ -90,38 +92,48 @@ bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
 
 void ReplyWriter::End() {
   Guard guard(mutex_);
-  Release(guard);
+  Release(guard, SIZE_MAX);
 }
 
-void ReplyWriter::Release(Guard& guard) {
+void ReplyWriter::Release(Guard& guard, size_t most_bytes) {
+  bool out_of_turn = false;
   while (!backlog_.empty()) {
     // Somebody who may block is about to send it.
     if (waiting_ > 0 && !failed_) break;
+    out_of_turn = most_bytes == 0 && !failed_;
+    if (out_of_turn) break;
     Entry& entry = backlog_.front();
     const bool failed = failed_;
     drain_again_ = false;
     guard.unlock();
-    const Sent sent = failed ? Sent::kFailed : SendEntry(&entry, false);
+    const Sent sent = failed ? Sent::kFailed : SendEntry(&entry, false, &most_bytes);
     if (sent == Sent::kFailed && !failed) FailNow();
-    if (sent == Sent::kLater && !Drainer::Shared().Watch(shared_from_this())) FailNow();
+    const bool full = sent == Sent::kLater && most_bytes > 0;
+    if (full && !Drainer::Shared().Watch(shared_from_this())) FailNow();
     if (sent != Sent::kLater) Tell(entry);
     guard.lock();
-    watched_ = watched_ || sent == Sent::kLater;
+    watched_ = watched_ || full;
     if (sent != Sent::kLater) {
       backlog_.pop_front();
-    } else if (!failed_ && !drain_again_) {
+    } else if (full && !failed_ && !drain_again_) {
       break;
     }
   }
   busy_ = false;
   if (waiting_ > 0) free_.notify_all();
+  if (!out_of_turn) return;
+  // Free by now: the drainer may come before this returns.
+  watched_ = true;
+  guard.unlock();
+  if (!Drainer::Shared().Watch(shared_from_this())) Fail();
 }
 
-ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait) {
-  if (entry->owned.bytes == nullptr) return SendHost(wait);
+ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait, size_t* most_bytes) {
+  if (entry->owned.bytes == nullptr) return SendHost(wait, most_bytes);
   while (entry->sent < entry->owned.size) {
-    const ssize_t count =
-        send(fd(), entry->owned.bytes.get() + entry->sent, entry->owned.size - entry->sent, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    if (*most_bytes == 0) return Sent::kLater;
+    const size_t size = std::min(entry->owned.size - entry->sent, *most_bytes);
+    const ssize_t count = send(fd(), entry->owned.bytes.get() + entry->sent, size, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     if (count < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) return Sent::kFailed;
@@ -130,12 +142,14 @@ ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait) {
       continue;
     }
     entry->sent += static_cast<size_t>(count);
+    *most_bytes -= static_cast<size_t>(count);
   }
   return Sent::kAll;
 }
 
-ReplyWriter::Sent ReplyWriter::SendHost(bool wait) {
+ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* most_bytes) {
   while (host_at_ < host_parts_.size()) {
+    if (*most_bytes == 0) return Sent::kLater;
     msghdr message{};
     message.msg_iov = host_parts_.data() + host_at_;
     message.msg_iovlen = std::min<size_t>(host_parts_.size() - host_at_, IOV_MAX);
@@ -148,6 +162,8 @@ ReplyWriter::Sent ReplyWriter::SendHost(bool wait) {
       continue;
     }
     size_t rest = static_cast<size_t>(count);
+    // One call takes no more than the socket's buffer has room for.
+    *most_bytes -= std::min(rest, *most_bytes);
     for (; host_at_ < host_parts_.size() && rest >= host_parts_[host_at_].iov_len; host_at_ += 1) rest -= host_parts_[host_at_].iov_len;
     if (rest == 0) continue;
     iovec& part = host_parts_[host_at_];
@@ -165,17 +181,14 @@ bool ReplyWriter::SendParts(const iovec* parts, int count) {
   if (alone) {
     busy_ = true;
     guard.unlock();
-    const Sent sent = SendHost(false);
+    size_t most_bytes = SIZE_MAX;
+    const Sent sent = SendHost(false, &most_bytes);
     if (sent == Sent::kFailed) FailNow();
     guard.lock();
-    if (sent != Sent::kLater) {
-      Release(guard);
-      return true;
-    }
     // Before anything that was left here meanwhile.
-    backlog_.emplace_front();
-    Release(guard);
-    return false;
+    if (sent == Sent::kLater) backlog_.emplace_front();
+    Release(guard, kTurnBytes);
+    return sent != Sent::kLater;
   }
   Enqueue(guard, {});
   return false;
@@ -190,7 +203,7 @@ void ReplyWriter::Enqueue(Guard& guard, OwnedReply reply) {
   backlog_.push_back({std::move(reply), 0});
   if (busy_) return;
   busy_ = true;
-  Release(guard);
+  Release(guard, kTurnBytes);
 }
 
 void ReplyWriter::Drain() {
@@ -198,7 +211,7 @@ void ReplyWriter::Drain() {
   drain_again_ = true;
   if (busy_) return;
   busy_ = true;
-  Release(guard);
+  Release(guard, kTurnBytes);
 }
 
 void ReplyWriter::Tell(const Entry& entry) {

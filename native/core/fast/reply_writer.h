@@ -2,7 +2,8 @@
 //
 // States. Free, or busy: one thread sends. Only the lane's thread waits: to become the sender, and for the client. Everybody else sends what the socket takes at once, and
 // leaves the rest, or all of it while another is at it, in the backlog. Whoever sends next begins with the backlog, and whoever has sent looks whether there is one:
-// it sends of it what goes at once, and leaves the rest to the drainer (drainer.h). So bytes never wait for anything but the client.
+// it sends of it what goes at once, and leaves the rest to the drainer (drainer.h). So bytes never wait for anything but the client. A client that reads as fast as others put
+// replies there must not keep the host's thread, a pool's or the drainer: each sends at most kTurnBytes of the backlog, then the drainer takes its next turn.
 //
 // The end. A failed send, Fail, or Close: the socket is shut down both ways, and what waits is dropped, which counts as sent. The descriptor is closed with the writer.
 #pragma once
@@ -39,6 +40,8 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
     ~Listener() = default;
   };
 
+  static constexpr size_t kTurnBytes = 1 << 20;
+
   // The listener stays until Close has returned.
   ReplyWriter(Descriptor socket, Listener* listener) : socket_(std::move(socket)), listener_(listener) {}
   ~ReplyWriter();
@@ -73,10 +76,11 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
 
   void Enqueue(Guard& guard, OwnedReply reply);
   // Busy, and with the mutex held: sends what it can of the backlog, and is free again.
-  void Release(Guard& guard);
-  // Busy.
-  Sent SendEntry(Entry* entry, bool wait);
-  Sent SendHost(bool wait);
+  // Sends about `most_bytes`; the guard's mutex is perhaps not held any more.
+  void Release(Guard& guard, size_t most_bytes);
+  // Busy. Without `wait`: about `most_bytes` from there on.
+  Sent SendEntry(Entry* entry, bool wait, size_t* most_bytes);
+  Sent SendHost(bool wait, size_t* most_bytes);
   bool SendAll(const uint8_t* bytes, size_t size, int flags);
   void Tell(const Entry& entry);
   void FailNow();
