@@ -571,6 +571,23 @@ void GrantsUnderLoad() {
   client.join();
 }
 
+// As a node that drains: nothing is granted any more, then everything is sent, then the end. What was answered has come by then.
+void AnswersLeaveBeforeTheEnd() {
+  const check::Directory directory;
+  const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
+  source->cold_end = 64 * kKiB;
+  for (int turn = 0; turn < 1000; turn += 1) {
+    Connection connection(ReplyMode::kSimple);
+    CHECK(connection.lane->Grant(source, false));
+    connection.Write(RequestOf(ReplyMode::kSimple, kRead, 1, turn % 2 == 0 ? 0 : kMiB, 512));
+    for (int i = 0; i < turn % 13; i += 1) sched_yield();
+    if (!connection.lane->Grant(nullptr, false)) connection.host.Await([&] { return connection.host.quiets == 1; });
+    if (!connection.lane->Send(nullptr, 0)) connection.host.Await([&] { return connection.host.sents == 1; });
+    connection.lane->Stop();
+    CHECK_EQ(connection.ReadAll().size(), connection.lane->counters().reads * (16 + 512));
+  }
+}
+
 // Whoever had the socket goes on with it.
 void LeavesTheSocketWhereItCannotStart() {
   int ends[2];
@@ -695,5 +712,6 @@ int main(int argc, char** argv) {
   RUN(RotWhileSendingShuts);
   RUN(GrantsUnderLoad);
   RUN(EndsFromAnyState);
+  RUN(AnswersLeaveBeforeTheEnd);
   RUN(LeavesTheSocketWhereItCannotStart);
 }

@@ -141,6 +141,39 @@ void Fails() {
   }
 }
 
+// Asked for the end, the writer waits for what was promised, and the connection's failure.
+void KeepsPromises() {
+  const std::vector<uint8_t> bytes = ReplyOf('l', 100);
+  for (int how = 0; how < 3; how += 1) {
+    Listener listener;
+    Ends ends(&listener);
+    CHECK(ends.writer->SendParts(nullptr, 0));
+    ends.writer->Promise();
+    ends.writer->Promise();
+    CHECK(!ends.writer->SendParts(nullptr, 0));
+    ends.writer->SendOwned(Owned('o', 10));
+    CHECK_EQ(listener.host, 0u);
+    if (how < 2) {
+      OwnedReply reply = Owned('c', 10);
+      reply.promised = true;
+      ends.writer->SendOwned(std::move(reply));
+      CHECK_EQ(listener.host, 0u);
+    }
+    if (how == 0) {
+      CHECK(ends.writer->Begin());
+      CHECK(ends.writer->Send(bytes.data(), bytes.size(), false));
+      CHECK_EQ(listener.host, 0u);
+      ends.writer->End(true);
+      for (const uint8_t sender : {'o', 'c', 'l'}) CHECK_EQ(ReadReply(ends.client.get()), sender);
+    } else {
+      ends.writer->Fail();
+    }
+    CHECK_EQ(listener.host, 1u);
+    ends.writer->Close();
+    CHECK_EQ(listener.host, 1u);
+  }
+}
+
 // Whoever comes with a reply of his own sends a turn of the others', and the drainer the rest, whatever the client takes.
 void InTurns() {
   for (int turn = 0; turn < 10; turn += 1) {
@@ -172,5 +205,6 @@ int main() {
   Whole();
   InOrder();
   Fails();
+  KeepsPromises();
   InTurns();
 }

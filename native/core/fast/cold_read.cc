@@ -52,6 +52,10 @@ class ColdRead final : public Task {
     const uint64_t size = use.source->size_bytes();
     const bool inside = request_.offset <= size && request_.length <= size - request_.offset;
     const bool good = inside && ReadFrom(use.source.get(), reply);
+    if (good) {
+      lane_->writer->Promise();
+      reply->promised = true;
+    }
     lane_->Leave(&use);
     return good;
   }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "../file_io.h"
 #include "lane_clock.h"
@@ -49,7 +50,7 @@ LaneServer::Answer LaneServer::ReadLarge(const Request& request) {
     shared_->counters.cut_replies.fetch_add(1, std::memory_order_relaxed);
     shutdown(shared_->writer->fd(), SHUT_RDWR);
   }
-  shared_->writer->End();
+  shared_->writer->End(std::exchange(promised_, false));
   // How long the client took to read is not the next one's time.
   batch_start_ns_ = NowNs();
   return Answer::kDone;

@@ -1,6 +1,7 @@
 #include "lane_server.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lane_clock.h"
 #include "reply_frame.h"
@@ -119,7 +120,12 @@ bool LaneServer::Use() {
 }
 
 void LaneServer::Leave() {
-  if (use_.source != nullptr) shared_->Leave(&use_);
+  if (use_.source == nullptr) return;
+  if (batch_size_ > 0 && !promised_) {
+    shared_->writer->Promise();
+    promised_ = true;
+  }
+  shared_->Leave(&use_);
 }
 
 bool LaneServer::MakeRoom(size_t size) {
@@ -153,7 +159,7 @@ void LaneServer::Flush() {
   shared_->TellInput();
   shared_->writer->Begin();
   shared_->writer->Send(batch_, batch_size_, false);
-  shared_->writer->End();
+  shared_->writer->End(std::exchange(promised_, false));
   batch_size_ = 0;
 }
 

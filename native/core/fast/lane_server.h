@@ -75,6 +75,8 @@ class LaneServer {
   // Replies that leave together; of BufferList::Batches.
   uint8_t* batch_ = nullptr;
   size_t batch_size_ = 0;
+  // The writer was told of replies in the batch.
+  bool promised_ = false;
   uint64_t batch_start_ns_ = 0;
   // Not yet observed.
   uint64_t reads_ = 0, read_bytes_ = 0, writes_ = 0, written_bytes_ = 0;

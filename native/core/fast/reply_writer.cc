@@ -90,14 +90,27 @@ bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
   return true;
 }
 
-void ReplyWriter::End() {
+void ReplyWriter::Promise() {
+  const Guard guard(mutex_);
+  promises_ += 1;
+}
+
+void ReplyWriter::End(bool promised) {
   Guard guard(mutex_);
+  if (promised) promises_ -= 1;
   Release(guard, SIZE_MAX);
 }
 
 void ReplyWriter::Release(Guard& guard, size_t most_bytes) {
   bool out_of_turn = false;
-  while (!backlog_.empty()) {
+  while (!backlog_.empty() || IsEndDue()) {
+    if (backlog_.empty()) {
+      end_waits_ = false;
+      guard.unlock();
+      listener_->OnHostSent();
+      guard.lock();
+      continue;
+    }
     // Somebody who may block is about to send it.
     if (waiting_ > 0 && !failed_) break;
     out_of_turn = most_bytes == 0 && !failed_;
@@ -176,6 +189,10 @@ bool ReplyWriter::SendParts(const iovec* parts, int count) {
   Guard guard(mutex_);
   if (failed_) return true;
   const bool alone = !busy_ && backlog_.empty();
+  if (count == 0) {
+    end_waits_ = !alone || promises_ > 0;
+    return !end_waits_;
+  }
   host_parts_.assign(parts, parts + count);
   host_at_ = 0;
   if (alone) {
@@ -196,6 +213,7 @@ bool ReplyWriter::SendParts(const iovec* parts, int count) {
 
 void ReplyWriter::SendOwned(OwnedReply reply) {
   Guard guard(mutex_);
+  if (reply.promised) promises_ -= 1;
   Enqueue(guard, std::move(reply));
 }
 

@@ -5,6 +5,9 @@
 // it sends of it what goes at once, and leaves the rest to the drainer (drainer.h). So bytes never wait for anything but the client. A client that reads as fast as others put
 // replies there must not keep the host's thread, a pool's or the drainer: each sends at most kTurnBytes of the backlog, then the drainer takes its next turn.
 //
+// Promises. Whoever has answered, and is about to send, promises so before he says that he is done with the files: who waits for that, and then for all to be sent (SendParts of
+// nothing, before the connection's end), waits for that reply, too.
+//
 // The end. A failed send, Fail, or Close: the socket is shut down both ways, and what waits is dropped, which counts as sent. The descriptor is closed with the writer.
 #pragma once
 
@@ -25,7 +28,8 @@ namespace copse {
 struct OwnedReply {
   std::unique_ptr<uint8_t[]> bytes;
   size_t size = 0;
-  size_t cost = 0;  // for OnOwnedSent
+  size_t cost = 0;        // for OnOwnedSent
+  bool promised = false;  // by Promise; SendOwned keeps it
 };
 
 class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
@@ -54,9 +58,13 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   bool Send(const uint8_t* bytes, size_t size, bool more);
   // False, too, when the file ends early or cannot be read: the reply can't be completed then, and nothing but Fail is left.
   bool SendFile(int file, uint64_t offset, uint64_t size);
-  void End();
+  // `promised`: what was sent was promised by Promise.
+  void End(bool promised = false);
 
-  // From the host's thread. True: sent, or failed. False: the parts stay in use until OnHostSent, and no other SendParts comes before that.
+  // A reply will be sent, or the connection has failed.
+  void Promise();
+
+  // Without parts it asks for what others have still to send, and have promised. From the host's thread. True: sent, or failed. False: the parts stay in use until OnHostSent, and no other SendParts comes before that.
   bool SendParts(const iovec* parts, int count);
   void SendOwned(OwnedReply reply);
   // The drainer: the socket takes bytes again.
@@ -82,6 +90,8 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   Sent SendEntry(Entry* entry, bool wait, size_t* most_bytes);
   Sent SendHost(bool wait, size_t* most_bytes);
   bool SendAll(const uint8_t* bytes, size_t size, int flags);
+  // With the mutex held.
+  bool IsEndDue() const { return end_waits_ && (failed_ || (promises_ == 0 && backlog_.empty())); }
   void Tell(const Entry& entry);
   void FailNow();
 
@@ -99,6 +109,9 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   std::deque<Entry> backlog_;
   std::vector<iovec> host_parts_;
   size_t host_at_ = 0;
+  size_t promises_ = 0;
+  // The host waits for what others have to send.
+  bool end_waits_ = false;
 };
 
 }  // namespace copse
