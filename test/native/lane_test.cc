@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "../../native/core/fast/cold_read.h"
 #include "lane_client.h"
 
 using namespace test;
@@ -250,6 +251,39 @@ void TooManyColdReadsGoUp() {
   // And there is room again.
   connection.Write(RequestOf(ReplyMode::kSimple, kRead, 99, 0, 512));
   CHECK_EQ(ReadReply(connection, [](uint64_t) { return std::pair(0, 512); }).cookie, 99u);
+}
+
+// Of all lanes together.
+void ColdReadsHaveOneBound() {
+  const check::Directory directory;
+  const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
+  source->cold_end = kImageBytes;
+  const ReplyMode mode = ReplyMode::kSimple;
+  const Bytes large = RequestOf(mode, kRead, 1, 0, kImageBytes), small = RequestOf(mode, kRead, 2, 0, 512);
+  // What is held is given back when a lane ends, begun or not; so the second turn is as the first.
+  for (int turn = 0; turn < 2; turn += 1) {
+    source->open = false;
+    constexpr size_t kFilling = copse::ColdReads::kMostBytesOfAll / copse::ColdReads::kMostBytes;
+    std::vector<std::unique_ptr<Connection>> filling;
+    for (size_t i = 0; i < kFilling; i += 1) {
+      filling.push_back(std::make_unique<Connection>(mode));
+      CHECK(filling.back()->lane->Grant(source, false));
+      filling.back()->Write(large);
+      filling.back()->Write(large);
+      filling.back()->Pass();
+      CHECK_EQ(filling.back()->lane->counters().handed_up, 1u);
+    }
+    Connection another(mode);
+    CHECK(another.lane->Grant(source, false));
+    another.Write(small);
+    CHECK(another.TakeUp(small.size()) == small);
+    // Those whose lanes have ended begin nothing; those that have begun wait for the gate.
+    for (const auto& connection : filling) connection->lane->Shut();
+    source->Open();
+    filling.clear();
+    another.Write(small);
+    CHECK_EQ(ReadReply(another, [](uint64_t) { return std::pair(0, 512); }).cookie, 2u);
+  }
 }
 
 void ColdReadsThatFailGoUpBetweenRequests() {
@@ -702,6 +736,7 @@ int main(int argc, char** argv) {
   RUN(DisconnectGoesUpAfterColdReads);
   RUN(HitsPassColdReads);
   RUN(TooManyColdReadsGoUp);
+  RUN(ColdReadsHaveOneBound);
   RUN(ColdReadsThatFailGoUpBetweenRequests);
   RUN(WritesWhereItMay);
   RUN(BoundsWhatGoesUp);

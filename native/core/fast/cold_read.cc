@@ -21,6 +21,8 @@ class ColdRead final : public Task {
     memcpy(header_, header, RequestHeaderBytes(lane_->replies));
   }
 
+  uint64_t length() const { return request_.length; }
+
   void Run() override {
     OwnedReply reply;
     if (!lane_->shut.load(std::memory_order_relaxed) && Read(&reply)) {
@@ -107,12 +109,21 @@ class ColdRead final : public Task {
   uint8_t header_[Request::kMostHeaderBytes];
 };
 
+std::atomic<size_t> ColdReads::bytes_of_all_{0};
+
 bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header) {
   // Only this thread adds.
   if (requests_.load(std::memory_order_relaxed) >= kMostRequests) return false;
   if (request.length > kMostBytes - std::min(kMostBytes, bytes_.load(std::memory_order_relaxed))) return false;
+  if (bytes_of_all_.fetch_add(request.length, std::memory_order_relaxed) + request.length > kMostBytesOfAll) {
+    bytes_of_all_.fetch_sub(request.length, std::memory_order_relaxed);
+    return false;
+  }
   ColdRead* const task = new (std::nothrow) ColdRead(lane, request, header);
-  if (task == nullptr) return false;
+  if (task == nullptr) {
+    bytes_of_all_.fetch_sub(request.length, std::memory_order_relaxed);
+    return false;
+  }
   requests_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(request.length, std::memory_order_relaxed);
   {
@@ -124,6 +135,7 @@ bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& re
 }
 
 void ColdReads::Sent(size_t cost) {
+  bytes_of_all_.fetch_sub(cost, std::memory_order_relaxed);
   bytes_.fetch_sub(cost, std::memory_order_relaxed);
   requests_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -147,6 +159,7 @@ void ColdReads::Shut() {
 
 void ColdReads::Stop() {
   for (Task* const task : ThreadPool::Shared().TakeBack(this)) {
+    Sent(static_cast<ColdRead*>(task)->length());
     delete task;
     Done();
   }

@@ -19,6 +19,8 @@ class ColdReads {
   // At once, from when a read is begun until its reply has left.
   static constexpr size_t kMostRequests = 64;
   static constexpr size_t kMostBytes = 16 << 20;
+  // Of all lanes together: clients that ask and do not read must not take the memory of the host.
+  static constexpr size_t kMostBytesOfAll = 256 << 20;
 
   // The lane's thread. `header` is the request as it came. False: too many are under way, or no memory.
   bool Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header);
@@ -35,6 +37,7 @@ class ColdReads {
   friend class ColdRead;
   void Done();
 
+  static std::atomic<size_t> bytes_of_all_;
   std::atomic<size_t> requests_{0};
   std::atomic<size_t> bytes_{0};
   std::mutex mutex_;
