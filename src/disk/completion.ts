@@ -12,8 +12,16 @@ import type { Logger } from '../base/log.js';
 import { BlockState } from '../base/native.js';
 import { pause } from '../base/pause.js';
 import { KiB, MiB } from '../base/size.js';
+import type { ExportMetrics } from '../server/export.js';
+import { foldLanes } from '../server/export-metrics.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { DiskPeers } from './peers.js';
+
+/** Of guests, those included that native threads have answered. Grows with each. */
+export function requestCountOf(metrics: ExportMetrics): number {
+  const { writes, reads } = foldLanes(metrics);
+  return writes + reads.cache.count + reads.peer.count + reads.origin.count;
+}
 
 export interface CompletionOptions {
   hosted: HostedDisk;

@@ -13,7 +13,7 @@ import type { Logger } from '../base/log.js';
 import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
-import { Completion } from './completion.js';
+import { Completion, requestCountOf } from './completion.js';
 import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
 import type { HostedDisk } from './hosted-disk.js';
@@ -544,9 +544,8 @@ export class DiskExport implements SessionHost {
     const hosted = this.#hosted;
     if (hosted === undefined || !hosted.isOwner || peers === undefined || this.#closed) return;
     if (Object.keys(hosted.state.nodes).length === 0) return;
-    const requestCount = (): number => metrics.writes + metrics.reads.cache.count + metrics.reads.peer.count + metrics.reads.origin.count;
     void this.#completion?.stop();
-    this.#completion = new Completion({ hosted, peers, requestCount, clock, log });
+    this.#completion = new Completion({ hosted, peers, requestCount: () => requestCountOf(metrics), clock, log });
     this.#completion.start(delayMs);
   }
 
