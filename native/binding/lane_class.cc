@@ -154,6 +154,11 @@ napi_value IsQuiet(napi_env env, napi_callback_info info) {
   return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsQuiet());
 }
 
+napi_value IsStalled(napi_env env, napi_callback_info info) {
+  LaneHandle* const handle = Running(Arguments(env, info));
+  return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsStalled());
+}
+
 napi_value Shut(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   LaneHandle* const handle = Running(arguments);
@@ -259,7 +264,7 @@ Status Duplicate(int descriptor, Descriptor* duplicate) {
 bool DefineLaneClass(napi_env env) {
   const std::vector<napi_property_descriptor> properties = {
       Method("takeInput", TakeInput), Method("inputBytes", InputBytes), Method("send", Send),           Method("grant", Grant), Method("isQuiet", IsQuiet),
-      Method("shut", Shut),           Method("stop", Stop),             Method("counters", CountersOf), Method("close", Close)};
+      Method("isStalled", IsStalled), Method("shut", Shut),             Method("stop", Stop),           Method("counters", CountersOf), Method("close", Close)};
   return DefineFileClass(env, "NativeLane", properties, &Environment::Of(env)->lane_class);
 }
 

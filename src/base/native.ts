@@ -240,6 +240,8 @@ export interface NativeLane {
   grant(overlay: NativeOverlayFile | undefined, image: NativeChunkFile | undefined, writable: boolean): boolean;
   /** Whether nothing of what was granted before the last `grant` is in use. */
   isQuiet(): boolean;
+  /** Whether a client that does not read is in the way of that: it was being sent something from what was granted since the last call, and took none of it. A slow disk is not meant. */
+  isStalled(): boolean;
   /** Ends the connection at once, both ways. */
   shut(): void;
   /** Shuts, and resolves when no thread works for the lane any more. No event comes after the call. */

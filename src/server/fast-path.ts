@@ -35,7 +35,7 @@ export interface Channel {
   hold: FastHold | undefined;
 }
 
-/** So long a client that does not read what was sent to it may keep native code from letting go of the files. */
+/** So long a client that takes nothing of what is sent to it may keep native code from letting go of the files. */
 const mostHeldMs = 1000;
 /** So long the handshake's last answer may take to leave. */
 const handoverMs = 1000;
@@ -145,12 +145,19 @@ class FastConnection implements FastUser {
   async revoke(): Promise<void> {
     if (this.#isStopped || (!this.#isOver && this.stream.lane.grant(undefined, undefined, false))) return;
     await new Promise<void>((resolve) => {
-      // What a client that reads nothing has made the kernel hold comes free with its connection.
-      const cancel = this.#options.clock.after(mostHeldMs, () => {
+      // Whoever reads, or waits for a disk, is waited for. What a client that reads nothing has made the kernel hold comes free with its connection.
+      const look = (): void => {
         if (this.#isOver) return;
+        if (!this.stream.lane.isStalled()) {
+          cancel = this.#options.clock.after(mostHeldMs, look);
+          return;
+        }
         this.#options.log.info('a client does not take its answers, and is in the way: its connection is closed');
         this.stream.lane.shut();
-      });
+      };
+      // What it takes from here on counts.
+      if (!this.#isOver) this.stream.lane.isStalled();
+      let cancel = this.#options.clock.after(mostHeldMs, look);
       this.#onQuiet = () => {
         cancel();
         resolve();

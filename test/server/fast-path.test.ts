@@ -47,8 +47,9 @@ class StoppedClock implements Clock {
   }
 
   fire(): void {
-    for (const callback of this.#timers) callback();
+    const due = [...this.#timers];
     this.#timers.clear();
+    for (const callback of due) callback();
   }
 }
 
@@ -241,12 +242,53 @@ t.test('a client that reads nothing is closed when it is in the way, and only th
   });
   for (let count = 0; count < 100; count += 1) await new Promise(setImmediate);
   t.equal(isQuiet, false);
-  clock.fire();
+  // Until it has been seen twice in the same state.
+  while (!isQuiet) {
+    clock.fire();
+    await new Promise(setImmediate);
+  }
   await quiet;
   while (metrics.fast.lanes.size > 1) await new Promise(setImmediate);
   t.equal(heldCount(), 1, 'the other client stays');
   socket.destroy();
   other.destroy();
+});
+
+t.test('a client that reads all the time is waited for', async (t) => {
+  const clock = new StoppedClock();
+  const { path, device, metrics } = await stand(t, clock);
+  const socket = await dial(path);
+  const session = await enter(socket, 'x');
+  socket.pause();
+  session.send({ type: Cmd.read, offset: 0, lengthBytes: content.length });
+  while (foldLanes(metrics).fast.reads < 1) await new Promise(setImmediate);
+  device.offered = false;
+  let isQuiet = false;
+  const quiet = device.fast.refresh().then(() => {
+    isQuiet = true;
+  });
+  let received = 0;
+  socket.on('data', (piece: Buffer) => {
+    received += piece.length;
+  });
+  let firedCount = 0;
+  while (received < content.length + 16) {
+    // Far more than a socket holds: something has left it, and something has come.
+    const enough = Math.min(received + 1024 * 1024, content.length + 16);
+    while (received < enough && !socket.readableEnded) {
+      socket.resume();
+      await new Promise(setImmediate);
+    }
+    socket.pause();
+    if (socket.readableEnded) break;
+    if (!isQuiet) firedCount += 1;
+    clock.fire();
+  }
+  t.equal(received, content.length + 16, 'it has all of its answer');
+  t.ok(firedCount > 1, 'and was looked at meanwhile');
+  await quiet;
+  t.equal(metrics.fast.lanes.size, 1, 'it stays');
+  socket.destroy();
 });
 
 t.test('a connection that is destroyed with replies in its way gives all back', async (t) => {

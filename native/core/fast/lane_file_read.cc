@@ -43,6 +43,7 @@ LaneServer::Answer LaneServer::ReadLarge(const Request& request) {
     return Answer::kUp;
   }
   leaving_ = false;
+  shared_->writer->progress().End();
   shared_->counters.file_bytes.fetch_add(file_bytes_, std::memory_order_relaxed);
   file_bytes_ = 0;
   batch_size_ = 0;
@@ -105,6 +106,7 @@ bool LaneServer::PushOut(bool more) {
     Observe();
     shared_->TellInput();
     leaving_ = true;
+    shared_->writer->progress().Begin();
     if (!shared_->writer->Begin()) return false;
   }
   const size_t size = batch_size_;

@@ -15,6 +15,9 @@ namespace copse {
 
 namespace {
 
+// A blocking sendfile(2) comes back when all is sent: so often one sees whether the client takes it.
+constexpr uint64_t kFileTurnBytes = 256 << 10;
+
 // The socket is a blocking one; should somebody who shares its description think otherwise, waiting is done here.
 void WaitForRoom(int fd) {
   pollfd entry{fd, POLLOUT, 0};
@@ -48,6 +51,7 @@ bool ReplyWriter::Begin() {
     const Sent sent = SendEntry(&entry, true, &most_bytes);
     if (sent == Sent::kFailed) FailNow();
     Tell(entry);
+    progress_.Moved();
     guard.lock();
     backlog_.pop_front();
   }
@@ -68,6 +72,7 @@ bool ReplyWriter::SendAll(const uint8_t* bytes, size_t size, int flags) {
       if (errno == EINTR || errno == EAGAIN) continue;
       return false;
     }
+    progress_.Moved();
     bytes += count;
     size -= static_cast<size_t>(count);
   }
@@ -77,7 +82,7 @@ bool ReplyWriter::SendAll(const uint8_t* bytes, size_t size, int flags) {
 bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
   off_t at = static_cast<off_t>(offset);
   while (size > 0) {
-    const ssize_t count = sendfile(fd(), file, &at, size);
+    const ssize_t count = sendfile(fd(), file, &at, std::min(size, kFileTurnBytes));
     if (count < 0) {
       if (errno == EAGAIN) WaitForRoom(fd());
       if (errno == EINTR || errno == EAGAIN) continue;
@@ -85,6 +90,7 @@ bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
       return false;
     }
     if (count == 0) return false;
+    progress_.Moved();
     size -= static_cast<uint64_t>(count);
   }
   return true;

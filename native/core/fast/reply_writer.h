@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../descriptor.h"
+#include "send_progress.h"
 
 namespace copse {
 
@@ -67,6 +68,8 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   // Without parts it asks for what others have still to send, and have promised. From the host's thread. True: sent, or failed. False: the parts stay in use until OnHostSent, and no other SendParts comes before that.
   bool SendParts(const iovec* parts, int count);
   void SendOwned(OwnedReply reply);
+  // Of the lane's thread's sends.
+  SendProgress& progress() { return progress_; }
   // The drainer: the socket takes bytes again.
   void Drain();
 
@@ -96,6 +99,7 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   void FailNow();
 
   const Descriptor socket_;
+  SendProgress progress_;
   Listener* const listener_;
   std::mutex mutex_;
   std::condition_variable free_;
