@@ -55,10 +55,38 @@ bool ChunkFile::Ground(uint32_t index) {
   return true;
 }
 
+void ChunkFile::Free(uint32_t index) {
+  if (Ground(index)) {
+    Punch(index, 1);
+    return;
+  }
+  const std::lock_guard<std::mutex> guard(left_mutex_);
+  left_.push_back(index);
+}
+
+void ChunkFile::FreeLeft() {
+  std::vector<uint32_t> left;
+  {
+    const std::lock_guard<std::mutex> guard(left_mutex_);
+    left.swap(left_);
+  }
+  for (const uint32_t index : left) {
+    ChunkState before;
+    if (map_.TakeForStore(index, &before)) {
+      // Who finds it absent meanwhile fetches it once more.
+      if (!HadData(before)) Free(index);
+      map_.Publish(index, before);
+    } else {
+      const std::lock_guard<std::mutex> guard(left_mutex_);
+      left_.push_back(index);
+    }
+  }
+}
+
 // Best effort: no record and no space for a chunk that is absent, taken and unpinned. Without sync: a record that survives a crash is
 // checked against the data before it counts.
 void ChunkFile::Drop(uint32_t index) {
-  if (ClearRecords(index, 1).ok() && Ground(index)) Punch(index, 1);
+  if (ClearRecords(index, 1).ok()) Free(index);
 }
 
 Status ChunkFile::Store(TakenChunks& taken, const uint8_t* source, ChunkState* state) {
@@ -72,8 +100,8 @@ Status ChunkFile::Store(TakenChunks& taken, const uint8_t* source, ChunkState* s
   if (!status.ok()) {
     Drop(chunk.index);
     *state = ChunkState::kAbsent;
-  } else if (zero && HadData(chunk.before) && Ground(chunk.index)) {
-    Punch(chunk.index, 1);
+  } else if (zero && HadData(chunk.before)) {
+    Free(chunk.index);
   }
   taken.Publish(chunk, *state);
   return status;
@@ -93,7 +121,7 @@ Status ChunkFile::StoreZero(TakenChunks& taken) {
       // Those before are zeros already; of this batch and the rest nothing is promised.
       if (ClearRecords(chunks[first].index, static_cast<uint32_t>(count)).ok()) {
         for (size_t i = first; i < first + count; i += 1) {
-          if (HadData(chunks[i].before) && Ground(chunks[i].index)) Punch(chunks[i].index, 1);
+          if (HadData(chunks[i].before)) Free(chunks[i].index);
         }
       }
       for (size_t i = first; i < chunks.size(); i += 1) {
@@ -103,7 +131,7 @@ Status ChunkFile::StoreZero(TakenChunks& taken) {
       return status;
     }
     for (size_t i = first; i < first + count; i += 1) {
-      if (HadData(chunks[i].before) && Ground(chunks[i].index)) Punch(chunks[i].index, 1);
+      if (HadData(chunks[i].before)) Free(chunks[i].index);
       taken.Publish(chunks[i], ChunkState::kZero);
     }
   }
@@ -167,6 +195,7 @@ Status ChunkFile::Evict(TakenChunks& taken, uint64_t* freed_bytes) {
     if (status.ok() && HadData(chunk.before)) *freed_bytes += map_.ChunkLength(chunk.index);
   }
   taken.PublishAll(ChunkState::kAbsent);
+  FreeLeft();
   return status;
 }
 

@@ -9,7 +9,7 @@
 // in place can harm them, and a punched hole does: it zeroes its part of a large folio that reaches beyond it. So
 //   who punches       (evict, a store that failed, a rotten chunk, zeros over data) first takes the pages of a chunk that was sent out of the page cache, which the
 //                     kernel refuses while anybody refers to them; then they are not the file's any more. Where it refuses, evict leaves the chunk as it was, the others leave the
-//                     space to the next store or eviction.
+//                     space to the next store of the chunk or the next eviction of any; what is left when the process ends stays until the image's removal.
 //   store over data   writes over pages in flight what they say already: an image does not change. Where they don't (rot), it makes them right.
 //   rot               the pages that are in flight are those that the page cache has, so what they say was wrong when it was sent, as far as it was, and stays as it is.
 // The descriptors are closed when the last holder of the ChunkFile lets go, so no thread ever reads a closed one.
@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -134,6 +135,9 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   void Drop(uint32_t index);
   // Whether no page of a taken, unpinned chunk is in flight: from then on until it is stored or read again its space may be punched.
   bool Ground(uint32_t index);
+  // Punches a taken, unpinned chunk that is to be zero or absent; one in flight is noted for FreeLeft.
+  void Free(uint32_t index);
+  void FreeLeft();
   // Gives those in flight back as they were.
   void KeepInFlight(TakenChunks& taken);
 
@@ -143,6 +147,9 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   ChunkMap map_;
   PageCacheReader page_cache_;
   PageResidency residency_;
+  std::mutex left_mutex_;
+  // Chunks without data whose space could not be punched then.
+  std::vector<uint32_t> left_;
 };
 
 }  // namespace copse

@@ -127,7 +127,13 @@ void StoredOver(const std::string& directory) {
   CHECK(SendChunk(file, 21, &client));
   StoreZeros(file, 21);
   CHECK_EQ(file->map().state(21), ChunkState::kZero);
+  const auto data_from = [&file] { return lseek(file->data_fd(), 21 * off_t{kChunk}, SEEK_DATA); };
+  CHECK_EQ(data_from(), 21 * off_t{kChunk});
   CHECK(client.Receive(kChunk) == Chunk(21));
+  // Any eviction comes back to its space.
+  CHECK_EQ(EvictChunk(file, 22), kChunk);
+  CHECK(data_from() >= 23 * off_t{kChunk});
+  CHECK_EQ(file->map().state(21), ChunkState::kZero);
   CHECK(!ImageSource(file).IsZero(20 * uint64_t{kChunk}, 2 * kChunk));
   CHECK(ImageSource(file).IsZero(21 * uint64_t{kChunk}, kChunk));
 }
