@@ -677,14 +677,15 @@ void StartsOnlyWithADrainer() {
   copse::Descriptor mine(ends[0]), duplicate(dup(mine.get()));
   rlimit before;
   CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // Before it gets narrow: the sanitizer looks at a new object through a pipe.
+  Host host;
+  std::shared_ptr<Lane> lane;
+  const Lane::Options options{ReplyMode::kSimple};
   // No number is free below the first one that is.
   const int free = dup(mine.get());
   close(free);
   const rlimit none{static_cast<rlim_t>(free), before.rlim_max};
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  Host host;
-  std::shared_ptr<Lane> lane;
-  const Lane::Options options{ReplyMode::kSimple};
   const int error = Lane::Start(std::move(duplicate), options, nullptr, 0, &host, &lane).error;
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   CHECK_EQ(error, EMFILE);
