@@ -22,7 +22,11 @@ class Holder {
           has_ = true;
           while (!let_go_) sched_yield();
         }) {}
-  bool has() const { return has_; }
+  // Whether it has the range, once that is known: it has it, or as many as `waiting` wait.
+  bool HasOr(RangeLock& lock, unsigned waiting) const {
+    while (!has_ && lock.waiting_count() < waiting) sched_yield();
+    return has_;
+  }
   void Await() const {
     while (!has_) sched_yield();
   }
@@ -41,19 +45,20 @@ void Turns() {
   RangeLock lock;
   Holder first(lock, 10, 20);
   first.Await();
+  Holder apart(lock, 20, 30);
+  CHECK(apart.HasOr(lock, 1));
   Holder over(lock, 15, 25);
-  while (lock.waiting_count() < 1) sched_yield();
-  CHECK(!over.has());
-  // Nobody has 22 to 24, but `over` came first.
-  Holder behind(lock, 22, 40);
-  while (lock.waiting_count() < 2) sched_yield();
-  CHECK(!behind.has());
-  Holder apart(lock, 0, 10);
-  apart.Await();
+  CHECK(!over.HasOr(lock, 1));
+  // Nobody has 22 to 24 but `apart`, which goes; `over` came first.
   apart.End();
+  Holder behind(lock, 22, 40);
+  CHECK(!behind.HasOr(lock, 2));
+  Holder free(lock, 0, 10);
+  CHECK(free.HasOr(lock, 3));
+  free.End();
   first.End();
   over.Await();
-  CHECK(!behind.has());
+  CHECK(!behind.HasOr(lock, 1));
   over.End();
   behind.Await();
   behind.End();
@@ -62,7 +67,7 @@ void Turns() {
 
 // Counters that only the lock protects: a lost turn is a lost count, and a race for ThreadSanitizer.
 void Exclusion() {
-  constexpr uint64_t kBlocks = 16, kRounds = 2000, kThreads = 4;
+  constexpr uint64_t kBlocks = 16, kRounds = 20000, kThreads = 4;
   RangeLock lock;
   std::vector<uint64_t> counts(kBlocks, 0);
   std::vector<std::thread> threads;
@@ -74,9 +79,10 @@ void Exclusion() {
         const uint64_t first = (round * 7 + thread * 3) % (kBlocks - 5), end = first + 1 + (round + thread) % 5;
         const RangeLock::Guard guard(lock, first, end);
         for (uint64_t block = first; block < end; block += 1) {
-          const uint64_t before = counts[block];
+          volatile uint64_t* const count = &counts[block];
+          const uint64_t before = *count;
           if (round % 64 == 0) sched_yield();
-          counts[block] = before + 1;
+          *count = before + 1;
         }
       }
     });
