@@ -25,6 +25,7 @@ import type { Handover, HandoverReason } from './protocol.js';
 import type { DiskRecord, NodeRef } from './record.js';
 import type { DiskSession, SessionHost } from './session.js';
 import { Settlement } from './settlement.js';
+import { Takeover } from './takeover.js';
 
 /** What an export asks of the registry of disks. */
 export interface DiskHome {
@@ -53,14 +54,10 @@ export interface DiskExportOptions {
   log: Logger;
 }
 
-/** How long a confirmation may take before the new owner goes on without its having been heard. */
-const confirmMs = 2000;
 /** Before a request that found no owner looks again. */
 const retryMs = 200;
 /** Before the rest of the disk is fetched: its guests, who have waited for the handover, go first. */
 const restAfterHandoverMs = 1000;
-/** The owner is to be looked for. */
-const elsewhere = new Set(['ERR_NOT_OWNER', 'ERR_NO_SUCH_DISK', 'ERR_PEER_GONE', 'ERR_PEER_REFUSED']);
 
 export class DiskExport implements SessionHost {
   readonly gate = new Gate(() => void this.#refresh());
@@ -75,6 +72,7 @@ export class DiskExport implements SessionHost {
   /** Ids of nodes that are attached for their clients, each as often as it is, latest last. */
   readonly #remote: string[] = [];
   #steps: Promise<unknown> = Promise.resolve();
+  readonly #takeover: Takeover | undefined;
   #takingOver: Promise<void> | undefined;
   #closed = false;
 
@@ -99,6 +97,15 @@ export class DiskExport implements SessionHost {
       onRefused: (epoch) => this.attachment.readmit(epoch),
       onUndone: () => this.#undone(),
     });
+    this.#takeover =
+      peers &&
+      new Takeover({
+        ...{ peers, gate: this.gate, attachment: this.attachment, view: this.#view, clock, log },
+        locate: (uuid, name) => home.locate(uuid, name),
+        latest: (uuid) => home.latest(uuid),
+        accept: (handover, giver) => this.#accept(handover, giver),
+        notOwner: () => this.#notOwner(),
+      });
     // Of a handover that came no further than to the fences.
     if (hosted?.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
     if (hosted?.isOwner) this.#complete();
@@ -405,86 +412,28 @@ export class DiskExport implements SessionHost {
   }
 
   async #takeOver(reason: HandoverReason, writer: DiskSession | undefined): Promise<void> {
-    const { peers, home, log, clock } = this.#options;
     if (this.isOwner) return;
-    const { name } = this.record;
-    if (peers === undefined) throw this.#notOwner();
+    const takeover = this.#takeover;
+    if (takeover === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
     if (this.#settlement.isOpen) await this.#settlement.settle();
     if (this.isOwner || (await this.#reopened())) return;
-    const startMs = clock.nowMs();
-    const asked = this.#ask(peers, reason);
-    // While the owner is at it.
-    this.#expect(writer);
-    const { giver, handover } = await asked;
-    // Nobody writes before the confirmation.
-    const open = await this.gate.close();
-    try {
-      // Of a time when this node owned it: what it has of the disk is opened anew.
-      await this.#refresh();
-      try {
-        this.#hosted = await home.accept(handover, giver);
-      } catch (error) {
-        // It may be this node's durably all the same.
-        if (!(await this.#reopened())) throw error;
-      }
-      await Promise.all([this.#confirm(peers, giver, handover), this.#promote(writer)]);
-    } finally {
-      open();
-    }
-    log.info({ disk: name, from: giver.id, epoch: handover.epoch, reason, ms: Math.round(clock.nowMs() - startMs) }, 'taken over');
+    await takeover.run(this.record, reason, writer);
     this.#view.close();
     void this.#refresh();
     this.#complete(restAfterHandoverMs);
-    home.changed(this);
+    this.#options.home.changed(this);
   }
 
-  /** Tells the former owner, and waits until it has heard, or for long enough. */
-  async #confirm(peers: DiskPeers, giver: NodeRef, { epoch }: Handover): Promise<void> {
-    const { log, clock } = this.#options;
-    const { uuid, name } = this.record;
-    const heard = peers.call(giver, 'disk.accepted', { uuid, epoch, by: peers.self });
-    await waitFor('the confirmation', heard, { timeoutMs: confirmMs, clock }).catch((error: unknown) => {
-      // The other one asks how it ended, and is told then; until it knows it keeps still.
-      log.warn({ disk: name, from: giver.id, reason: errorMessage(error) }, 'the former owner did not hear that the disk was accepted');
-    });
-  }
-
-  /** What fails of it is told when it asks again. */
-  #expect(writer: DiskSession | undefined): void {
-    if (writer === undefined || !this.attachment.sessions.has(writer)) return;
+  async #accept(handover: Handover, giver: NodeRef): Promise<void> {
+    // Of a time when this node owned it: what it has of the disk is opened anew.
+    await this.#refresh();
     try {
-      this.attachment.expect(writer);
+      this.#hosted = await this.#options.home.accept(handover, giver);
     } catch (error) {
-      this.#options.log.debug({ disk: this.record.name, reason: errorMessage(error) }, 'who is about to write could not be noted');
+      // It may be this node's durably all the same.
+      if (!(await this.#reopened())) throw error;
     }
-  }
-
-  /** Makes the session whose write began it the one that writes. What fails of that is told when it asks again. */
-  async #promote(writer: DiskSession | undefined): Promise<void> {
-    if (writer === undefined || !this.attachment.sessions.has(writer)) return;
-    await this.attachment.promote(writer).catch(() => {});
-  }
-
-  /** Asks the owner to hand it over: the one whom the view of this node reads, who need not be looked for. */
-  async #ask(peers: DiskPeers, reason: HandoverReason): Promise<{ giver: NodeRef; handover: Handover }> {
-    const { home } = this.#options;
-    const { uuid, name } = this.record;
-    const ask = async (giver: NodeRef) => ({ giver, handover: await peers.call(giver, 'disk.handover', { uuid, to: peers.self, reason }) });
-    const known = this.#view.owner;
-    if (known !== undefined) {
-      try {
-        const asked = await ask(known);
-        // An owner that was deposed by force may not know.
-        if (asked.handover.epoch > (home.latest(uuid)?.epoch ?? 0)) return asked;
-      } catch (error) {
-        if (!elsewhere.has(errorCode(error) ?? '')) throw error;
-      }
-      this.#view.close();
-    }
-    const giver = await home.locate(uuid, name);
-    if (giver.id === peers.self.id) throw this.#notOwner();
-    return ask(giver);
   }
 
   /** Opens what lies here of the disk, where what failed has closed it, or could not open it; whether it is this node's. */
