@@ -317,9 +317,9 @@ export interface NativeAddon {
 const require = createRequire(import.meta.url);
 
 /** dist/src/base/native.js and src/base/native.ts lie at different depths below the package's root. */
-function addonPath(): string {
-  const depth = import.meta.url.includes('/dist/src/') ? '../../../' : '../../';
-  return fileURLToPath(new URL(`${depth}build/Release/copse.node`, import.meta.url));
+function packageRoot(): string {
+  return fileURLToPath(new URL(import.meta.url.includes('/dist/src/') ? '../../../' : '../../', import.meta.url));
 }
 
-export const native: NativeAddon = require(addonPath());
+/** What was compiled where it runs goes before a prebuilt binary: in a checkout it is the newer one, in an installation the prebuilt one did not load. */
+export const native: NativeAddon = require('node-gyp-build')(packageRoot());
