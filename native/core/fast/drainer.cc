@@ -68,10 +68,12 @@ void Drainer::Work() {
   while (true) {
     const int count = epoll_wait(epoll_.get(), events, kMostEvents, -1);
     for (int i = 0; i < count; i += 1) {
+      // A copy: events are packed, and what is found by a reference wants it aligned.
+      const uint64_t id = events[i].data.u64;
       std::shared_ptr<ReplyWriter> writer;
       {
         const std::lock_guard<std::mutex> guard(mutex_);
-        const auto found = writers_.find(events[i].data.u64);
+        const auto found = writers_.find(id);
         if (found != writers_.end()) writer = found->second.lock();
       }
       if (writer != nullptr) writer->Drain();
