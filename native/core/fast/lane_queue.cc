@@ -94,6 +94,8 @@ void LaneQueue::End() {
 
 void LaneQueue::PushBetween(const uint8_t* bytes, size_t size) {
   const Guard guard(mutex_);
+  // After Shut the end waits for nobody, and who was told of it looks no more.
+  if (over_) return;
   if (amid_) {
     late_.insert(late_.end(), bytes, bytes + size);
   } else {

@@ -26,7 +26,7 @@ class LaneQueue {
   // Nothing is put any more.
   void End();
 
-  // A whole request, from any thread.
+  // A whole request, from any thread; behind the end it is dropped.
   void PushBetween(const uint8_t* bytes, size_t size);
   // Whether the host is to be told: something waits that it has not been told of since it took the last.
   bool MustTell();
