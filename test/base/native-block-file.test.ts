@@ -95,9 +95,12 @@ t.test('zero: holes where asked, allocated otherwise, exact at ragged ends', asy
       await file.zero(offset, length, { punch, fastOnly: false });
       const expected = Buffer.from(full).fill(0, offset, offset + length);
       t.ok((await readAll(file, 0, full.length)).equals(expected), `${offset}+${length} punch ${punch}`);
-      const wholePages = Math.max(0, Math.floor((offset + length) / 4096) - Math.ceil(offset / 4096));
-      if (punch) t.equal(file.allocatedBytes(), before - wholePages * 4096, 'whole pages are free');
-      else t.equal(file.allocatedBytes(), before, 'still allocated');
+      const start = Math.ceil(offset / 4096) * 4096;
+      const wholeBytes = Math.max(0, Math.floor((offset + length) / 4096) * 4096 - start);
+      // A file system counts what it needs to find the data, too: where that lies in more pieces, a block more.
+      if (punch) t.ok(file.allocatedBytes() <= before - wholeBytes + 4096, 'whole pages are free');
+      else t.ok(file.allocatedBytes() >= before, 'still allocated');
+      if (punch && wholeBytes > 0) t.same([...(await file.extents(start, wholeBytes, 10))], [wholeBytes, 1], 'all of them');
     }
   }
 });

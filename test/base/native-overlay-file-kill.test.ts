@@ -62,8 +62,8 @@ t.test('writes and trims that were answered are there, flushed before or not', a
   t.same(await seen(directory, [0, 2, 3, 600, 601]), ['zero 0', 'data 4', 'data 4', 'zero 0', 'data 3']);
   const file = native.openOverlayFile(optionsIn(directory));
   t.equal(file.dirty, true);
-  await file.flush();
-  t.equal(file.dirty, false);
+  // One that has punched for a second leaves the rest to the next.
+  while (file.dirty) await file.flush();
   await file.close();
   // The map alone, as after a loss of power.
   const { mapPath } = optionsIn(directory);

@@ -190,7 +190,8 @@ t.test('what was trimmed and written again is not punched', async (t) => {
   await file.flush();
   await file.trim(0, 3 * blockBytes);
   await file.write(Buffer.alloc(100, 9), 0, 100, blockBytes + 50, undefined);
-  await file.flush();
+  // One that has punched for a second leaves the rest to the next.
+  while (file.dirty) await file.flush();
   t.equal(file.allocatedBytes(), blockBytes);
   const expected = Buffer.alloc(3 * blockBytes).fill(9, blockBytes + 50, blockBytes + 150);
   t.ok((await contentOf(file, 0, 3 * blockBytes)).equals(expected));

@@ -24,7 +24,8 @@ export function fault(t: Test, subject: Subject): void {
     t.equal((await other.read(healthy, 4096)).error, 0);
     fault.release();
     t.equal((await session.answer(slow)).error, 0);
-    t.same(session.finished, [...fast, slow], 'the slow one is answered last');
+    t.equal(session.finished.length, fast.length + 1);
+    t.equal(session.finished.at(-1), slow, 'the slow one is answered last');
   });
 
   ruleInEachMode(t, subject, 'DISC waits for what is in flight', async (t, client, replies) => {

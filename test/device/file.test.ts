@@ -85,7 +85,8 @@ t.test('a trim frees space, zeros that keep their place do not', async (t) => {
   await device.flush();
   const full = statSync(path).blocks;
   await device.writeZeroes(0, sizeBytes / 2, { noHole: true });
-  t.equal(statSync(path).blocks, full);
+  // A file system counts what it needs to find the data, too: where that is in more pieces now, a block more.
+  t.ok(statSync(path).blocks >= full);
   await device.trim(0, sizeBytes / 2);
   t.ok(statSync(path).blocks < full);
 });

@@ -16,7 +16,7 @@ for (const replies of ['simple', 'extended'] as const) {
     const headerBytes = replies === 'extended' ? 32 : 28;
     for (let cut = 0; cut < headerBytes; cut += 1) {
       const session = await daemon.attach(servedName, { replies });
-      // By now it is served natively.
+      // When this is answered it is served natively.
       await session.read(cut, 100);
       const whole = session.encode({ type: Cmd.read, offset: 4096 + cut, lengthBytes: 5000 });
       const part = session.encode({ type: Cmd.read, offset: 0, lengthBytes: 4096 });
@@ -29,7 +29,8 @@ for (const replies of ['simple', 'extended'] as const) {
     }
     await fastConnections(daemon, 0);
     const { reads } = await daemon.fastPath();
-    t.ok(reads > headerBytes, `${reads} reads natively`);
+    // The first of a connection may come before native threads are told what they may answer.
+    t.ok(reads >= headerBytes, `${reads} reads natively`);
   });
 }
 

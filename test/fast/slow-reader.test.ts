@@ -97,10 +97,7 @@ t.test('over sockets with the least of buffers, taken in pieces of any size', as
     place: { command: (program, args) => ({ command: 'unshare', args: ['--net', 'sh', '-c', enter, program, ...args] }) },
   });
   const trickle = (...args: string[]) =>
-    execa('nsenter', [`--net=/proc/${daemon.pid}/ns/net`, 'python3', client, '10809', 'image', imagePath, ...args], {
-      reject: false,
-      timeout: 60_000,
-    });
+    execa('nsenter', [`--net=/proc/${daemon.pid}/ns/net`, 'python3', client, '10809', 'image', imagePath, ...args], { reject: false });
   const first = await trickle('0', '60');
   t.equal(first.exitCode, 0, `cold: ${first.stderr}`);
   const before = await daemon.fastPath();

@@ -74,7 +74,8 @@ t.test('a process exits under its clients', async (t) => {
     console.log('ready');
     const look = () => fastCounts().answered > 50 ? process.exit(7) : setTimeout(look, 5);
     look();`;
-  const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 60_000 });
+  const child = promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]);
+  t.teardown(() => child.child.kill('SIGKILL'));
   const ended = child.then(
     () => 0,
     (error: { code?: number | string; signal?: string }) => error.code ?? error.signal,

@@ -25,7 +25,7 @@ interface FioRun {
 async function fio(t: Test, host: DiskHost, options: readonly string[]): Promise<FioRun> {
   const fixed = ['--name=verify', '--ioengine=nbd', `--uri=${host.uri('vm1')}`, `--aux-path=${host.daemon.folder}`, '--output-format=json'];
   const verify = ['--verify=crc32c', '--verify_fatal=1', '--verify_state_save=0', '--randseed=11'];
-  const { exitCode, stdout, stderr } = await execa('fio', [...fixed, ...verify, ...options], { reject: false, timeout: 60_000 });
+  const { exitCode, stdout, stderr } = await execa('fio', [...fixed, ...verify, ...options], { reject: false });
   const text = String(stdout);
   const { jobs } = JSON.parse(text.slice(text.indexOf('{\n')));
   t.ok(jobs[0], 'fio has run');

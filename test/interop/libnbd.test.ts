@@ -18,6 +18,13 @@ h.connect_uri(image)
 assert h.get_size() == size
 assert h.is_read_only() and h.can_multi_conn() and h.can_df() and h.can_meta_context("x-copse:cached")
 data = b"".join(h.pread(min(1 << 20, size - at), at) for at in range(0, size, 1 << 20))
+# What was read is kept a moment later.
+cached = []
+def look(context, offset, entries, error):
+    if context == "x-copse:cached":
+        cached[:] = entries
+while cached != [size, 1]:
+    h.block_status(size, 0, look)
 chunks = []
 def chunk(buf, offset, status, error):
     chunks.append((offset, len(buf), status, error.value))

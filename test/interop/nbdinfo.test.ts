@@ -69,6 +69,12 @@ t.test('nbdcopy copies the image whole, and its hole as a hole; nbdinfo --map th
   const target = join(folder, 'copy');
   await run(t, 'nbdcopy', [unixUri(image.name), target]);
   t.ok((await readFile(target)).equals(image.bytes));
+  // What was read is kept a moment later.
+  for (let isWhole = false; !isWhole; ) {
+    const cached = await run(t, 'nbdinfo', ['--map=x-copse:cached', '--json', unixUri(image.name)]);
+    const [first]: { length: number; type: number }[] = JSON.parse(cached.stdout);
+    isWhole = first?.type === 1 && first.length === image.bytes.length;
+  }
   const { stdout } = await run(t, 'nbdinfo', ['--map', '--json', unixUri(image.name)]);
   const map: { offset: number; length: number; type: number }[] = JSON.parse(stdout);
   t.equal(
@@ -78,8 +84,6 @@ t.test('nbdcopy copies the image whole, and its hole as a hole; nbdinfo --map th
   const hole = map.find(({ offset }) => offset === image.holeStart);
   t.equal(hole?.length, image.holeEnd - image.holeStart);
   t.equal(hole?.type, 3, 'a hole of zeros');
-  const cached = await run(t, 'nbdinfo', ['--map=x-copse:cached', '--json', unixUri(image.name)]);
-  t.equal(JSON.parse(cached.stdout)[0].length, image.bytes.length, 'all of it is here');
 });
 
 t.test('nbdcopy with several connections and in both directions', { skip }, async (t) => {

@@ -1,6 +1,8 @@
 // An image whose every byte is known, cached in a chunk file of a test's own.
 #pragma once
 
+#include <sched.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -48,6 +50,13 @@ inline uint64_t EvictChunk(const std::shared_ptr<copse::ChunkFile>& file, uint32
   uint64_t freed;
   CHECK_EQ(file->Evict(taken, &freed).error, 0);
   return freed;
+}
+
+// One that nobody uses. Whoever looks at its pages just now, as the kernel itself does at times, keeps it for that moment.
+inline void EvictForSure(const std::shared_ptr<copse::ChunkFile>& file, uint32_t index) {
+  while (file->map().state(index) != copse::ChunkState::kAbsent) {
+    if (EvictChunk(file, index) == 0) sched_yield();
+  }
 }
 
 // False: it was there, and wrong.

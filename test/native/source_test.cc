@@ -130,7 +130,11 @@ void Cold(const std::string& directory) {
   if (!MayBeHit(file)) return;
   CHECK(file->Sync().ok());
   posix_fadvise(file->data_fd(), 4096, 4096, POSIX_FADV_DONTNEED);
-  if (file->IsResident(4096, 4096)) posix_fadvise(file->data_fd(), 0, 0, POSIX_FADV_DONTNEED);
+  // With the rest of its folio; and not while the kernel itself looks at it.
+  while (file->IsResident(4096, 4096)) {
+    posix_fadvise(file->data_fd(), 0, 0, POSIX_FADV_DONTNEED);
+    sched_yield();
+  }
   ImageSource source(file);
   ReadPlan plan;
   std::vector<uint8_t> bytes(kChunk);

@@ -76,8 +76,13 @@ t.test('as on a plain Buffer', async (t) => {
   const baseContent = pattern(sizeBytes, 32);
   baseContent.fill(0, 10 * blockBytes, 20 * blockBytes);
   let operationCount = 0;
+  let runCount = 0;
+  const begun = performance.now();
   await fc.assert(
     fc.asyncProperty(history, async ({ states, baseBytes, callerCount, lives }) => {
+      // As many as there is time for; what has begun is ended, whatever the disk takes for it.
+      if (runCount > 0 && performance.now() - begun > 8000) return;
+      runCount += 1;
       await Promise.all(['data', 'map'].map((name) => rm(join(folder, name), { force: true })));
       const files = overlayFiles(folder, sizeBytes);
       const base = baseBytes === undefined ? undefined : new ScriptedBase(baseContent.subarray(0, baseBytes));
@@ -110,7 +115,7 @@ t.test('as on a plain Buffer', async (t) => {
         }
       }
     }),
-    { numRuns: 60, interruptAfterTimeLimit: 8000, endOnFailure: true },
+    { numRuns: 60, endOnFailure: true },
   );
-  t.ok(operationCount > 0, `${operationCount} requests`);
+  t.ok(operationCount > 0, `${operationCount} requests in ${runCount} runs`);
 });

@@ -94,9 +94,10 @@ t.test('user and password: the right ones, wrong ones, none', async (t) => {
   const server = await EtcdServer.start();
   t.teardown(() => server.stop());
   for (const command of ['user add root:secret', 'user grant-role root root', 'auth enable']) {
-    await execa('etcdctl', ['--endpoints', server.url, ...command.split(' ')], { env: { ETCDCTL_API: '3' } });
+    const patient = ['--dial-timeout=60s', '--command-timeout=60s'];
+    await execa('etcdctl', ['--endpoints', server.url, ...patient, ...command.split(' ')], { env: { ETCDCTL_API: '3' } });
   }
-  const client = new EtcdClient({ urls: [server.url], user: 'root', password: 'secret' });
+  const client = new EtcdClient({ urls: [server.url], user: 'root', password: 'secret', callTimeoutMs: 60_000 });
   t.teardown(() => client.close());
   const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger, checkMs: 100 });
   t.teardown(() => mirror.close());
@@ -105,7 +106,7 @@ t.test('user and password: the right ones, wrong ones, none', async (t) => {
   t.equal(await client.putIf('/test/a', 0, '1', await client.grantLease(100)), true);
   await until('the watch has it', mirror, () => mirror.entries.has('a'));
   for (const options of [{ user: 'root', password: 'wrong' }, { user: 'nobody', password: 'secret' }, {}]) {
-    const refused = new EtcdClient({ urls: [server.url], ...options });
+    const refused = new EtcdClient({ urls: [server.url], callTimeoutMs: 60_000, ...options });
     await t.rejects(refused.get('/test/a'), { code: 'ERR_ETCD_REFUSED' });
     refused.close();
   }

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 
 /** Milliseconds that a peer may stay silent before the test fails. It tells a peer that hangs from one that comes, not a slow one from a fast one. */
-export const patienceMs = 60_000;
+export const patienceMs = 300_000;
 
 export class ByteStream {
   readonly stream: Duplex;
