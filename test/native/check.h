@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -15,13 +16,17 @@
 
 namespace check {
 
+// How a failed check ends the program. A fuzzed one wants abort, so that its input is kept.
+inline void (*end)() = [] { std::_Exit(1); };
+
 [[noreturn]] inline void Fail(const char* file, int line, const std::string& what) {
   std::cout.flush();
   std::fflush(stdout);
   std::fprintf(stderr, "%s:%d: %s\n", file, line, what.c_str());
   std::fflush(stderr);
   // Other threads may run on: nothing of what they use is destroyed.
-  std::_Exit(1);
+  end();
+  std::abort();
 }
 
 // As text: numbers as such (bytes too), what has no << by name of its lack.

@@ -1,0 +1,49 @@
+// Any bytes as one connection's session, over a whole lane: each comes up as it came, or is answered rightly, once; and all ends. See lane/situation.h for the input.
+// core: block_file chunk_change chunk_file chunk_lease chunk_map chunk_record crc32c direct_io file_io overlay_change overlay_file overlay_flush overlay_log overlay_map
+// core: overlay_map_file overlay_sector overlay_write page_residency range_lock thread_pool
+// core: fast/buffer_list fast/cold_read fast/disk_source fast/drainer fast/image_source fast/lane fast/lane_answer fast/lane_counter fast/lane_file_read fast/lane_grant
+// core: fast/lane_input fast/lane_piece fast/lane_queue fast/lane_server fast/read_plan fast/reply_frame fast/reply_writer fast/request_frame fast/send_progress
+#include "lane/session.h"
+
+namespace {
+
+// How many are open, of the numbers that an execution could come to: in one call, which does not look at them otherwise.
+int CountFiles() {
+  pollfd files[64];
+  for (int fd = 0; fd < 64; fd += 1) files[fd] = {fd, 0, 0};
+  poll(files, 64, 0);
+  return static_cast<int>(std::count_if(files, files + 64, [](const pollfd& file) { return (file.revents & POLLNVAL) == 0; }));
+}
+
+// Of another thread's, the last may still be on its way.
+void AwaitFiles(int count) {
+  lane::Watchdog::Watch("a descriptor that was not closed");
+  while (CountFiles() > count) sched_yield();
+}
+
+void RunOnce(const uint8_t* data, size_t size) {
+  const lane::Situation situation(data);
+  lane::Session session(situation, data + lane::Situation::kBytes, size - lane::Situation::kBytes);
+  session.Run();
+  lane::Files::Shared().Restore(session.written());
+  lane::Watchdog::Watch(nullptr);
+}
+
+}  // namespace
+
+// What is made once for the process: files, threads and their descriptors.
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  check::end = abort;
+  const uint8_t nothing[lane::Situation::kBytes] = {};
+  RunOnce(nothing, sizeof(nothing));
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < lane::Situation::kBytes) return 0;
+  const int before = CountFiles();
+  RunOnce(data, size);
+  AwaitFiles(before);
+  lane::Watchdog::Watch(nullptr);
+  return 0;
+}
