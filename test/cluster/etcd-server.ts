@@ -74,7 +74,7 @@ export class EtcdServer {
     });
     const client = new EtcdClient({ urls: [this.url], callTimeoutMs: 500 });
     try {
-      for (const untilMs = performance.now() + 60_000; ; ) {
+      for (const untilMs = performance.now() + 300_000; ; ) {
         try {
           await client.get('up');
           return;

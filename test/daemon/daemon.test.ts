@@ -120,7 +120,10 @@ t.test('a restart keeps everything, with the origin gone', async (t) => {
   const images = [{ name: 'a', url }];
   await node.start(images);
   await node.admin.addImage({ name: 'os/b', url, deadlineMs: 51_234, chunkSizeBytes: 131_072 });
-  for (const name of ['a', 'os/b']) await node.readAll(name, sizeBytes);
+  for (const name of ['a', 'os/b']) {
+    await node.readAll(name, sizeBytes);
+    await node.stored(name, sizeBytes);
+  }
   const before = await node.admin.listImages();
   await node.stop();
   rmSync(url);

@@ -20,6 +20,11 @@ for (const [what, etag, after, restarts] of [
     const daemon = await Daemon.start(t, { images: { image: origin.url } });
     const old = await daemon.attach('image', { replies: 'structured' });
     t.ok((await old.read(0, chunkBytes)).data.equals(before.subarray(0, chunkBytes)));
+    // A read is answered before its bytes are stored, and only what is stored outlives a kill.
+    await until('the chunk in the cache', async () => {
+      const { cache } = (await daemon.imageStatus('image')) as { cache: { cachedBytes: number } };
+      return cache.cachedBytes >= chunkBytes;
+    });
     origin.replace(after);
     t.equal((await old.read(1_500_000, 100)).error, Errno.EIO, 'what is not cached can not be had any more');
     t.equal((await old.read(chunkBytes - 512, 1024)).error, Errno.EIO, 'not even in part');

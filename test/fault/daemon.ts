@@ -11,9 +11,9 @@ import type { Test } from 'tap';
 import type { FastPathStatus } from '../../src/admin/control.js';
 import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
-import { patienceMs } from '../conformance/wire/byte-stream.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { patienceMs } from './check.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
@@ -148,7 +148,11 @@ export class Daemon {
     const late = new Promise<never>((_resolve, reject) => {
       setTimeout(() => reject(new Error(`the daemon is not ready after ${patienceMs} ms:\n${this.stderr}`)), patienceMs).unref();
     });
-    return await Promise.race([ready, this.#exit, late]);
+    const closed = once(child, 'close');
+    const exit = await Promise.race([ready, this.#exit, late]);
+    // What it said last may come after its exit.
+    if (exit !== undefined) await closed;
+    return exit;
   }
 
   /** SIGKILL, and gone when it resolves. */

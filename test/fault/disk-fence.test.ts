@@ -1,6 +1,7 @@
 /** Two of QEMU's block layers on one disk of one node: who was displaced stays stopped, through reconnects and restarts, until an operator says otherwise. */
 import t, { type Test } from 'tap';
 import { missing } from '../interop/serving.js';
+import { until } from './check.js';
 import { DiskHost } from './disk-host.js';
 import { QemuIo } from './disk-qemu-io.js';
 
@@ -52,7 +53,7 @@ t.test('a second client that writes stops the first for good, until "take"', { s
 
   const { fences } = await host.status('vm1');
   t.match(fences, [{ client: RegExp(`\\b${first.pid}\\b`), by: RegExp(`\\b${second.pid}\\b`) }], 'the status says who, and by whom');
-  t.match(host.daemon.stderr, /another client writes to this disk[^\n]*/, 'so does the log');
+  await until('so does the log', () => /another client writes to this disk[^\n]*/.test(host.daemon.stderr));
 
   // Its connection is a new one after each of these, its process the same.
   await host.crash();
@@ -88,7 +89,7 @@ t.test('a client that was stopped is succeeded by another process as by any newe
   const third = await next();
   t.match(await third.do('write -P 0x55 0 4k'), /^wrote/);
   t.match(await third.do('read -P 0x55 0 4k'), /^read/);
-  t.equal((await host.status('anew')).connections, 1);
+  await until('the third is the only one', async () => (await host.status('anew')).connections === 1);
 });
 
 t.test('with --multi-conn several write, and nobody is fenced', { skip }, async (t) => {

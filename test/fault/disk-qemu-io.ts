@@ -13,12 +13,16 @@ export class QemuIo {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #exit: Promise<unknown>;
   #commandCount = 0;
+  #hasEnded = false;
 
   private constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
     this.#exit = once(child, 'exit');
     child.stdout.on('data', (chunk: Buffer) => {
       this.#output += chunk.toString();
+    });
+    child.once('close', () => {
+      this.#hasEnded = true;
     });
   }
 
@@ -47,7 +51,11 @@ export class QemuIo {
 
   /** It asks for the next command when it is done with the one before. */
   async #prompts(count: number): Promise<void> {
-    await until(`qemu-io: command ${count}`, () => this.#output.split(prompt).length > count);
+    await until(`qemu-io: command ${count}`, () => {
+      if (this.#output.split(prompt).length > count) return true;
+      if (this.#hasEnded) throw new Error(`qemu-io ended before command ${count}: ${this.#output.slice(-1000)}`);
+      return false;
+    });
   }
 
   /** Leaves as a guest that is switched off. */

@@ -45,10 +45,10 @@ export class GuestConsole {
     return (await this.lines()).filter((line) => line.startsWith('E'));
   }
 
-  /** Resolves when it has made so many turns more than there are now; rejects after a minute. */
+  /** Resolves when it has made so many turns more than there are now; rejects after five minutes. */
   async turns(count: number): Promise<void> {
     const wanted = (await this.lines()).length + count;
-    for (const until = performance.now() + 60_000; performance.now() < until; ) {
+    for (const until = performance.now() + 300_000; performance.now() < until; ) {
       if ((await this.lines()).length >= wanted) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

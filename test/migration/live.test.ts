@@ -3,6 +3,7 @@ import t from 'tap';
 import { Lab } from '../lab/lab.js';
 import { inOrder } from './in-order.js';
 import { diskName, Scene } from './scene.js';
+import { until } from './until.js';
 
 const ramPort = 4444;
 const dirtyMiB = 24;
@@ -22,7 +23,9 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
 
   await next('while it writes: the disk goes where it writes, and the blocks follow', async (t) => {
     const to = await scene.startVm({ host: b, name: 'second', incoming: overTcp(b) });
-    t.same((await a.disk(diskName)).remoteConnections, [b.nodeId], 'attached before it is there');
+    await until('it is attached before it is there', async () => {
+      return (await a.disk(diskName)).remoteConnections.join() === b.nodeId ? true : undefined;
+    });
     const figures = await vm.sendTo(overTcp(b));
     t.equal(await vm.status(), 'postmigrate');
     await to.console.writes(100);

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Many times what anything here takes on a busy machine: who waits so long waits for ever. */
-const guardMs = 120_000;
+const guardMs = 300_000;
 
-/** Asks until there is an answer. @throws with what was seen last, when there is none for two minutes */
+/** Asks until there is an answer. @throws with what was seen last, when there is none for five minutes */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined>,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,20 +21,23 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('error', () => resolve(false));
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
+interface Nginx {
+  url: string;
+  stop(): Promise<void>;
 }
 
-/** A real nginx over `dir/www`, which compresses whatever it may and wants a user below /private/. */
-async function startNginx(dir: string): Promise<{ url: string; stop(): Promise<void> }> {
-  const port = await freePort();
+/** A real nginx over `dir/www`, which compresses whatever it may and wants a user below /private/. Another try with another port if somebody took one meanwhile. */
+async function startNginx(dir: string): Promise<Nginx> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryNginx(dir, await freePort());
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+}
+
+async function tryNginx(dir: string, port: number): Promise<Nginx> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`).join(' ');
   await writeFile(join(dir, 'users'), 'me:{PLAIN}secret\n');
   await writeFile(
@@ -54,7 +58,8 @@ async function startNginx(dir: string): Promise<{ url: string; stop(): Promise<v
     exited = true;
     return result;
   });
-  while (!exited && !(await answers(port))) await delay(5);
+  // It writes the file once it listens: whoever else may do so at that port.
+  while (!exited && !existsSync(join(dir, 'pid'))) await delay(5);
   if (exited) throw new Error(`nginx ended at once: ${(await exit).stderr}`);
   return {
     url: `http://127.0.0.1:${port}`,

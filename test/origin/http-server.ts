@@ -23,7 +23,9 @@ export async function scriptedServer(content: Buffer, tls?: { key: Buffer; cert:
     scripted.requests.push({ path: request.url ?? '', headers: request.headers });
     (scripted.handler ?? scripted.serve)(request, response);
   };
-  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  // None that a client of a busy process keeps ends just when it is used again.
+  const options = { keepAliveTimeout: 60_000 };
+  const server = tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const scripted: ScriptedServer = {

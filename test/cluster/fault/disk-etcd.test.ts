@@ -57,7 +57,10 @@ t.test('two nodes and an etcd', { skip }, async (t) => {
     await one.kill();
     await one.start();
     await allUp(nodes);
-    t.match(await atOne.diskStatus('vm'), { place: 'elsewhere', owner: 'n2', epoch: 2 });
+    await until('it is found', async () => {
+      const { place, owner, epoch } = await atOne.diskStatus('vm').catch(() => ({ place: '', owner: '', epoch: 0 }));
+      return place === 'elsewhere' && owner === 'n2' && epoch === 2;
+    });
     t.match(await visit(one, 'vm', 'read -P 0x22 0 4k'), /^read \d/);
     await until('nobody is attached', async () => (await atTwo.diskStatus('vm')).remoteConnections.length === 0);
     await atTwo.removeDisk('vm');

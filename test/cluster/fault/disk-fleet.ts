@@ -5,8 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { AdminClient } from '../../../src/admin/client.js';
-import { patienceMs } from '../../conformance/wire/byte-stream.js';
-import { until } from '../../fault/check.js';
+import { patienceMs, until } from '../../fault/check.js';
 import { QemuIo } from '../../fault/disk-qemu-io.js';
 import type { LabPlace } from '../../lab/place.js';
 import { sumOf } from './metric.js';
@@ -54,6 +53,14 @@ export async function visit(node: ClusterNode, disk: string, ...commands: string
   return all;
 }
 
+/** What is said at last to a request that has to be done: at its deadline it is an error, and done by another try, and how much a busy machine does by then is its affair. */
+export async function atLast(request: () => Promise<string>): Promise<string> {
+  for (;;) {
+    const said = await request();
+    if (!/Input\/output error/.test(said)) return said;
+  }
+}
+
 interface OwnerFile {
   state: string;
   epoch: number;
@@ -83,12 +90,19 @@ export async function moment(what: string, isSo: () => boolean): Promise<void> {
 /** Looks all the time whether two nodes believe that they own a disk; the returned function tells what was seen, and ends it. */
 export function watchOwners(nodes: readonly ClusterNode[], uuid: string): () => string[] {
   const seen = new Set<string>();
-  const look = (): void => {
-    const owners = nodes.flatMap((node) => {
+  const owners = (): string[] => {
+    return nodes.flatMap((node) => {
       const file = ownerFile(node, uuid);
       return file?.state === 'owner' ? [`${node.id}@${file.epoch}`] : [];
     });
-    if (owners.length > 1) seen.add(owners.join(' '));
+  };
+  const look = (): void => {
+    const first = owners();
+    if (first.length < 2) return;
+    // Files are read one after the other, and the disk may have moved in between. Who owned it under an epoch before all were read, and afterwards, owned it all the while.
+    const second = owners();
+    const both = first.filter((owner) => second.includes(owner));
+    if (both.length > 1) seen.add(both.join(' '));
   };
   const timer = setInterval(look, 2);
   return () => {

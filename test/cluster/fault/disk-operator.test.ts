@@ -58,6 +58,7 @@ t.test('three nodes', { skip }, async (t) => {
     t.match(await guest.do('write -P 0x22 0 4k'), /^wrote/);
     await guest.quit();
     await until('nobody is attached', async () => (await atTwo.diskStatus('explicit')).connections === 0);
+    await allUp(nodes);
     t.match(await atTwo.migrateDisk('explicit', 'n3', job), { handedOver: true });
     t.match(await visit(three, 'explicit', 'read -P 0x22 0 4k', 'read -P 0x11 4k 60k'), /^read \d[^P]*$/);
   });
@@ -93,6 +94,8 @@ t.test('three nodes', { skip }, async (t) => {
     t.match(await visit(two, 'busy', 'length', 'read -P 0x11 0 64k', 'write -P 0x44 7M 4k'), /^8 MiB/);
     t.equal((await atTwo.diskStatus('busy')).sizeBytes, 8 * mebibyte);
     await until('its blocks have moved', async () => (await atTwo.diskStatus('busy')).toCome.length === 0);
+    const isLeft = async (): Promise<boolean> => (await atTwo.diskStatus('busy')).connections === 0;
+    await until('nobody is attached', isLeft);
     await t.rejects(atTwo.revertDisk('busy', 'before', job), { code: 'ERR_NO_SUCH_SNAPSHOT' });
     // The old copy stays for its snapshot, and may go.
     await until('it is not needed', async () => (await atOne.diskStatus('busy')).snapshots.length === 1);
@@ -103,6 +106,7 @@ t.test('three nodes', { skip }, async (t) => {
       ),
     );
     t.match(await visit(two, 'busy', 'read -P 0x44 7M 4k', 'read -P 0x11 0 64k'), /^read \d[^P]*$/);
+    await until('nobody is attached', isLeft);
     await atTwo.removeDisk('busy');
     for (const control of [atOne, atTwo, atThree]) {
       await until('it is gone everywhere', async () => !(await control.listDisks()).some(({ name }) => name === 'busy'));
@@ -114,6 +118,7 @@ t.test('three nodes', { skip }, async (t) => {
     const { uuid } = await atOne.createDisk({ name: 'moving', sizeBytes: 64 * mebibyte });
     const first = await guestAt(t, one, 'moving');
     t.match(await first.do('write -P 0x11 0 24M'), /^wrote/);
+    await allUp(nodes);
     t.match(await atOne.migrateDisk('moving', 'n2', job), { handedOver: false });
     const ahead = await givenBytes(one);
     t.ok(ahead >= 24 * mebibyte, `${ahead} bytes ahead`);
@@ -157,6 +162,7 @@ t.test('three nodes', { skip }, async (t) => {
     const { uuid } = await atThree.createDisk({ name: 'drained', sizeBytes: 8 * mebibyte });
     t.match(await visit(three, 'drained', 'write -P 0x11 0 4M', 'flush'), /wrote/);
     await until('nobody is attached', async () => (await atThree.diskStatus('drained')).connections === 0);
+    await allUp(nodes);
     await atThree.drainNode(job);
     t.equal(ownerFile(three, uuid), undefined);
     t.same(

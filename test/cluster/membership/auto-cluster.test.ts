@@ -7,6 +7,7 @@ import { silentLogger } from '../../../src/base/log.js';
 import { type AutoCluster, joinAutoCluster } from '../../../src/cluster/membership/auto-cluster.js';
 import { NodeIdentity } from '../../../src/cluster/membership/node-identity.js';
 import { tcpRttUs } from '../../../src/cluster/membership/tcp-rtt.js';
+import { ownHost } from '../../fault/own-host.js';
 import { EtcdServer } from '../etcd-server.js';
 import { createNode, record, seedIds, type TestNode } from './node.js';
 
@@ -130,10 +131,11 @@ t.test('another live node with the id ends the start', async (t) => {
 
 t.test('a TCP connection is measured, and nobody listening is an error', async (t) => {
   const server = createServer((socket) => socket.on('error', () => {}));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // Where nobody else comes to listen when it does no more.
+  await new Promise<void>((resolve) => server.listen(0, ownHost, resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  t.ok((await tcpRttUs(`127.0.0.1:${port}`, 60_000)) > 0);
+  t.ok((await tcpRttUs(`${ownHost}:${port}`, 60_000)) > 0);
   await new Promise((resolve) => server.close(resolve));
-  await t.rejects(tcpRttUs(`127.0.0.1:${port}`, 60_000), { code: 'ECONNREFUSED' });
+  await t.rejects(tcpRttUs(`${ownHost}:${port}`, 60_000), { code: 'ECONNREFUSED' });
 });

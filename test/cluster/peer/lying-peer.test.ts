@@ -41,7 +41,7 @@ async function scripted(t: Test, reply: (request: Request) => Buffer | undefined
     (raw) => void answer(raw),
     () => sizeBytes,
   );
-  const peer = new NbdPeer({ id: 'liar', address: `127.0.0.1:${port}`, selfId: 'a' });
+  const peer = new NbdPeer({ id: 'liar', address: `127.0.0.1:${port}`, selfId: 'a', connectTimeoutMs: 60_000 });
   t.after(() => peer.destroy('the test is over'));
   return peer;
 }
@@ -104,7 +104,7 @@ t.test('garbage ends its own connection, and no other', async (t) => {
     (raw) => others.push(raw),
     () => sizeBytes,
   );
-  const peer = new NbdPeer({ id: 'liar', address: `127.0.0.1:${port}`, selfId: 'a' });
+  const peer = new NbdPeer({ id: 'liar', address: `127.0.0.1:${port}`, selfId: 'a', connectTimeoutMs: 60_000 });
   t.after(() => peer.destroy('the test is over'));
   const sink = new BufferSink(Buffer.alloc(4096));
   const well = peer.readHome(content, 0, 4096, sink);

@@ -26,7 +26,7 @@ interface Stand {
 }
 
 function peerOf(t: Test, address: string, options: Partial<NbdPeerOptions> = {}): NbdPeer {
-  const peer = new NbdPeer({ id: 'b', address, selfId: 'a', ...options });
+  const peer = new NbdPeer({ id: 'b', address, selfId: 'a', connectTimeoutMs: 60_000, ...options });
   t.after(() => peer.destroy('the test is over'));
   return peer;
 }

@@ -33,7 +33,15 @@ async function stand(t: Test, options: Partial<PeerBlocksOptions> = {}) {
     return { overlay: subject, release: () => void opened.pop() };
   };
   const served = await servePeers(t, contents);
-  const blocks = new PeerBlocks({ peer: { id: 'a', address: served.address }, uuid, sizeBytes, selfId: 'b', retryMs: 5, ...options });
+  const blocks = new PeerBlocks({
+    peer: { id: 'a', address: served.address },
+    uuid,
+    sizeBytes,
+    selfId: 'b',
+    retryMs: 5,
+    connectTimeoutMs: 60_000,
+    ...options,
+  });
   t.after(() => blocks.destroy('the test is over'));
   return { subject, contents, opened, served, blocks };
 }

@@ -21,7 +21,8 @@ async function stand(t: Test, call?: AnswerCall) {
   if (call !== undefined) contents.call = call;
   const served = await servePeers(t, contents);
   const peer = { id: 'a', address: served.address };
-  const ask = (method: string, argument?: unknown, options?: CallOptions) => callPeer(peer, method, argument, options);
+  const ask = (method: string, argument?: unknown, options?: CallOptions) =>
+    callPeer(peer, method, argument, { connectTimeoutMs: 60_000, ...options });
   const attach = () => NbdClient.connect({ address: parsePeerAddress(served.address), exportName: 'call' });
   return { contents, served, peer, ask, attach };
 }
@@ -225,7 +226,7 @@ async function liar(t: Test, page: Buffer, sizeBytes = callPageBytes): Promise<(
     },
     () => sizeBytes,
   );
-  return () => callPeer({ id: 'liar', address: `127.0.0.1:${port}` }, 'm', {});
+  return () => callPeer({ id: 'liar', address: `127.0.0.1:${port}` }, 'm', {}, { connectTimeoutMs: 60_000 });
 }
 
 function pageOf(header: unknown, answer: string): Buffer {

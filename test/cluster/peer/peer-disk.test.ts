@@ -28,7 +28,15 @@ interface Stand {
 }
 
 function viewOf(t: Test, address: string, options: Partial<PeerDiskViewOptions> = {}): PeerDiskView {
-  const view = new PeerDiskView({ peer: { id: 'a', address }, uuid, sizeBytes, selfId: 'b', retryMs: 5, ...options });
+  const view = new PeerDiskView({
+    peer: { id: 'a', address },
+    uuid,
+    sizeBytes,
+    selfId: 'b',
+    retryMs: 5,
+    connectTimeoutMs: 60_000,
+    ...options,
+  });
   t.after(() => view.destroy('the test is over'));
   return view;
 }

@@ -30,7 +30,7 @@ async function stand(t: Test) {
   });
   const { address } = await servePeers(t, contents);
   const peer = { id: 'a', address };
-  const blocks = new PeerBlocks({ peer, uuid, sizeBytes, selfId: 'b' });
+  const blocks = new PeerBlocks({ peer, uuid, sizeBytes, selfId: 'b', connectTimeoutMs: 60_000 });
   t.after(() => blocks.destroy('the test is over'));
   const map = (takeChanges: boolean) => readPeerMap(peer, uuid, blockCount, { selfId: 'b', takeChanges });
   return { overlay, blocks, map };

@@ -40,7 +40,7 @@ async function stand(t: Test) {
   const served = await servePeers(t, contents);
   const peer = { id: 'a', address: served.address };
   const clock = new ManualClock();
-  const ready = new ReadyConnections({ clock });
+  const ready = new ReadyConnections({ clock, connectTimeoutMs: 60_000 });
   t.teardown(() => ready.close());
   const connections = (count: number) => until(() => served.server.connectionCount === count);
   const kept = (count: number, exportName = callExport) => until(() => ready.count(peer, exportName) === count);
@@ -56,16 +56,16 @@ t.test('calls use the connections that there are, each once, and others when the
   t.equal(first?.failure, undefined);
   first?.destroy();
   await connections(1);
-  t.equal(await callPeer(peer, 'count', {}, { ready }), 1);
+  t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 1);
   await connections(0);
   t.equal(ready.take(peer, callExport), undefined, 'none is left');
-  t.equal(await callPeer(peer, 'count', {}, { ready }), 2);
-  t.equal(await callPeer(peer, 'long', {}, { ready }).then((answer) => String(answer).length), 100_000);
+  t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 2);
+  t.equal(await callPeer(peer, 'long', {}, { ready, connectTimeoutMs: 60_000 }).then((answer) => String(answer).length), 100_000);
   t.equal(seen.calls, 2);
   await connections(0);
   clock.advance(1000);
   await kept(2);
-  t.equal(await callPeer(peer, 'count', {}, { ready }), 3);
+  t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 3);
 });
 
 t.test('a connection that has died since is not the answer', async (t) => {
@@ -76,9 +76,9 @@ t.test('a connection that has died since is not the answer', async (t) => {
   // As if it had died, and nobody had noticed.
   ready.take = () => taken;
   taken?.destroy();
-  t.equal(await callPeer(peer, 'count', {}, { ready }), 1);
+  t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 1);
   await served.server.stop(0);
-  t.equal(await codeOf(callPeer(peer, 'count', {}, { ready })), 'ERR_PEER_GONE', 'nor is a node that is gone');
+  t.equal(await codeOf(callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 })), 'ERR_PEER_GONE', 'nor is a node that is gone');
 });
 
 t.test('a map over such a connection is as of when it is read; where it is refused, another is asked for', async (t) => {
