@@ -2,6 +2,7 @@
 import { execa } from 'execa';
 import { GiB, MiB } from '../../../src/base/size.js';
 import type { BenchContext } from '../context.js';
+import { keepCoresAwake } from '../load/burner.js';
 import { type RunningServer, uriOf } from '../server/server.js';
 import { type FioLoad, runFio } from './fio.js';
 import { cpuRowOf, type Row, rowOf } from './report.js';
@@ -12,6 +13,8 @@ export interface ReadWork {
   /** By fio, or all of it by nbdcopy over 4 connections. */
   load: Pick<FioLoad, 'pattern' | 'blockBytes' | 'depth' | 'jobs'> | 'nbdcopy';
   unit: 'IOPS' | 'MB/s';
+  /** Whether cores are kept from sleeping meanwhile. */
+  awake?: boolean;
   /** By contender: at least this multiple of its rate, at most that multiple of its CPU for each read. Who is not there is left out. */
   wanted: Record<string, { title: string; rate: number | 'ahead'; cpu?: number | 'ahead' }>;
 }
@@ -53,7 +56,8 @@ export async function runReadWork(
       },
     }),
   );
-  const rounds = await runRounds(contenders, { unit: work.unit, better: 'higher' }, { pairs: context.pairs });
+  const awake = work.awake ? keepCoresAwake() : undefined;
+  const rounds = await runRounds(contenders, { unit: work.unit, better: 'higher' }, { pairs: context.pairs }).finally(() => awake?.close());
   const rows = Object.entries(work.wanted).flatMap(([name, { title, rate, cpu }]) =>
     servers.has(name)
       ? [rowOf(work.title, rounds, name, rate, title), ...(cpu === undefined ? [] : [cpuRowOf(work.title, rounds, name, cpu, title)])]

@@ -1,4 +1,5 @@
-/** Processes that do nothing but use CPU, as much as they are told. */
+/** Processes that do nothing but use CPU: as much as they are told, or what nobody else wants. */
+import { availableParallelism } from 'node:os';
 import { execa } from 'execa';
 import type { Closeable } from '../../../src/base/lifecycle.js';
 
@@ -21,6 +22,19 @@ export function startBurner(cores: number): Closeable {
   const children = Array.from({ length: count }, () =>
     execa(process.execPath, ['-e', program, String(cores / count)], { stdio: 'ignore', reject: false }),
   );
+  return closing(children);
+}
+
+/** Keeps each core from sleeping, with the idle scheduling policy, which gives way to everybody: as cores are on a host whose guests have something to do. */
+export function keepCoresAwake(): Closeable {
+  return closing(
+    Array.from({ length: availableParallelism() }, () =>
+      execa('chrt', ['--idle', '0', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore', reject: false }),
+    ),
+  );
+}
+
+function closing(children: readonly (PromiseLike<unknown> & { kill(signal: 'SIGKILL'): boolean })[]): Closeable {
   return {
     async close() {
       for (const child of children) child.kill('SIGKILL');
