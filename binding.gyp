@@ -45,6 +45,7 @@
         "native/core/page_residency.cc",
         "native/core/peer_credentials.cc",
         "native/core/range_lock.cc",
+        "native/core/short_slice.cc",
         "native/core/thread_pool.cc",
         "native/core/fast/buffer_list.cc",
         "native/core/fast/cold_read.cc",

@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "../short_slice.h"
 #include "drainer.h"
 #include "lane_server.h"
 #include "lane_shared.h"
@@ -64,6 +65,7 @@ Status Lane::Start(Descriptor socket, const Options& options, const uint8_t* ear
 
 void* Lane::ThreadMain(void* lane) {
   Lane* const self = static_cast<Lane*>(lane);
+  AskForShortSlices();
   LaneServer(self->shared_, std::move(self->early_)).Run();
   return nullptr;
 }
