@@ -72,6 +72,7 @@ const subject: Subject = {
   },
 };
 
-const possible = process.getuid?.() === 0 && (await execa('nbdkit', ['--version'], { reject: false })).exitCode === 0;
-if (possible) conformance(t, subject);
-else t.pass('skipped: it takes root and nbdkit');
+const { exitCode, stdout } = await execa('nbdkit', ['--version'], { reject: false });
+// The differences above were found with that of Debian 12; others have others (1.42 leaves a connection open now and then).
+if (process.getuid?.() === 0 && exitCode === 0 && stdout.startsWith('nbdkit 1.32.')) conformance(t, subject);
+else t.test('nbdkit', { skip: 'it takes root and nbdkit 1.32, whose differences are known' }, async () => {});
