@@ -27,7 +27,8 @@ const options = { cwd: place, env: { ...env, PATH: programs }, extendEnv: false,
 t.before(async () => {
   mkdirSync(place);
   writeFileSync(join(place, 'package.json'), '{}');
-  const { stdout } = await execa('bash', [command, dir]);
+  // The loaders that tap gives to each child, whatever its environment, can't read a program without an extension.
+  const { stdout } = await execa('env', ['-u', 'NODE_OPTIONS', 'bash', command, dir]);
   const tarball = stdout.split('\n').at(-1)?.split(' ')[0] ?? '';
   const { exitCode, all } = await execa('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball], options);
   if (exitCode !== 0) throw new Error(`the tarball did not install:\n${all}`);
