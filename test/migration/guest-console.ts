@@ -16,6 +16,8 @@ export class GuestConsole {
   isReady = false;
   /** Records that were read in the last check. */
   checkedCount: number | undefined;
+  /** The last lines, whatever they are: for a failure. */
+  readonly last: string[] = [];
   readonly #socket: Socket;
 
   private constructor(socket: Socket) {
@@ -43,7 +45,7 @@ export class GuestConsole {
     await until(
       `${count} records`,
       async () => (this.written.length >= wanted ? true : undefined),
-      async () => this.written.length,
+      async () => ({ written: this.written.length, last: this.last }),
     );
   }
 
@@ -66,6 +68,8 @@ export class GuestConsole {
 
   /** The first line after a migration may be the end of one that began at the source: it is none of these. */
   #take(line: string): void {
+    this.last.push(line);
+    if (this.last.length > 40) this.last.shift();
     const [, word, number, badCount] = /^(WROTE|IDLE|CHECKED) (\d+) (\d+)$/.exec(line) ?? [];
     if (word !== undefined) this.badCount = Number(badCount);
     if (word === 'WROTE') this.written.push(Number(number));

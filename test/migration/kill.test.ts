@@ -39,6 +39,8 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   });
 
   await next('the destination, once it owns the disk: the guest waits for it to come back, and sees nothing', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const heal = await drop(a.place, b.place, step.blocks);
     vm = await scene.send(vm, a);
     await a.logs('owner');
@@ -54,6 +56,8 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   });
 
   await next('the source, which has granted and was not heard: nobody owns, then it does again, then it grants anew', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const heal = await drop(a.place, b.place, step.grant);
     vm = await scene.send(vm, b);
     await a.logs('granted');
@@ -67,6 +71,8 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   });
 
   await next('the destination, which has accepted and was not heard: it alone owns', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const heal = await drop(a.place, b.place, step.accepted);
     vm = await scene.send(vm, a);
     await a.logs('owner');
@@ -82,6 +88,8 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   });
 
   await next('both at once, before any block has followed', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     const heal = await drop(b.place, a.place, step.blocks);
     vm = await scene.send(vm, b);
     await b.logs('owner');
@@ -94,6 +102,8 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   });
 
   await next('every record that was durable is there', async (t) => {
+    // Until they have seen each other again a disk of the other host can't be opened.
+    await scene.whole();
     await vm.console.check();
     t.equal(vm.console.badCount, 0);
     t.same(scene.complaints, []);

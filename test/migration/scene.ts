@@ -158,7 +158,7 @@ export class Scene implements Closeable {
         await vm.resume();
         return undefined;
       },
-      async () => ({ vm: await vm.status(), a: await this.a.ownerLog(), b: await this.b.ownerLog() }),
+      async () => ({ vm: await vm.status(), a: await this.a.ownerLog(), b: await this.b.ownerLog(), last: vm.console.last }),
     );
     return resumeCount;
   }
