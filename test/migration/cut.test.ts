@@ -41,9 +41,8 @@ t.test('the network is cut while a disk moves', { skip: (await Lab.unavailable()
     vm = await scene.send(vm, a);
     await b.logs('granted');
     t.same(await scene.owners(), []);
-    const { length } = vm.console.written;
     await vm.becomes('io-error');
-    t.equal(vm.console.written.length, length);
+    t.ok(vm.console.written.length <= 1, 'nothing but the last one of the source, which it tells of here');
     await end();
     t.comment(`resumed ${await scene.goesOn(vm, 50)} times`);
     await scene.settled(a, b);

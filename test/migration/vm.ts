@@ -17,8 +17,6 @@ export interface VmOptions {
   name: string;
   /** Where the memory of the VM that is sent here comes in, as QEMU writes it; absent: it boots. */
   incoming?: string | undefined;
-  /** It stands still when it has come, until `resume`. */
-  isPaused?: boolean;
 }
 
 export interface MigrationFigures {
@@ -42,7 +40,7 @@ export class Vm implements Closeable {
     this.console = console;
   }
 
-  static async start({ host, guest, diskName, name, incoming, isPaused }: VmOptions): Promise<Vm> {
+  static async start({ host, guest, diskName, name, incoming }: VmOptions): Promise<Vm> {
     const monitorPath = join(host.dir, `${name}.qmp`);
     const serialPath = join(host.dir, `${name}.tty`);
     const args = ['-accel', 'tcg', '-cpu', 'qemu64,-svm', '-machine', 'q35', '-m', '128', '-smp', '1'];
@@ -59,7 +57,6 @@ export class Vm implements Closeable {
     };
     args.push('-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,drive=disk,werror=stop,rerror=stop');
     if (incoming !== undefined) args.push('-incoming', incoming);
-    if (isPaused) args.push('-S');
     const program = await Program.start({
       ...host.place.command('qemu-system-x86_64', args),
       logPath: join(host.dir, `${name}.log`),
@@ -85,6 +82,10 @@ export class Vm implements Closeable {
       async () => ((await this.status()) === status ? true : undefined),
       () => this.status(),
     );
+  }
+
+  async pause(): Promise<void> {
+    await this.monitor.execute('stop');
   }
 
   async resume(): Promise<void> {
