@@ -107,7 +107,7 @@ export class Scene implements Closeable {
    * Sends the VM to another host, where it runs unless it is to stand still; what becomes of the disk is the caller's to see. Its memory goes through a socket and no network,
    * so that the link between the hosts is Copse's alone.
    *
-   * It stands still meanwhile. Emulated guests that ran while their memory was sent have come to an end afterwards now and then, on a busy machine (2 panics in 122, one silence), for reasons
+   * It stands still meanwhile. Emulated guests that ran while their memory was sent have come to an end afterwards now and then (panics and silence, about 2 in 100), for reasons
    * that were not found, and here the disk's way is what counts: live.test.ts sends running ones.
    */
   async send(vm: Vm, to: Host, { isPaused = false, beforeEnd }: SendOptions = {}): Promise<Vm> {
