@@ -63,12 +63,14 @@ export class DiskPeerService {
       // The connection may have been made long before it is read from.
       if (this.#registry.get(uuid) !== disk || disk.hosted !== hosted)
         throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}" is not what it was: ask for its map again`);
-      // Rounds of a copy are for a disk that is owned here: what was handed over is told as it is.
-      if (takeChanges && !disk.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
+      // A round of a copy can cross with the handover to the same node, whose map must keep the marks: it is told what has changed, and nothing is taken.
+      const isMoving = hosted.state.to?.id === fromNodeId;
+      if (takeChanges && !disk.isOwner && !isMoving)
+        throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
       if (takeChanges && hosted.copy?.to !== fromNodeId) {
         throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": changes are marked for no copy at node ${fromNodeId}`);
       }
-      hosted.overlay.copyMap(target, 0, 0, hosted.blockCount, takeChanges);
+      hosted.overlay.copyMap(target, 0, 0, hosted.blockCount, takeChanges && disk.isOwner);
     };
     return { blockCount: hosted.blockCount, copy, release: () => {} };
   }

@@ -36,6 +36,26 @@ t.test('a handover to a copy moves what has changed since, and no more', async (
   t.ok(asked(play, before).length <= 2, asked(play, before).join(', '));
 });
 
+t.test('a round that crosses with the handover costs nothing', async (t) => {
+  const play = begin(t, { step: 'B>A disk.handover', fault: 'slow-answer' });
+  const { room, guest } = play;
+  await room.start(['A', 'B']);
+  await writeAtFirst(play, 'A');
+  await copyTo(play, 'A', 'B');
+  await guest('A').write(8, 8);
+  const before = room.steps.length;
+  await guest('B').write(120, 8);
+  await room.until('it has moved', () => room.owners().join() === 'B@2');
+  const crossed = room.steps.slice(before).filter((step) => /handover|changes/.test(step));
+  t.match(crossed.join(', '), /handover, .*changes/, 'rounds went on');
+  const after = room.steps.length;
+  t.equal(await guest('B').readAll(), undefined);
+  await settle(play, 'B');
+  t.same(room.wrong, []);
+  // The one block that was written since.
+  t.ok(asked(play, after).length <= 2, asked(play, after).join(', '));
+});
+
 t.test('without clients it is handed over at once', async (t) => {
   const play = begin(t);
   const { room, guest } = play;
