@@ -105,18 +105,13 @@ export class Scene implements Closeable {
 
   /**
    * Sends the VM to another host, where it runs unless it is to stand still; what becomes of the disk is the caller's to see. Its memory goes through a socket and no network,
-   * so that the link between the hosts is Copse's alone.
-   *
-   * It stands still meanwhile. Emulated guests that ran while their memory was sent have come to an end afterwards now and then (panics and silence, about 2 in 100), for reasons
-   * that were not found, and here the disk's way is what counts: live.test.ts sends running ones.
+   * so that the link between the hosts is Copse's alone. It stands still meanwhile: live.test.ts sends running ones.
    */
   async send(vm: Vm, to: Host, { isPaused = false, beforeEnd }: SendOptions = {}): Promise<Vm> {
     const name = `vm-${this.#vms.length}`;
     const incoming = `unix:${join(this.#dir, `${name}.ram`)}`;
     const next = await this.startVm({ host: to, name, incoming });
-    await vm.pause();
-    await vm.sendTo(incoming);
-    await next.becomes('paused');
+    await vm.sendTo(next, incoming);
     if (!isPaused) await next.resume();
     await beforeEnd?.();
     await vm.close();

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { CopseError } from '../../src/base/error.js';
 import type { Closeable } from '../../src/base/lifecycle.js';
+import { GiB, MiB } from '../../src/base/size.js';
 import { Program } from '../bench/harness/program.js';
 import type { Guest } from '../bench/migration/lab/guest.js';
 import { Monitor } from '../bench/migration/lab/monitor.js';
@@ -19,11 +20,9 @@ export interface VmOptions {
   incoming?: string | undefined;
 }
 
-export interface MigrationFigures {
-  downtimeMs: number;
-  totalMs: number;
-  ramBytes: number;
-}
+/** Of memory in a second: a guest that runs meanwhile has time for something; and as fast as it goes. */
+const slowBytes = 4 * MiB;
+const fastBytes = 10 * GiB;
 
 const kernelArguments = 'console=ttyS0 quiet mitigations=off cryptomgr.notests audit=0 8250.nr_uarts=1 no_timer_check nokaslr';
 
@@ -92,15 +91,40 @@ export class Vm implements Closeable {
     await this.monitor.execute('cont');
   }
 
-  /** Resolves once the VM has been sent. @throws CopseError `ERR_QEMU` when it was not */
-  async sendTo(uri: string): Promise<MigrationFigures> {
+  /**
+   * Resolves once the VM has been sent, and stands still at its destination.
+   *
+   * It runs while its memory goes, but stands still when QEMU begins and ends to note which pages are written to. QEMU 7.2, under TCG, can lose a page that its guest begins to write in such a moment: of some 140
+   * migrations of guests that ran all the time, their disks on nbdkit's memory, 4 ended in a panic or in silence; of 400 that went like this none.
+   *
+   * @param meanwhile what the guest does while its memory goes; absent: nothing, it stands still all the time
+   * @throws CopseError `ERR_QEMU` when it was not sent
+   */
+  async sendTo(destination: Vm, uri: string, { meanwhile }: { meanwhile?: (() => Promise<void>) | undefined } = {}): Promise<void> {
+    await this.pause();
+    if (meanwhile !== undefined) await this.#setBandwidth(slowBytes);
     await this.monitor.execute('migrate', { uri });
-    return until('the migration', async () => {
+    if (meanwhile !== undefined) {
+      await this.#migration('memory that is watched', ({ ram }) => (ram?.['dirty-sync-count'] ?? 0) > 0);
+      await this.resume();
+      await meanwhile();
+      await this.pause();
+      await this.#setBandwidth(fastBytes);
+    }
+    await this.#migration('the migration', ({ status }) => status === 'completed');
+    await destination.becomes('paused');
+  }
+
+  async #migration(what: string, isSo: (status: MigrationStatus) => boolean): Promise<void> {
+    await until(what, async () => {
       const status = await this.monitor.execute<MigrationStatus>('query-migrate');
       if (status.status === 'failed') throw new CopseError('ERR_QEMU', `the VM was not moved: ${JSON.stringify(status)}`);
-      if (status.status !== 'completed') return undefined;
-      return { downtimeMs: status.downtime ?? 0, totalMs: status['total-time'] ?? 0, ramBytes: status.ram?.transferred ?? 0 };
+      return isSo(status) ? true : undefined;
     });
+  }
+
+  async #setBandwidth(bytes: number): Promise<void> {
+    await this.monitor.execute('migrate-set-parameters', { 'max-bandwidth': bytes });
   }
 
   /** As the power switch. */
@@ -112,7 +136,5 @@ export class Vm implements Closeable {
 
 interface MigrationStatus {
   status: string;
-  downtime?: number;
-  'total-time'?: number;
-  ram?: { transferred: number };
+  ram?: { 'dirty-sync-count': number };
 }
