@@ -3,6 +3,7 @@
 
 #include <linux/sched.h>
 #include <linux/sched/types.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,10 +13,12 @@ namespace {
 
 // The least that the kernel gives.
 constexpr unsigned long long kSliceNs = 100'000;
+constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
 
 void AskForShortSlices() {
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
   sched_attr attributes{};
   // Policy and nice value stay as they were inherited.
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0 || attributes.sched_policy != SCHED_NORMAL) return;

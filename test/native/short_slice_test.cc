@@ -1,8 +1,9 @@
-// Short slices are asked for, and nothing else is changed by that.
+// Short slices, and waking on time, are asked for, and nothing else is changed by that.
 #include "../../native/core/short_slice.h"
 
 #include <linux/sched.h>
 #include <linux/sched/types.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -42,6 +43,7 @@ int main() {
   EXPECT(after.sched_policy == SCHED_NORMAL);
   EXPECT(after.sched_nice == before.sched_nice);
   if (KnowsSlices()) EXPECT(after.sched_runtime == 100'000);
+  EXPECT(prctl(PR_GET_TIMERSLACK) == 1000);
 
   // Whoever was given another policy keeps it.
   sched_attr batch = before;
