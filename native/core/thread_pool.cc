@@ -25,8 +25,9 @@ void ThreadPool::Submit(Task* task, PoolLane lane, const void* owner) {
   }
   lanes_[static_cast<size_t>(lane)].entries.push_back({task, owner});
   queued_ += 1;
-  pthread_cond_signal(&wake_);
   pthread_mutex_unlock(&mutex_);
+  // Whoever wakes needs the mutex at once.
+  pthread_cond_signal(&wake_);
 }
 
 bool ThreadPool::StartThread() {

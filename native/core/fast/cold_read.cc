@@ -14,16 +14,17 @@
 
 namespace copse {
 
-class ColdRead final : public Task {
+namespace {
+
+class ColdRead {
  public:
-  ColdRead(std::shared_ptr<LaneShared> lane, const Request& request, const uint8_t* header)
-      : lane_(std::move(lane)), request_(request), start_ns_(NowNs()) {
+  ColdRead(LaneShared* lane, const Request& request, const uint8_t* header) : lane_(lane), request_(request), start_ns_(NowNs()) {
     memcpy(header_, header, RequestHeaderBytes(lane_->replies));
   }
 
   uint64_t length() const { return request_.length; }
 
-  void Run() override {
+  void Run() {
     OwnedReply reply;
     if (!lane_->shut.load(std::memory_order_relaxed) && Read(&reply)) {
       lane_->counters.cold_reads.fetch_add(1, std::memory_order_relaxed);
@@ -34,9 +35,6 @@ class ColdRead final : public Task {
     } else {
       HandUp();
     }
-    const std::shared_ptr<LaneShared> lane = std::move(lane_);
-    delete this;
-    lane->cold.Done();
   }
 
  private:
@@ -103,15 +101,46 @@ class ColdRead final : public Task {
     return ReadFull(part.fd, target, size, part.offset + skipped, AtEnd::kError).ok();
   }
 
-  std::shared_ptr<LaneShared> lane_;
+  LaneShared* const lane_;
   const Request request_;
   const uint64_t start_ns_;
   uint8_t header_[Request::kMostHeaderBytes];
 };
 
+}  // namespace
+
+class ColdGroup final : public Task {
+ public:
+  explicit ColdGroup(std::shared_ptr<LaneShared> lane) : lane_(std::move(lane)) { reads_.reserve(ColdReads::kMostGrouped); }
+
+  void Add(const Request& request, const uint8_t* header) { reads_.emplace_back(lane_.get(), request, header); }
+  size_t size() const { return reads_.size(); }
+
+  void Run() override {
+    for (ColdRead& read : reads_) read.Run();
+    const std::shared_ptr<LaneShared> lane = std::move(lane_);
+    const size_t count = reads_.size();
+    delete this;
+    lane->cold.Done(count);
+  }
+
+  // Instead of Run.
+  void Drop() {
+    for (const ColdRead& read : reads_) lane_->cold.Sent(read.length());
+    lane_->cold.Done(reads_.size());
+  }
+
+ private:
+  std::shared_ptr<LaneShared> lane_;
+  std::vector<ColdRead> reads_;
+};
+
 std::atomic<size_t> ColdReads::bytes_of_all_{0};
 
-bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header) {
+ColdReads::ColdReads() = default;
+ColdReads::~ColdReads() = default;
+
+bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header, bool begun) {
   // Only this thread adds.
   if (requests_.load(std::memory_order_relaxed) >= kMostRequests) return false;
   if (request.length > kMostBytes - std::min(kMostBytes, bytes_.load(std::memory_order_relaxed))) return false;
@@ -119,19 +148,25 @@ bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& re
     bytes_of_all_.fetch_sub(request.length, std::memory_order_relaxed);
     return false;
   }
-  ColdRead* const task = new (std::nothrow) ColdRead(lane, request, header);
-  if (task == nullptr) {
+  if (!begun) Submit();
+  if (group_ == nullptr) group_.reset(new (std::nothrow) ColdGroup(lane));
+  if (group_ == nullptr) {
     bytes_of_all_.fetch_sub(request.length, std::memory_order_relaxed);
     return false;
   }
+  group_->Add(request, header);
   requests_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(request.length, std::memory_order_relaxed);
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     under_way_ += 1;
   }
-  ThreadPool::Shared().Submit(task, PoolLane::kRead, this);
+  if (!begun || group_->size() == kMostGrouped) Submit();
   return true;
+}
+
+void ColdReads::Submit() {
+  if (group_ != nullptr) ThreadPool::Shared().Submit(group_.release(), PoolLane::kRead, this);
 }
 
 void ColdReads::Sent(size_t cost) {
@@ -140,9 +175,9 @@ void ColdReads::Sent(size_t cost) {
   requests_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void ColdReads::Done() {
+void ColdReads::Done(size_t count) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  under_way_ -= 1;
+  under_way_ -= count;
   if (under_way_ == 0) done_.notify_all();
 }
 
@@ -159,9 +194,8 @@ void ColdReads::Shut() {
 
 void ColdReads::Stop() {
   for (Task* const task : ThreadPool::Shared().TakeBack(this)) {
-    Sent(static_cast<ColdRead*>(task)->length());
+    static_cast<ColdGroup*>(task)->Drop();
     delete task;
-    Done();
   }
   std::unique_lock<std::mutex> guard(mutex_);
   done_.wait(guard, [this] { return under_way_ == 0; });

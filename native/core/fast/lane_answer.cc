@@ -23,7 +23,7 @@ LaneServer::Answer LaneServer::ReadSmall(const Request& request) {
       case Found::kHit:
         break;
       case Found::kCold:
-        return ReadCold(request);
+        return ReadCold(request, true);
       case Found::kUp:
         return Answer::kUp;
     }
@@ -34,8 +34,8 @@ LaneServer::Answer LaneServer::ReadSmall(const Request& request) {
   return Answer::kDone;
 }
 
-LaneServer::Answer LaneServer::ReadCold(const Request& request) {
-  return shared_->cold.Start(shared_, request, input_.data()) ? Answer::kDone : Answer::kUp;
+LaneServer::Answer LaneServer::ReadCold(const Request& request, bool begun) {
+  return shared_->cold.Start(shared_, request, input_.data(), begun) ? Answer::kDone : Answer::kUp;
 }
 
 LaneServer::Answer LaneServer::Write(const Request& request) {

@@ -26,8 +26,9 @@ LaneServer::Answer LaneServer::ReadLarge(const Request& request) {
   const Found found = use_.source->Plan(request.offset, request.length, &plan_);
   if (found != Found::kHit) {
     plan_.Clear();
-    return found == Found::kCold ? ReadCold(request) : Answer::kUp;
+    return found == Found::kCold ? ReadCold(request, false) : Answer::kUp;
   }
+  shared_->cold.Submit();
   CutReply(request, replies_, *use_.source, &pieces_);
   reads_ += 1;
   read_bytes_ += request.length;

@@ -164,6 +164,7 @@ bool LaneServer::Use() {
 }
 
 void LaneServer::Leave() {
+  shared_->cold.Submit();
   if (use_.source == nullptr) return;
   if (batch_size_ > 0 && !promised_) {
     shared_->writer->Promise();

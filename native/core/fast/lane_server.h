@@ -47,6 +47,7 @@ class LaneServer {
 
   // False: nothing is granted.
   bool Use();
+  // Before anything that may take long; so what is to be read from the disk is, too.
   void Leave();
   // False: no memory. Perhaps what was granted is not in use any more.
   bool MakeRoom(size_t size);
@@ -57,7 +58,8 @@ class LaneServer {
 
   Answer Read(const Request& request);
   Answer ReadSmall(const Request& request);
-  Answer ReadCold(const Request& request);
+  // `begun`: the disk was asked for it.
+  Answer ReadCold(const Request& request, bool begun);
   Answer Write(const Request& request);
 
   // lane_file_read.cc: the reply is sent in the writer's hands (`leaving_`) from when its first byte leaves.
