@@ -132,7 +132,7 @@ t.test('a virtual machine on a disk', { skip }, async (t) => {
   const next = await Guest.start(t, host, 'vm1', { incoming });
   guest.run(writer('three', 60));
   await until('the guest writes', () => guest.console.includes('three 5 written'));
-  // Emulated guests that run while their memory is sent have come to an end afterwards now and then: test/migration/live.test.ts sends such.
+  // An emulated guest that runs while QEMU looks which pages were written to can be lost: test/migration/vm.ts, `sendTo`.
   await guest.qmp.execute('stop');
   await guest.qmp.execute('migrate', { uri: `unix:${incoming}` });
   await until('the migration', async () => {

@@ -157,16 +157,17 @@ bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& re
   group_->Add(request, header);
   requests_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(request.length, std::memory_order_relaxed);
-  {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    under_way_ += 1;
-  }
   if (!begun || group_->size() == kMostGrouped) Submit();
   return true;
 }
 
 void ColdReads::Submit() {
-  if (group_ != nullptr) ThreadPool::Shared().Submit(group_.release(), PoolLane::kRead, this);
+  if (group_ == nullptr) return;
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    under_way_ += group_->size();
+  }
+  ThreadPool::Shared().Submit(group_.release(), PoolLane::kRead, this);
 }
 
 void ColdReads::Sent(size_t cost) {
