@@ -56,6 +56,7 @@
         "native/core/fast/lane_answer.cc",
         "native/core/fast/lane_counter.cc",
         "native/core/fast/lane_file_read.cc",
+        "native/core/fast/lane_gather.cc",
         "native/core/fast/lane_grant.cc",
         "native/core/fast/lane_input.cc",
         "native/core/fast/lane_piece.cc",

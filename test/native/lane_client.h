@@ -156,10 +156,10 @@ class Connection {
   explicit Connection(ReplyMode mode, size_t most_input_bytes = 1 << 20, const Bytes& early = {}, int send_buffer = 0) : replies(mode) {
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    if (send_buffer > 0) CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer)), 0);
     client = copse::Descriptor(ends[1]);
     Lane::Options options{mode};
     options.most_input_bytes = most_input_bytes;
+    if (send_buffer > 0) options.send_buffer_bytes = send_buffer;
     CHECK_EQ(Lane::Start(copse::Descriptor(ends[0]), options, early.data(), early.size(), &host, &lane).error, 0);
   }
   ~Connection() { lane->Stop(); }

@@ -20,7 +20,7 @@ namespace copse {
 namespace {
 
 // Of TCP: bytes not sent yet, beyond which the lane waits. Replies that wait in the kernel only grow the way between file and client; with this bound they are sent while they are
-// in the processor's caches. Other sockets refuse the option.
+// in the processor's caches.
 constexpr int kUnsentBytes = 64 << 10;
 
 // Every kernel has it, and leaves it to everybody.
@@ -46,6 +46,18 @@ void TuneTcp(int fd) {
   if (StaysOnHost(fd)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kUnpaced, sizeof(kUnpaced) - 1);
 }
 
+// Best effort: a connection works without.
+void Tune(int fd, const Lane::Options& options) {
+  int domain = 0;
+  socklen_t size = sizeof(domain);
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+  if (domain == AF_UNIX) {
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(options.send_buffer_bytes));
+  } else {
+    TuneTcp(fd);
+  }
+}
+
 }  // namespace
 
 LaneShared::LaneShared(Descriptor socket, const Lane::Options& options, LaneHost* lane_host)
@@ -64,7 +76,7 @@ void LaneShared::Shut() {
 Status Lane::Start(Descriptor socket, const Options& options, const uint8_t* early, size_t early_size, LaneHost* host, std::shared_ptr<Lane>* started) {
   const Status drained = Drainer::Shared().Start();
   if (!drained.ok()) return drained;
-  TuneTcp(socket.get());
+  Tune(socket.get(), options);
   std::shared_ptr<Lane> lane(new (std::nothrow) Lane(std::make_shared<LaneShared>(std::move(socket), options, host)));
   if (lane == nullptr) return {ENOMEM, "lane"};
   lane->early_.assign(early, early + early_size);

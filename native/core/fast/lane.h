@@ -49,6 +49,9 @@ class Lane {
     ReplyMode replies;
     // Bytes that wait to be taken up, beyond which the socket is not read.
     size_t most_input_bytes = 1 << 20;
+    // SO_SNDBUF (socket(7)) of a unix socket: of what the client has not read the kernel holds twice as much, its overhead included. Any process may ask for this much
+    // (docs/performance.md, "The fast path").
+    int send_buffer_bytes = 208 << 10;
     // The server with its input buffer (16 KiB) lies on the stack; the deepest calls below it need a few KiB.
     size_t stack_bytes = 128 << 10;
   };

@@ -78,11 +78,13 @@ bool LaneInput::Receive() {
   return true;
 }
 
-void LaneInput::ReceiveNow() {
-  if (end_ == capacity_) return;
+bool LaneInput::ReceiveNow() {
+  if (end_ == capacity_) return false;
   // Its end, or its failure, is seen by whoever receives next.
   const ssize_t count = ReceiveOnce(bytes_ + end_, capacity_ - end_, MSG_DONTWAIT);
-  if (count > 0) end_ += static_cast<size_t>(count);
+  if (count <= 0) return false;
+  end_ += static_cast<size_t>(count);
+  return true;
 }
 
 size_t LaneInput::ReceiveTo(uint8_t* target, size_t size) {

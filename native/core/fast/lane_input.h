@@ -27,8 +27,8 @@ class LaneInput {
   bool Reserve(size_t whole);
   // Receives more behind what is there; waits until there is any. False: the end of the input, or its failure.
   bool Receive();
-  // Receives what has come meanwhile, behind what is there, as far as there is room.
-  void ReceiveNow();
+  // Receives what has come meanwhile, behind what is there, as far as there is room. False: nothing.
+  bool ReceiveNow();
   // Receives some bytes, to where they belong, while nothing is held here. 0: the end.
   size_t ReceiveTo(uint8_t* target, size_t size);
 

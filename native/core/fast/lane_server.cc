@@ -1,9 +1,6 @@
 #include "lane_server.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -19,20 +16,6 @@ namespace {
 constexpr uint64_t kMostGatheredBytes = 8 << 10;
 // More than so many requests are a batch as they are.
 constexpr size_t kGatheredRequests = 8;
-// No client reads, handles and asks again faster than 4 bytes in a nanosecond, a reply of 4 KiB in 2 µs (its buffer counts for 8 KiB): fio takes about 10 µs.
-constexpr long kBytesInNs = 4;
-// A shorter sleep costs more than it saves; a longer one gathers no more (the socket's buffer holds 208 KiB).
-constexpr long kLeastGatherNs = 8'000, kMostGatherNs = 60'000;
-constexpr uint64_t kLateNs = 500'000;
-
-// After so many looks in a row that found a client which had read almost all, one batch in so many is looked at: a look costs a client that waits for each reply 3 % of its reads.
-constexpr unsigned kVainLooks = 16, kBatchesForLook = 16;
-
-bool IsUnixSocket(int fd) {
-  int domain = 0;
-  socklen_t size = sizeof(domain);
-  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
-}
 
 }  // namespace
 
@@ -41,7 +24,7 @@ LaneServer::LaneServer(std::shared_ptr<LaneShared> shared, std::vector<uint8_t> 
       replies_(shared_->replies),
       header_bytes_(RequestHeaderBytes(replies_)),
       input_(shared_->writer->fd(), std::move(early)),
-      may_gather_(IsUnixSocket(shared_->writer->fd())) {}
+      gather_(shared_->writer->fd()) {}
 
 void LaneServer::Run() {
   while (!stopped_ && Receive()) {
@@ -59,21 +42,10 @@ bool LaneServer::Receive() {
 }
 
 void LaneServer::Gather() {
-  if (!may_gather_ || up_left_ > 0 || input_.size() < header_bytes_ || input_.size() > kGatheredRequests * header_bytes_) return;
+  if (up_left_ > 0 || input_.size() < header_bytes_ || input_.size() > kGatheredRequests * header_bytes_) return;
   Request request;
   if (!ParseRequest(input_.data(), replies_, &request) || !IsPlainRead(request, replies_) || request.length > kMostGatheredBytes) return;
-  if (vain_looks_ >= kVainLooks && ++unlooked_ % kBatchesForLook != 0) return;
-  int unread_bytes = 0;
-  if (ioctl(shared_->writer->fd(), SIOCOUTQ, &unread_bytes) != 0) return;
-  const long ns = std::min(unread_bytes / kBytesInNs, kMostGatherNs);
-  vain_looks_ += 1;
-  if (ns < kLeastGatherNs) return;
-  const timespec sleep{0, ns};
-  const uint64_t start_ns = NowNs();
-  nanosleep(&sleep, nullptr);
-  // Where timers are coarse, or the processor is not to be had, the client may have waited.
-  if (NowNs() - start_ns < kLateNs) vain_looks_ = 0;
-  input_.ReceiveNow();
+  if (gather_.Sleep()) gather_.Woke(input_.ReceiveNow());
 }
 
 void LaneServer::HandleInput() {

@@ -3,8 +3,7 @@
 // A batch is what one recv(2) gave, or two. Its small replies are gathered and leave by one send(2); what was granted is in use from the first request that is answered until then, or
 // until somebody grants anew. A large reply is sent from the files themselves by sendfile(2), while what was granted is in use.
 //
-// A client that is slower than the lane would get each reply by itself, and a wakeup with each: both pay for that. So while it has much to read yet, the lane lets requests gather: it sleeps for a part of
-// the time that reading takes, so that the client never waits for it. Only over a unix socket is it known what was read.
+// While the client has much to read yet, the lane lets small requests gather (lane_gather.h).
 //
 // System calls for each 4 KiB read: recv, preadv2, send at depth 1; at depth N one recv and one send for N reads (strace: 39 220 preadv2 on 1226 recv at depth 32). CPU for each read, user
 // and system, on two busy cores over a unix socket, beside nbdkit's file plugin with the same client in turns: 4 KiB at depth 1 7.5 µs to 16.5 µs, at depth 32 1.8 to 7.4; 256 KiB at
@@ -15,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "lane_gather.h"
 #include "lane_input.h"
 #include "lane_piece.h"
 #include "lane_shared.h"
@@ -73,8 +73,7 @@ class LaneServer {
   const ReplyMode replies_;
   const size_t header_bytes_;
   LaneInput input_;
-  const bool may_gather_;
-  unsigned vain_looks_ = 0, unlooked_ = 0;
+  LaneGather gather_;
   // Bytes of a request that goes up that have not come or not gone.
   uint64_t up_left_ = 0;
   bool raw_ = false;

@@ -42,12 +42,11 @@ class Session {
     Watchdog::Watch("the start of a lane");
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    const int least = 4096;
-    if (situation_.little_room) CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
     if (situation_.nonblocking) CHECK_EQ(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
     client_ = copse::Descriptor(ends[1]);
     copse::Lane::Options options{situation_.replies};
     options.most_input_bytes = situation_.most_input_bytes;
+    if (situation_.little_room) options.send_buffer_bytes = 4096;
     const size_t early = std::min(situation_.early, stream_.bytes.size());
     MarkSent(early);
     CHECK_EQ(copse::Lane::Start(copse::Descriptor(ends[0]), options, stream_.bytes.data(), early, &host_, &lane_).error, 0);
