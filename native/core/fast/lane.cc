@@ -19,9 +19,9 @@ namespace copse {
 
 namespace {
 
-// Of TCP: bytes not sent yet, beyond which the lane waits. Replies that wait in the kernel only grow the way between file and client; with this bound they are sent while they are
-// in the processor's caches.
-constexpr int kUnsentBytes = 64 << 10;
+// Of TCP: bytes not sent yet, beyond which the lane waits. Where a congestion control paces, replies that wait in the kernel only grow the way between file and client, and are not in the processor's caches any
+// more when they are sent. Within a host more of them save wakeups: 256 KiB at depth 8 cost 39 µs with the smaller bound, 25 with the larger.
+constexpr int kUnsentBytes = 64 << 10, kUnsentBytesOnHost = 1 << 20;
 
 // Every kernel has it, and leaves it to everybody.
 constexpr char kUnpaced[] = "reno";
@@ -42,8 +42,10 @@ bool StaysOnHost(int fd) {
 // A congestion control that paces (BBR) does so by a timer for each piece: towards the own host, where nobody has to be spared, it sends large replies at a quarter of the rate, for four times the CPU
 // (docs/performance.md, "The fast path").
 void TuneTcp(int fd) {
-  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof(kUnsentBytes));
-  if (StaysOnHost(fd)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kUnpaced, sizeof(kUnpaced) - 1);
+  const bool on_host = StaysOnHost(fd);
+  const int unsent_bytes = on_host ? kUnsentBytesOnHost : kUnsentBytes;
+  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof(unsent_bytes));
+  if (on_host) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kUnpaced, sizeof(kUnpaced) - 1);
 }
 
 // Best effort: a connection works without.
