@@ -66,7 +66,8 @@
         "native/core/fast/reply_frame.cc",
         "native/core/fast/reply_writer.cc",
         "native/core/fast/request_frame.cc",
-        "native/core/fast/send_progress.cc"
+        "native/core/fast/send_progress.cc",
+        "native/core/fast/socket_info.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],

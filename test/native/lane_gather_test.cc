@@ -1,15 +1,16 @@
 // When requests gather: with a client at the other end of a unix or TCP socket that reads, or does not.
 #include "../../native/core/fast/lane_gather.h"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>
 #include <vector>
 
 #include "../../native/core/descriptor.h"
 #include "check.h"
+#include "tcp_pair.h"
 
 namespace {
 
@@ -43,23 +44,11 @@ Ends UnixEnds() {
 }
 
 Ends TcpEnds() {
-  const Descriptor listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  CHECK_EQ(bind(listening.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  CHECK_EQ(listen(listening.get(), 1), 0);
-  CHECK_EQ(getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  Ends ends{Descriptor(), Descriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))};
   // A buffer that does not grow: what the client has not read shows in its window at once.
-  const int room = 64 << 10;
-  CHECK_EQ(setsockopt(ends.client.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
-  CHECK_EQ(connect(ends.client.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  ends.lane = Descriptor(accept(listening.get(), nullptr, nullptr));
+  test::TcpPair pair = test::MakeTcpPair(64 << 10);
   const int on = 1;
-  for (const int fd : {ends.lane.get(), ends.client.get()}) CHECK_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
-  return ends;
+  for (const int fd : {pair.server.get(), pair.client.get()}) CHECK_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+  return {std::move(pair.server), std::move(pair.client)};
 }
 
 constexpr size_t kReplyBytes = 4112, kReplies = 12;

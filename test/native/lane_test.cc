@@ -12,6 +12,7 @@
 
 #include "../../native/core/fast/cold_read.h"
 #include "lane_client.h"
+#include "tcp_pair.h"
 
 using namespace test;
 
@@ -740,21 +741,10 @@ void AnswersLeaveBeforeTheEnd() {
   }
 }
 
-// Whoever had the socket goes on with it.
 // Over TCP to the same host nothing is paced, whatever the system's congestion control.
 void SendsUnpacedToTheOwnHost() {
-  const copse::Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  CHECK_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  CHECK_EQ(listen(listener.get(), 1), 0);
-  CHECK_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  const copse::Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  CHECK_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  copse::Descriptor server(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  const copse::Descriptor same(dup(server.get()));
+  test::TcpPair pair = test::MakeTcpPair();
+  const copse::Descriptor same(dup(pair.server.get()));
   const auto name = [&] {
     char text[16] = "";
     socklen_t length = sizeof(text);
@@ -762,14 +752,15 @@ void SendsUnpacedToTheOwnHost() {
     return std::string(text);
   };
   // Where there is but one kind, this says nothing.
-  if (name() == "reno") setsockopt(server.get(), IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
+  if (name() == "reno") setsockopt(pair.server.get(), IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
   Host host;
   std::shared_ptr<Lane> lane;
-  CHECK_EQ(Lane::Start(std::move(server), {ReplyMode::kSimple}, nullptr, 0, &host, &lane).error, 0);
+  CHECK_EQ(Lane::Start(std::move(pair.server), {ReplyMode::kSimple}, nullptr, 0, &host, &lane).error, 0);
   CHECK_EQ(name(), "reno");
   lane->Stop();
 }
 
+// Whoever had the socket goes on with it.
 void LeavesTheSocketWhereItCannotStart() {
   int ends[2];
   CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

@@ -14,6 +14,7 @@
 #include "drainer.h"
 #include "lane_server.h"
 #include "lane_shared.h"
+#include "socket_info.h"
 
 namespace copse {
 
@@ -50,10 +51,7 @@ void TuneTcp(int fd) {
 
 // Best effort: a connection works without.
 void Tune(int fd, const Lane::Options& options) {
-  int domain = 0;
-  socklen_t size = sizeof(domain);
-  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-  if (domain == AF_UNIX) {
+  if (IsUnixSocket(fd)) {
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(options.send_buffer_bytes));
   } else {
     TuneTcp(fd);

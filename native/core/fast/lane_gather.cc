@@ -1,16 +1,12 @@
 #include "lane_gather.h"
 
-#include <linux/sockios.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cstddef>
+#include <optional>
 
 #include "lane_clock.h"
+#include "socket_info.h"
 
 namespace copse {
 
@@ -27,30 +23,19 @@ constexpr unsigned kVainLooks = 16, kTimesForLook = 16;
 // By what part of the difference the largest window fades with each look.
 constexpr uint32_t kWindowFade = 64;
 
-bool IsUnixSocket(int fd) {
-  int domain = 0;
-  socklen_t size = sizeof(domain);
-  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
-}
-
 }  // namespace
 
 LaneGather::LaneGather(int fd) : fd_(fd), unix_(IsUnixSocket(fd)) {}
 
 long LaneGather::ReadingNs() {
-  if (unix_) {
-    int unread_bytes = 0;
-    return ioctl(fd_, SIOCOUTQ, &unread_bytes) == 0 ? static_cast<long>(static_cast<uint64_t>(unread_bytes) / kUnixBytesInNs) : 0;
-  }
-  tcp_info info{};
-  socklen_t size = sizeof(info);
-  // Known from Linux 5.4 on.
-  if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || size < offsetof(tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd)) return 0;
-  if (info.tcpi_snd_wnd >= whole_window_) {
-    whole_window_ = info.tcpi_snd_wnd;
+  if (unix_) return static_cast<long>(QueuedBytes(fd_).value_or(0) / kUnixBytesInNs);
+  const std::optional<uint32_t> window = AnnouncedWindow(fd_);
+  if (!window) return 0;
+  if (*window >= whole_window_) {
+    whole_window_ = *window;
     return 0;
   }
-  const uint32_t unread_bytes = whole_window_ - info.tcpi_snd_wnd;
+  const uint32_t unread_bytes = whole_window_ - *window;
   whole_window_ -= unread_bytes / kWindowFade;
   return static_cast<long>(unread_bytes / kTcpBytesInNs);
 }

@@ -1,13 +1,8 @@
 #include "send_progress.h"
 
-#include <linux/sockios.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
-#include <cstddef>
+#include "socket_info.h"
 
 namespace copse {
 
@@ -15,14 +10,8 @@ namespace {
 
 // A number that changes when the client takes something: over TCP what it has acknowledged, else what the socket still has, where another send may put back just as much.
 uint64_t TakenBy(int fd) {
-  tcp_info info{};
-  socklen_t size = sizeof(info);
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && size >= offsetof(tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked)) {
-    return info.tcpi_bytes_acked;
-  }
-  int waiting = 0;
-  ioctl(fd, SIOCOUTQ, &waiting);
-  return static_cast<uint64_t>(waiting);
+  if (const auto bytes = AcknowledgedBytes(fd)) return *bytes;
+  return QueuedBytes(fd).value_or(0);
 }
 
 bool HasRoom(int fd) {
