@@ -31,6 +31,8 @@ export interface ImageAddRequest {
   digest?: string | undefined;
   /** Whether the cluster shares its chunks; `auto` when absent: where its identity is strong. */
   share?: SharePolicy | undefined;
+  /** Reads all allocation tables of a foreign format, however large, to tell whether the file is whole. */
+  deep?: boolean | undefined;
 }
 
 export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
@@ -51,6 +53,8 @@ export interface ImageStatus {
   share?: SharePolicy | undefined;
   /** What guards its bytes where they are shared. */
   guard?: IdentityGuard | undefined;
+  /** Absent for `raw`. `whole`: the file has all bytes that its tables name. `unchecked`: its tables were too large to be read. */
+  container?: 'whole' | 'unchecked' | undefined;
   origin: { health: OriginHealth /** What went wrong last, and what to do. */; message?: string | undefined };
   cache: {
     /** Bytes of the image that this host holds, chunks of zeros included. */

@@ -32,6 +32,7 @@ export const imageAddSchema = z.strictObject({
   manifest: z.string().min(1).max(8192).optional(),
   digest: z.string().max(256).optional(),
   share: z.enum(sharePolicies).optional(),
+  deep: z.boolean().optional(),
 }) satisfies z.ZodType<Omit<ImageAddRequest, 'name'>>;
 
 const identitySchema = z.discriminatedUnion('kind', [
@@ -54,6 +55,7 @@ export const imageStatusSchema = z.object({
   manifest: z.object({ url: z.string(), digest: z.string() }).optional(),
   share: z.enum(sharePolicies).optional(),
   guard: guardSchema.optional(),
+  container: z.enum(['whole', 'unchecked']).optional(),
   origin: z.object({ health: z.enum(['unused', 'ok', 'unavailable', 'changed']), message: z.string().optional() }),
   cache: z.object({ cachedBytes: bytes, dataBytes: bytes, unverifiedBytes: bytes }),
   connections: count,

@@ -56,6 +56,8 @@ export const imageRecordSchema = z.object({
   /** Whether the nodes of a cluster may give each other its chunks: `auto` (the default) where something tells equal bytes from others. */
   share: z.enum(['auto', 'trust', 'never']).optional(),
   pinnedAt: z.string(),
+  /** Whether the file of a foreign format was seen to have all that its tables name. Absent: raw, or pinned before that was looked at. */
+  container: z.enum(['whole', 'unchecked']).optional(),
   /** How often the name was changed in the catalog that all nodes share: of two records the one with the greater number is the later one. Absent: never shared. */
   generation: z.int().positive().optional(),
 });

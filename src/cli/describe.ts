@@ -43,6 +43,7 @@ export function describeImage(image: ImageStatus, listeners: string[]): string {
     ['manifest', image.manifest && `${image.manifest.url}, ${image.manifest.digest}`],
     ['share', image.share],
     ['guard', image.guard && describeGuard(image.guard)],
+    ['file', image.container && describeContainer(image.container)],
     ['origin', origin.message === undefined ? origin.health : `${origin.health}: ${origin.message}`],
     ['cached', formatPart(cache.cachedBytes, image.sizeBytes)],
     ['on disk', formatSize(cache.dataBytes)],
@@ -73,6 +74,13 @@ export function describeGuard(guard: IdentityGuard): string {
     trust: "trusted at the operator's word",
     none: 'guarded by nothing',
   }[guard];
+}
+
+function describeContainer(container: NonNullable<ImageStatus['container']>): string {
+  return {
+    whole: 'has all that its tables name',
+    unchecked: 'its tables are not checked: "copse image add" with --deep reads all of them',
+  }[container];
 }
 
 function describeFastPath({ enabled, connections, reads, coldReads, writes, handedUp }: DaemonStatus['fastPath']): string {

@@ -64,9 +64,12 @@ export class ImagePinner {
       await this.#options.settle?.();
       const layers: Record<string, FormatLayer> = {};
       for (const [file, spec] of Object.entries(backing ?? {})) layers[file] = await pool.layer(spec, below, share);
-      const { format, sizeBytes } = await probeFormat({ container, format: request.format, backing: layers, signal, runDir, log });
+      const { format: asked, deep } = request;
+      const probe = await probeFormat({ container, format: asked, backing: layers, deep, signal, runDir, log });
+      const { format, sizeBytes } = probe;
       const content: ContentSpec = format === 'raw' ? draft : { ...draft, format, sizeBytes, backing };
-      return { version: 1, name, content, deadlineMs, backingImages: request.backing, share, pinnedAt: new Date().toISOString() };
+      const pinnedAt = new Date().toISOString();
+      return { version: 1, name, content, deadlineMs, backingImages: request.backing, share, pinnedAt, container: probe.container };
     } finally {
       for (const lease of below) await lease.release();
     }

@@ -106,7 +106,10 @@ export class ImageRegistry implements ExportDirectory {
       const existing = this.#served.get(request.name);
       if (existing !== undefined) {
         const difference = differenceOf(existing.record, request);
-        if (difference === undefined) return this.#setDeadline(existing, request.deadlineMs);
+        if (difference === undefined) {
+          if (request.deep) await this.#checkContainer(existing, signal);
+          return this.#setDeadline(existing, request.deadlineMs);
+        }
         throw new CopseError(
           'ERR_IMAGE_EXISTS',
           `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
@@ -171,6 +174,15 @@ export class ImageRegistry implements ExportDirectory {
       await lease.release();
       return served;
     });
+  }
+
+  /** Reads the tables that were too large when the image was added. */
+  async #checkContainer(image: ServedImage, signal: AbortSignal | undefined): Promise<void> {
+    const { record } = image;
+    if (record.content.format === 'raw' || record.container === 'whole') return;
+    const { content, container } = await this.#options.pinner.pin({ ...requestOf(record), deep: true }, signal);
+    if (contentId(content) !== contentId(record.content)) return;
+    image.record = await this.#options.catalog.put({ ...record, container });
   }
 
   /** The deadline is no part of what an image is: new connections have the new one. */

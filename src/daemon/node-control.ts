@@ -308,6 +308,7 @@ export class NodeControl implements Control {
       manifest: manifest === undefined ? undefined : { url: manifest.url ?? '', digest: manifest.digest },
       share: record.share,
       guard: identityOf(record, this.#options.cluster?.config).guard,
+      container: record.content.format === 'raw' ? undefined : (record.container ?? 'unchecked'),
       origin: {
         health: content.health,
         ...(healthMessage === undefined ? {} : { message: healthMessage }),

@@ -129,7 +129,7 @@ t.test('probe: detection, --format raw, refusals', async (t) => {
   const { path } = await writeContent(directory);
   const image = await makeImage(directory, path, 'vmdk', 'subformat=streamOptimized');
   const container = await containerOf(directory, image);
-  t.same(await probeFormat({ container, runDir: directory, log }), { format: 'vmdk', sizeBytes: 8 * MiB });
+  t.same(await probeFormat({ container, runDir: directory, log }), { format: 'vmdk', sizeBytes: 8 * MiB, container: 'whole' });
   t.equal(container.openCount, 1);
   const raw = { format: 'raw', sizeBytes: container.origin.sizeBytes };
   t.same(await probeFormat({ container, runDir: directory, log, format: 'raw', searchPath: '' }), raw, 'raw needs no program');

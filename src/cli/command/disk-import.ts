@@ -67,6 +67,8 @@ async function importDisk(
   const source = await inspectImageFile(path, format, job.signal);
   const { sizeBytes } = source;
   checkSource(path, source, request.sizeBytes);
+  const { checkImageFile } = await import('../../origin/format/check-file.js');
+  await checkImageFile(path, source.format, job.signal);
   const { listeners } = await control.status();
   await control.createDisk({ ...request, sizeBytes: request.sizeBytes ?? sizeBytes });
   try {

@@ -24,6 +24,7 @@ interface Options extends DaemonOptions {
   manifest?: string;
   digest?: string;
   share?: string;
+  deep?: boolean;
 }
 
 const examples = `
@@ -48,6 +49,7 @@ export function addImageAddCommand(parent: Command): void {
       .option('--manifest <url>', 'manifest that every chunk is verified against: a URL or a path; with --digest')
       .option('--digest <digest>', 'digest of the manifest, as "copse image seal" prints it')
       .option('--share <how>', 'in a cluster: auto (where its identity is strong), trust (in any case) or never')
+      .option('--deep', 'read all tables of a foreign format, however large, to tell whether the file is whole')
       .addHelpText('after', examples),
   ).action(async (name: string, url: string, options: Options) => {
     const request = {
@@ -59,6 +61,7 @@ export function addImageAddCommand(parent: Command): void {
       backing: options.backing && Object.fromEntries(options.backing.map((pair) => parsePair(pair, '--backing FILE=IMAGE'))),
       ...sealOf(options),
       share: options.share === undefined ? undefined : checkShare(options.share),
+      deep: options.deep,
     };
     const { image, listeners } = await withDaemon(options, async (control) => {
       const added = await control.addImage(request);

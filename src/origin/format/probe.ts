@@ -6,6 +6,7 @@ import { readContent } from './content.js';
 import { decodedSizeBytes } from './decoded.js';
 import { Decoder, type DecoderOptions } from './decoder.js';
 import { detectFormat } from './detect.js';
+import { checkLayer, type Reach } from './guard/reach/reach.js';
 import type { FormatContainer, FormatLayer } from './layer.js';
 
 export interface ProbeOptions extends DecoderOptions {
@@ -13,6 +14,8 @@ export interface ProbeOptions extends DecoderOptions {
   /** `raw` or a supported format; detected by content when absent. */
   format?: string | undefined;
   backing?: FormatLayer['backing'];
+  /** Reads all allocation tables, however large, to tell whether the file is whole. */
+  deep?: boolean | undefined;
   signal?: OriginReadOptions['signal'];
 }
 
@@ -20,24 +23,29 @@ export interface ProbeResult {
   format: string;
   /** Of the decoded content. */
   sizeBytes: number;
+  /** Absent for `raw`, which has no tables. */
+  container?: Reach | undefined;
 }
 
 /**
  * Detects the format where none is given, and starts qemu-nbd for a moment unless it is raw.
  *
- * @throws OriginError `ERR_FORMAT` for what is not or can't be decoded; else as reads of the container do
+ * @throws OriginError `ERR_FORMAT` for what is not or can't be decoded, and for a file that is cut off; else as reads of the container do
  */
 export async function probeFormat(options: ProbeOptions): Promise<ProbeResult> {
   const { container, signal } = options;
   const { origin } = container;
   const format = options.format ?? (await detectFormat(readContent(origin, signal), origin.sizeBytes));
   if (format === 'raw') return { format, sizeBytes: origin.sizeBytes };
-  const decoder = new Decoder({ container, format, backing: options.backing }, options);
+  const layer: FormatLayer = { container, format, backing: options.backing };
+  const decoder = new Decoder(layer, options);
   try {
     const decoding = await waitFor(`probe of ${origin.url}`, decoder.running(), { signal });
     const sizeBytes = await decodedSizeBytes(decoding.socketPath, options.log);
     if (sizeBytes === 0) throw new OriginError('ERR_FORMAT', `${origin.url}: its content is empty`);
-    return { format, sizeBytes };
+    // QEMU reads zeros where a file was cut off.
+    const reach = await checkLayer(layer, { deep: options.deep, signal });
+    return { format, sizeBytes, container: reach };
   } finally {
     await decoder.close();
   }
