@@ -71,6 +71,18 @@ export class Host implements Closeable {
     this.#daemon = undefined;
   }
 
+  /** To the daemon: SIGSTOP, SIGCONT. */
+  signal(name: NodeJS.Signals): void {
+    const pid = this.#daemon?.program.pid;
+    if (pid !== undefined) process.kill(pid, name);
+  }
+
+  /** As an operator stops it. */
+  async stop(): Promise<void> {
+    await this.#daemon?.close();
+    this.#daemon = undefined;
+  }
+
   /** Resolves once it sees so many nodes up, itself among them. */
   async sees(nodeCount: number): Promise<void> {
     const up = async (): Promise<number> =>
