@@ -187,7 +187,7 @@ Status ChunkFile::Evict(TakenChunks& taken, uint64_t* freed_bytes) {
   *freed_bytes = 0;
   KeepInFlight(taken);
   Status status = ForEachRun(chunks, [this](uint32_t first, uint32_t count) { return ClearRecords(first, count); });
-  if (status.ok() && !chunks.empty()) status = SyncData(map_fd_.get());
+  if (status.ok() && !chunks.empty()) status = SyncOnce(map_fd_.get());
   if (status.ok()) {
     status = ForEachRun(chunks, [this](uint32_t first, uint32_t count) { return Punch(first, count); });
   }

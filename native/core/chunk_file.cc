@@ -101,9 +101,16 @@ Status ChunkFile::Read(PinnedRange& range, uint8_t* target, bool* valid) const {
   return {};
 }
 
-Status ChunkFile::Sync() const {
-  const Status data = SyncData(data_fd_.get());
-  return data.ok() ? SyncData(map_fd_.get()) : data;
+Status ChunkFile::SyncOnce(int fd) {
+  const Status status = SyncData(fd);
+  if (!status.ok()) sync_failed_.store(true, std::memory_order_relaxed);
+  return status;
+}
+
+Status ChunkFile::Sync() {
+  if (sync_failed_.load(std::memory_order_relaxed)) return {EIO, "fdatasync"};
+  const Status data = SyncOnce(data_fd_.get());
+  return data.ok() ? SyncOnce(map_fd_.get()) : data;
 }
 
 }  // namespace copse

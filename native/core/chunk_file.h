@@ -15,6 +15,7 @@
 // The descriptors are closed when the last holder of the ChunkFile lets go, so no thread ever reads a closed one.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -123,7 +124,8 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   // The chunks are absent afterwards, on error too (some of their space may be in use still then), except those whose pages are in flight: they are as they were.
   Status Evict(TakenChunks& taken, uint64_t* freed_bytes);
 
-  Status Sync() const;
+  // After a sync failed, of an eviction too, none succeeds: the kernel tells once of what it could not write.
+  Status Sync();
 
  private:
   Status Load();
@@ -144,6 +146,8 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   ChunkFileLayout layout_{};
   Descriptor data_fd_;
   Descriptor map_fd_;
+  Status SyncOnce(int fd);
+  std::atomic<bool> sync_failed_{false};
   ChunkMap map_;
   PageCacheReader page_cache_;
   PageResidency residency_;
