@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "../core/status.h"
+
 namespace copse {
 
 struct FileHandle {
@@ -18,6 +20,9 @@ struct FileHandle {
   virtual std::shared_ptr<void> Detach() = 0;
 
   const std::string path;
+  // Of a pair of files that of the map; else empty.
+  std::string map_path;
+  const std::string& PathOf(const Status& status) const { return status.of_map && !map_path.empty() ? map_path : path; }
   size_t under_way = 0;
   bool closing = false;
   bool closed = false;

@@ -56,7 +56,7 @@ void FileJob::Settle(napi_env env) {
     const napi_value value = ValueOf(env, result_);
     if (value != nullptr) napi_resolve_deferred(env, deferred_, value);
   } else {
-    const napi_value error = MakeSystemError(env, result_.status, file_->path);
+    const napi_value error = MakeSystemError(env, result_.status, file_->PathOf(result_.status));
     if (error != nullptr) napi_reject_deferred(env, deferred_, error);
   }
   CallEnded(env, file_);

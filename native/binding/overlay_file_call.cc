@@ -148,6 +148,15 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return FlushOverlay(env, *static_cast<std::shared_ptr<FileHandle>*>(wrapped));
 }
 
+napi_value AcceptLoss(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  void* wrapped;
+  napi_value rejection;
+  OverlayHandle* const file = Open(arguments, &wrapped, &rejection);
+  if (file == nullptr) return rejection;
+  return Launch(env, wrapped, PoolLane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->AcceptLoss(); });
+}
+
 napi_value Close(napi_env env, napi_callback_info info) {
   void* const wrapped = Arguments(env, info).Unwrap();
   return wrapped == nullptr ? nullptr : CloseFile(env, *static_cast<std::shared_ptr<FileHandle>*>(wrapped));
@@ -157,7 +166,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
 
 std::vector<napi_property_descriptor> OverlayFileCalls() {
   return {Method("read", Read), Method("write", Write), Method("zero", Zero),   Method("trim", Trim),
-          Method("fill", Fill), Method("flush", Flush), Method("close", Close)};
+          Method("fill", Fill), Method("flush", Flush), Method("acceptLoss", AcceptLoss), Method("close", Close)};
 }
 
 }  // namespace copse

@@ -140,6 +140,50 @@ napi_value Dirty(napi_env env, napi_callback_info info) {
   return dirty;
 }
 
+napi_value Text(napi_env env, const std::string& text) {
+  napi_value value = nullptr;
+  napi_create_string_utf8(env, text.data(), text.size(), &value);
+  return value;
+}
+
+napi_value Loss(napi_env env, napi_callback_info info) {
+  OverlayHandle* const file = OpenTagged(env, info);
+  std::string text;
+  bool is_marked = false;
+  if (file == nullptr) return nullptr;
+  if (!file->core->HasLost(&text, &is_marked)) return Arguments(env, info).Undefined();
+  napi_value loss = nullptr;
+  napi_value marked = nullptr;
+  napi_create_object(env, &loss);
+  napi_get_boolean(env, is_marked, &marked);
+  napi_set_named_property(env, loss, "text", Text(env, text));
+  napi_set_named_property(env, loss, "isMarked", marked);
+  return loss;
+}
+
+napi_value Footing(napi_env env, napi_callback_info info) {
+  OverlayHandle* const file = OpenTagged(env, info);
+  if (file == nullptr) return nullptr;
+  switch (file->core->footing()) {
+    case OverlayFile::Footing::kUnlinked:
+      return Text(env, "unlinked");
+    case OverlayFile::Footing::kReadOnly:
+      return Text(env, "read-only");
+    case OverlayFile::Footing::kFirm:
+      break;
+  }
+  return Text(env, "firm");
+}
+
+napi_value RememberLoss(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  OverlayHandle* const file = Open(arguments);
+  std::string text;
+  if (file == nullptr || !arguments.Text(0, "text", &text)) return nullptr;
+  file->core->Remember(text);
+  return arguments.Undefined();
+}
+
 napi_value Number(napi_env env, napi_callback_info info, int64_t (*get_blocks)(const OverlayMap&)) {
   OverlayHandle* const file = OpenTagged(env, info);
   napi_value value = nullptr;
@@ -191,6 +235,7 @@ bool DefineOverlayFileClass(napi_env env) {
   std::vector<napi_property_descriptor> properties = {
       Getter("sizeBytes", SizeBytes),       Getter("dataBytes", DataBytes),        Getter("zeroBytes", ZeroBytes),
       Getter("remoteBytes", RemoteBytes),   Getter("changedBytes", ChangedBytes),  Getter("dirty", Dirty),
+      Getter("loss", Loss),                 Getter("footing", Footing),            Method("rememberLoss", RememberLoss),
       Method("readNow", ReadNow),           Method("isZero", IsZero),              Method("runs", Runs),
       Method("trackChanges", TrackChanges), Method("copyMap", CopyMap),            Method("allocatedBytes", AllocatedBytes)};
   const std::vector<napi_property_descriptor> calls = OverlayFileCalls();
@@ -215,7 +260,7 @@ napi_value OpenOverlayFile(napi_env env, napi_callback_info info) {
   const char* failed_path = "";
   const Status status = OverlayFile::Open(data_path.c_str(), map_path.c_str(), layout, &file, &failed_path);
   if (!status.ok()) return ThrowSystemError(env, status, failed_path);
-  return WrapFile(env, Environment::Of(env)->overlay_file_class, kOverlayFileTag, std::make_shared<OverlayHandle>(data_path, std::move(file)));
+  return WrapFile(env, Environment::Of(env)->overlay_file_class, kOverlayFileTag, std::make_shared<OverlayHandle>(data_path, map_path, std::move(file)));
 }
 
 }  // namespace copse

@@ -19,7 +19,9 @@ namespace copse {
 constexpr napi_type_tag kOverlayFileTag = {0x51c7e0a94d3b4f82, 0xb86d2f19e07c4a35};
 
 struct OverlayHandle final : FileHandle {
-  OverlayHandle(std::string path, std::shared_ptr<OverlayFile> file) : FileHandle(std::move(path)), core(std::move(file)) {}
+  OverlayHandle(std::string path, std::string map, std::shared_ptr<OverlayFile> file) : FileHandle(std::move(path)), core(std::move(file)) {
+    map_path = std::move(map);
+  }
   std::shared_ptr<void> Detach() override { return std::move(core); }
 
   std::shared_ptr<OverlayFile> core;

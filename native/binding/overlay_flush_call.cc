@@ -53,7 +53,7 @@ class FlushJob final : public Job {
     if (status_.ok()) {
       if (napi_get_undefined(env, &value) == napi_ok) napi_resolve_deferred(env, caller, value);
     } else {
-      value = MakeSystemError(env, status_, file_->path);
+      value = MakeSystemError(env, status_, file_->PathOf(status_));
       if (value != nullptr) napi_reject_deferred(env, caller, value);
     }
   }

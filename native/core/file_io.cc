@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "descriptor.h"
+
 namespace copse {
 
 uint64_t PageBytes() {
@@ -97,6 +99,14 @@ Status SyncData(int fd) {
     if (errno != EINTR) return {errno, "fdatasync"};
   }
   return {};
+}
+
+Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return {errno, "open"};
+  return fsync(fd.get()) == 0 ? Status{} : Status{errno, "fsync"};
 }
 
 Status PunchPages(int fd, uint64_t offset, uint64_t end, uint64_t* punched_start, uint64_t* punched_end) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "status.h"
 
@@ -27,6 +28,9 @@ Status WriteParts(int fd, iovec* parts, int count, uint64_t offset);
 Status WriteZeros(int fd, uint64_t size, uint64_t offset);
 
 Status SyncData(int fd);
+
+// Makes the entries of the folder that `path` is in durable.
+Status SyncFolderOf(const std::string& path);
 
 // Frees the whole pages inside [offset, end) so that they read as zeros; the file keeps its size. Returns what was punched
 // in [*punched_start, *punched_end), which is empty when the range holds no whole page. EOPNOTSUPP where there are no holes.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,8 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
                          const char** failed_path) {
   auto file = std::make_shared<OverlayFile>();
   file->layout_ = layout;
+  file->map_path_ = map_path;
+  file->times_.opened_ms = WallClockMs();
   *failed_path = map_path;
   if (!file->map_.Allocate(layout.size_bytes / kBlockBytes)) return {ENOMEM, "mmap"};
   const uint64_t map_size = file->SectorOffset(file->map_.sector_count());
@@ -38,7 +41,10 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   bool was_empty;
   Status status = OpenAtLeast(map_path, map_size, &file->map_fd_, &was_empty);
   if (status.ok()) {
-    if (was_empty) OverlayLog::Remove(map_path);
+    if (was_empty) {
+      OverlayLog::Remove(map_path);
+      RemoveOverlayMarks(map_path);
+    }
     *failed_path = data_path;
     status = OpenAtLeast(data_path, layout.size_bytes, &file->data_fd_, &was_empty);
   }
@@ -99,6 +105,15 @@ Status OverlayFile::Replay(const char* map_path) {
   for (const OverlayLog::Record& record : records) {
     if (record.first >= map_.count() || record.count > map_.count() - record.first) return {EBADMSG, "read"};
     map_.Set(record.first, record.first + record.count, record.state, false);
+    // Where the map says the same already, that may be in the page cache alone.
+    map_.LoadUnwritten(record.first, record.first + record.count);
+  }
+  map_unsynced_ = HasUnsyncedMark(map_path_);
+  if (map_unsynced_) map_.LoadAllUnwritten();
+  if (ReadLossMark(map_path_, &loss_text_)) {
+    data_lost_ = {EIO, "fdatasync"};
+    loss_is_marked_ = true;
+    lost_.store(true, std::memory_order_release);
   }
   return {};
 }
@@ -118,6 +133,16 @@ void OverlayFile::FindStale() {
     }
     first = end;
   }
+}
+
+OverlayFile::Footing OverlayFile::footing() const {
+  struct stat info;
+  for (const int fd : {data_fd_.get(), map_fd_.get()}) {
+    if (fstat(fd, &info) == 0 && info.st_nlink == 0) return Footing::kUnlinked;
+  }
+  struct statvfs system;
+  const bool read_only = fstatvfs(data_fd_.get(), &system) == 0 && (system.f_flag & ST_RDONLY) != 0;
+  return read_only ? Footing::kReadOnly : Footing::kFirm;
 }
 
 Status OverlayFile::AllocatedBytes(uint64_t* bytes) const {
@@ -184,7 +209,7 @@ Status OverlayFile::Reserve(uint64_t first_block, uint64_t end_block) {
   while (fallocate(map_fd_.get(), FALLOC_FL_KEEP_SIZE, start, static_cast<off_t>(end_page * kBlockBytes) - start) != 0) {
     // A file system that can't promise space: a flush may fail for lack of it then.
     if (errno == EOPNOTSUPP) break;
-    if (errno != EINTR) return {errno, "fallocate"};
+    if (errno != EINTR) return {errno, "fallocate", true};
   }
   for (; page < end_page; page += 1) reserved_[page].store(true, std::memory_order_release);
   return {};

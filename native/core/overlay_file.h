@@ -13,11 +13,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "descriptor.h"
 #include "file_io.h"
 #include "overlay_log.h"
+#include "overlay_loss.h"
 #include "overlay_map.h"
 #include "page_residency.h"
 #include "range_lock.h"
@@ -67,7 +69,19 @@ class OverlayFile {
   // Whole blocks.
   Status Fill(const uint8_t* source, size_t size, uint64_t offset, uint64_t* stored_bytes);
 
+  // Fails, too, when the files have no name any more: what is flushed to them would go with this process.
   Status Flush();
+
+  // True: a sync of the data failed, here or in an earlier process, and no flush succeeds. `text` is the mark's; `is_marked`: a later process will find it.
+  bool HasLost(std::string* text, bool* is_marked);
+  // Another place says that there was a loss of which no mark is here.
+  void Remember(const std::string& loss_text);
+  // What could not be made durable is taken for lost: flushes succeed again. Makes durable what can still be read.
+  Status AcceptLoss();
+
+  // What is wrong with the files, as far as it can be told without writing to them.
+  enum class Footing { kFirm, kUnlinked, kReadOnly };
+  Footing footing() const;
 
  private:
   Status Load();
@@ -82,14 +96,23 @@ class OverlayFile {
 
   // After the bytes were written: the blocks are data, or zero, in the log and in memory.
   Status Change(uint64_t first_block, uint64_t end_block, BlockState state, bool change);
-  // What a process that was killed had not flushed.
+  // What a process that was killed had not flushed, or could not.
   Status Replay(const char* map_path);
+
+  // With the flush mutex held.
+  Status FlushLocked();
+  void Lose(const Status& status);
+  Status SyncMap();
+  // Writes what the page cache has of the data, so that it is dirty again.
+  Status RewriteResident();
+  Status RewritePart(uint64_t offset, uint64_t size);
 
   Status WriteChanges(OverlayMap::Changes* changes);
   void Punch(const std::vector<BlockRun>& runs);
   void PunchPart(const BlockRun& run);
 
   OverlayLayout layout_{};
+  std::string map_path_;
   Descriptor data_fd_;
   Descriptor map_fd_;
   OverlayMap map_;
@@ -104,7 +127,7 @@ class OverlayFile {
   OverlayLog log_;
 
   std::mutex flush_mutex_;
-  // An earlier process may have written over data and not synced them: the first flush does. Under the flush mutex.
+  // An earlier process may have written data, or the map, and not synced them: the first flush does. Under the flush mutex.
   bool first_flush_ = true;
   // How many flushes began and ended: odd while one is under way.
   std::atomic<uint64_t> flush_turns_{0};
@@ -112,6 +135,15 @@ class OverlayFile {
   std::atomic<bool> data_dirty_{false};
   // A sync of the data failed: the kernel says so once, and may have dropped what it could not write. Under the flush mutex.
   Status data_lost_;
+  // There is a mark that the map has to be written anew. Under the flush mutex.
+  bool map_unsynced_ = false;
+  // Under the flush mutex.
+  LossTimes times_;
+  std::mutex loss_mutex_;
+  std::atomic<bool> lost_{false};
+  // Under the loss mutex.
+  std::string loss_text_;
+  bool loss_is_marked_ = false;
 };
 
 // Writes a whole map file that did not exist, and makes it durable; leaves none when it fails. `header` goes before the sectors.

@@ -1,4 +1,6 @@
 // What makes an overlay durable, in the order that overlay_file.h tells, and gives its space back.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -19,6 +21,17 @@ bool OverlayFile::IsDirty() {
 Status OverlayFile::Flush() {
   const std::lock_guard<std::mutex> hold(flush_mutex_);
   if (!data_lost_.ok()) return data_lost_;
+  const Status status = FlushLocked();
+  if (!status.ok()) return status;
+  // After the sync: files that are removed later were flushed to while they were a disk.
+  struct stat info;
+  if (fstat(data_fd_.get(), &info) == 0 && info.st_nlink == 0) return {ESTALE, "fdatasync"};
+  if (fstat(map_fd_.get(), &info) == 0 && info.st_nlink == 0) return {ESTALE, "fdatasync", true};
+  return {};
+}
+
+Status OverlayFile::FlushLocked() {
+  const uint64_t start_ms = WallClockMs();
   flush_turns_.fetch_add(1, std::memory_order_seq_cst);
   OverlayMap::Changes changes;
   {
@@ -32,7 +45,7 @@ Status OverlayFile::Flush() {
   if (data_dirty || first_flush_) {
     status = SyncData(data_fd_.get());
     if (!status.ok()) {
-      data_lost_ = status;
+      Lose(status);
       const std::lock_guard<std::mutex> hold_log(log_mutex_);
       log_.Silence();
     }
@@ -40,6 +53,9 @@ Status OverlayFile::Flush() {
   if (status.ok()) status = WriteChanges(&changes);
   if (status.ok()) {
     first_flush_ = false;
+    times_.last_sync_ms = start_ms;
+    if (map_unsynced_) RemoveUnsyncedMark(map_path_);
+    map_unsynced_ = false;
     {
       const std::lock_guard<std::mutex> hold_log(log_mutex_);
       log_.Settle();
@@ -55,17 +71,27 @@ Status OverlayFile::Flush() {
 
 Status OverlayFile::WriteChanges(OverlayMap::Changes* changes) {
   const std::vector<uint64_t>& sectors = changes->sectors;
-  if (sectors.empty()) return {};
+  if (sectors.empty()) return first_flush_ ? SyncMap() : Status{};
   for (size_t i = 0; i < sectors.size(); i += 1) SealSector(&changes->bytes[i * kSectorBytes], sectors[i], layout_.record_seed);
   for (size_t i = 0; i < sectors.size();) {
     size_t next = i + 1;
     while (next < sectors.size() && sectors[next] == sectors[next - 1] + 1) next += 1;
     const Status status =
         WriteFull(map_fd_.get(), &changes->bytes[i * kSectorBytes], (next - i) * kSectorBytes, SectorOffset(sectors[i]), false);
-    if (!status.ok()) return status;
+    if (!status.ok()) return {status.error, status.call, true};
     i = next;
   }
-  return SyncData(map_fd_.get());
+  return SyncMap();
+}
+
+// After a failed sync the map file reads as it was written, and is not so on the disk. The sectors that were tried stay unwritten here; a later
+// process is told to write all of it.
+Status OverlayFile::SyncMap() {
+  const Status status = SyncData(map_fd_.get());
+  if (status.ok()) return {};
+  WriteUnsyncedMark(map_path_);
+  map_unsynced_ = true;
+  return {status.error, status.call, true};
 }
 
 void OverlayFile::Punch(const std::vector<BlockRun>& runs) {

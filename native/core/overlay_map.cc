@@ -77,6 +77,19 @@ void OverlayMap::LoadSector(uint64_t sector, const uint8_t* states) {
 
 void OverlayMap::LoadStale(uint64_t first, uint64_t end) { SetStale(first, end); }
 
+void OverlayMap::LoadUnwritten(uint64_t first, uint64_t end) {
+  InParts(first, end, [this](uint64_t sector, uint64_t, uint64_t) { MarkSector(sector, kUnwritten, &unwritten_); });
+}
+
+void OverlayMap::LoadAllUnwritten() {
+  for (uint64_t first = 0; first < count_;) {
+    BlockState state;
+    const uint64_t end = RunEnd(first, count_, &state);
+    if (state != BlockState::kBase) LoadUnwritten(first, end);
+    first = end;
+  }
+}
+
 void OverlayMap::MarkSector(uint64_t sector, uint8_t mark, std::vector<uint64_t>* list) {
   if ((marks_[sector] & mark) != 0) return;
   marks_[sector] |= mark;

@@ -77,6 +77,9 @@ class OverlayMap {
   void LoadSector(uint64_t sector, const uint8_t* states);
   // The same: a run of zero blocks under which the data file has bytes.
   void LoadStale(uint64_t first, uint64_t end);
+  // The same: the next flush writes the sectors of these blocks, or of all that are not base. The map file may read so, and not be so on the disk.
+  void LoadUnwritten(uint64_t first, uint64_t end);
+  void LoadAllUnwritten();
 
   // After the bytes were written: the blocks are data, or zero. With `change` they are marked where changes are tracked.
   void Set(uint64_t first, uint64_t end, BlockState state, bool change);

@@ -10,6 +10,7 @@
 
 #include "overlay_file.h"
 #include "overlay_log.h"
+#include "overlay_loss.h"
 #include "zero_scan.h"
 
 namespace copse {
@@ -45,14 +46,6 @@ Status WriteSectors(int fd, const OverlayLayout& layout, const uint8_t* states, 
   return {};
 }
 
-Status SyncFolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return {errno, "open"};
-  return fsync(fd.get()) == 0 ? Status{} : Status{errno, "fsync"};
-}
-
 }  // namespace
 
 Status WriteOverlayMap(const char* map_path, const OverlayLayout& layout, const uint8_t* header, size_t header_size, const uint8_t* states,
@@ -60,6 +53,7 @@ Status WriteOverlayMap(const char* map_path, const OverlayLayout& layout, const 
   const Descriptor fd(open(map_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return {errno, "open"};
   OverlayLog::Remove(map_path);
+  RemoveOverlayMarks(map_path);
   Status status;
   const uint64_t size = layout.records_offset + SectorCount(block_count) * kSectorBytes;
   if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) status = {errno, "ftruncate"};

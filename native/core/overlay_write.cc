@@ -174,7 +174,7 @@ Status OverlayFile::Change(uint64_t first_block, uint64_t end_block, BlockState 
   const std::lock_guard<std::mutex> hold(log_mutex_);
   if (!map_.All(first_block, end_block, state)) {
     const Status status = log_.Append(first_block, end_block, state);
-    if (!status.ok()) return status;
+    if (!status.ok()) return {status.error, status.call, true};
   }
   map_.Set(first_block, end_block, state, change);
   return {};

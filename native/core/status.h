@@ -6,6 +6,7 @@ namespace copse {
 struct Status {
   int error = 0;          // errno, 0 when all went well
   const char* call = "";  // static name of the failing call, for people
+  bool of_map = false;    // of a pair of files: it was the map, not the data
   bool ok() const { return error == 0; }
 };
 

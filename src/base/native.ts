@@ -144,7 +144,7 @@ export const OverlayReadNow = { hit: 0, wouldBlock: 1, base: 2, mixed: 3 } as co
  *
  * Crash order (docs/architecture.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
  * is set after its data were written, so a copy never promises data that the sync before it did not cover. What was answered and not flushed outlives the process, not the machine: MAP_PATH.log0 and .log1 beside the map say
- * which blocks changed since its last flush, unsynced, and are believed until the machine restarts (`native/core/overlay_log.h`). Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
+ * which blocks changed since its last flush, unsynced, and are believed until the machine restarts (`native/core/overlay_log.h`). MAP_PATH.lost and .unsynced tell of failed syncs (`native/core/overlay_loss.h`). Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
  */
 export interface NativeOverlayFile {
   /** A multiple of 4096. */
@@ -185,10 +185,27 @@ export interface NativeOverlayFile {
   fill(source: Uint8Array, sourceStart: number, lengthBytes: number, offset: number): Promise<number>;
   /**
    * All that was acknowledged before the call is durable, in the crash order, when it resolves. One at a time runs; calls that come meanwhile share the next. `ENOSPC` and `EIO` leave
-   * everything as dirty as it was. After a sync of the data failed the kernel may have dropped what it could not write, and says so only once: every later flush fails then too, until the overlay is opened
-   * anew. Punching ends after about a second; the overlay stays `dirty`, and the next flush goes on.
+   * everything as dirty as it was. Punching ends after about a second; the overlay stays `dirty`, and the next flush goes on.
+   *
+   * After a sync of the data failed the kernel may have dropped the bytes, and it says so only once.
+   * Every later flush fails then too, in later processes as well, until `acceptLoss`. See `loss`.
+   * `ESTALE`: the files were removed or replaced below the process.
    */
   flush(): Promise<void>;
+  /**
+   * Set from the first failed sync of the data on. `text` is the mark's one line of JSON.
+   * `isMarked`: MAP_PATH.lost says so on the disk, so a later process knows it, too.
+   */
+  readonly loss: { readonly text: string; readonly isMarked: boolean } | undefined;
+  /** Another place has `text` as the mark of this overlay. It is written beside the map again. */
+  rememberLoss(text: string): void;
+  /**
+   * Takes the loss for accepted. Data that the page cache still has are written and synced once more,
+   * and the mark goes. From then on the files on the disk are as they read. Rejects while syncs fail.
+   */
+  acceptLoss(): Promise<void>;
+  /** State of the files' place, as far as it shows without writing. Synchronous. */
+  readonly footing: 'firm' | 'unlinked' | 'read-only';
   /** From now on changed blocks get the mark `changed`; with `all`, every block that is not base gets it at once. `false` ends it and clears the marks. */
   trackChanges(on: boolean, all?: boolean): void;
   /**

@@ -104,8 +104,37 @@ t.test('after a failed sync of the data no flush says that they are there', asyn
     await file.close();
     file = native.openOverlayFile(options);
     await write(2);
-    seen.push(await codeOf(file.flush()), file.dirty, file.dataBytes);`;
-  t.same(await seenBy(t, script), ['EIO', true, 'EIO', true, 'EIO', 'ok', false, 8192]);
+    seen.push(await codeOf(file.flush()), file.loss.isMarked, JSON.parse(file.loss.text).error);
+    fail(dataPath);
+    seen.push(await codeOf(file.acceptLoss()), file.loss.isMarked);
+    heal(dataPath);
+    seen.push(await codeOf(file.acceptLoss()), file.loss === undefined, await codeOf(file.flush()), file.dirty, file.dataBytes);
+    await file.close();
+    file = native.openOverlayFile(options);
+    seen.push(file.loss === undefined, await codeOf(file.flush()));`;
+  const seen = ['EIO', true, 'EIO', true, 'EIO', 'EIO', true, 'EIO', 'EIO', true, 'ok', true, 'ok', false, 8192, true, 'ok'];
+  t.same(await seenBy(t, script), seen);
+});
+
+t.test('a failed sync of the map is named, and a later process writes the map again', async (t) => {
+  const script = `
+    const errorOf = (call) => call.then(() => 'ok', (error) => error.path.slice(process.argv[1].length));
+    await write(0);
+    fail(mapPath);
+    seen.push(await errorOf(file.flush()), existsSync(mapPath + '.unsynced'));
+    heal(mapPath);
+    // Without the log, as where it had no room: the map reads as it was written, and may not be so on the disk.
+    await file.close();
+    for (const log of ['.log0', '.log1']) writeFileSync(mapPath + log, '');
+    file = native.openOverlayFile(options);
+    const before = syncs(mapPath);
+    seen.push(file.dirty, await errorOf(file.flush()), syncs(mapPath) - before, existsSync(mapPath + '.unsynced'), file.dirty);
+    await file.close();
+    // A process that was killed in a sync of the map: nobody knows how that ended.
+    file = native.openOverlayFile(options);
+    await file.flush();
+    seen.push(syncs(mapPath) - before);`;
+  t.same(await seenBy(t, script), ['/map', true, true, 'ok', 1, false, false, 2]);
 });
 
 t.test('after a failed sync of the map the next flush does all of it', async (t) => {
