@@ -50,6 +50,10 @@ export class DiskClient implements DiskControl {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/take`, body: options });
   }
 
+  acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+    return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/accept-loss`, body: options });
+  }
+
   migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
     return this.#transport.job(`migrate ${name}`, `${diskPath(name)}/migrate`, options, { to });
   }

@@ -2,7 +2,7 @@
  * What can be asked of a daemon about disks.
  *
  * Codes: `ERR_NO_SUCH_DISK` 404; `ERR_DISK_EXISTS`, `ERR_DISK_IN_USE`, `ERR_NOT_OWNER`, `ERR_DISK_INCOMPLETE` (blocks are still on another node), `ERR_OWNER_UNREACHABLE` 409; `ERR_NO_SUCH_SNAPSHOT` 404, `ERR_SNAPSHOT_EXISTS` 409; `ENOSPC` 507;
- * `ERR_DISK_LOSS` 409 (take by force without saying that the loss is accepted).
+ * `ERR_DISK_LOSS` 409 (a loss was not said to be accepted: take by force, or data that a failed sync lost); `ERR_DATA_LOST` 409 (a disk that lost data can't be flushed).
  */
 import type { JobOptions, Progress } from './control.js';
 
@@ -34,6 +34,19 @@ export interface SnapshotStatus {
  * - `granted`: this node has handed it over and the other has not confirmed yet.
  */
 export type DiskPlace = 'owner' | 'elsewhere' | 'unreachable' | 'granted';
+
+export interface DiskLossStatus {
+  /** Time of the failed sync; absent where the mark has no text. */
+  at?: string | undefined;
+  /** Time at which the process of that time had opened the disk. */
+  openedAt?: string | undefined;
+  /** Start of the last flush that succeeded then; absent: none did. */
+  lastSyncAt?: string | undefined;
+  /** Code of the failed sync. */
+  error?: string | undefined;
+  /** False: it could not be written down beside the disk. */
+  isMarked: boolean;
+}
 
 export interface DiskStatus {
   name: string;
@@ -68,6 +81,8 @@ export interface DiskStatus {
   snapshots: SnapshotStatus[];
   /** Clients that were displaced; they stay so until `take`. */
   fences: { client: string; by: string; at: string }[];
+  /** Data that a failed sync lost on this node, times in ISO 8601; no flush succeeds before that is accepted. */
+  loss?: DiskLossStatus | undefined;
   /** What is in the way, and what to do. */
   message?: string | undefined;
 }
@@ -111,6 +126,11 @@ export interface DiskControl {
    * Makes this node the owner, and lifts all fences. Without `force` the owner hands it over. With `force`, for an owner that is lost for good: `acceptLoss` has to be given, or it rejects with `ERR_DISK_LOSS`, whose message says which blocks are lost.
    */
   takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult>;
+  /**
+   * Ends the refusal of flushes of a disk that lost data. Data that can still be read are made durable first.
+   * Without `confirmed` it rejects with `ERR_DISK_LOSS`, whose message says which writes may be lost.
+   */
+  acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus>;
   /** Copies the overlay ahead to another node, and hands it over when no client is attached. */
   migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult>;
 }

@@ -103,6 +103,8 @@ export interface DaemonStatus {
   cache: CacheStatus;
   imageCount: number;
   residentBytes: number;
+  /** Disks of this node that lost data or can't be written, a sentence each. `GET /healthz` answers 503 while there are any. */
+  troubles: string[];
 }
 
 /** Progress of a job: `doneBytes` of `totalBytes` are through. */

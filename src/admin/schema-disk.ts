@@ -4,7 +4,7 @@
  * Invariant: each schema's output is the type of the same name in `control-disk.ts`; the compiler holds them together.
  */
 import { z } from 'zod';
-import type { DiskCreateRequest, DiskStatus, DiskTakeResult, SnapshotStatus } from './control-disk.js';
+import type { DiskCreateRequest, DiskLossStatus, DiskStatus, DiskTakeResult, SnapshotStatus } from './control-disk.js';
 import { bytes, count, deadlineMs } from './schema.js';
 
 const name = z.string().min(1).max(255);
@@ -31,6 +31,10 @@ export const diskTakeSchema = z.strictObject({
   acceptLoss: z.boolean().optional().describe('So are the blocks that only the owner had.'),
 });
 
+export const diskAcceptLossSchema = z.strictObject({
+  confirmed: z.boolean().optional().describe('The caller knows which writes may be lost.'),
+});
+
 export const diskPromoteSchema = z.strictObject({
   image: name.describe('Name of the new image.'),
   path: z
@@ -50,6 +54,14 @@ const snapshotStatusSchema = z.object({
   dataBytes: bytes,
 }) satisfies z.ZodType<SnapshotStatus>;
 
+const diskLossSchema = z.object({
+  at: z.string().optional(),
+  openedAt: z.string().optional(),
+  lastSyncAt: z.string().optional(),
+  error: z.string().optional(),
+  isMarked: z.boolean(),
+}) satisfies z.ZodType<DiskLossStatus>;
+
 export const diskStatusSchema = z.object({
   name: z.string(),
   uuid: z.string(),
@@ -68,6 +80,7 @@ export const diskStatusSchema = z.object({
   replica: z.object({ node: z.string(), behindBytes: bytes }).optional(),
   snapshots: z.array(snapshotStatusSchema),
   fences: z.array(z.object({ client: z.string(), by: z.string(), at: z.string() })),
+  loss: diskLossSchema.optional(),
   message: z.string().optional(),
 }) satisfies z.ZodType<DiskStatus>;
 

@@ -79,4 +79,5 @@ export const daemonStatusSchema = z.object({
   }),
   imageCount: count,
   residentBytes: bytes,
+  troubles: z.array(z.string()),
 }) satisfies z.ZodType<DaemonStatus>;

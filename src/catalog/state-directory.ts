@@ -8,6 +8,7 @@
  *   manifest/       one file a manifest, named by its digest
  *   disk/           one folder a disk, named by its uuid
  *   disk-notes.json   who was displaced from disks, and handovers that are never accepted
+ *   disk-losses.json  disks of this node that lost data
  *   disks-known.json  the disks of other nodes as they were last known
  *   node.json       who this node is to its cluster
  *   neighbours.json the nodes that were last known, for a start without etcd
@@ -36,6 +37,8 @@ export class StateDirectory implements Closeable {
   readonly neighboursPath: string;
   /** A file: what this node has to remember of disks that it need not have. */
   readonly diskNotesPath: string;
+  /** A file: disks of this node that lost data. */
+  readonly diskLossesPath: string;
   /** A file: the disks of other nodes as they were last known. */
   readonly disksKnownPath: string;
   readonly #lockDescriptor: number;
@@ -55,6 +58,7 @@ export class StateDirectory implements Closeable {
     this.nodePath = join(path, 'node.json');
     this.neighboursPath = join(path, 'neighbours.json');
     this.diskNotesPath = join(path, 'disk-notes.json');
+    this.diskLossesPath = join(path, 'disk-losses.json');
     this.disksKnownPath = join(path, 'disks-known.json');
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -45,6 +45,7 @@ export function describeDisk(disk: DiskStatus, listeners: string[]): string {
     ['copied ahead', disk.replica && `to ${disk.replica.node}, ${describeBehind(disk.replica.behindBytes)}`],
     ...disk.fences.map(({ client, by, at }): [string, string] => ['fenced', `${client}, displaced by ${by} at ${at}`]),
     ['', disk.fences.length === 0 ? undefined : describeWayBack(disk.name)],
+    ['lost data', describeLoss(disk.loss)],
     ['message', disk.message],
     ...listeners.map((listener): [string, string] => ['attach', exportUri(listener, disk.name)]),
   ]);
@@ -94,6 +95,14 @@ function describeToCome({ node, bytes, reachable }: DiskStatus['toCome'][number]
 
 function describeBehind(behindBytes: number): string {
   return behindBytes === 0 ? 'complete' : `${formatSize(behindBytes)} behind`;
+}
+
+function describeLoss(loss: DiskStatus['loss']): string | undefined {
+  if (loss === undefined) return undefined;
+  const { at, lastSyncAt, openedAt, error, isMarked } = loss;
+  const since = lastSyncAt === undefined ? `none since the daemon opened it at ${openedAt ?? 'an unknown time'}` : lastSyncAt;
+  const marked = isMarked ? '' : '; could not be written down beside the disk';
+  return `a sync failed at ${at ?? 'an unknown time'}${error === undefined ? '' : ` (${error})`}; last good flush: ${since}${marked}`;
 }
 
 function describeWayBack(name: string): string {

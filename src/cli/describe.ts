@@ -101,5 +101,6 @@ export function describeDaemon(status: DaemonStatus): string {
     ['fast path', describeFastPath(status.fastPath)],
     ['cache', `${formatPart(cache.usedBytes, cache.budgetBytes)}, ${cache.message ? `${cache.state}: ${cache.message}` : cache.state}`],
     ['disk', `${formatSize(cache.freeBytes)} free, at least ${formatSize(cache.minFreeBytes)} stay free`],
+    ...status.troubles.map((trouble): [string, string] => ['trouble', trouble]),
   ]);
 }

@@ -36,6 +36,7 @@ const exitCodeByCode: Record<string, number> = {
   ERR_DISK_IN_USE: ExitCode.conflict,
   ERR_DISK_INCOMPLETE: ExitCode.conflict,
   ERR_DISK_LOSS: ExitCode.conflict,
+  ERR_DATA_LOST: ExitCode.conflict,
   ERR_HANDOVER_EXPLICIT: ExitCode.conflict,
   ERR_NOT_OWNER: ExitCode.conflict,
   ERR_OWNER_UNREACHABLE: ExitCode.conflict,
@@ -65,7 +66,7 @@ export const exitCodeHelp = `Exit codes:
   3    no daemon answers
   4    there is no such image, disk, snapshot or domain, or the domain does not have the disk
   5    what is there stands against it: the image, disk or file is in use or exists, another node owns the disk or changed the image,
-       its blocks are on a node that does not answer, or would be lost; the node is in no cluster, or the image not shared;
+       its blocks are on a node that does not answer, or would be lost; a failed sync lost data of it; the node is in no cluster, or the image not shared;
        the domain has the disk or target already, or is not in the state that is asked for
   6    verify found damaged chunks; they were dropped and will be fetched again
   7    no space left, on the daemon's disk or for the file that was to be written

@@ -44,6 +44,7 @@ import type { Content } from './content.js';
 import type { ContentPool } from './content-pool.js';
 import type { Disks } from './disk/disks.js';
 import { drainDisks } from './disk/drain.js';
+import { diskTrouble } from './disk/status.js';
 import { explain } from './explain.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
@@ -88,6 +89,7 @@ export class NodeControl implements Control {
       cache: await this.#cacheStatus(),
       imageCount: registry.images.length,
       residentBytes: process.memoryUsage.rss(),
+      troubles: this.#options.disks.registry.exports.flatMap((disk) => diskTrouble(disk)),
     };
   }
 
@@ -217,6 +219,10 @@ export class NodeControl implements Control {
 
   takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult> {
     return this.#disks.takeDisk(name, options);
+  }
+
+  acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+    return this.#disks.acceptDiskLoss(name, options);
   }
 
   migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {

@@ -38,6 +38,8 @@ export interface DiskOptions {
   /** Where `remote` blocks are read from; without it they can't be read (`ERR_NO_REMOTE`). */
   remote?: RemoteBlocks | undefined;
   multiConn: boolean;
+  /** Flushes the overlay, and explains its errors; absent: the overlay's own, as they are. */
+  footing?: { flush(): Promise<void>; explain(error: unknown): unknown } | undefined;
   /** How long what was written may stay unflushed when nobody flushes, in milliseconds; 30 s unless given. */
   selfFlushMs?: number | undefined;
   clock: Clock;
@@ -56,6 +58,7 @@ export class Disk implements BlockDevice {
   readonly #reader: DiskReader;
   readonly #edges: DiskEdges;
   readonly #flusher: DiskFlusher;
+  readonly #explain: (error: unknown) => unknown;
   readonly #underWay = new UnderWay('the disk');
   readonly #baseDevice: BlockDevice | undefined;
   #nativeWriterCount = 0;
@@ -64,12 +67,13 @@ export class Disk implements BlockDevice {
   constructor(options: DiskOptions) {
     const { overlay, clock, log } = options;
     this.overlay = overlay;
+    this.#explain = (error) => options.footing?.explain(error) ?? error;
     this.sizeBytes = overlay.sizeBytes;
     this.features = { readOnly: false, multiConn: options.multiConn, trim: true, writeZeroes: true, fastZero: true };
     this.#base = new DiskBase(options.base);
     this.#baseDevice = options.base;
     this.#flusher = new DiskFlusher({
-      flush: async () => await overlay.flush(),
+      flush: async () => await (options.footing ?? overlay).flush(),
       isDirty: () => overlay.dirty,
       isWatched: () => this.#nativeWriterCount > 0,
       selfFlushMs: options.selfFlushMs ?? defaultSelfFlushMs,
@@ -175,6 +179,8 @@ export class Disk implements BlockDevice {
     return this.#underWay.run(async () => {
       try {
         await work();
+      } catch (error) {
+        throw this.#explain(error);
       } finally {
         // Also what failed may have changed something.
         this.#flusher.touch();

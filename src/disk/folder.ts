@@ -103,6 +103,11 @@ export class DiskFolder {
     return this.#owner.state;
   }
 
+  /** Path of the map in force. */
+  get mapPath(): string {
+    return this.#files.mapPath;
+  }
+
   /** The overlay's files as they are named now. Only one may be open at a time. @throws CopseError `ERR_DISK_BROKEN` of a rotten map */
   openOverlay(): NativeOverlayFile {
     const { uuid, sizeBytes } = this.#record;

@@ -11,6 +11,8 @@ import { blockBytes, type NativeOverlayFile } from '../base/native.js';
 import type { BlockDevice, RequestOptions } from '../device/device.js';
 import { Disk } from '../device/disk.js';
 import type { DiskFolder } from './folder.js';
+import { DiskFooting } from './footing.js';
+import type { DiskLoss, DiskLosses } from './loss.js';
 import type { BlockSource, DiskPeers } from './peers.js';
 import type { DiskRecord, OwnerState } from './record.js';
 
@@ -29,6 +31,8 @@ export interface HostedDiskOptions {
   openBase(record: DiskRecord): Promise<DiskBase | undefined>;
   /** Absent on a single host. */
   peers: DiskPeers | undefined;
+  /** Second place that knows of lost data. */
+  losses?: DiskLosses | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -37,6 +41,7 @@ export class HostedDisk {
   readonly folder: DiskFolder;
   readonly overlay: NativeOverlayFile;
   readonly disk: Disk;
+  readonly footing: DiskFooting;
   readonly base: DiskBase | undefined;
   readonly #options: HostedDiskOptions;
   /** By node index. */
@@ -49,12 +54,15 @@ export class HostedDisk {
     this.overlay = overlay;
     this.base = base;
     this.#options = options;
-    const { clock, log } = options;
+    const { clock, log, losses } = options;
+    const { name, uuid } = folder.record;
+    this.footing = new DiskFooting({ overlay, name, uuid, mapPath: folder.mapPath, losses, log });
     this.disk = new Disk({
       overlay,
       base: base?.device,
       remote: { read: (nodeIndex, target, offset, request) => this.#readRemote(nodeIndex, target, offset, request) },
       multiConn: folder.record.multiConn,
+      footing: this.footing,
       clock,
       log,
     });
@@ -104,6 +112,16 @@ export class HostedDisk {
     this.#copy = { id: randomUUID(), to: nodeId };
     this.overlay.trackChanges(true, true);
     return this.#copy;
+  }
+
+  /** Data that a failed sync lost, here or in an earlier process. */
+  get loss(): DiskLoss | undefined {
+    return this.#isClosed ? undefined : this.footing.loss;
+  }
+
+  /** Text for people: trouble of the place where the files are. */
+  get trouble(): string | undefined {
+    return this.#isClosed ? undefined : this.footing.trouble;
   }
 
   /** A copy of the map. */

@@ -17,6 +17,7 @@ import { DiskFolder } from './folder.js';
 import { type DiskBase, HostedDisk } from './hosted-disk.js';
 import { inheritMap } from './inherited-map.js';
 import type { KnownDisk, KnownDisks } from './known-disks.js';
+import type { DiskLosses } from './loss.js';
 import type { DiskNotes } from './notes.js';
 import type { DiskPeers } from './peers.js';
 import type { AnswerOf, Handover } from './protocol.js';
@@ -26,6 +27,7 @@ import type { Replica } from './replica.js';
 export interface DiskRegistryOptions {
   diskDir: string;
   notes: DiskNotes;
+  losses?: DiskLosses | undefined;
   known: KnownDisks;
   /** Absent on a single host. */
   peers: DiskPeers | undefined;

@@ -31,6 +31,7 @@ export const daemonStatus: DaemonStatus = {
   fastPath: { enabled: true, connections: 1, reads: 10, coldReads: 2, writes: 0, handedUp: 3 },
   imageCount: 1,
   residentBytes: 90 * MiB,
+  troubles: [],
 };
 
 export const clusterStatus: ClusterStatus = {

@@ -127,6 +127,13 @@ export class FakeDisks extends FakeJobs implements DiskControl {
     return disk.place === 'owner' ? taken : { ...taken, from: disk.owner };
   }
 
+  async acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+    this.#note('accept-loss', name, options);
+    const { loss: _, ...disk } = await this.diskStatus(name);
+    if (_ !== undefined && options.confirmed !== true) throw new CopseError('ERR_DISK_LOSS', `disk "${name}" lost data`);
+    return this.#set(disk);
+  }
+
   async migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
     this.#note('migrate', name, to);
     return { ...(await this.#diskJob(name, options)), ...this.migrated };

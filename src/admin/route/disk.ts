@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DiskControl } from '../control-disk.js';
 import {
+  diskAcceptLossSchema,
   diskCreateSchema,
   diskParamsSchema,
   diskResizeSchema,
@@ -73,6 +74,20 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
       },
     },
     ({ params: { name }, body }) => control.takeDisk(name, body ?? {}),
+  );
+
+  app.post(
+    '/v1/disks/:name/accept-loss',
+    {
+      schema: {
+        summary: 'Let flushes of a disk succeed again after a failed sync lost data of it',
+        tags,
+        params,
+        body: diskAcceptLossSchema.nullish(),
+        response,
+      },
+    },
+    ({ params: { name }, body }) => control.acceptDiskLoss(name, body ?? {}),
   );
 
   app.delete(

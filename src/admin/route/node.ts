@@ -22,10 +22,18 @@ export function addNodeRoutes(app: AdminApp, control: Control): void {
 
   app.get(
     '/healthz',
-    { schema: { summary: 'Answers ok while the daemon answers at all', tags: ['node'], response: { 200: z.string() } } },
+    {
+      schema: {
+        summary: 'Answers ok, or 503 and a line for each disk that lost data or can not be written',
+        tags: ['node'],
+        response: { 200: z.string(), 503: z.string() },
+      },
+    },
     async (_request, reply) => {
       reply.type('text/plain; charset=utf-8').serializer(String);
-      return 'ok\n';
+      const { troubles } = await control.status();
+      if (troubles.length === 0) return 'ok\n';
+      return reply.code(503).send(`${troubles.join('\n')}\n`);
     },
   );
 

@@ -1,5 +1,6 @@
 /** `copse disk …`: the group of commands about disks. */
 import type { Command } from 'commander';
+import { addDiskAcceptLossCommand } from './disk-accept-loss.js';
 import { addDiskCreateCommand } from './disk-create.js';
 import { addDiskExportCommand } from './disk-export.js';
 import { addDiskImportCommand } from './disk-import.js';
@@ -29,4 +30,5 @@ export function addDiskCommands(parent: Command): void {
   addDiskPromoteCommand(disk);
   addDiskMigrateCommand(disk);
   addDiskTakeCommand(disk);
+  addDiskAcceptLossCommand(disk);
 }

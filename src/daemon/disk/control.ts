@@ -11,6 +11,7 @@ import { checkImageName } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
+import { describeLoss } from '../../disk/loss.js';
 import type { DiskRecord } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
 import type { ImageRegistry } from '../image-registry.js';
@@ -190,6 +191,19 @@ export class NodeDisks implements DiskControl {
     disk.attachment.liftFences();
     const status = this.#statusOf(disk);
     return before.place === 'owner' ? status : { ...status, from: before.owner };
+  }
+
+  async acceptDiskLoss(name: string, { confirmed = false }: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+    const disk = await this.#options.registry.require(name);
+    const { hosted } = disk;
+    if (hosted === undefined) throw this.#notOwner(disk);
+    const { loss } = hosted;
+    if (loss !== undefined && !confirmed) {
+      const remedy = `see to the disk below it first, and to its guest's file system; say that this is known by --yes`;
+      throw new CopseError('ERR_DISK_LOSS', `${describeLoss(name, loss)}; ${remedy}`);
+    }
+    await hosted.footing.acceptLoss();
+    return this.#statusOf(disk);
   }
 
   async migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {

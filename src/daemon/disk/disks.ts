@@ -9,6 +9,7 @@ import type { StateDirectory } from '../../catalog/state-directory.js';
 import type { OwnedDisk } from '../../cluster/node.js';
 import { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { type KnownDisk, KnownDisks } from '../../disk/known-disks.js';
+import { DiskLosses } from '../../disk/loss.js';
 import { DiskNotes } from '../../disk/notes.js';
 import { DiskPeerService } from '../../disk/peer-service.js';
 import type { DiskPeers } from '../../disk/peers.js';
@@ -56,6 +57,7 @@ export class Disks {
       new DiskRegistry({
         diskDir: state.diskDir,
         notes,
+        losses: new DiskLosses(state.diskLossesPath, log),
         known,
         peers,
         openBase: (record) => openDiskBase(pool, record),

@@ -2,6 +2,7 @@
 import type { DiskPlace, DiskStatus } from '../../admin/control-disk.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { KnownDisks } from '../../disk/known-disks.js';
+import { lossError } from '../../disk/loss.js';
 import type { DiskNotes } from '../../disk/notes.js';
 import type { DiskPeers } from '../../disk/peers.js';
 
@@ -24,6 +25,7 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
     state?.to !== undefined && (told === undefined || told.epoch <= state.epoch + 1) ? { owner: state.to, epoch: state.epoch + 1 } : told;
   const owner = isOwner ? selfId : (away?.owner.id ?? 'unknown');
   const trouble = [...disk.trouble].map(([node, reason]) => `node ${node} does not give its blocks: ${reason}`);
+  const standing = diskTrouble(disk);
   const replica = context.migratingTo(record.uuid);
   return {
     name: record.name,
@@ -55,8 +57,16 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
       dataBytes,
     })),
     fences: notes.fences(record.uuid).map(({ client, by, at }) => ({ client, by, at })),
-    message: trouble.length > 0 ? trouble.join('; ') : messageOf(disk, owner, peers),
+    loss: hosted?.loss,
+    message: standing.length > 0 ? standing.join('; ') : trouble.length > 0 ? trouble.join('; ') : messageOf(disk, owner, peers),
   };
+}
+
+/** Trouble of the disk's files on this node, as text: lost data, files that are gone, a file system that takes no writes. */
+export function diskTrouble({ record, hosted }: DiskExport): string[] {
+  const loss = hosted?.loss;
+  const told = loss === undefined ? [] : [lossError(record.name, loss).message];
+  return [...told, ...(hosted?.trouble === undefined ? [] : [`disk "${record.name}": ${hosted.trouble}`])];
 }
 
 function placeOf(disk: DiskExport, owner: string, peers: DiskPeers | undefined): DiskPlace {

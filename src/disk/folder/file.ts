@@ -49,10 +49,10 @@ export function freeDataName(path: string): string {
   }
 }
 
-/** Removes data files, maps with their logs, and unfinished records that match, but those to keep. */
+/** Removes data files, maps with their logs and marks, and unfinished records that match, but those to keep. */
 export function clearFiles(path: string, pattern: RegExp, keep: ReadonlySet<string>): void {
   for (const name of readdirSync(path)) {
-    const owner = name.replace(/\.log[01]$/, '');
+    const owner = name.replace(/\.(?:log[01]|lost|unsynced)$/, '');
     const ours = dataFilePattern.test(owner) || mapFilePattern.test(owner) || name.endsWith('.json.new');
     if (ours && pattern.test(owner) && !keep.has(owner)) rmSync(join(path, name), { force: true });
   }
