@@ -14,15 +14,17 @@
  *   neighbours.json the nodes that were last known, for a start without etcd
  *   run/            private sockets; emptied at each start
  *
- * Invariant: whoever has a StateDirectory is alone with it until `close`.
+ * Invariants: whoever has a StateDirectory is alone with it until `close`; all names above are durable when it is opened.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { CopseError, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
+import { type Logger, silentLogger } from '../base/log.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { native } from '../base/native.js';
-
-const formatLine = 'copse-state 1';
+import { syncDirectory } from '../base/replace-file.js';
+import { checkFormat } from './state-format.js';
 
 export class StateDirectory implements Closeable {
   readonly path: string;
@@ -48,7 +50,7 @@ export class StateDirectory implements Closeable {
    *
    * @throws CopseError `ERR_STATE_LOCKED` when another process uses it, `ERR_STATE_VERSION` when it is of another version, `ERR_STATE` when it can't be used
    */
-  constructor(path: string) {
+  constructor(path: string, log: Logger = silentLogger) {
     this.path = path;
     this.catalogDir = join(path, 'catalog');
     this.cacheDir = join(path, 'cache');
@@ -61,16 +63,18 @@ export class StateDirectory implements Closeable {
     this.diskLossesPath = join(path, 'disk-losses.json');
     this.disksKnownPath = join(path, 'disks-known.json');
     try {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+      makeDirectory(path, 0o700);
       this.#lockDescriptor = lock(path);
     } catch (error) {
       if (error instanceof CopseError) throw error;
       throw new CopseError('ERR_STATE', `state directory ${path} can't be used: ${errorMessage(error)}`, { cause: error });
     }
     try {
-      checkFormat(path);
+      checkFormat(path, log);
       for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir])
         mkdirSync(dir, { recursive: true, mode: 0o700 });
+      // A start that was cut off before may have made them, and not synced.
+      syncDirectory(path);
       // Emptied, not made anew: on a full disk there may be no room for a directory.
       for (const name of readdirSync(this.runDir)) rmSync(join(this.runDir, name), { recursive: true, force: true });
     } catch (error) {
@@ -96,22 +100,4 @@ function lock(path: string): number {
   }
   writeFileSync(lockPath, `${process.pid}\n`);
   return descriptor;
-}
-
-function checkFormat(path: string): void {
-  const formatPath = join(path, 'format');
-  let found: string;
-  try {
-    found = readFileSync(formatPath, 'utf8').trim();
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
-    writeFileSync(formatPath, `${formatLine}\n`, { mode: 0o600 });
-    return;
-  }
-  if (found !== formatLine) {
-    throw new CopseError(
-      'ERR_STATE_VERSION',
-      `state directory ${path} says "${found}", this copse reads "${formatLine}": use the version that wrote it, or another directory by --state`,
-    );
-  }
 }

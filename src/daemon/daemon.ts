@@ -56,7 +56,7 @@ export async function startDaemon(config: Config, log: Logger): Promise<RunningD
 }
 
 async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise<RunningDaemon> {
-  const state = lifecycle.own(new StateDirectory(config.stateDir));
+  const state = lifecycle.own(new StateDirectory(config.stateDir, log));
   const etcd = config.etcd === undefined ? undefined : lifecycle.own(new EtcdClient(config.etcd));
   const catalog = await openCatalog(new ImageCatalog(state.catalogDir, log), etcd, config, lifecycle, log);
   const space = lifecycle.own(

@@ -10,11 +10,12 @@
  * Invariant: after a crash at any point a folder is as before a call or as after it. New files are made beside the old ones, durable, and are the disk once `owner.json` names them; what it does not name is cleared at the next start.
  * Nobody may have the overlay open, or it must be frozen and flushed, while `snapshot`, `revert` and `resize` run; they, and `remove`, run one after another.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { type Logger, silentLogger } from '../base/log.js';
+import { makeDirectory } from '../base/make-directory.js';
 import { type NativeOverlayFile, native } from '../base/native.js';
 import { replaceFile, syncDirectory } from '../base/replace-file.js';
 import { checkSize, createFolder, createMap, formatRecord, removedSuffix } from './folder/create.js';
@@ -58,7 +59,7 @@ export class DiskFolder {
 
   /** Opens all disks of the directory, by uuid, after clearing what a crash left of others. One that can't be opened is said in the log, left untouched, and missing here. */
   static list(diskDir: string, log: Logger): DiskFolder[] {
-    mkdirSync(diskDir, { recursive: true, mode: 0o700 });
+    makeDirectory(diskDir, 0o700);
     const folders: DiskFolder[] = [];
     for (const name of readdirSync(diskDir).sort()) {
       const path = join(diskDir, name);

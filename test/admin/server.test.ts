@@ -66,6 +66,7 @@ t.test('OpenAPI names every route', async (t) => {
       'get /v1/images/{name}/explain',
       'get /v1/status',
       'post /v1/cluster/move',
+      'post /v1/disks/{name}/accept-loss',
       'post /v1/disks/{name}/migrate',
       'post /v1/disks/{name}/promote',
       'post /v1/disks/{name}/resize',

@@ -58,6 +58,17 @@ t.test('another version is left alone, and can be opened by whoever reads it', a
   new StateDirectory(path).close();
 });
 
+t.test('an empty format is written again, unless there is something strange', async (t) => {
+  for (const text of ['', '\n', '\0'.repeat(14)]) {
+    const path = t.testdir({ format: text, catalog: {}, 'node.json': '{}' });
+    new StateDirectory(path).close();
+    t.equal(readFileSync(join(path, 'format'), 'utf8'), 'copse-state 1\n');
+  }
+  const path = t.testdir({ format: '', layer: {} });
+  t.throws(() => new StateDirectory(path), { code: 'ERR_STATE_VERSION', message: /layer/ });
+  t.equal(readFileSync(join(path, 'format'), 'utf8'), '');
+});
+
 t.test('what can not be a state directory', async (t) => {
   const dir = t.testdir({ file: 'not a directory', strange: {} });
   t.throws(() => new StateDirectory(join(dir, 'file')), { code: 'ERR_STATE' });

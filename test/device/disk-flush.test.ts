@@ -4,7 +4,7 @@ import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { DiskFlusher } from '../../src/device/disk-flusher.js';
 import { ManualClock } from '../cache/manual-clock.js';
-import { gate, openDisk, openOverlay, overlayFiles, readDisk } from './disk-parts.js';
+import { closeAfter, gate, openDisk, openOverlay, overlayFiles, readDisk } from './disk-parts.js';
 
 function flusher() {
   const clock = new ManualClock();
@@ -134,7 +134,7 @@ t.test('a failure of its own is told once, and tried again', async (t) => {
 async function open(t: Test) {
   const overlay = openOverlay(overlayFiles(t.testdir(), 1024 * 1024));
   const { disk, clock } = openDisk(overlay);
-  t.after(() => disk.close());
+  closeAfter(t, disk);
   return { disk, clock, overlay };
 }
 

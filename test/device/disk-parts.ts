@@ -1,5 +1,7 @@
 /** What disks are made of in tests: a base in memory that counts, blocks of other nodes that wait to be told, overlays in files. */
 import { join } from 'node:path';
+import type { Test } from 'tap';
+import { errorCode } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { BlockState, blockBytes, type NativeOverlayFile, native } from '../../src/base/native.js';
 import type { BlockDevice, CachedExtent, Extent, RequestOptions, Source } from '../../src/device/device.js';
@@ -165,4 +167,13 @@ export function gate(): { opened: Promise<void>; open(): void; fail(error: unkno
     fail = reject;
   });
   return { opened, open, fail };
+}
+
+/** Closes the disk with the test, whose folder has gone by then: that it could not be flushed to is no failure. */
+export function closeAfter(t: Test, disk: Disk): void {
+  t.after(() =>
+    disk.close().catch((error: unknown) => {
+      if (errorCode(error) !== 'ESTALE') throw error;
+    }),
+  );
 }

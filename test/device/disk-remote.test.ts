@@ -6,6 +6,7 @@ import type { DiskOptions } from '../../src/device/disk.js';
 import { until } from '../cache/subject.js';
 import { pattern } from '../conformance/content.js';
 import {
+  closeAfter,
   gate,
   openDisk,
   openOverlay,
@@ -37,7 +38,7 @@ async function open(t: Test, { states = () => remoteState(1), overlay: wrap = (o
   const remote = new ScriptedRemote(pattern(sizeBytes, 17));
   const overlay = openOverlay(files);
   const { disk, clock } = openDisk(wrap(overlay), { remote, ...options });
-  t.after(() => disk.close());
+  closeAfter(t, disk);
   return { disk, remote, overlay, clock };
 }
 

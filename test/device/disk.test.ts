@@ -5,7 +5,17 @@ import { CopseError } from '../../src/base/error.js';
 import { BlockState, type NativeOverlayFile } from '../../src/base/native.js';
 import type { DiskOptions } from '../../src/device/disk.js';
 import { pattern } from '../conformance/content.js';
-import { openDisk, openOverlay, overlayFiles, readDisk, remoteState, ScriptedBase, ScriptedRemote, writeMap } from './disk-parts.js';
+import {
+  closeAfter,
+  openDisk,
+  openOverlay,
+  overlayFiles,
+  readDisk,
+  remoteState,
+  ScriptedBase,
+  ScriptedRemote,
+  writeMap,
+} from './disk-parts.js';
 
 const block = 4096;
 const sizeBytes = 256 * block;
@@ -25,7 +35,7 @@ async function open(t: Test, options: Partial<DiskOptions> = {}, states?: (block
   const base = new ScriptedBase(baseBytes);
   const overlay = openOverlay(files);
   const { disk, clock } = openDisk(overlay, { base, ...options });
-  t.after(() => disk.close());
+  closeAfter(t, disk);
   return { disk, base, overlay, clock, files };
 }
 
@@ -265,7 +275,7 @@ t.test('it ends after what is under way, flushed; then everything is refused', a
   await written;
   await closed;
   const { disk: again } = openDisk(openOverlay(files), { base: new ScriptedBase(baseBytes) });
-  t.after(() => again.close());
+  closeAfter(t, again);
   const expected = Buffer.from(below.subarray(0, 300));
   expected.fill(9, 100, 200);
   t.ok((await readDisk(again, 0, 300)).equals(expected));

@@ -1,9 +1,10 @@
 /** A disk as a new image: a raw file and its manifest. */
 import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import type { JobOptions, PromoteResult } from '../../admin/control.js';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
+import { makeDirectory } from '../../base/make-directory.js';
 import { native } from '../../base/native.js';
 import { syncDirectory } from '../../base/replace-file.js';
 import type { BlockDevice } from '../../device/device.js';
@@ -22,7 +23,7 @@ export interface PromoteOptions extends JobOptions {
 export async function writeImage(device: BlockDevice, options: PromoteOptions): Promise<PromoteResult> {
   const { path, signal, onProgress, chunkBytes, store, image } = options;
   if (!isAbsolute(path)) throw new CopseError('ERR_OPTION', `${path}: give an absolute path on the daemon's host`);
-  await mkdir(dirname(path), { recursive: true });
+  makeDirectory(dirname(path), 0o777);
   if (await exists(path)) throw new CopseError('ERR_OPTION', `${path} exists: choose another file, or remove it`);
   const temporaryPath = `${path}.${createHash('sha256').update(path).digest('hex').slice(0, 8)}.new`;
   const { sizeBytes } = device;

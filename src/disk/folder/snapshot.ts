@@ -3,12 +3,13 @@
  *
  * Invariant: a snapshot without its record does not exist; what lies there without one is cleared at the next start. All changes are the caller's to order, one after another.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
+import { makeDirectory } from '../../base/make-directory.js';
 import { replaceFile, syncDirectory } from '../../base/replace-file.js';
 import { type CopyProgress, reflink, type SparseCopyOptions, sparseCopy } from '../sparse-copy.js';
 
@@ -55,7 +56,7 @@ export class SnapshotFolder {
   /** Opens the folder (made when it is missing) and clears what has no record. One that can't be used is said in the log, and left as it is. */
   constructor(path: string, log: Logger) {
     this.#path = path;
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path, 0o700);
     const files = readdirSync(path);
     for (const file of files) {
       if (file.endsWith('.json')) this.#load(file.slice(0, -'.json'.length), log);

@@ -1,0 +1,56 @@
+/**
+ * `format`: the version of a state directory, one line.
+ *
+ * Invariant: durable before anything else is made in the directory. Versions before 0.2.0 did not sync the file, and a
+ * power cut soon after their first start left it empty; such a file is written again, unless the directory has
+ * something that this version does not know.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CopseError, errorCode } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { replaceFile } from '../base/replace-file.js';
+
+const formatLine = 'copse-state 1';
+
+/** Names that version 1 may have in a state directory, and one that mkfs makes. */
+const knownNames = new Set([
+  ...['format', 'lock', 'catalog', 'cache', 'manifest', 'disk', 'run', 'image', 'lost+found'],
+  ...['node.json', 'neighbours.json', 'disk-notes.json', 'disk-losses.json', 'disks-known.json'],
+]);
+
+/** Writes the file where it is missing, or came back empty. @throws CopseError `ERR_STATE_VERSION` */
+export function checkFormat(dir: string, log: Logger): void {
+  const path = join(dir, 'format');
+  const found = read(path);
+  if (found === formatLine) return;
+  if (found === undefined) {
+    replaceFile(path, `${formatLine}\n`);
+    return;
+  }
+  if (found !== '') {
+    throw new CopseError(
+      'ERR_STATE_VERSION',
+      `state directory ${dir} says "${found}", this copse reads "${formatLine}": use the version that wrote it, or another directory by --state`,
+    );
+  }
+  const strange = readdirSync(dir).filter((name) => !knownNames.has(name.replace(/\.new$/, '')));
+  if (strange.length > 0) {
+    throw new CopseError(
+      'ERR_STATE_VERSION',
+      `state directory ${dir}: its file "format" is empty, and ${strange.slice(0, 3).join(', ')} is not of version "${formatLine}": if that version made it, remove what is strange, or write this line into the file`,
+    );
+  }
+  log.warn({ file: path }, `the file was empty, as a power cut soon after the first start leaves it: it says "${formatLine}" again`);
+  replaceFile(path, `${formatLine}\n`);
+}
+
+/** A file system may give blocks of zeros back for bytes that were never written. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').replaceAll('\0', '').trim();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
