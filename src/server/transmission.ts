@@ -4,8 +4,11 @@
  * Requests are pulled from the input while the connection's bounds allow; a READ that the device can answer without waiting is answered into the batch
  * buffer then and there, everything else goes its own way and is answered when it is done, in any order. A hit never waits for a miss.
  *
+ * A read of no bytes is answered whatever bound is reached: the client may ask so whether its connection is alive. The headers of requests that wait for room are
+ * taken from the input for that, within a bound.
+ *
  * Invariants: memory is taken before a payload or reply exists, and given back when the client has taken the reply; input is paused while a bound is
- * reached; after the end nothing of this connection is under way at the device any more.
+ * reached, and so many headers wait; after the end nothing of this connection is under way at the device any more.
  *
  * Source: doc/proto.md, "Transmission phase". One exception: ESHUTDOWN is never sent, because QEMU passes it to the guest; a server that stops answers what is
  * under way and closes.
@@ -84,9 +87,11 @@ export class Transmission {
   readonly #request: Request = emptyRequest();
   /** The request whose payload is being received. */
   #incoming: { request: Request; payload: Buffer | undefined; refusal: ReturnType<typeof refusalOf> } | undefined;
-  /** A request that was parsed while no memory was free. */
-  #hasStalledRequest = false;
+  /** Requests that were parsed and wait for room, oldest first. No more is parsed behind one that is not a plain header, which is the last. */
+  readonly #waiting: Request[] = [];
   #requestCount = 0;
+  /** The client sends no more, and what it sent before is not all accepted yet. */
+  #isEndAhead = false;
   #inputOver = false;
   #finish!: () => void;
   #failure: unknown;
@@ -148,9 +153,16 @@ export class Transmission {
    * gets a while to be answered; a dead client's misses would otherwise wait for the origin until their deadline.
    */
   readonly #onEnd = (): void => {
+    this.#isEndAhead = true;
+    this.#endWhenAccepted();
+  };
+
+  /** Requests that wait for room were sent before the end. */
+  #endWhenAccepted(): void {
+    if (!this.#isEndAhead || this.#waiting.length > 0 || this.#receiver.pendingBytes > 0) return;
     this.#endInput();
     this.#cancelGrace ??= this.#options.clock.after(halfClosedGraceMs, () => this.#gone.abort());
-  };
+  }
 
   readonly #onClose = (): void => {
     this.#gone.abort();
@@ -201,7 +213,9 @@ export class Transmission {
       this.#hitCount = 0;
     }
     if (this.#inputOver) return;
-    if (this.#receiver.pendingBytes > 0 || this.#hasStalledRequest) this.#stream.pause();
+    this.#endWhenAccepted();
+    if (this.#inputOver) return;
+    if (this.#receiver.pendingBytes > 0 || !this.#mayLookAhead) this.#stream.pause();
     else this.#stream.resume();
   }
 
@@ -215,10 +229,32 @@ export class Transmission {
       else this.#replyError(incoming.request, incoming.refusal.error, incoming.refusal.text);
       return true;
     }
-    if (this.#requestCount >= this.#options.limits.requests || this.#replies.heldBytes > this.#options.limits.bytes) return false;
-    if (!this.#hasStalledRequest && !this.#receiver.next(this.#request)) return false;
-    this.#hasStalledRequest = !this.#accept(this.#request);
-    return !this.#hasStalledRequest;
+    if (this.#requestCount >= this.#options.limits.requests || this.#replies.heldBytes > this.#options.limits.bytes)
+      return this.#lookAhead();
+    const [waiting] = this.#waiting;
+    if (waiting !== undefined) {
+      if (!this.#accept(waiting)) return this.#lookAhead();
+      this.#waiting.shift();
+      return true;
+    }
+    if (!this.#receiver.next(this.#request)) return false;
+    if (!this.#accept(this.#request)) this.#waiting.push({ ...this.#request });
+    return true;
+  }
+
+  /** Whether a further header may be taken while requests wait. A client that does not take its replies is given no more of them. */
+  get #mayLookAhead(): boolean {
+    const last = this.#waiting.at(-1);
+    if (this.#waiting.length >= this.#options.limits.requests) return false;
+    return last === undefined || (last.type !== Command.DISC && requestPayloadBytes(last, this.#extended) === 0);
+  }
+
+  /** There is no room for the next request: those behind it that need none are answered. */
+  #lookAhead(): boolean {
+    if (!this.#mayLookAhead || this.#stream.writableLength > 0 || !this.#receiver.next(this.#request)) return false;
+    if (this.#request.type === Command.READ && this.#request.lengthBytes === 0) this.#accept(this.#request);
+    else this.#waiting.push({ ...this.#request });
+    return true;
   }
 
   /** `false`: no memory for it just now, to be tried again. */

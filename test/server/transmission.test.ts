@@ -88,6 +88,7 @@ for (const [what, request] of [
   ['errors', encodeRequest(1, Command.READ, 2 ** 40, 1)],
   ['block status', encodeRequest(1, Command.BLOCK_STATUS, 0, 4096)],
   ['flushes', encodeRequest(1, Command.FLUSH, 0, 0)],
+  ['reads of nothing', encodeRequest(1, Command.READ, 0, 0)],
 ] as const) {
   t.test(`a client that asks and does not read is held up: ${what}`, async (t) => {
     const { client, memory, serverStream } = transmit(new ScriptedDevice(content), { limits: { bytes: 200_000 }, bufferBytes: 4096 });
@@ -121,6 +122,69 @@ t.test('no memory left by others: still one request at a time, a miss and a writ
   client.send(encodeRequest(3, Command.WRITE, 8192, 5), Buffer.from('hello'));
   await client.answered(3);
   t.equal(device.content.toString('latin1', 8192, 8197), 'hello');
+});
+
+t.test('a sign of life is given whatever the connection waits for', async (t) => {
+  const full = new RequestMemory(1024 * 1024);
+  t.ok(full.tryTake(8 * 1024 * 1024, true), 'somebody else has it all');
+  for (const [bound, options] of [
+    ['requests', { limits: { requests: 4 } }],
+    ['bytes', { limits: { requests: 20, bytes: 10_000 } }],
+    ['memory', { limits: { requests: 20 }, memory: full }],
+  ] as const) {
+    const device = missing();
+    const { client } = transmit(device, options);
+    for (const cookie of [0, 1, 2, 3, 4, 5]) client.read(cookie, cookie * 65_536, 65_536);
+    await device.waiting(1);
+    client.read(100, 0, 0);
+    await client.answered(1);
+    client.read(101, 0, 0);
+    await client.answered(2);
+    t.same(client.cookies, [100, 101], bound);
+    for (const cookie of [0, 1, 2, 3, 4, 5]) {
+      await device.waiting(1);
+      device.takePending(cookie * 65_536).resolve();
+    }
+    await client.answered(8);
+    t.same(client.cookies.slice(2), [0, 1, 2, 3, 4, 5], 'the others in their turn');
+  }
+});
+
+t.test('what waits for room waits in order, payloads, goodbyes and the end too', async (t) => {
+  for (const end of ['DISC', 'end', 'destroy']) {
+    const device = missing();
+    const { client, done, memory } = transmit(device, { limits: { requests: 1 } });
+    client.read(1, 0, 4096);
+    client.read(2, 4096, 4096);
+    client.send(encodeRequest(3, Command.WRITE, 8192, 5), Buffer.from('hello'));
+    client.read(4, 8192, 4096);
+    if (end === 'DISC') client.send(encodeRequest(5, Command.DISC, 0, 0), encodeRequest(6, Command.FLUSH, 0, 0));
+    if (end === 'end') client.stream.end();
+    await device.waiting(1);
+    await settled();
+    if (end === 'destroy') client.stream.destroy();
+    else {
+      device.takePending(0).resolve();
+      await device.waiting(1);
+      device.takePending(4096).resolve();
+      await device.waiting(1);
+      t.equal(device.content.toString('latin1', 8192, 8197), 'hello');
+      device.takePending(8192).resolve();
+    }
+    await done;
+    t.same(client.cookies, end === 'destroy' ? [] : [1, 2, 3, 4], end);
+    await settled();
+    t.equal(memory.takenBytes, 0);
+  }
+});
+
+t.test('headers that wait have a bound, and the rest stays with the client', async (t) => {
+  const device = missing();
+  const { client } = transmit(device, { limits: { requests: 2 }, bufferBytes: 1024 });
+  for (let cookie = 0; cookie < 500; cookie += 1) client.read(cookie, cookie * 512, 512);
+  await device.waiting(2);
+  await settled();
+  t.ok(client.stream.writableLength > 8000);
 });
 
 t.test('a connection that dies aborts what is under way, gives back its memory and ends', async (t) => {
