@@ -16,6 +16,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("unlockFile", copse::UnlockFile),       copse::Method("sendDatagram", copse::SendDatagramTo),
       copse::Method("openOverlayFile", copse::OpenOverlayFile), copse::Method("writeOverlayMap", copse::WriteOverlayMapFile),
       copse::Method("peerCredentials", copse::PeerCredentialsOf), copse::Method("openLane", copse::OpenLane),
+      copse::Method("setUserTimeout", copse::SetUserTimeoutOf),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

@@ -22,6 +22,7 @@ napi_value LockFile(napi_env env, napi_callback_info info);
 napi_value UnlockFile(napi_env env, napi_callback_info info);
 napi_value SendDatagramTo(napi_env env, napi_callback_info info);
 napi_value PeerCredentialsOf(napi_env env, napi_callback_info info);
+napi_value SetUserTimeoutOf(napi_env env, napi_callback_info info);
 
 inline napi_property_descriptor Method(const char* name, napi_callback method) {
   return {name, nullptr, method, nullptr, nullptr, nullptr, napi_default_method, nullptr};

@@ -325,6 +325,12 @@ export interface NativeAddon {
   unlockFile(descriptor: number): void;
   /** Who connected a unix socket (SO_PEERCRED, unix(7)); pid 0 for a process of a pid namespace that this one can't see. Throws the system's error for what is no unix socket. */
   peerCredentials(descriptor: number): { pid: number; uid: number; gid: number };
+  /**
+   * Has the kernel end a TCP connection once bytes that were sent stay unacknowledged, or wait for the other end's
+   * window, for that time (TCP_USER_TIMEOUT, tcp(7)). 0: the kernel's own rule. Throws the system's error, `EOPNOTSUPP`
+   * for what is no TCP socket.
+   */
+  setUserTimeout(descriptor: number, timeoutMs: number): void;
   /** Throws the system's error when there is no descriptor or thread to be had. */
   openLane(options: LaneOptions): NativeLane;
   /** Sends one datagram to a unix socket (a leading `@`: the abstract namespace) without waiting. Throws the system's error. */

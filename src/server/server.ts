@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { setUserTimeout } from '../base/user-timeout.js';
 import { identifyClient } from './client-identity.js';
 import { Connection } from './connection.js';
 import type { ClientIdentity, ExportDirectory } from './export.js';
@@ -29,6 +30,8 @@ export interface ServerOptions {
   clock?: Clock;
   /** Whether native code answers what it can, on plain sockets; it does unless this says no. */
   fastPath?: boolean;
+  /** Time that a TCP client may leave bytes unacknowledged, or its window closed, in ms; the kernel's own rule when absent. */
+  userTimeoutMs?: number;
 }
 
 export class Server {
@@ -111,6 +114,8 @@ export class Server {
   }
 
   #onSocket(socket: Socket): void {
+    const { userTimeoutMs } = this.#options;
+    if (userTimeoutMs !== undefined) setUserTimeout(socket, userTimeoutMs);
     void this.accept(socket, identifyClient(socket));
   }
 }

@@ -1,6 +1,7 @@
 /** Opens the socket to an NBD server. */
 import { connect, type Socket } from 'node:net';
 import { AbortedError } from '../../base/error.js';
+import { setUserTimeout } from '../../base/user-timeout.js';
 import { NbdDisconnectedError } from '../error.js';
 import { formatNbdUri, type NbdAddress, type NbdUri, parseNbdUri } from '../uri.js';
 
@@ -16,8 +17,10 @@ export function resolveTarget(target: NbdTarget, exportName: string | undefined)
 /**
  * Rejects with NbdDisconnectedError when nobody answers, `ERR_ABORTED` when `signal` ends the attempt. The caller owns the socket,
  * which is paused, without Nagle's delay ("Protocol phases"), and must have its own `error` listener before it yields.
+ *
+ * @param userTimeoutMs see `NbdConnectOptions`
  */
-export function dial(uri: NbdUri, signal: AbortSignal | undefined): Promise<Socket> {
+export function dial(uri: NbdUri, signal: AbortSignal | undefined, userTimeoutMs?: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const what = `connection to ${formatNbdUri(uri)}`;
     const fail = (error: Error): void => {
@@ -34,6 +37,7 @@ export function dial(uri: NbdUri, signal: AbortSignal | undefined): Promise<Sock
       socket.on('error', () => {});
       socket.setNoDelay(true);
       if ('host' in uri.address) socket.setKeepAlive(true, 15_000);
+      if (userTimeoutMs !== undefined) setUserTimeout(socket, userTimeoutMs);
       resolve(socket);
     };
     const end = (): void => {

@@ -20,6 +20,8 @@ export interface HandshakeLimits {
   signal?: AbortSignal | undefined;
   /** For connecting and the handshake together. Default 30 000; 0 for ever. */
   timeoutMs?: number | undefined;
+  /** See `NbdConnectOptions`. */
+  userTimeoutMs?: number | undefined;
 }
 
 /** A socket in transmission. */
@@ -80,7 +82,7 @@ async function converse<T>(
   const end = new AbortController();
   let open: { socket: Socket; channel: HandshakeChannel } | undefined;
   const all = async (): Promise<{ socket: Socket; result: T; leftover: Buffer }> => {
-    const socket = await dial(uri, end.signal);
+    const socket = await dial(uri, end.signal, limits.userTimeoutMs);
     const channel = new HandshakeChannel(socket, 'server', MAX_HANDSHAKE_BYTES);
     open = { socket, channel };
     const haggle = new Haggle(channel);
