@@ -31,6 +31,8 @@ export class ClusterMetrics {
   wrongHints = 0;
   /** Requests after which a peer was set aside. */
   lies = 0;
+  /** Connections that went silent, and those whose peer gave signs of life and no answers. */
+  silentConnections = 0;
   hedges = 0;
   hedgeWins = 0;
 

@@ -17,7 +17,7 @@ import { Watch, type WatchTimes } from './health/watch.js';
 import type { Membership } from './membership/membership.js';
 import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
 import type { NodeStatement } from './node.js';
-import { NbdPeer } from './peer/nbd-peer.js';
+import { NbdPeer, type NbdPeerOptions } from './peer/nbd-peer.js';
 import type { Peer } from './peer/peer.js';
 import { IncompatibleError } from './peer/statement-page.js';
 
@@ -35,6 +35,8 @@ export interface ProberOptions extends Partial<WatchTimes> {
   self: () => NodeStatement;
   openProbe?: OpenProbe | undefined;
   openPeer?: OpenPeer | undefined;
+  /** See `NbdPeerOptions`. */
+  waitMs?: NbdPeerOptions['waitMs'];
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
   log?: Logger | undefined;
@@ -78,12 +80,12 @@ export class Prober implements Neighbourhood, Closeable {
 
   /** Begins to ping at once. */
   constructor(options: ProberOptions) {
-    const { membership, clock = systemClock, log = silentLogger } = options;
+    const { membership, clock = systemClock, log = silentLogger, waitMs } = options;
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
     this.selfId = options.self().id;
-    this.#openPeer = options.openPeer ?? ((id, address) => new NbdPeer({ id, address, selfId: this.selfId, clock }));
+    this.#openPeer = options.openPeer ?? ((id, address) => new NbdPeer({ id, address, selfId: this.selfId, clock, waitMs }));
     this.#ready = new Promise((resolve) => {
       this.#onReady = resolve;
     });

@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.js';
 import type { Breaker } from './breaker.js';
 import type { ClusterMetrics } from './cluster-metrics.js';
 import type { Neighbourhood } from './neighbourhood.js';
+import { silenceOf } from './peer/failure.js';
 
 /** So long a peer that sent wrong bytes is not asked for that content. */
 const setAsideMs = 600_000;
@@ -41,6 +42,8 @@ export interface StandingOptions {
 export class Standing {
   readonly #options: StandingOptions;
   readonly #aside = new Map<string, SetAside>();
+  /** Of connections: each is one failure, however many requests it took with it. */
+  readonly #silences = new WeakSet<Error>();
 
   constructor(options: StandingOptions) {
     this.#options = options;
@@ -68,8 +71,18 @@ export class Standing {
       succeeded: () => pass.settle('success'),
       ended: () => pass.settle('abandoned'),
       failed: (error) => {
-        pass.settle('failure');
+        const silence = silenceOf(error);
+        const isKnown = silence !== undefined && this.#silences.has(silence);
+        pass.settle(isKnown ? 'abandoned' : 'failure');
         this.#failed(peerId, error);
+        if (silence === undefined || isKnown) return;
+        this.#silences.add(silence);
+        this.#options.metrics.silentConnections += 1;
+        const { log, name } = this.#options;
+        log.warn(
+          { peer: peerId, image: name, reason: errorMessage(silence) },
+          'a peer did not answer: it is asked on a new connection, or another one is asked',
+        );
       },
     };
   }

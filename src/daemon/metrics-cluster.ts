@@ -44,6 +44,7 @@ export function addCluster(registry: Registry, { cluster, contents }: MetricSour
   const cutOff = counter(registry, 'copse_origin_cut_off_chunks_total', 'Chunks asked of the origin while no peer answered', labels);
   const wrongHints = counter(registry, 'copse_peer_wrong_hints_total', 'Chunks that a peer was thought to hold and did not', labels);
   const lies = counter(registry, 'copse_peer_lies_total', 'Answers of peers that were not the image’s bytes', labels);
+  const silent = counter(registry, 'copse_peer_silent_connections_total', 'Connections to peers on which no answer came', labels);
   const hedges = counter(registry, 'copse_peer_hedges_total', 'Second requests to other holders, and those that were quicker', [
     ...labels,
     'won',
@@ -65,6 +66,7 @@ export function addCluster(registry: Registry, { cluster, contents }: MetricSour
     cutOff.inc(label, metrics.cutOffChunks);
     wrongHints.inc(label, metrics.wrongHints);
     lies.inc(label, metrics.lies);
+    silent.inc(label, metrics.silentConnections);
     hedges.inc({ ...label, won: 'no' }, metrics.hedges - metrics.hedgeWins);
     hedges.inc({ ...label, won: 'yes' }, metrics.hedgeWins);
     for (const { peerId } of standing.setAside) aside.set({ ...label, peer: peerId }, 1);

@@ -17,6 +17,23 @@ export class NbdDisconnectedError extends CopseError {
   }
 }
 
+/**
+ * No byte came for a time, nor an answer to the request for a sign of life. Code `ERR_NBD_SILENT`. All requests that
+ * were in flight on the connection fail with the same object.
+ */
+export class NbdSilentError extends CopseError {
+  constructor(message: string) {
+    super('ERR_NBD_SILENT', message);
+  }
+}
+
+/** The server gave signs of life, and no answer to a read in all the time that it was given. Code `ERR_NBD_UNANSWERED`. */
+export class NbdUnansweredError extends CopseError {
+  constructor(message: string) {
+    super('ERR_NBD_UNANSWERED', message);
+  }
+}
+
 /** The server answered a request with an error. The code is its name: `EIO`, `ENOSPC`, …; the message is the server's. */
 export class NbdRequestError extends CopseError {
   /** Where in the export it failed, when the server said so. */

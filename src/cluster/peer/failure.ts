@@ -3,6 +3,15 @@ import { errorCode, errorMessage } from '../../base/error.js';
 import type { PeerExport } from './export-name.js';
 import { PeerError } from './peer.js';
 
+/**
+ * The error of a connection that went silent, or of a peer that never answers, if that is why a request failed. All
+ * requests that failed with one connection have the same object.
+ */
+export function silenceOf(error: unknown): Error | undefined {
+  const cause = error instanceof PeerError ? error.cause : undefined;
+  return cause instanceof Error && ['ERR_NBD_SILENT', 'ERR_NBD_UNANSWERED'].includes(errorCode(cause)) ? cause : undefined;
+}
+
 /** Passes PeerError and `ERR_ABORTED` as they are. */
 export function requestError(peerId: string, role: PeerExport['kind'], what: string, cause: unknown): unknown {
   if (cause instanceof PeerError || errorCode(cause) === 'ERR_ABORTED') return cause;
@@ -13,6 +22,8 @@ export function requestError(peerId: string, role: PeerExport['kind'], what: str
     case 'ERR_NBD_PROTOCOL':
       return new PeerError('ERR_PEER_LIED', peerId, `${what}: its answer does not fit the request: ${errorMessage(cause)}`, { cause });
     case 'ERR_NBD_DISCONNECTED':
+    case 'ERR_NBD_SILENT':
+    case 'ERR_NBD_UNANSWERED':
     case 'ERR_CLOSED':
     case 'ESHUTDOWN':
       return new PeerError('ERR_PEER_GONE', peerId, `${what}: ${errorMessage(cause)}`, { cause });

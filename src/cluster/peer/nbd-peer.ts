@@ -2,8 +2,8 @@
  * A peer over NBD: one connection for each content, role and priority, so that demand never stands behind a prefetch and one content's garbage ends no other's
  * requests.
  *
- * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as the connection lasts: a home that waits for a
- * slow origin is not slow, and only who pings the peer knows that it is gone.
+ * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as its connection gives signs of life, and a read
+ * no longer than `waitMs`: a home that waits for a slow origin is not slow, and is well as far as its connection tells.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
@@ -28,10 +28,15 @@ export interface NbdPeerOptions {
   connectTimeoutMs?: number | undefined;
   /** So long without a request, and a connection is closed. Default 30 000. */
   idleMs?: number | undefined;
+  /** Time that a read may wait for a peer that gives signs of life, by role, in ms. Default 15 000 as home, 6000 as held. */
+  waitMs?: Partial<Record<ContentRole, number>> | undefined;
 }
 
 /** Requests in flight on one connection: what the peer's server takes of one (its default). */
 const maxInFlight = 1024;
+
+/** A home gives up sooner by itself, so that its error is told from its silence; what it holds a healthy peer gives within 5 s. */
+const defaultWaitMs: Record<ContentRole, number> = { home: 15_000, held: 6000 };
 
 /**
  * A home answers a request when it has all of it, so a chunk that it is still fetching would travel twice, one transfer after the other. In pieces it flows through.
@@ -128,26 +133,27 @@ export class NbdPeer implements Peer {
   ): Promise<T> {
     const name = formatPeerExport({ kind: role, id: content.id, from: this.#options.selfId, background: options.background });
     try {
-      return await this.#link(name, content.sizeBytes, role === 'held' ? [CACHED_CONTEXT] : []).use(options.signal, work);
+      return await this.#link(name, content.sizeBytes, role).use(options.signal, work);
     } catch (error) {
       throw requestError(this.id, role, `${role} of ${content.id}, ${lengthBytes} bytes at ${offset}`, error);
     }
   }
 
-  #link(exportName: string, sizeBytes: number, contexts: readonly string[]): PeerLink {
+  #link(exportName: string, sizeBytes: number, role: ContentRole): PeerLink {
     if (this.#reason !== undefined) throw this.#reason;
     const known = this.#links.get(exportName);
     if (known !== undefined) return known;
-    const { clock = systemClock, connectTimeoutMs = 2000, idleMs = 30_000 } = this.#options;
+    const { clock = systemClock, connectTimeoutMs = 2000, idleMs = 30_000, waitMs } = this.#options;
     const link: PeerLink = new PeerLink({
       peerId: this.id,
       address: this.#target,
       exportName,
       sizeBytes,
-      contexts,
+      contexts: role === 'held' ? [CACHED_CONTEXT] : [],
       connectTimeoutMs,
       maxInFlight,
       idleMs,
+      mostWaitMs: waitMs?.[role] ?? defaultWaitMs[role],
       clock,
       onIdle: () => {
         if (this.#links.get(exportName) === link) this.#links.delete(exportName);

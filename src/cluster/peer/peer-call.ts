@@ -9,9 +9,10 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import { KiB } from '../../base/size.js';
-import { NbdClient } from '../../nbd/client/nbd-client.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { parsePeerAddress } from './address.js';
 import { type Answer, answerHeaderBytes, callPageBytes, decodeAnswer, decodeAnswerHeader, encodeCall } from './call-page.js';
+import { connectToPeer, type PeerConnectOptions } from './connect.js';
 import { formatPeerExport } from './export-name.js';
 import { connectError, requestError } from './failure.js';
 import { PeerError, type PeerTarget } from './peer.js';
@@ -71,7 +72,7 @@ export async function callPeer(peer: PeerTarget, method: string, argument: unkno
           if (errorCode(error) !== 'ERR_PEER_GONE' || end.signal.aborted) throw error;
         }
       }
-      return talk(await connect(peer, what, connectTimeoutMs, end.signal));
+      return talk(await connect(peer, what, { timeoutMs: connectTimeoutMs, signal: end.signal, clock }));
     };
     answer = await waitFor(what, conversation(), { timeoutMs, signal, clock });
   } catch (error) {
@@ -106,10 +107,10 @@ async function converse(client: NbdClient, peer: PeerTarget, what: string, reque
   }
 }
 
-async function connect(peer: PeerTarget, what: string, timeoutMs: number, signal: AbortSignal): Promise<NbdClient> {
+async function connect(peer: PeerTarget, what: string, options: Omit<PeerConnectOptions, 'exportName'>): Promise<NbdClient> {
   const address = parsePeerAddress(peer.address);
   try {
-    return await NbdClient.connect({ address, exportName: callExport }, { timeoutMs, signal });
+    return await connectToPeer(address, { ...options, exportName: callExport });
   } catch (error) {
     if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT') throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it knows no calls');
     throw connectError(peer.id, what, error);

@@ -6,8 +6,9 @@
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
-import { NbdClient } from '../../nbd/client/nbd-client.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import type { NbdAddress } from '../../nbd/uri.js';
+import { connectToPeer } from './connect.js';
 import { connectError } from './failure.js';
 import { PeerError } from './peer.js';
 
@@ -26,6 +27,8 @@ export interface PeerLinkOptions {
   maxInFlight: number;
   /** So long without a request, and the connection is closed; `Infinity`: never. */
   idleMs: number;
+  /** See `PeerConnectOptions`. */
+  mostWaitMs?: number | undefined;
   clock: Clock;
   /** The connection was idle and is closed: the link holds nothing any more. */
   onIdle(): void;
@@ -90,14 +93,17 @@ export class PeerLink {
   }
 
   async #connect(): Promise<NbdClient> {
-    const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, maxInFlight, onOpen } = this.#options;
+    const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, onOpen } = this.#options;
+    const { maxInFlight, mostWaitMs, clock } = this.#options;
     let client: NbdClient;
     try {
-      client = await NbdClient.connect(address, {
+      client = await connectToPeer(address, {
         exportName,
         contexts,
         maxInFlight,
         timeoutMs: connectTimeoutMs,
+        mostWaitMs,
+        clock,
         signal: this.#end.signal,
       });
     } catch (error) {

@@ -9,8 +9,9 @@ import { errorCode } from '../../base/error.js';
 import { BlockState } from '../../base/native.js';
 import { MiB } from '../../base/size.js';
 import type { NbdReadSink } from '../../nbd/client/contract.js';
-import { NbdClient } from '../../nbd/client/nbd-client.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { parsePeerAddress } from './address.js';
+import { connectToPeer } from './connect.js';
 import { formatPeerExport } from './export-name.js';
 import { connectError, requestError } from './failure.js';
 import { PeerError, type PeerTarget } from './peer.js';
@@ -43,7 +44,7 @@ export function mapExport(uuid: string, selfId: string, changes = false): string
  * @throws PeerError (`ERR_PEER_LIED`: another size, or bytes that no map has; `ERR_PEER_GONE`: not reached, or silent), `ERR_ABORTED`
  */
 export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: number, options: PeerMapOptions): Promise<Uint8Array> {
-  const { takeChanges = false, selfId, signal, timeoutMs = 10_000, ready } = options;
+  const { takeChanges = false, selfId, signal, timeoutMs = 10_000, clock, ready } = options;
   const exportName = mapExport(uuid, selfId, takeChanges);
   const address = parsePeerAddress(peer.address);
   const prepared = takeChanges ? undefined : ready?.take(peer, exportName);
@@ -57,7 +58,7 @@ export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: nu
   }
   let client: NbdClient;
   try {
-    client = await NbdClient.connect({ address, exportName }, { timeoutMs, signal });
+    client = await connectToPeer(address, { exportName, timeoutMs, signal, clock });
   } catch (error) {
     throw errorCode(error) === 'ERR_ABORTED' ? error : connectError(peer.id, exportName, error);
   }

@@ -7,8 +7,9 @@
  * Invariants: nobody waits here; a connection that was handed out is the taker's; after `close` nothing is open, nor opened.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
-import { NbdClient } from '../../nbd/client/nbd-client.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { parsePeerAddress } from './address.js';
+import { connectToPeer } from './connect.js';
 import type { PeerTarget } from './peer.js';
 
 export interface ReadyConnectionsOptions {
@@ -103,8 +104,8 @@ export class ReadyConnections {
     line.connectingCount += 1;
     try {
       const address = parsePeerAddress(peer.address);
-      const options = { timeoutMs: this.#connectTimeoutMs, signal: this.#end.signal };
-      const client = await NbdClient.connect({ address, exportName }, options);
+      const options = { exportName, timeoutMs: this.#connectTimeoutMs, signal: this.#end.signal, clock: this.#clock };
+      const client = await connectToPeer(address, options);
       if (this.#lines.get(keyOf(peer, exportName)) !== line) {
         client.destroy();
         return;

@@ -1,5 +1,6 @@
 /**
- * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's standing.
+ * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's standing. Where the
+ * connection has gone silent it is asked again, once, on a new one: the peer may be well, and at work on the answer.
  *
  * Invariant: what reaches the sink is right as far as can be told, and whole chunks; after a failure they are there and need not be asked for again.
  */
@@ -10,6 +11,7 @@ import { VerifyingSink } from '../../manifest/verifying-sink.js';
 import type { RangeSink } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';
+import { silenceOf } from '../peer/failure.js';
 import type { Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
 import type { Admission, Standing } from '../standing.js';
 import { wholeChunks } from './whole-chunks.js';
@@ -25,6 +27,11 @@ export interface PeerReadContext {
 
 export type PeerReadMethod = 'readHome' | 'readHeld';
 
+interface Range {
+  offset: number;
+  lengthBytes: number;
+}
+
 /**
  * Reads whole chunks. The admission is settled when it resolves or rejects.
  *
@@ -35,7 +42,30 @@ export async function readPeer(
   peer: Peer,
   admission: Admission,
   method: PeerReadMethod,
-  range: { offset: number; lengthBytes: number },
+  range: Range,
+  sink: RangeSink,
+  options: PeerRequestOptions,
+): Promise<void> {
+  const whole = new CountingSink(sink);
+  try {
+    await readOnce(context, peer, admission, method, range, whole, options);
+  } catch (error) {
+    if (errorCode(silenceOf(error)) !== 'ERR_NBD_SILENT' || options.signal?.aborted) throw error;
+    const doneBytes = whole.deliveredBytes;
+    if (doneBytes === range.lengthBytes) return;
+    const second = context.standing.enter(peer.id);
+    if (second === undefined) throw error;
+    const rest = { offset: range.offset + doneBytes, lengthBytes: range.lengthBytes - doneBytes };
+    await readOnce(context, peer, second, method, rest, whole, options);
+  }
+}
+
+async function readOnce(
+  context: PeerReadContext,
+  peer: Peer,
+  admission: Admission,
+  method: PeerReadMethod,
+  range: Range,
   sink: RangeSink,
   options: PeerRequestOptions,
 ): Promise<void> {

@@ -19,6 +19,7 @@ import { HedgeBudget } from '../../cluster/hedge-budget.js';
 import type { Membership } from '../../cluster/membership/membership.js';
 import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import type { NodeRecord, OwnedDisk } from '../../cluster/node.js';
+import { peerUserTimeoutMs } from '../../cluster/peer/connect.js';
 import { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
 import type { ServerLimits } from '../../server/server.js';
@@ -36,8 +37,15 @@ import { Self } from './self.js';
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
 const elsewhereMemoryBytes = 128 * MiB;
 const peerMemoryBytes = 128 * MiB;
-/** Shorter than a guest's, so that who asked a home in vain has time to ask another: a share of it, and at most this. */
-const homeDeadlineShare = 2 / 3;
+/**
+ * A read waits for a home, or a holder, for half of the guest's deadline, and for no longer than this where guests have
+ * none: then another source is asked. A holder's answer never depends on an origin.
+ */
+const waitShare = 1 / 2;
+const mostHomeWaitMs = 30_000;
+const mostHeldWaitMs = 6000;
+/** Shorter than that: a home whose origin is slow says so before it is taken for one that does not answer. */
+const homeDeadlineShare = 0.45;
 const homeDeadlineMs = 20_000;
 const heldDeadlineMs = 5000;
 /** How long a start waits for its neighbours: a guest that is served sooner is served from the origin. */
@@ -90,7 +98,8 @@ export class Cluster {
     this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
     this.self = this.#lifecycle.own(new Self({ record, usedBytes, attached, disks, clock: systemClock, onChange: () => this.#onSelf() }));
-    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, log }));
+    const waitMs = waitMsOf(options.guestDeadlineMs);
+    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, waitMs, log }));
     this.directory = new PeerDirectory({
       statement: () => this.self.statement,
       open: (id) => this.#open(id),
@@ -104,6 +113,7 @@ export class Cluster {
     this.server = new Server({
       directory: this.directory,
       limits: { ...limits, connectionCount: peerConnections, requestsPerConnection: peerRequestsPerConnection },
+      userTimeoutMs: peerUserTimeoutMs,
       log,
     });
     this.#lifecycle.own({ close: () => this.server.stop(drainMs) });
@@ -233,4 +243,9 @@ export class Cluster {
     if (this.#pool !== undefined) this.membership.announce(this.self.record);
     queueMicrotask(() => this.prober.selfChanged());
   }
+}
+
+function waitMsOf(guestDeadlineMs: number): { home: number; held: number } {
+  const home = guestDeadlineMs === 0 ? mostHomeWaitMs : Math.min(mostHomeWaitMs, guestDeadlineMs * waitShare);
+  return { home, held: Math.min(mostHeldWaitMs, home) };
 }

@@ -1,20 +1,20 @@
 /** All bytes of a small export of a peer. */
 import { CopseError } from '../../base/error.js';
 import { parsePeerAddress } from '../../cluster/peer/address.js';
+import { connectToPeer } from '../../cluster/peer/connect.js';
 import { formatPeerExport, type PeerExport } from '../../cluster/peer/export-name.js';
-import { NbdClient } from '../../nbd/client/nbd-client.js';
 
 const timeoutMs = 5000;
 const pieceBytes = 4 * 1024 * 1024;
 
-/** @throws what `NbdClient` does; CopseError `ERR_PEER_EXPORT` when it is larger than `mostBytes` */
+/** @throws what `connectToPeer` and its client do; CopseError `ERR_PEER_EXPORT` when it is larger than `mostBytes` */
 export async function fetchExport(
   address: string,
   wanted: PeerExport,
   { mostBytes, signal }: { mostBytes: number; signal?: AbortSignal | undefined },
 ): Promise<Buffer> {
   const exportName = formatPeerExport(wanted);
-  const client = await NbdClient.connect({ address: parsePeerAddress(address), exportName }, { timeoutMs, signal });
+  const client = await connectToPeer(parsePeerAddress(address), { exportName, timeoutMs, signal });
   try {
     const { sizeBytes } = client;
     if (sizeBytes > mostBytes) throw new CopseError('ERR_PEER_EXPORT', `${address} offers ${exportName} with ${sizeBytes} bytes`);

@@ -2,10 +2,11 @@
  * One connection in transmission: requests out, replies in, any number in flight up to the window.
  *
  * Invariants: a cookie is in use once; when the connection dies, for whatever reason, every request in flight and in line rejects
- * with that reason, and the socket is destroyed. Requests made one after the other without waiting leave in one write.
+ * with that reason, and the socket is destroyed. Requests made one after the other without waiting leave in one write. One place of
+ * the window is kept for signs of life, so that the server's own bound on requests never holds them up.
  */
 import type { Socket } from 'node:net';
-import { AbortedError, ClosedError } from '../../base/error.js';
+import { ClosedError } from '../../base/error.js';
 import { type Logger, silentLogger } from '../../base/log.js';
 import { Command, CommandFlag, EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../constant.js';
 import { NbdDisconnectedError, NbdProtocolError, NbdRequestError } from '../error.js';
@@ -13,10 +14,18 @@ import { putCompactRequest, putExtendedRequest } from '../frame.js';
 import { type Ask, Exchange } from './exchange.js';
 import type { Attached } from './handshake.js';
 import { ReplyReceiver } from './receiver.js';
+import { type PatienceOptions, SilenceWatch } from './silence.js';
+import { underSignal } from './under-signal.js';
 import { Window } from './window.js';
 
 /** How long a server may take to close after DISC. */
 const FAREWELL_MS = 1000;
+
+export interface ConnectionOptions {
+  maxInFlight: number;
+  patience?: PatienceOptions | undefined;
+  log?: Logger | undefined;
+}
 
 export class Connection {
   /** Resolves when the connection has ended; never rejects. */
@@ -28,6 +37,7 @@ export class Connection {
   readonly #inFlight = new Map<number, Exchange>();
   readonly #receiver: ReplyReceiver;
   readonly #log: Logger;
+  readonly #watch: SilenceWatch | undefined;
   #nextCookie = 0;
   #corked = false;
   #failure: Error | undefined;
@@ -36,16 +46,17 @@ export class Connection {
   #left = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(attached: Attached, maxInFlight: number, log: Logger = silentLogger) {
+  constructor(attached: Attached, { maxInFlight, patience, log = silentLogger }: ConnectionOptions) {
     const { socket, agreement, leftover } = attached;
     this.#socket = socket;
     this.#log = log;
     this.#extended = agreement.replies === 'extended';
     this.#contextIds = new Set(agreement.contexts.values());
-    this.#window = new Window(maxInFlight);
+    this.#window = new Window(patience === undefined ? maxInFlight : Math.max(1, maxInFlight - 1));
+    this.#watch = patience === undefined ? undefined : this.#watched(patience);
     this.#receiver = new ReplyReceiver(agreement.replies, {
       find: (cookieHigh, cookieLow) => (cookieHigh === 0 ? this.#inFlight.get(cookieLow) : undefined),
-      finished: (_exchange, cookieLow) => this.#finished(cookieLow),
+      finished: (exchange, cookieLow) => this.#finished(exchange, cookieLow),
     });
     socket.on('data', (piece: Buffer) => this.#receive(piece));
     socket.on('error', (cause) => this.destroy(new NbdDisconnectedError('connection to the NBD server broke', { cause })));
@@ -77,7 +88,7 @@ export class Connection {
       await exchange.settled;
       return exchange;
     }
-    return this.#underSignal(exchange, sent, signal);
+    return underSignal(exchange, sent, signal);
   }
 
   /** Finishes what is in flight, says DISC, closes. */
@@ -94,33 +105,9 @@ export class Connection {
     this.#window.close(error);
     for (const exchange of this.#inFlight.values()) exchange.die(error);
     this.#inFlight.clear();
+    this.#watch?.end();
     this.#socket.destroy();
     this.#onIdle?.();
-  }
-
-  async #underSignal(exchange: Exchange, sent: Promise<void>, signal: AbortSignal): Promise<Exchange> {
-    let onAbort: (() => void) | undefined;
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = (): void => {
-        exchange.forget();
-        // A payload is the caller's again only when the kernel has it.
-        const error = new AbortedError('NBD request', { cause: signal.reason });
-        if (exchange.ask.payload === undefined) reject(error);
-        else
-          sent.then(
-            () => reject(error),
-            () => reject(error),
-          );
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-    });
-    try {
-      await Promise.race([exchange.settled, aborted]);
-      return exchange;
-    } finally {
-      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-    }
   }
 
   /** Resolves when the socket has passed the request on, or is gone. */
@@ -129,6 +116,7 @@ export class Connection {
     while (this.#inFlight.has(this.#nextCookie)) this.#nextCookie = (this.#nextCookie + 1) >>> 0;
     const cookieLow = this.#nextCookie;
     this.#nextCookie = (cookieLow + 1) >>> 0;
+    this.#watch?.sends(exchange);
     this.#inFlight.set(cookieLow, exchange);
     const header = Buffer.allocUnsafe(this.#extended ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES);
     const flags = ask.flags | (this.#extended && ask.payload !== undefined ? CommandFlag.PAYLOAD_LEN : 0);
@@ -157,6 +145,7 @@ export class Connection {
 
   #receive(piece: Buffer): void {
     if (this.#failure !== undefined) return;
+    this.#watch?.heard();
     try {
       this.#receiver.push(piece);
     } catch (error) {
@@ -164,16 +153,24 @@ export class Connection {
     }
   }
 
-  #finished(cookieLow: number): void {
-    const exchange = this.#inFlight.get(cookieLow);
+  #finished(exchange: Exchange, cookieLow: number): void {
     this.#inFlight.delete(cookieLow);
-    this.#window.leave();
+    if (this.#watch?.finished(exchange) !== true) this.#window.leave();
     // The server is going away and a client that hears so must leave too ("Terminating the transmission phase").
-    exchange?.settled.catch((error: unknown) => {
+    exchange.settled.catch((error: unknown) => {
       if (error instanceof NbdRequestError && error.code === 'ESHUTDOWN') return this.disconnect();
       return undefined;
     });
     if (this.#inFlight.size === 0) this.#onIdle?.();
+  }
+
+  #watched(patience: PatienceOptions): SilenceWatch {
+    const connection = {
+      inFlight: this.#inFlight,
+      send: (exchange: Exchange): void => void this.#send(exchange),
+      end: (error: Error): void => this.destroy(error),
+    };
+    return new SilenceWatch(connection, patience);
   }
 
   async #leave(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Logger } from '../../base/log.js';
 import type { ReplyMode } from '../constant.js';
 import type { StatusExtent } from '../frame.js';
 import type { BlockSizeInfo } from '../option.js';
+import type { PatienceOptions } from './silence.js';
 
 /**
  * Takes a read's bytes, each exactly once, in whatever order the server sends them. A piece is a view that nobody writes to
@@ -64,7 +65,8 @@ export interface NbdAgreement extends NbdExportInfo {
  * once; overlapping ones have no order.
  *
  * Rejections: NbdRequestError (the server's errno as code; `ENOTSUP` and `EPERM` also for what it does not offer, without asking it),
- * `ERR_NBD_PROTOCOL`, `ERR_NBD_DISCONNECTED`, `ERR_ABORTED`, `ERR_CLOSED`.
+ * `ERR_NBD_PROTOCOL`, `ERR_NBD_DISCONNECTED`, `ERR_ABORTED`, `ERR_CLOSED`;
+ * of a connection with patience also `ERR_NBD_SILENT` and `ERR_NBD_UNANSWERED`.
  */
 export interface NbdRemote {
   read(offset: number, lengthBytes: number, sink: NbdReadSink, options?: NbdReadOptions): Promise<void>;
@@ -96,5 +98,12 @@ export interface NbdConnectOptions {
   signal?: AbortSignal | undefined;
   /** For connecting and the handshake together. Default 30 000; 0 for ever. */
   timeoutMs?: number | undefined;
+  /**
+   * How long a connection may be silent. Only for servers that answer a read of no bytes at once, as Copse's do. One of
+   * the requests in flight is kept for that. Default: for ever.
+   */
+  patience?: PatienceOptions | undefined;
+  /** TCP_USER_TIMEOUT: time that bytes may stay unacknowledged before the kernel ends the connection, in ms. Default: the kernel's. */
+  userTimeoutMs?: number | undefined;
   log?: Logger | undefined;
 }

@@ -28,6 +28,9 @@ export interface Ask {
 
 export class Exchange {
   readonly ask: Ask;
+  /** By the clock of a connection with patience. */
+  sentAtMs = 0;
+  isGivenUp = false;
   /** BLOCK_STATUS: what was told, by context id. */
   readonly status = new Map<number, StatusExtent[]>();
   /** Settles with the reply's end; a rejection is the server's error or the connection's. */
@@ -57,6 +60,13 @@ export class Exchange {
   /** The caller gave up: the rest of the reply is checked and dropped. */
   forget(): void {
     this.#sink = undefined;
+  }
+
+  /** The server was given enough time: the caller hears of it, and the reply is checked and dropped when it comes. */
+  giveUp(error: Error): void {
+    this.isGivenUp = true;
+    this.forget();
+    this.#reject(error);
   }
 
   /** A simple reply. @returns how many bytes of data follow */

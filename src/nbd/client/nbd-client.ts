@@ -45,7 +45,8 @@ export class NbdClient implements NbdRemote {
   static async connect(target: NbdTarget, options: NbdConnectOptions = {}): Promise<NbdClient> {
     const uri = resolveTarget(target, options.exportName);
     const attached = await attach(uri, options.contexts ?? [], options.replies ?? 'extended', options);
-    const connection = new Connection(attached, options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT, options.log);
+    const { maxInFlight = DEFAULT_MAX_IN_FLIGHT, patience, log } = options;
+    const connection = new Connection(attached, { maxInFlight, patience, log });
     return new NbdClient(attached.agreement, connection);
   }
 

@@ -173,8 +173,8 @@ t.test('connections are made when they are wanted, demand and background apart, 
   await until(() => contents.heldCount === 1);
   clock.advance(600);
   t.equal(peer.linkCount, 0);
-  t.equal(clock.timerCount, 0);
   await until(() => served.server.connectionCount === 0);
+  await until(() => clock.timerCount === 0);
   t.ok((await bytesOf((sink) => peer.readHome(content, 0, 5, sink), 5)).equals(image.subarray(0, 5)));
 });
 
@@ -183,9 +183,19 @@ t.test('a request that outlasts the idle time keeps its connection', async (t) =
   const { subject, peer, content } = await stand(t, { clock, idleMs: 1000 });
   const reading = bytesOf((sink) => peer.readHome(content, 0, chunkBytes, sink), chunkBytes);
   await until(() => subject.source.reads.length === 1);
-  clock.advance(100_000);
+  clock.advance(1900);
   subject.source.reads[0]?.send().end();
   t.ok((await reading).equals(image.subarray(0, chunkBytes)));
+});
+
+t.test('a peer that gives signs of life and never answers is given up', async (t) => {
+  const { subject, peer, content, served } = await stand(t, { waitMs: { home: 300 } });
+  const reads = [0, 1].map((chunk) => bytesOf((sink) => peer.readHome(content, chunk * chunkBytes, chunkBytes, sink), chunkBytes));
+  await until(() => subject.source.reads.length > 0);
+  for (const read of reads) await t.rejects(read, { code: 'ERR_PEER_GONE', cause: { code: 'ERR_NBD_UNANSWERED' } });
+  subject.source.answerAll();
+  t.ok((await bytesOf((sink) => peer.readHome(content, 0, 9, sink), 9)).equals(image.subarray(0, 9)), 'on a new connection');
+  await until(() => served.server.connectionCount === 1);
 });
 
 t.test('hundreds of requests at once share a connection', async (t) => {

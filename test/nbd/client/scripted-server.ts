@@ -2,6 +2,7 @@
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
+import type { PatienceOptions } from '../../../src/nbd/client/silence.js';
 import { type ReplyMode, TransmissionFlag } from '../../../src/nbd/constant.js';
 import { emptyRequest, parseCompactRequest, parseExtendedRequest, type Request } from '../../../src/nbd/frame.js';
 import { negotiate } from '../../../src/nbd/handshake.js';
@@ -50,7 +51,7 @@ export async function listen(t: Test, onPeer: (peer: RawPeer, replies: ReplyMode
   return address.port;
 }
 
-export async function script(t: Test, replies: ReplyMode, maxInFlight = 64): Promise<Scripted> {
+export async function script(t: Test, replies: ReplyMode, maxInFlight = 64, patience?: PatienceOptions): Promise<Scripted> {
   const attached: { peer?: RawPeer; replies?: ReplyMode } = {};
   let arrived = (): void => {};
   const arrival = new Promise<void>((resolve) => {
@@ -65,7 +66,7 @@ export async function script(t: Test, replies: ReplyMode, maxInFlight = 64): Pro
     () => 2 ** 50,
   );
   const contexts = ['base:allocation', 'x-copse:cached'];
-  const client = await NbdClient.connect({ host: '127.0.0.1', port }, { replies, contexts, maxInFlight });
+  const client = await NbdClient.connect({ host: '127.0.0.1', port }, { replies, contexts, maxInFlight, patience });
   await arrival;
   const { peer } = attached;
   if (peer === undefined || attached.replies !== replies || client.replies !== replies)

@@ -1,0 +1,28 @@
+/** Connections to other nodes: all of them are made here, so that none can be silent for long. */
+import type { Clock } from '../../base/clock.js';
+import type { NbdConnectOptions } from '../../nbd/client/contract.js';
+import { NbdClient } from '../../nbd/client/nbd-client.js';
+import type { NbdAddress } from '../../nbd/uri.js';
+
+export interface PeerConnectOptions extends Pick<NbdConnectOptions, 'contexts' | 'maxInFlight' | 'timeoutMs' | 'signal'> {
+  exportName: string;
+  /** Time that a read may wait on a connection that gives signs of life, in ms. Default 15 000, half of a guest's deadline. */
+  mostWaitMs?: number | undefined;
+  clock?: Clock | undefined;
+}
+
+/** Time that the kernel lets bytes to and from another node stay unacknowledged, in ms. */
+export const peerUserTimeoutMs = 10_000;
+const defaultMostWaitMs = 15_000;
+
+/**
+ * Connects to an export of a node. A connection on which nothing comes for 2 s is asked for a sign of life, and ends
+ * with `ERR_NBD_SILENT` when there is none within a second. A read that waits for longer than `mostWaitMs` fails with
+ * `ERR_NBD_UNANSWERED`.
+ *
+ * @throws what `NbdClient.connect` does
+ */
+export function connectToPeer(address: NbdAddress, options: PeerConnectOptions): Promise<NbdClient> {
+  const { mostWaitMs = defaultMostWaitMs, clock, ...rest } = options;
+  return NbdClient.connect(address, { ...rest, patience: { mostWaitMs, clock }, userTimeoutMs: peerUserTimeoutMs });
+}

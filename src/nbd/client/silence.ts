@@ -1,0 +1,173 @@
+/**
+ * Tells a silent connection from a server that takes its time, and gives up a server that never answers.
+ *
+ * A server may work on a request for long, and says nothing meanwhile. So after a time without a byte the client asks
+ * for a sign of life, which the server answers at once. Any byte within the time for that answer means that the
+ * connection is well. None means that it has died without a word.
+ *
+ * Use it for servers that answer a read of no bytes at once, whatever else they work on. Copse's do; foreign servers
+ * may take one request after the other. It costs one timer for each connection, which runs only while requests are in
+ * flight, and a reading of the clock for each request and each piece of input.
+ *
+ * Invariants: without a request in flight no timer is set anew; the verdict falls only after the event loop has looked
+ * once more for input, so a process that did not run for a while does not blame the server for that.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { Command } from '../constant.js';
+import { NbdSilentError, NbdUnansweredError } from '../error.js';
+import { type Ask, Exchange } from './exchange.js';
+
+export interface PatienceOptions {
+  /** Time without a byte after which the client asks for a sign of life, in ms. Default 2000. */
+  quietMs?: number | undefined;
+  /** Time for the answer to that, in ms. Default 1000. */
+  answerMs?: number | undefined;
+  /** Time that a READ may wait on a connection that gives signs of life, in ms; 0: for ever, the default. */
+  mostWaitMs?: number | undefined;
+  clock?: Clock | undefined;
+}
+
+/** The connection, as far as it is watched. */
+export interface WatchedConnection {
+  /** Requests in flight, the oldest first, the sign of life among them. */
+  readonly inFlight: { readonly size: number; values(): Iterable<Exchange> };
+  /** Sends a request beyond those that the window counts. */
+  send(exchange: Exchange): void;
+  /** Ends the connection, with this error for each request in flight. */
+  end(error: Error): void;
+}
+
+/** A server of Copse's answers it without asking anybody, nor waiting for room. */
+const signOfLife: Ask = { type: Command.READ, flags: 0, offset: 0, lengthBytes: 0 };
+const noContexts: ReadonlySet<number> = new Set();
+/** Reads of one connection that were given up and may still be answered. A server with more of them is not waited for. */
+const mostGivenUp = 64;
+
+export class SilenceWatch {
+  readonly #connection: WatchedConnection;
+  readonly #clock: Clock;
+  readonly #quietMs: number;
+  readonly #answerMs: number;
+  /** `Infinity`: for ever. */
+  readonly #mostWaitMs: number;
+  #quietSinceMs = 0;
+  /** When a request was last answered, signs of life apart. */
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
+  /** When the sign of life was asked for that nothing has answered yet. */
+  #askedAtMs: number | undefined;
+  #sign: Exchange | undefined;
+  #isEnded = false;
+  #cancel: (() => void) | undefined;
+
+  constructor(connection: WatchedConnection, options: PatienceOptions) {
+    const { quietMs = 2000, answerMs = 1000, mostWaitMs = 0, clock = systemClock } = options;
+    this.#connection = connection;
+    this.#quietMs = quietMs;
+    this.#answerMs = answerMs;
+    this.#mostWaitMs = mostWaitMs === 0 ? Number.POSITIVE_INFINITY : mostWaitMs;
+    this.#clock = clock;
+  }
+
+  /** To be called before the request is among those in flight. */
+  sends(exchange: Exchange): void {
+    const nowMs = this.#clock.nowMs();
+    exchange.sentAtMs = nowMs;
+    if (this.#connection.inFlight.size > 0) return;
+    this.#quietSinceMs = nowMs;
+    // A timer of before looks again when it finds that there is a request.
+    if (this.#cancel === undefined) this.#arm(Math.min(this.#quietMs, this.#mostWaitMs));
+  }
+
+  /** Bytes came. */
+  heard(): void {
+    this.#quietSinceMs = this.#clock.nowMs();
+    this.#askedAtMs = undefined;
+  }
+
+  /** A reply is complete. @returns whether it was the sign of life, which the window does not count */
+  finished(exchange: Exchange): boolean {
+    if (exchange === this.#sign) {
+      this.#sign = undefined;
+      return true;
+    }
+    this.#answeredAtMs = this.#clock.nowMs();
+    return false;
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    this.#isEnded = true;
+    this.#cancel?.();
+  }
+
+  #arm(delayMs: number): void {
+    this.#cancel?.();
+    this.#cancel = this.#clock.after(delayMs, () => {
+      this.#cancel = undefined;
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    if (this.#connection.inFlight.size === 0) return;
+    const nowMs = this.#clock.nowMs();
+    if (this.#askedAtMs !== undefined && nowMs - this.#askedAtMs >= this.#answerMs) {
+      // What came while this process did not run is read before the verdict.
+      setImmediate(() => this.#judge());
+      return;
+    }
+    const waitDueMs = this.#giveUp(nowMs);
+    if (this.#isEnded) return;
+    if (this.#askedAtMs === undefined && nowMs - this.#quietSinceMs >= this.#quietMs) this.#ask(nowMs);
+    const silenceDueMs = this.#askedAtMs === undefined ? this.#quietSinceMs + this.#quietMs : this.#askedAtMs + this.#answerMs;
+    this.#arm(Math.max(1, Math.min(silenceDueMs, waitDueMs) - nowMs));
+  }
+
+  /** One that is in flight since an earlier silence is answered late, or never: then that tells as much as another. */
+  #ask(nowMs: number): void {
+    this.#askedAtMs = nowMs;
+    if (this.#sign !== undefined) return;
+    this.#sign = new Exchange(signOfLife, noContexts);
+    this.#connection.send(this.#sign);
+  }
+
+  #judge(): void {
+    if (this.#isEnded) return;
+    if (this.#askedAtMs === undefined) {
+      this.#look();
+      return;
+    }
+    const silentMs = Math.round(this.#clock.nowMs() - this.#quietSinceMs);
+    this.#connection.end(
+      new NbdSilentError(`the NBD server sent nothing for ${silentMs} ms, and no sign of life when it was asked for one`),
+    );
+  }
+
+  /**
+   * Fails the reads that have waited too long; their replies may still come, and are dropped. A server that has
+   * answered no request since the oldest of them was sent is not waited for by anybody else.
+   *
+   * @returns when the next one is due
+   */
+  #giveUp(nowMs: number): number {
+    if (this.#mostWaitMs === Number.POSITIVE_INFINITY) return this.#mostWaitMs;
+    let givenUpCount = 0;
+    for (const exchange of this.#connection.inFlight.values()) {
+      if (exchange.ask.type !== Command.READ || exchange === this.#sign) continue;
+      if (!exchange.isGivenUp) {
+        const dueMs = exchange.sentAtMs + this.#mostWaitMs;
+        if (dueMs > nowMs) return dueMs;
+        const { lengthBytes, offset } = exchange.ask;
+        const text = `the NBD server gives signs of life, and no answer to a read of ${lengthBytes} bytes at ${offset} in ${this.#mostWaitMs} ms`;
+        const error = new NbdUnansweredError(text);
+        exchange.giveUp(error);
+        if (this.#answeredAtMs < exchange.sentAtMs) givenUpCount = mostGivenUp;
+      }
+      givenUpCount += 1;
+      if (givenUpCount <= mostGivenUp) continue;
+      this.#connection.end(new NbdUnansweredError('the NBD server gives signs of life, and no answers'));
+      break;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+}
