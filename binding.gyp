@@ -16,6 +16,7 @@
         "native/binding/file_job.cc",
         "native/binding/job_queue.cc",
         "native/binding/lane_class.cc",
+        "native/binding/lease_class.cc",
         "native/binding/lock_function.cc",
         "native/binding/memory_function.cc",
         "native/binding/overlay_file_call.cc",

@@ -6,7 +6,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (copse::Environment::Attach(env) == nullptr || !copse::DefineBlockFileClass(env) || !copse::DefineChunkFileClass(env) ||
-      !copse::DefineOverlayFileClass(env) || !copse::DefineLaneClass(env)) {
+      !copse::DefineOverlayFileClass(env) || !copse::DefineLaneClass(env) || !copse::DefineLeaseClass(env)) {
     return exports;
   }
   const napi_property_descriptor functions[] = {
@@ -17,6 +17,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("openOverlayFile", copse::OpenOverlayFile), copse::Method("writeOverlayMap", copse::WriteOverlayMapFile),
       copse::Method("peerCredentials", copse::PeerCredentialsOf), copse::Method("openLane", copse::OpenLane),
       copse::Method("setUserTimeout", copse::SetUserTimeoutOf),
+      copse::Method("openLease", copse::OpenLease),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

@@ -61,6 +61,7 @@ class Environment {
   napi_ref chunk_file_class = nullptr;
   napi_ref overlay_file_class = nullptr;
   napi_ref lane_class = nullptr;
+  napi_ref lease_class = nullptr;
   void* pending_native = nullptr;
   napi_finalize pending_finalize = nullptr;
 

@@ -9,11 +9,13 @@ bool DefineBlockFileClass(napi_env env);
 bool DefineChunkFileClass(napi_env env);
 bool DefineOverlayFileClass(napi_env env);
 bool DefineLaneClass(napi_env env);
+bool DefineLeaseClass(napi_env env);
 
 napi_value OpenBlockFile(napi_env env, napi_callback_info info);
 napi_value OpenChunkFile(napi_env env, napi_callback_info info);
 napi_value OpenOverlayFile(napi_env env, napi_callback_info info);
 napi_value OpenLane(napi_env env, napi_callback_info info);
+napi_value OpenLease(napi_env env, napi_callback_info info);
 napi_value WriteOverlayMapFile(napi_env env, napi_callback_info info);
 napi_value Crc32cOf(napi_env env, napi_callback_info info);
 napi_value Crc32cByTableOf(napi_env env, napi_callback_info info);

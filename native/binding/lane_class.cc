@@ -14,6 +14,7 @@
 #include "error.h"
 #include "exports.h"
 #include "file_job.h"
+#include "lease_class.h"
 #include "overlay_file_class.h"
 
 namespace copse {
@@ -140,9 +141,14 @@ napi_value Grant(napi_env env, napi_callback_info info) {
     if (image->closing) return ThrowClosedError(env, image->path);
   }
   if (!arguments.Boolean(2, "writable", &writable)) return nullptr;
+  std::shared_ptr<const AnswerLease> lease;
+  if (arguments.Has(3)) {
+    lease = LeaseOf(arguments.Native(3, "lease", kLeaseTag));
+    if (lease == nullptr) return nullptr;
+  }
   std::shared_ptr<RangeSource> source;
   if (overlay != nullptr) {
-    source = std::make_shared<DiskSource>(overlay->core, image == nullptr ? nullptr : image->core);
+    source = std::make_shared<DiskSource>(overlay->core, image == nullptr ? nullptr : image->core, std::move(lease));
   } else if (image != nullptr) {
     source = std::make_shared<ImageSource>(image->core);
   }

@@ -253,8 +253,10 @@ export interface NativeLane {
   /**
    * From now on requests are answered from these files alone: a disk's overlay over an image, an image, or none of them. Nothing that was granted before is begun any more when it returns. `false`: something of
    * it is still in use; the event `quiet` tells of the end. A client that does not read can hold that up for ever, until `shut`. The files must not be closed before.
+   *
+   * With a lease on the overlay, requests come up while it has passed, and replies that are ready wait until it is open again. When it is lost the connection is shut.
    */
-  grant(overlay: NativeOverlayFile | undefined, image: NativeChunkFile | undefined, writable: boolean): boolean;
+  grant(overlay: NativeOverlayFile | undefined, image: NativeChunkFile | undefined, writable: boolean, lease?: NativeLease): boolean;
   /** Whether nothing of what was granted before the last `grant` is in use. */
   isQuiet(): boolean;
   /** Whether a client that does not read is in the way of that: it was being sent something from what was granted since the last call, and took none of it. A slow disk is not meant. */
@@ -267,6 +269,25 @@ export interface NativeLane {
   counters(target: Float64Array): void;
   /** After `stop`: closes the descriptor, and frees the rest. */
   close(): void;
+}
+
+/**
+ * Until when this node may answer for a disk, as a word of memory that lanes look at. The clock is CLOCK_BOOTTIME, which
+ * goes on while the process is stopped and while the host is suspended. A new lease has passed.
+ */
+export interface NativeLease {
+  /** True if it has not passed. */
+  isValid(): boolean;
+  /** Ends it `ms` from now. `false`: it had passed, and stays so. */
+  extend(ms: number): boolean;
+  /** The same for one that has passed. Changes nothing of one that is lost or free. */
+  open(ms: number): void;
+  /** It has passed from now on. Changes nothing of one that is lost or free. */
+  close(): void;
+  /** From now on there is no limit. */
+  free(): void;
+  /** From now on nothing is answered under it: replies that wait for it are dropped, with their connections. */
+  lose(): void;
 }
 
 /** Where what stands in a lane's counters. Latencies are as in `LatencyHistogram`: one count a bucket. */
@@ -333,6 +354,7 @@ export interface NativeAddon {
   setUserTimeout(descriptor: number, timeoutMs: number): void;
   /** Throws the system's error when there is no descriptor or thread to be had. */
   openLane(options: LaneOptions): NativeLane;
+  openLease(): NativeLease;
   /** Sends one datagram to a unix socket (a leading `@`: the abstract namespace) without waiting. Throws the system's error. */
   sendDatagram(path: string, text: string): void;
 }

@@ -51,7 +51,9 @@ class ColdRead {
     if (!lane_->grant.Enter(&use)) return false;
     const uint64_t size = use.source->size_bytes();
     const bool inside = request_.offset <= size && request_.length <= size - request_.offset;
-    const bool good = inside && ReadFrom(use.source.get(), reply);
+    const AnswerLease* const lease = use.source->lease().get();
+    // The lease is looked at last: it may have passed while the disk was read.
+    const bool good = inside && ReadFrom(use.source.get(), reply) && (lease == nullptr || lease->MayAnswer());
     if (good) {
       lane_->writer->Promise();
       reply->promised = true;

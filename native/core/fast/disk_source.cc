@@ -25,8 +25,8 @@ bool ForEachRun(const OverlayMap& map, uint64_t offset, uint64_t size, Visit vis
 
 }  // namespace
 
-DiskSource::DiskSource(std::shared_ptr<OverlayFile> overlay, const std::shared_ptr<ChunkFile>& base)
-    : overlay_(std::move(overlay)), base_(base ? std::make_unique<ImageSource>(base) : nullptr) {}
+DiskSource::DiskSource(std::shared_ptr<OverlayFile> overlay, const std::shared_ptr<ChunkFile>& base, std::shared_ptr<const AnswerLease> lease)
+    : overlay_(std::move(overlay)), base_(base ? std::make_unique<ImageSource>(base) : nullptr), lease_(std::move(lease)) {}
 
 uint64_t DiskSource::Inside(uint64_t offset, uint64_t size) const {
   return base_ && offset < base_->size_bytes() ? std::min(size, base_->size_bytes() - offset) : 0;

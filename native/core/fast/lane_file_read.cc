@@ -1,7 +1,7 @@
 // Large reads: from the files' pages to the socket, by reference.
 //
 // A chunk can turn out rotten (a failed verification) while it is being sent; that is known only when the plan is cleared, and nothing takes back bytes that have left. The connection is
-// shut then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for whole. The same when a file can't be read.
+// shut then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for whole. The same when a file can't be read, or the lease is lost half way.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -80,6 +80,7 @@ bool LaneServer::PutPart(const ReadPlan::Part& part, uint64_t skipped, uint64_t 
   const uint64_t offset = part.offset + skipped;
   if (size >= kFromFileBytes) {
     if (batch_size_ > 0 && !PushOut(true)) return false;
+    if (!AwaitLease()) return false;
     if (!shared_->writer->SendFile(part.fd, offset, size)) return false;
     file_bytes_ += size;
     return true;
@@ -104,12 +105,15 @@ bool LaneServer::PutZeros(uint64_t size) {
 
 bool LaneServer::PushOut(bool more) {
   if (!leaving_) {
+    // Nothing of it has left: it goes up.
+    if (!MayAnswer()) return false;
     Observe();
     shared_->TellInput();
     leaving_ = true;
     shared_->writer->progress().Begin();
     if (!shared_->writer->Begin()) return false;
   }
+  if (!AwaitLease()) return false;
   const size_t size = batch_size_;
   batch_size_ = 0;
   return shared_->writer->Send(batch_, size, more);

@@ -1,6 +1,7 @@
 #include "lane_server.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -16,6 +17,8 @@ namespace {
 constexpr uint64_t kMostGatheredBytes = 8 << 10;
 // More than so many requests are a batch as they are.
 constexpr size_t kGatheredRequests = 8;
+// Between two looks at a lease that has passed, in ns. The host settles it within some ms as a rule.
+constexpr long kLeaseLookNs = 1'000'000;
 
 }  // namespace
 
@@ -133,10 +136,29 @@ void LaneServer::Finish() {
 
 bool LaneServer::Use() {
   if (use_.source != nullptr) {
-    if (shared_->grant.IsCurrent(use_)) return true;
+    if (shared_->grant.IsCurrent(use_)) return lease_ == nullptr || lease_->MayAnswer(batch_start_ns_);
     Leave();
   }
-  return shared_->grant.Enter(&use_);
+  while (shared_->grant.Enter(&use_)) {
+    if (use_.source->lease() == lease_ || batch_size_ == 0) {
+      if (use_.source->lease() != lease_) lease_ = use_.source->lease();
+      return lease_ == nullptr || lease_->MayAnswer(batch_start_ns_);
+    }
+    // What was answered under the other one leaves under that.
+    Leave();
+    Flush();
+    batch_start_ns_ = NowNs();
+  }
+  return false;
+}
+
+bool LaneServer::AwaitLease() const {
+  while (!MayAnswer()) {
+    if (lease_->IsLost() || shared_->shut.load(std::memory_order_relaxed)) return false;
+    const timespec pause{0, kLeaseLookNs};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+  }
+  return true;
 }
 
 void LaneServer::Leave() {
@@ -178,8 +200,15 @@ void LaneServer::Flush() {
   if (batch_size_ == 0) return;
   Observe();
   shared_->TellInput();
-  shared_->writer->Begin();
-  shared_->writer->Send(batch_, batch_size_, false);
+  bool good = shared_->writer->Begin();
+  // Looked at last: the process may have slept anywhere before.
+  while (good && !MayAnswer()) {
+    // Others send meanwhile.
+    shared_->writer->End();
+    if (!AwaitLease()) shared_->writer->Fail();
+    good = shared_->writer->Begin();
+  }
+  if (good) shared_->writer->Send(batch_, batch_size_, false);
   shared_->writer->End(std::exchange(promised_, false));
   batch_size_ = 0;
 }

@@ -3,6 +3,9 @@
 // A batch is what one recv(2) gave, or two. Its small replies are gathered and leave by one send(2); what was granted is in use from the first request that is answered until then, or
 // until somebody grants anew. A large reply is sent from the files themselves by sendfile(2), while what was granted is in use.
 //
+// What is answered under a lease (answer_lease.h) is neither begun nor sent once that has passed. Requests go up then. Replies that are ready wait for the host, which confirms
+// the lease, or loses it: then the connection is shut.
+//
 // While the client has much to read yet, the lane lets small requests gather (lane_gather.h).
 //
 // System calls for each 4 KiB read: recv, preadv2, send at depth 1; at depth N one recv and one send for N reads (strace: 39 220 preadv2 on 1226 recv at depth 32). CPU for each read, user
@@ -45,7 +48,7 @@ class LaneServer {
   bool ReceiveUp();
   void Finish();
 
-  // False: nothing is granted.
+  // False: nothing is granted, or the lease on it has passed.
   bool Use();
   // Before anything that may take long; so what is to be read from the disk is, too.
   void Leave();
@@ -53,6 +56,10 @@ class LaneServer {
   bool MakeRoom(size_t size);
   // Observes and sends what was gathered.
   void Flush();
+  // Whether the lease that the batch was answered under holds this moment.
+  bool MayAnswer() const { return lease_ == nullptr || lease_->MayAnswer(); }
+  // Waits while the lease has passed. False: it is lost, or the connection is over.
+  bool AwaitLease() const;
   void EndBatch();
   void Observe();
 
@@ -80,6 +87,8 @@ class LaneServer {
   bool stopped_ = false;
 
   LaneGrant::Use use_;
+  // Of what is in the batch; it outlives the use. Null: none is needed.
+  std::shared_ptr<const AnswerLease> lease_;
   // Replies that leave together; of BufferList::Batches.
   uint8_t* batch_ = nullptr;
   size_t batch_size_ = 0;

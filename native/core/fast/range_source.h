@@ -11,6 +11,7 @@
 #include "../chunk_file.h"
 #include "../overlay_file.h"
 #include "../status.h"
+#include "answer_lease.h"
 
 namespace copse {
 
@@ -62,6 +63,11 @@ class RangeSource {
  public:
   virtual ~RangeSource() = default;
   virtual uint64_t size_bytes() const = 0;
+  // The lease under which it is answered from; null: none is needed.
+  virtual const std::shared_ptr<const AnswerLease>& lease() const {
+    static const std::shared_ptr<const AnswerLease> none;
+    return none;
+  }
 
   // All of [offset, offset + size) lies inside size_bytes(), size > 0; as for the calls below.
   // Copies the range if it is in the page cache; the target is undefined unless it is a hit.
@@ -97,7 +103,8 @@ class ImageSource final : public RangeSource {
 // A disk: its overlay, over an image that may be smaller (zeros beyond its end) or absent (zeros).
 class DiskSource final : public RangeSource {
  public:
-  DiskSource(std::shared_ptr<OverlayFile> overlay, const std::shared_ptr<ChunkFile>& base);
+  DiskSource(std::shared_ptr<OverlayFile> overlay, const std::shared_ptr<ChunkFile>& base, std::shared_ptr<const AnswerLease> lease = nullptr);
+  const std::shared_ptr<const AnswerLease>& lease() const override { return lease_; }
   uint64_t size_bytes() const override { return overlay_->size_bytes(); }
   Found ReadNow(uint8_t* target, size_t size, uint64_t offset) override;
   bool IsZero(uint64_t offset, uint64_t size) const override;
@@ -113,6 +120,7 @@ class DiskSource final : public RangeSource {
   Found ReadRun(BlockState state, uint8_t* target, size_t size, uint64_t offset);
   const std::shared_ptr<OverlayFile> overlay_;
   const std::unique_ptr<ImageSource> base_;
+  const std::shared_ptr<const AnswerLease> lease_;
 };
 
 }  // namespace copse
