@@ -72,6 +72,12 @@ export class Prober implements Neighbourhood, Closeable {
   readonly #members = new Map<string, Member>();
   readonly #view = new View();
   readonly #listeners = new Set<() => void>();
+  readonly #returnListeners = new Set<(id: string, isFirst: boolean) => void>();
+  /** Ids of members that have come back in this turn. */
+  #returned: { id: string; isFirst: boolean }[] = [];
+  /** Ids of all that were members. */
+  readonly #met = new Set<string>();
+  readonly #startMs: number;
   readonly #endMembership: () => void;
   #revision = 0;
   #isCutOff = false;
@@ -84,6 +90,7 @@ export class Prober implements Neighbourhood, Closeable {
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
+    this.#startMs = clock.nowMs();
     this.selfId = options.self().id;
     this.#openPeer = options.openPeer ?? ((id, address) => new NbdPeer({ id, address, selfId: this.selfId, clock, waitMs }));
     this.#ready = new Promise((resolve) => {
@@ -125,6 +132,31 @@ export class Prober implements Neighbourhood, Closeable {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Calls back when a member answers that was not heard for longer than a ping's timeout, or never before.
+   *
+   * `isFirst`: no other member was up. It is called in the turn of the answer.
+   *
+   * @returns ends it
+   */
+  onReturn(listener: (id: string, isFirst: boolean) => void): () => void {
+    this.#returnListeners.add(listener);
+    return () => this.#returnListeners.delete(listener);
+  }
+
+  /** How long a member has been silent, in ms: 0 while it is up; since the start of this node when it was never heard. */
+  silentMs(id: string): number {
+    if (this.#members.has(id)) return 0;
+    const watches = [...this.#watches.values()].filter(({ lastStatement }) => lastStatement?.id === id);
+    if (watches.length === 0) return this.#clock.nowMs() - this.#startMs;
+    return Math.min(...watches.map(({ silentMs }) => silentMs));
+  }
+
+  /** Pings those that are not up once, without delay. Resolves when each has answered, or has not. */
+  async look(): Promise<void> {
+    await Promise.all([...this.#watches.values()].map((watch) => watch.look()));
   }
 
   /** Resolves when everybody whom membership names by then has answered, or has not, once; or on close. */
@@ -212,6 +244,9 @@ export class Prober implements Neighbourhood, Closeable {
     this.#isCutOff = isCutOff;
     for (const [address, verdict] of this.#verdicts) this.#logChange(address, before.get(address), verdict);
     if (!kinds.includes('new')) this.#onReady?.();
+    for (const { id, isFirst } of this.#returned.splice(0)) {
+      for (const listener of [...this.#returnListeners]) listener(id, isFirst);
+    }
     if (!changed) return;
     this.#revision += 1;
     for (const listener of [...this.#listeners]) listener();
@@ -248,6 +283,10 @@ export class Prober implements Neighbourhood, Closeable {
     for (const [id, { address, statement }] of live) {
       if (this.#members.has(id)) continue;
       const { startedAt, token } = statement;
+      const { pingTimeoutMs = defaultTimes.pingTimeoutMs } = this.#options;
+      const silenceMs = this.#watches.get(address)?.silenceMs ?? 0;
+      if (!this.#met.has(id) || silenceMs >= pingTimeoutMs) this.#returned.push({ id, isFirst: this.#members.size === 0 });
+      this.#met.add(id);
       this.#members.set(id, { address, startedAt, token, peer: this.#openPeer(id, address) });
       changed = true;
     }

@@ -4,8 +4,10 @@
  * Ranges are checked once, at the edge (`src/server`): every `offset` and `lengthBytes` given here lies inside `sizeBytes`.
  * Implementations assert and go on. All methods may be called concurrently; overlapping requests have no order.
  */
+import type { AnswerLease } from './answer-lease.js';
 import type { FastAccess, FastFiles } from './fast-access.js';
 
+export type { AnswerLease } from './answer-lease.js';
 export type { FastAccess, FastFiles, FastHold, FastOffer, FastUser } from './fast-access.js';
 
 /** Where the bytes of a read came from: the farthest place that was asked for any of them. */
@@ -102,6 +104,8 @@ export interface BlockDevice {
 
   /** The files that all its bytes lie in, as far as they are here. Absent, or `undefined` just now: native code must not answer for the device. */
   readonly files?: FastFiles | undefined;
+  /** The lease under which the device answers just now. Absent, or `undefined` just now: it needs none. */
+  readonly lease?: AnswerLease | undefined;
   /** Lets connections answer natively from such files. Absent: they don't. */
   readonly fast?: FastAccess | undefined;
 

@@ -3,17 +3,19 @@
  *
  * Invariant: whatever is not offered any more is not begun after `refresh` was called, and not in use any more once it resolved. Nothing is given while something is being taken back.
  */
-import type { NativeChunkFile, NativeOverlayFile } from '../base/native.js';
+import type { NativeChunkFile, NativeLease, NativeOverlayFile } from '../base/native.js';
 
 /** Files that all bytes of a device lie in, as far as they are on this host: an overlay over an image, or one of the two. */
 export interface FastFiles {
   readonly overlay: NativeOverlayFile | undefined;
   readonly image: NativeChunkFile | undefined;
+  /** What is answered from them waits while this has passed. */
+  readonly lease?: NativeLease | undefined;
   /** Of a device that can be written: its blocks change from now on without its being told, until the returned function is called. */
   beginWrites?(): () => void;
 }
 
-export interface FastOffer extends Pick<FastFiles, 'overlay' | 'image'> {
+export interface FastOffer extends Pick<FastFiles, 'overlay' | 'image' | 'lease'> {
   /** Whole blocks of the overlay may be written, too. */
   readonly writable: boolean;
 }
@@ -113,5 +115,6 @@ export class FastAccess {
 function isNoLess(offer: FastOffer | undefined, than: FastOffer | undefined): boolean {
   if (than === undefined) return true;
   if (offer === undefined) return false;
-  return offer.overlay === than.overlay && offer.image === than.image && (offer.writable || !than.writable);
+  const isSame = offer.overlay === than.overlay && offer.image === than.image && offer.lease === than.lease;
+  return isSame && (offer.writable || !than.writable);
 }

@@ -5,7 +5,7 @@
  * node is stopping is not answered.
  */
 import { CopseError, errorCode } from '../base/error.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
+import type { AnswerLease, BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
 import { ReadOnlyDevice } from './read-only.js';
 import { untilGone } from './until-gone.js';
 
@@ -23,6 +23,10 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
 
   get sizeBytes(): number {
     return this.#view.sizeBytes;
+  }
+
+  get lease(): AnswerLease | undefined {
+    return this.#view.lease;
   }
 
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.js';
 import { waitFor } from '../base/deadline.js';
 import { CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import type { NativeLease } from '../base/native.js';
 import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
@@ -18,6 +19,8 @@ import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
 import type { HostedDisk } from './hosted-disk.js';
 import type { KnownDisk } from './known-disks.js';
+import type { DiskLease } from './lease.js';
+import type { LeaseKeeper } from './lease-keeper.js';
 import type { DiskNotes } from './notes.js';
 import { OwnerView } from './owner-view.js';
 import type { DiskPeers } from './peers.js';
@@ -50,10 +53,14 @@ export interface DiskExportOptions {
   home: DiskHome;
   notes: DiskNotes;
   peers: DiskPeers | undefined;
+  /** Absent on a single host. */
+  leases?: LeaseKeeper<NativeLease> | undefined;
   clock: Clock;
   log: Logger;
 }
 
+/** How long a handover waits for the lease, in ms: longer than the keeper does. */
+const leaseWaitMs = 10_000;
 /** Before a request that found no owner looks again. */
 const retryMs = 200;
 /** Before the rest of the disk is fetched: its guests, who have waited for the handover, go first. */
@@ -66,6 +73,7 @@ export class DiskExport implements SessionHost {
   readonly #options: DiskExportOptions;
   #record: DiskRecord;
   #hosted: HostedDisk | undefined;
+  #lease: DiskLease<NativeLease> | undefined;
   readonly #view: OwnerView;
   readonly #settlement: Settlement;
   #completion: Completion | undefined;
@@ -106,6 +114,7 @@ export class DiskExport implements SessionHost {
         accept: (handover, giver) => this.#accept(handover, giver),
         notOwner: () => this.#notOwner(),
       });
+    this.#followOwner();
     // Of a handover that came no further than to the fences.
     if (hosted?.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
     if (hosted?.isOwner) this.#complete();
@@ -142,8 +151,14 @@ export class DiskExport implements SessionHost {
     return this.#hosted?.isOwner ? this.#hosted.disk : undefined;
   }
 
+  /** The lease under which this node answers for the disk. */
+  get lease(): DiskLease<NativeLease> | undefined {
+    return this.isOwner ? this.#lease : undefined;
+  }
+
   get files(): FastFiles | undefined {
-    return this.#closed ? undefined : this.here?.files;
+    const files = this.#closed ? undefined : this.here?.files;
+    return files === undefined || this.#lease === undefined ? files : { ...files, lease: this.#lease.word };
   }
 
   /** Other nodes that are attached for their clients. */
@@ -269,6 +284,7 @@ export class DiskExport implements SessionHost {
       const open = await this.gate.close();
       try {
         await hosted.disk.flush();
+        await this.#lease?.settled({ deadlineMs: leaseWaitMs });
         const { state } = hosted;
         // It was taken by force meanwhile.
         if (state.state !== 'owner') throw this.#notOwner();
@@ -310,6 +326,7 @@ export class DiskExport implements SessionHost {
       { disk: hosted.record.name, epoch: hosted.state.epoch, by: by.id, theirs: epoch },
       'another node took this disk by force: this one is not served any more; its blocks stay until "copse disk rm" here',
     );
+    this.#lease?.lose();
     hosted.folder.setState({ ...hosted.state, state: 'granted', to: { ...by, accepted: true, free: true } });
     this.attachment.displaceAll(`node ${by.id}, which took the disk by force`);
     void this.#refresh();
@@ -406,6 +423,7 @@ export class DiskExport implements SessionHost {
   async close(): Promise<void> {
     this.#closed = true;
     this.#settlement.close();
+    this.#lease?.free();
     await Promise.all([this.#refresh(), this.#completion?.stop()]);
     this.#view.close();
     await this.#hosted?.close();
@@ -457,7 +475,16 @@ export class DiskExport implements SessionHost {
 
   /** `files`, or who may change them, may have changed: sessions' native threads follow. */
   #refresh(): Promise<void> {
+    this.#followOwner();
     return this.attachment.refresh();
+  }
+
+  /** One lease for each epoch of this node. */
+  #followOwner(): void {
+    const epoch = this.isOwner && !this.#closed ? this.#hosted?.state.epoch : undefined;
+    if (this.#lease?.epoch === epoch) return;
+    this.#lease?.free();
+    this.#lease = epoch === undefined ? undefined : this.#options.leases?.open(epoch);
   }
 
   /** @throws CopseError `ERR_NOT_OWNER` */

@@ -13,6 +13,7 @@ import { EtcdMirror } from '../base/etcd/mirror.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
 import { type KnownDisk, type KnownDisks, knownDiskSchema } from './known-disks.js';
+import type { OwnerClaim } from './lease-keeper.js';
 
 export interface DiskIndexOptions {
   client: EtcdClient;
@@ -70,6 +71,17 @@ export class EtcdDiskIndex implements Closeable {
       'ERR_DISK_EXISTS',
       `a disk "${name}" exists already, or is being made on another node: "copse disk ls" shows it; choose another name`,
     );
+  }
+
+  /** Owners of the disks as a quorum has them now. @throws EtcdError */
+  async owners(uuids: string[]): Promise<OwnerClaim[]> {
+    const wanted = new Set(uuids);
+    const { entries } = await this.#options.client.range(this.#prefix);
+    return entries.flatMap(({ key, value }) => {
+      const disk = this.#parse(key.slice(this.#prefix.length), value);
+      if (disk === undefined || !wanted.has(disk.record.uuid) || disk.owner.id === this.#options.selfId) return [];
+      return [{ uuid: disk.record.uuid, epoch: disk.epoch, owner: disk.owner }];
+    });
   }
 
   /** The disk that was claimed is here, or will not be. */

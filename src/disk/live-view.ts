@@ -1,6 +1,10 @@
-/** A disk as another node's clients read it while this node owns it. Everything fails with `ERR_NOT_OWNER` from the moment on in which it does not any more. */
+/**
+ * A disk as another node's clients read it while this node owns it. Everything fails with `ERR_NOT_OWNER` from the moment on in which it does not any more.
+ *
+ * Invariant: nothing is answered while the lease on the disk has passed.
+ */
 import { CopseError } from '../base/error.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
+import type { AnswerLease, BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
 import { ReadOnlyDevice } from '../device/read-only.js';
 import type { DiskExport } from './disk-export.js';
 
@@ -17,24 +21,30 @@ export class LiveView extends ReadOnlyDevice implements BlockDevice {
     this.sizeBytes = disk.sizeBytes;
   }
 
+  get lease(): AnswerLease | undefined {
+    return this.#disk.lease;
+  }
+
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    if (this.lease?.isValid() === false) return false;
     return this.#disk.here?.readNow(target, targetStart, lengthBytes, offset) ?? false;
   }
 
   isZeroNow(offset: number, lengthBytes: number): boolean {
+    if (this.lease?.isValid() === false) return false;
     return this.#disk.here?.isZeroNow(offset, lengthBytes) ?? false;
   }
 
   async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
-    return this.#here.read(target, offset, options);
+    return this.#answer((here) => here.read(target, offset, options), options);
   }
 
   override async flush(options?: RequestOptions): Promise<void> {
-    await this.#here.flush(options);
+    await this.#answer((here) => here.flush(options), options);
   }
 
   async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
-    return this.#here.extents(offset, lengthBytes, maxCount, options);
+    return this.#answer((here) => here.extents(offset, lengthBytes, maxCount, options), options);
   }
 
   cachedExtents(_offset: number, lengthBytes: number): CachedExtent[] {
@@ -45,9 +55,21 @@ export class LiveView extends ReadOnlyDevice implements BlockDevice {
 
   async close(): Promise<void> {}
 
+  async #answer<T>(work: (here: BlockDevice) => Promise<T>, options: RequestOptions | undefined): Promise<T> {
+    const { lease } = this;
+    if (lease?.isValid() === false && !(await lease.settled(options))) throw this.#notOwner();
+    const found = await work(this.#here);
+    if (lease?.isValid() === false && !(await lease.settled(options))) throw this.#notOwner();
+    return found;
+  }
+
+  #notOwner(): CopseError {
+    return new CopseError('ERR_NOT_OWNER', `disk "${this.#disk.record.name}": this node does not own it`);
+  }
+
   get #here(): BlockDevice {
     const { here } = this.#disk;
-    if (here === undefined) throw new CopseError('ERR_NOT_OWNER', `disk "${this.#disk.record.name}": this node does not own it`);
+    if (here === undefined) throw this.#notOwner();
     return here;
   }
 }

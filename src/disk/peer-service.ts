@@ -4,6 +4,7 @@ import type { NativeOverlayFile } from '../base/native.js';
 import type { BlockDevice } from '../device/device.js';
 import { DiskFolder } from './folder.js';
 import type { HostedDisk } from './hosted-disk.js';
+import { latestOwner } from './latest-owner.js';
 import { LiveView } from './live-view.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from './protocol.js';
 import type { DiskRegistry } from './registry.js';
@@ -15,6 +16,7 @@ export class DiskPeerService {
   readonly #registry: DiskRegistry;
   readonly #answers: Answers = {
     'disk.describe': (argument) => this.#describe(argument),
+    'disk.epoch': async ({ uuids }) => ({ disks: uuids.flatMap((uuid) => latestOwner(this.#registry, uuid) ?? []) }),
     'disk.handover': async ({ uuid, to, reason }) => this.#require(uuid).grant(to, reason),
     'disk.accepted': async ({ uuid, epoch, by }) => {
       this.#registry.get(uuid)?.accepted(epoch, by);

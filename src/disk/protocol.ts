@@ -33,6 +33,11 @@ export const diskCalls = {
       dataBytes: bytes,
     }),
   },
+  /** The latest owners that the node knows of these disks; those that it knows nothing of are left out. */
+  'disk.epoch': {
+    argument: z.object({ uuids: z.array(uuid).max(1024) }),
+    answer: z.object({ disks: z.array(z.object({ uuid, epoch, owner: nodeRefSchema })).max(1024) }),
+  },
   /** Hands the disk over; the same answer again for the same node until it has accepted. Codes `ERR_NOT_OWNER`, `ERR_HANDOVER_EXPLICIT`, `ENOSPC` and `EIO` of the last flush. */
   'disk.handover': {
     argument: z.object({ uuid, to: nodeRefSchema, reason: z.enum(handoverReasons) }),

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import type { NativeLease } from '../base/native.js';
 import { syncDirectory } from '../base/replace-file.js';
 import type { ClientIdentity, Export } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
@@ -17,6 +18,7 @@ import { DiskFolder } from './folder.js';
 import { type DiskBase, HostedDisk } from './hosted-disk.js';
 import { inheritMap } from './inherited-map.js';
 import type { KnownDisk, KnownDisks } from './known-disks.js';
+import type { LeaseKeeper } from './lease-keeper.js';
 import type { DiskLosses } from './loss.js';
 import type { DiskNotes } from './notes.js';
 import type { DiskPeers } from './peers.js';
@@ -31,6 +33,8 @@ export interface DiskRegistryOptions {
   known: KnownDisks;
   /** Absent on a single host. */
   peers: DiskPeers | undefined;
+  /** Absent on a single host. */
+  leases?: LeaseKeeper<NativeLease> | undefined;
   openBase(record: DiskRecord): Promise<DiskBase | undefined>;
   defaultDeadlineMs: number;
   clock: Clock;
@@ -327,8 +331,8 @@ export class DiskRegistry implements DiskHome {
   #exportOf(record: DiskRecord, hosted: HostedDisk | undefined): DiskExport {
     const known = this.#exports.get(record.uuid);
     if (known !== undefined) return known;
-    const { notes, peers, clock, log } = this.options;
-    const disk = new DiskExport({ record, hosted, metrics: createExportMetrics(), home: this, notes, peers, clock, log });
+    const { notes, peers, leases, clock, log } = this.options;
+    const disk = new DiskExport({ record, hosted, metrics: createExportMetrics(), home: this, notes, peers, leases, clock, log });
     this.#exports.set(record.uuid, disk);
     return disk;
   }

@@ -3,11 +3,13 @@
  *
  * What native threads answer for it (`fast`) follows the same rules: whoever changes what they depend on has `fast.refresh` called in the same turn.
  *
- * Invariant: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one.
+ * Invariants: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one. Nothing is answered from this
+ * node's files unless the lease on them holds afterwards.
  */
 import { CopseError, errorCode } from '../base/error.js';
 import { blockSize } from '../device/block-size.js';
 import type {
+  AnswerLease,
   BlockDevice,
   CachedExtent,
   DeviceFeatures,
@@ -29,6 +31,8 @@ export interface SessionHost {
   readonly multiConn: boolean;
   /** The disk, while this node owns it. */
   readonly here: BlockDevice | undefined;
+  /** The lease under which this node answers for it; `undefined`: another node does, or there is no other. */
+  readonly lease?: AnswerLease | undefined;
   /** Its files, while native threads may answer from them. */
   readonly files: FastFiles | undefined;
   /** Of all sessions together. */
@@ -92,6 +96,10 @@ export class DiskSession implements BlockDevice {
     this.fast = new FastAccess({ offer: () => this.#offer(), onWritable: () => this.#beginNativeWrites() });
   }
 
+  get lease(): AnswerLease | undefined {
+    return this.#host.lease;
+  }
+
   get fence(): SessionFence | undefined {
     return this.#fence;
   }
@@ -104,12 +112,12 @@ export class DiskSession implements BlockDevice {
 
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
     this.#use();
-    if (this.fence?.forReads) return false;
+    if (this.fence?.forReads || this.lease?.isValid() === false) return false;
     return this.#host.here?.readNow(target, targetStart, lengthBytes, offset) ?? false;
   }
 
   isZeroNow(offset: number, lengthBytes: number): boolean {
-    if (this.fence?.forReads) return false;
+    if (this.fence?.forReads || this.lease?.isValid() === false) return false;
     return this.#host.here?.isZeroNow(offset, lengthBytes) ?? false;
   }
 
@@ -162,8 +170,8 @@ export class DiskSession implements BlockDevice {
     const { files, gate } = this.#host;
     // One that has grown since is another size than this client was told.
     if (!this.isUsed || this.fence?.forReads || files?.overlay?.sizeBytes !== this.sizeBytes) return undefined;
-    const { overlay, image } = files;
-    return { overlay, image, writable: this.hasWritten && this.fence === undefined && gate.isOpen && this.#host.mayChange(this) };
+    const { overlay, image, lease } = files;
+    return { overlay, image, lease, writable: this.hasWritten && this.fence === undefined && gate.isOpen && this.#host.mayChange(this) };
   }
 
   /** Counts as a change that is under way for as long as native threads may write. */
@@ -182,15 +190,25 @@ export class DiskSession implements BlockDevice {
   /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
   async #look<T>(work: (device: BlockDevice, options: RequestOptions) => Promise<T>, options: RequestOptions = {}): Promise<T> {
     this.#use();
-    // What is here, as almost always, needs none.
-    if (this.#host.here !== undefined && !this.fence?.forReads) return work(this.#host.here, options);
+    // What is here, as almost always, waits for nobody.
+    const { here: now, lease: held } = this.#host;
+    if (now !== undefined && !this.fence?.forReads && held?.isValid() !== false) {
+      const found = await work(now, options);
+      if (held?.isValid() !== false) return found;
+    }
     const left = this.#host.countdown(options);
     for (;;) {
       if (this.fence?.forReads) throw fencedError(this.fence);
-      const { here } = this.#host;
-      if (here !== undefined) return work(here, left());
+      const { here, lease } = this.#host;
       let view: BlockDevice | undefined;
       try {
+        if (here !== undefined) {
+          await this.#mayAnswer(lease, left);
+          if (lease !== this.lease || this.fence?.forReads) continue;
+          const found = await work(here, left());
+          await this.#mayAnswer(lease, left);
+          return found;
+        }
         view = await this.#host.view();
         if (this.fence?.forReads) continue;
         return await work(view, left());
@@ -199,6 +217,13 @@ export class DiskSession implements BlockDevice {
         await this.#pause(error, left);
       }
     }
+  }
+
+  /** Resolves when the lease holds. @throws CopseError `ERR_FENCED`, `ERR_NOT_OWNER` when it is lost; `ERR_DEADLINE`, `ERR_ABORTED` */
+  async #mayAnswer(lease: AnswerLease | undefined, left: () => RequestOptions): Promise<void> {
+    if (lease === undefined || lease.isValid() || (await lease.settled(left()))) return;
+    if (this.fence !== undefined) throw fencedError(this.fence);
+    throw new CopseError('ERR_NOT_OWNER', 'another node has taken the disk by force');
   }
 
   /** @throws what the request failed with, when that does not pass, or not in time */
@@ -220,10 +245,15 @@ export class DiskSession implements BlockDevice {
         this.#host.refused(this);
         throw fencedError(this.fence);
       }
-      const { here } = this.#host;
-      if (here === undefined || !gate.isOpen || !this.#host.mayChange(this)) {
+      const { here, lease } = this.#host;
+      const isLate = lease?.isValid() === false;
+      if (here === undefined || isLate || !gate.isOpen || !this.#host.mayChange(this)) {
         left ??= this.#host.countdown(options);
         const rest = left;
+        if (isLate) {
+          await this.#mayAnswer(lease, rest).catch((error: unknown) => this.#pause(error, rest));
+          continue;
+        }
         await this.#host.admit(this, rest()).catch((error: unknown) => this.#pause(error, rest));
         continue;
       }
@@ -234,11 +264,14 @@ export class DiskSession implements BlockDevice {
         void this.fast.refresh();
       }
       try {
-        return await work(here);
+        await work(here);
       } finally {
         this.changes.leave();
         gate.leave();
       }
+      // It is done, and not said yet. What another node does not have must not be acknowledged.
+      if (lease?.isValid() === false) await this.#mayAnswer(lease, left ?? this.#host.countdown(options));
+      return;
     }
   }
 }

@@ -133,10 +133,10 @@ class FastConnection implements FastUser {
     return access.attach(this);
   }
 
-  grant({ overlay, image, writable }: FastOffer): void {
+  grant({ overlay, image, writable, lease }: FastOffer): void {
     if (this.#isOver) return;
     try {
-      this.stream.lane.grant(overlay, image, writable);
+      this.stream.lane.grant(overlay, image, writable, lease);
     } catch (error) {
       this.#options.log.error({ err: error }, 'a connection could not be granted what it may answer natively');
     }

@@ -108,7 +108,7 @@ export class Transmission {
     this.#extended = options.replies === 'extended';
     this.#structured = options.replies !== 'simple';
     this.#receiver = new RequestReceiver(this.#extended);
-    this.#replies = new ReplyStream(options.stream, options.memory, () => this.#onProgress());
+    this.#replies = new ReplyStream(options.stream, options.memory, () => this.#onProgress(), options.device);
     // One listener a waiting request.
     setMaxListeners(0, this.#gone.signal);
     this.#finished = new Promise((resolve) => {

@@ -64,6 +64,8 @@ export class Watch {
   #asking: Promise<void> = Promise.resolve();
   #cancelNext: (() => void) | undefined;
   #failureCount = 0;
+  #silentSinceMs: number | undefined;
+  #silenceMs = Number.POSITIVE_INFINITY;
   #closed = false;
 
   /** Pings at once. @throws CopseError `ERR_URL` */
@@ -86,6 +88,16 @@ export class Watch {
   /** The least of the last pings'; `undefined` before the first answer. */
   get rttUs(): number | undefined {
     return this.#rttsUs.length === 0 ? undefined : Math.min(...this.#rttsUs);
+  }
+
+  /** How long it has been silent: since the first ping that it did not answer, in ms. 0 while it answers. */
+  get silentMs(): number {
+    return this.#silentSinceMs === undefined ? 0 : this.#options.clock.nowMs() - this.#silentSinceMs;
+  }
+
+  /** The silence that its last answer ended, in ms; infinite before the first answer and at that one. */
+  get silenceMs(): number {
+    return this.#silenceMs;
   }
 
   /** Somebody has reason to doubt that the peer is well. */
@@ -120,6 +132,13 @@ export class Watch {
     await this.#asking;
   }
 
+  /** Pings a peer that is not up once, without further delay. Resolves when it has answered, or has not. */
+  async look(): Promise<void> {
+    if (this.#state.kind === 'up') return;
+    this.#now(this.#options.suspectTimeoutMs);
+    await this.#asking;
+  }
+
   /** @param again the connection broke, and this is the attempt to make another */
   async #ask(timeoutMs: number, again: boolean): Promise<void> {
     const startMs = this.#options.clock.nowMs();
@@ -138,7 +157,7 @@ export class Watch {
     if ('value' in answer) this.#answered(answer.value);
     else if (answer.error instanceof IncompatibleError) this.#incompatible(answer.error);
     else if (!signal.aborted && !again && this.#state.kind === 'up') return this.#ask(timeoutMs, true);
-    else this.#down(signal.aborted ? `no answer within ${Math.round(ping.endMs - startMs)} ms` : errorMessage(answer.error));
+    else this.#down(startMs, signal.aborted ? `no answer within ${Math.round(ping.endMs - startMs)} ms` : errorMessage(answer.error));
     if (!isSame(before, this.#state)) this.#options.onChange();
   }
 
@@ -157,6 +176,8 @@ export class Watch {
 
   #answered({ statement, rttUs }: PingAnswer): void {
     this.#failureCount = 0;
+    if (this.#lastStatement !== undefined) this.#silenceMs = this.silentMs;
+    this.#silentSinceMs = undefined;
     this.#rttsUs = [...this.#rttsUs.slice(1 - rttCount), rttUs];
     this.#state = { kind: 'up', statement };
     this.#lastStatement = statement;
@@ -169,8 +190,9 @@ export class Watch {
     this.#next(this.#options.backoffMaxMs);
   }
 
-  #down(message: string): void {
+  #down(pingStartMs: number, message: string): void {
     this.#state = { kind: 'down', message };
+    this.#silentSinceMs ??= pingStartMs;
     this.#rttsUs = [];
     const { backoffMinMs, backoffMaxMs, random } = this.#options;
     const distanceMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** this.#failureCount);

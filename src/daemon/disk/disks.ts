@@ -4,11 +4,13 @@ import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
+import { type NativeLease, native } from '../../base/native.js';
 import { contentId, contentsUnder } from '../../catalog/image-record.js';
 import type { StateDirectory } from '../../catalog/state-directory.js';
 import type { OwnedDisk } from '../../cluster/node.js';
 import { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { type KnownDisk, KnownDisks } from '../../disk/known-disks.js';
+import { LeaseKeeper } from '../../disk/lease-keeper.js';
 import { DiskLosses } from '../../disk/loss.js';
 import { DiskNotes } from '../../disk/notes.js';
 import { DiskPeerService } from '../../disk/peer-service.js';
@@ -17,6 +19,7 @@ import { DiskRegistry } from '../../disk/registry.js';
 import { isClientAlive } from '../../server/client-identity.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { ClusterDiskPeers } from '../cluster/disk-peers.js';
+import { ClusterLeaseMembers } from '../cluster/lease-members.js';
 import type { ContentPool } from '../content-pool.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
@@ -53,6 +56,8 @@ export class Disks {
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
     const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(cluster));
+    const leases =
+      cluster === undefined || peers === undefined ? undefined : lifecycle.own(this.#keepLeases(cluster, peers, etcd !== undefined, log));
     this.registry = lifecycle.own(
       new DiskRegistry({
         diskDir: state.diskDir,
@@ -60,6 +65,7 @@ export class Disks {
         losses: new DiskLosses(state.diskLossesPath, log),
         known,
         peers,
+        leases,
         openBase: (record) => openDiskBase(pool, record),
         defaultDeadlineMs,
         clock: systemClock,
@@ -111,6 +117,23 @@ export class Disks {
   async follow(): Promise<void> {
     await this.#index?.start();
     await this.#watch?.start();
+  }
+
+  /** What the leases need is asked for when it is there: after the constructor. */
+  #keepLeases(cluster: Cluster, peers: DiskPeers, hasIndex: boolean, log: Logger): LeaseKeeper<NativeLease> {
+    const askIndex = async (uuids: string[]) => (await this.#index?.owners(uuids)) ?? [];
+    return new LeaseKeeper({
+      createWord: () => native.openLease(),
+      members: new ClusterLeaseMembers(cluster, peers, hasIndex ? askIndex : undefined),
+      owned: () =>
+        this.control.owned.flatMap((disk) => {
+          const { record, hosted } = disk;
+          if (hosted === undefined) return [];
+          return [{ uuid: record.uuid, epoch: hosted.state.epoch, superseded: (epoch, owner) => disk.superseded(epoch, owner) }];
+        }),
+      clock: systemClock,
+      log,
+    });
   }
 
   #owned({ self }: DiskPeers): KnownDisk[] {

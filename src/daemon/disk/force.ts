@@ -23,7 +23,14 @@ const forcedEpochs = 1000;
 
 /** @throws CopseError `ERR_DISK_LOSS` without `acceptLoss` */
 export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLoss, log }: ForceOptions): Promise<void> {
-  const { record, hosted } = disk;
+  const { record } = disk;
+  const silent = registry.options.known.get(record.uuid)?.owner.id ?? disk.hosted?.state.to?.id;
+  // Longer than an owner that is stopped, and wakes, answers for the disk without asking.
+  if (acceptLoss && silent !== undefined) await registry.options.leases?.outlive(silent);
+  if (silent !== undefined && registry.options.peers?.isUp(silent)) {
+    throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}": node ${silent} answers again: take the disk without --force`);
+  }
+  const { hosted } = disk;
   const told = registry.options.known.get(record.uuid);
   const epoch = Math.max(told?.epoch ?? 0, (hosted?.state.epoch ?? 0) + 1) + forcedEpochs;
   const owner = told?.owner.id ?? hosted?.state.to?.id ?? 'unknown';

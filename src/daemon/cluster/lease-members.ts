@@ -1,0 +1,43 @@
+/** The members of the cluster as leases of disks depend on them: pings from the prober, owners by calls and from etcd's index. */
+import type { LeaseMembers, OwnerClaim } from '../../disk/lease-keeper.js';
+import type { DiskPeers } from '../../disk/peers.js';
+import type { NodeRef } from '../../disk/record.js';
+import type { Cluster } from './cluster.js';
+
+export class ClusterLeaseMembers implements LeaseMembers {
+  readonly askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined;
+  readonly #cluster: Cluster;
+  readonly #peers: DiskPeers;
+
+  /** @param askIndex absent: there is no index */
+  constructor(cluster: Cluster, peers: DiskPeers, askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined) {
+    this.#cluster = cluster;
+    this.#peers = peers;
+    this.askIndex = askIndex;
+  }
+
+  get hasOthers(): boolean {
+    return this.#cluster.prober.members().length > 1;
+  }
+
+  up(): NodeRef[] {
+    return this.#peers.up();
+  }
+
+  look(): Promise<void> {
+    return this.#cluster.prober.look();
+  }
+
+  onReturn(listener: (id: string, isFirst: boolean) => void): () => void {
+    return this.#cluster.prober.onReturn(listener);
+  }
+
+  silentMs(id: string): number {
+    return this.#cluster.prober.silentMs(id);
+  }
+
+  async ask(node: NodeRef, uuids: string[], options: { timeoutMs: number }): Promise<OwnerClaim[]> {
+    const { disks } = await this.#peers.call(node, 'disk.epoch', { uuids }, options);
+    return disks.filter(({ owner }) => owner.id !== this.#peers.self.id);
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Permission to answer for a device, which ends by itself when this process does not run for a while.
+ *
+ * A disk that other nodes can take over has one (`disk/lease.ts`). Native threads look at the same word of memory
+ * (`native/core/fast/answer_lease.h`).
+ *
+ * Invariant: no reply leaves while the lease that it was answered under is not valid.
+ */
+import type { RequestOptions } from './device.js';
+
+export interface AnswerLease {
+  /** True if this node may answer at this moment. Costs some 100 ns. */
+  isValid(): boolean;
+  /**
+   * Resolves when the lease is settled: `true` when the node may answer under it, `false` when it is lost for good.
+   *
+   * @throws `ERR_DEADLINE`, `ERR_ABORTED`
+   */
+  settled(options?: RequestOptions): Promise<boolean>;
+}

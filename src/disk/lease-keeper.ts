@@ -1,0 +1,251 @@
+/**
+ * Keeps the leases of this node's disks: moves them on while this process runs, and finds out who owns the disks
+ * before it answers for them again.
+ *
+ * A lease ends when this process did not run for `leaseMs` (it was stopped, or its host was suspended), and when a
+ * member comes back that this node had not heard: another node may have taken disks by force meanwhile. Then all
+ * members that are up are asked for the disks' epochs; the highest counts. Where nobody answers within `answerMs`
+ * this node goes on.
+ *
+ * Invariants: a lease that has passed is never moved on, it is only opened after such a round; a round that began
+ * before the last cause of doubt settles nothing.
+ *
+ * A node that takes a disk by force waits until its owner's lease must have passed (`outlive`). So an owner that
+ * wakes with a valid lease was not deposed.
+ */
+import type { Clock } from '../base/clock.js';
+import { waitFor } from '../base/deadline.js';
+import { AbortedError, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { DiskLease, type LeaseWord } from './lease.js';
+import type { NodeRef } from './record.js';
+
+/** What a node says of one disk: the latest owner that it knows. */
+export interface OwnerClaim {
+  uuid: string;
+  epoch: number;
+  owner: NodeRef;
+}
+
+/** The members of the cluster, as far as leases depend on them. */
+export interface LeaseMembers {
+  /** True if the cluster has members besides this node, up or not. */
+  readonly hasOthers: boolean;
+  /** Nodes that answer. */
+  up(): NodeRef[];
+  /** Pings those that are down once, without delay. Resolves when each has answered, or has not. */
+  look(): Promise<void>;
+  /**
+   * Calls back when a member answers that was not heard for longer than the pings' patience.
+   *
+   * @returns ends it
+   */
+  onReturn(listener: (id: string, isFirst: boolean) => void): () => void;
+  /** How long the node has been silent: since the first ping that it did not answer, in ms. 0 while it is up. */
+  silentMs(id: string): number;
+  /** The latest owners that the node knows of these disks. */
+  ask(node: NodeRef, uuids: string[], options: { timeoutMs: number }): Promise<OwnerClaim[]>;
+  /** The same from an index of all disks. Absent: there is none. */
+  readonly askIndex?: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined;
+}
+
+/** A disk that this node owns. */
+export interface LeasedDisk {
+  uuid: string;
+  epoch: number;
+  /** Another node claims it under a later epoch. */
+  superseded(epoch: number, owner: NodeRef): unknown;
+}
+
+export interface LeaseKeeperOptions<Word extends LeaseWord> {
+  createWord(): Word;
+  members: LeaseMembers;
+  owned(): LeasedDisk[];
+  clock: Clock;
+  log: Logger;
+}
+
+/** How long this node answers for its disks after it ran last, in ms. */
+export const leaseMs = 5000;
+/** How often leases are moved on, in ms. */
+export const moveMs = 500;
+/** How long answers are waited for before the node goes on without, in ms. */
+export const answerMs = 5000;
+/** How long one member is waited for before it is asked again, in ms. */
+const askMs = 2000;
+/** Before who did not answer is asked again, in ms. */
+const againMs = 200;
+/** For the way of a ping, and for clocks that differ, in ms. */
+const marginMs = 250;
+/** Disks that one call asks about: the call fits its bound of 64 KiB. */
+const mostAsked = 1000;
+
+export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
+  readonly #options: LeaseKeeperOptions<Word>;
+  readonly #leases = new Set<DiskLease<Word>>();
+  /** Tells that this process ran all the time. */
+  readonly #running: Word;
+  /** The round that is under way. */
+  #round: Promise<void> | undefined;
+  #isDoubtNew = false;
+  readonly #endReturns: () => void;
+  #cancelMove: () => void = () => {};
+  #closed = false;
+
+  constructor(options: LeaseKeeperOptions<Word>) {
+    this.#options = options;
+    this.#running = options.createWord();
+    this.#running.open(leaseMs);
+    this.#endReturns = options.members.onReturn((id, isFirst) => {
+      this.doubt(isFirst ? 'no other node was heard for a while' : `node ${id} was not heard for a while`, isFirst);
+    });
+    this.#moveLater();
+  }
+
+  /** A lease for a disk that this node owns from now on. */
+  open(epoch: number): DiskLease<Word> {
+    const lease: DiskLease<Word> = new DiskLease({
+      word: this.#options.createWord(),
+      epoch,
+      settled: () => this.settled(),
+      onEnd: (ended) => this.#leases.delete(ended),
+      clock: this.#options.clock,
+    });
+    this.#leases.add(lease);
+    if (this.#isRunning() && this.#round === undefined) lease.word.open(leaseMs);
+    return lease;
+  }
+
+  /** Resolves when this node has found out whether it may answer. */
+  async settled(): Promise<void> {
+    if (this.#closed) throw new AbortedError('leave to answer for a disk');
+    if (this.#round === undefined) this.#move();
+    await this.#round;
+  }
+
+  /** Others may know better whose the disks are: nothing is answered before they were asked. */
+  doubt(reason: string, isCutOff = true): void {
+    if (this.#closed || this.#leases.size === 0) return;
+    for (const { word } of this.#leases) word.close();
+    this.#isDoubtNew = true;
+    if (this.#round !== undefined) return;
+    this.#options.log.info({ reason, disks: this.#leases.size }, 'asks the other nodes whose the disks are before it answers for them');
+    this.#round = this.#ask(isCutOff);
+  }
+
+  /**
+   * Resolves when the leases of a silent node must have passed, if it does not run. Resolves at once when it is up.
+   *
+   * A node that runs, and is cut off, goes on: it asks when it hears the others again.
+   */
+  async outlive(id: string): Promise<void> {
+    const { clock, members } = this.#options;
+    for (;;) {
+      const leftMs = leaseMs + marginMs - members.silentMs(id);
+      if (leftMs <= 0 || members.up().some((node) => node.id === id)) return;
+      await new Promise<void>((resolve) => void clock.after(leftMs, resolve));
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#endReturns();
+    this.#cancelMove();
+  }
+
+  #moveLater(): void {
+    if (this.#closed) return;
+    this.#cancelMove = this.#options.clock.after(moveMs, () => {
+      this.#move();
+      this.#moveLater();
+    });
+  }
+
+  #move(): void {
+    if (!this.#isRunning()) return;
+    this.#running.extend(leaseMs);
+    if (this.#round !== undefined) return;
+    for (const { word } of this.#leases) {
+      if (word.extend(leaseMs)) continue;
+      this.doubt('a lease has passed');
+      return;
+    }
+  }
+
+  /** False, and doubt, when this process did not run for a while. */
+  #isRunning(): boolean {
+    if (this.#running.isValid()) return true;
+    this.#running.open(leaseMs);
+    this.doubt('this process did not run for a while');
+    return false;
+  }
+
+  /** Asks until all have told since the last cause of doubt, then opens the leases. */
+  async #ask(isCutOff: boolean): Promise<void> {
+    const { clock, log } = this.#options;
+    let look = isCutOff;
+    do {
+      this.#isDoubtNew = false;
+      const told = await this.#tell(clock.nowMs() + answerMs, look);
+      look = true;
+      if (!told) log.warn({ waitedMs: answerMs }, 'no other node says whose the disks are: this node goes on as their owner');
+    } while (!this.#closed && (!this.#isRunning() || this.#isDoubtNew));
+    // In one turn: a doubt that comes from here on begins another round.
+    this.#round = undefined;
+    // What nobody else was named the owner of is this node's still.
+    for (const { word } of this.#leases) word.open(leaseMs);
+  }
+
+  /** One round. Resolves to whether anybody told. */
+  async #tell(endMs: number, isCutOff: boolean): Promise<boolean> {
+    const { members, clock } = this.#options;
+    const told = new Set<string>();
+    let isIndexTold = false;
+    const ask = async (claims: Promise<OwnerClaim[]>, onTold: () => void): Promise<void> => {
+      const owners = await claims;
+      await this.#believe(owners);
+      onTold();
+    };
+    const quietly = (work: Promise<void>): Promise<void> =>
+      work.catch((error: unknown) => this.#options.log.debug({ reason: errorMessage(error) }, 'no word of the disks from there'));
+    const uuids = this.#options.owned().map(({ uuid }) => uuid);
+    if (uuids.length === 0) return true;
+    if (members.askIndex !== undefined) {
+      void quietly(
+        ask(members.askIndex(uuids), () => {
+          isIndexTold = true;
+        }),
+      );
+    }
+    const looked = isCutOff ? quietly(members.look()) : Promise.resolve();
+    for (let isFirst = true; ; isFirst = false) {
+      const up = members.up().filter(({ id }) => !told.has(id));
+      const asked = up.map((node) => quietly(ask(this.#askOne(node, uuids, endMs), () => void told.add(node.id))));
+      await Promise.all([...asked, isFirst ? looked : undefined]);
+      // Who came up meanwhile is asked, too.
+      const isOpen = members.up().some(({ id }) => !told.has(id));
+      if (!isOpen && (told.size > 0 || isIndexTold || !members.hasOthers)) return true;
+      const leftMs = endMs - clock.nowMs();
+      if (this.#closed || leftMs <= 0) return told.size > 0 || isIndexTold;
+      if (up.length === 0 || isOpen) await new Promise<void>((resolve) => void clock.after(Math.min(againMs, leftMs), resolve));
+    }
+  }
+
+  async #askOne(node: NodeRef, uuids: string[], endMs: number): Promise<OwnerClaim[]> {
+    const { members, clock } = this.#options;
+    const claims: OwnerClaim[] = [];
+    for (let at = 0; at < uuids.length; at += mostAsked) {
+      const timeoutMs = Math.max(1, Math.min(askMs, endMs - clock.nowMs()));
+      const part = uuids.slice(at, at + mostAsked);
+      claims.push(...(await waitFor(`node ${node.id}: owners of disks`, members.ask(node, part, { timeoutMs }), { timeoutMs, clock })));
+    }
+    return claims;
+  }
+
+  /** Disks that somebody owns under a later epoch are not this node's any more. */
+  async #believe(claims: OwnerClaim[]): Promise<void> {
+    const owned = new Map(this.#options.owned().map((disk) => [disk.uuid, disk]));
+    const later = claims.filter(({ uuid, epoch }) => epoch > (owned.get(uuid)?.epoch ?? Number.POSITIVE_INFINITY));
+    for (const { uuid, epoch, owner } of later) await owned.get(uuid)?.superseded(epoch, owner);
+  }
+}
