@@ -48,6 +48,7 @@
         "native/core/overlay_write.cc",
         "native/core/page_residency.cc",
         "native/core/peer_credentials.cc",
+        "native/core/peer_process.cc",
         "native/core/range_lock.cc",
         "native/core/short_slice.cc",
         "native/core/socket_option.cc",

@@ -18,6 +18,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("peerCredentials", copse::PeerCredentialsOf), copse::Method("openLane", copse::OpenLane),
       copse::Method("setUserTimeout", copse::SetUserTimeoutOf),
       copse::Method("openLease", copse::OpenLease),
+      copse::Method("openPeerProcess", copse::OpenPeerProcessOf), copse::Method("hasProcessEnded", copse::HasProcessEndedOf),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

@@ -25,6 +25,8 @@ napi_value UnlockFile(napi_env env, napi_callback_info info);
 napi_value SendDatagramTo(napi_env env, napi_callback_info info);
 napi_value PeerCredentialsOf(napi_env env, napi_callback_info info);
 napi_value SetUserTimeoutOf(napi_env env, napi_callback_info info);
+napi_value OpenPeerProcessOf(napi_env env, napi_callback_info info);
+napi_value HasProcessEndedOf(napi_env env, napi_callback_info info);
 
 inline napi_property_descriptor Method(const char* name, napi_callback method) {
   return {name, nullptr, method, nullptr, nullptr, nullptr, napi_default_method, nullptr};

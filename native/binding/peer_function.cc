@@ -1,5 +1,6 @@
-// peerCredentials.
+// peerCredentials, openPeerProcess, hasProcessEnded.
 #include "../core/peer_credentials.h"
+#include "../core/peer_process.h"
 #include "argument.h"
 #include "error.h"
 #include "exports.h"
@@ -22,6 +23,30 @@ napi_value PeerCredentialsOf(napi_env env, napi_callback_info info) {
   napi_set_named_property(env, result, "uid", number);
   napi_create_uint32(env, credentials.gid, &number);
   napi_set_named_property(env, result, "gid", number);
+  return result;
+}
+
+napi_value OpenPeerProcessOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  uint64_t descriptor;
+  if (!arguments.Integer(0, "descriptor", INT32_MAX, &descriptor)) return nullptr;
+  int pidfd;
+  const Status status = OpenPeerProcess(static_cast<int>(descriptor), &pidfd);
+  if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(descriptor));
+  napi_value result = nullptr;
+  napi_create_int32(env, pidfd, &result);
+  return result;
+}
+
+napi_value HasProcessEndedOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  uint64_t pidfd;
+  if (!arguments.Integer(0, "pidfd", INT32_MAX, &pidfd)) return nullptr;
+  bool ended;
+  const Status status = HasProcessEnded(static_cast<int>(pidfd), &ended);
+  if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(pidfd));
+  napi_value result = nullptr;
+  napi_get_boolean(env, ended, &result);
   return result;
 }
 

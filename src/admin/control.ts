@@ -91,6 +91,14 @@ export interface FastPathStatus {
   handedUp: number;
 }
 
+/** Something about a running daemon that an operator has to put right. */
+export interface StatusWarning {
+  /** Stable, for programs: `ERR_CLIENTS_HIDDEN`. */
+  code: string;
+  /** States the fault and its remedy. */
+  message: string;
+}
+
 export interface DaemonStatus {
   version: string;
   pid: number;
@@ -105,6 +113,8 @@ export interface DaemonStatus {
   residentBytes: number;
   /** Disks of this node that lost data or can't be written, a sentence each. `GET /healthz` answers 503 while there are any. */
   troubles: string[];
+  /** Empty when all is well. */
+  warnings: StatusWarning[];
 }
 
 /** Progress of a job: `doneBytes` of `totalBytes` are through. */

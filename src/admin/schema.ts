@@ -80,4 +80,5 @@ export const daemonStatusSchema = z.object({
   imageCount: count,
   residentBytes: bytes,
   troubles: z.array(z.string()),
+  warnings: z.array(z.object({ code: z.string(), message: z.string() })),
 }) satisfies z.ZodType<DaemonStatus>;

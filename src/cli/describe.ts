@@ -102,5 +102,6 @@ export function describeDaemon(status: DaemonStatus): string {
     ['cache', `${formatPart(cache.usedBytes, cache.budgetBytes)}, ${cache.message ? `${cache.state}: ${cache.message}` : cache.state}`],
     ['disk', `${formatSize(cache.freeBytes)} free, at least ${formatSize(cache.minFreeBytes)} stay free`],
     ...status.troubles.map((trouble): [string, string] => ['trouble', trouble]),
+    ...status.warnings.map(({ message }): [string, string] => ['warning', message]),
   ]);
 }

@@ -16,6 +16,7 @@ import { StateDirectory } from '../catalog/state-directory.js';
 import type { SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
 import { Server } from '../server/server.js';
+import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
 import { ConfiguredImages } from './configured-images.js';
 import { ContentPool } from './content-pool.js';
@@ -159,6 +160,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
       return server.stop(drainMs);
     },
   });
+  const hidden = clientsHidden();
+  if (hidden !== undefined) log.warn({ code: hidden.code }, hidden.message);
   await listenAll(server, config);
   const control = new NodeControl({
     registry,
@@ -171,6 +174,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     node: config.node,
     stateDir: config.stateDir,
     fastPath,
+    warnings: () => (hidden === undefined ? [] : [hidden]),
     log,
   });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));

@@ -20,6 +20,7 @@ import type {
   Progress,
   PromoteResult,
   SealResult,
+  StatusWarning,
   VerifyResult,
   WarmOptions,
   WarmResult,
@@ -64,6 +65,8 @@ export interface NodeControlOptions {
   node: NodeConfig;
   stateDir: string;
   fastPath: boolean;
+  /** Faults that an operator has to put right, as they are now. */
+  warnings(): StatusWarning[];
   log: Logger;
 }
 
@@ -90,6 +93,7 @@ export class NodeControl implements Control {
       imageCount: registry.images.length,
       residentBytes: process.memoryUsage.rss(),
       troubles: this.#options.disks.registry.exports.flatMap((disk) => diskTrouble(disk)),
+      warnings: this.#options.warnings(),
     };
   }
 

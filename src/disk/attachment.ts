@@ -4,11 +4,15 @@
  * The first change by a newer session displaces the older ones: what they still send is refused, what is under way is awaited. So a client that reconnects, a connection that is half open
  * and a migration on one host are one case. A session of the same client is a reconnect; another client that had written is remembered as displaced, and never gets the disk back by itself.
  * Over TCP a client is its address, which says little: of one address, who still writes long after it was displaced shows that there are two.
+ * Clients of whom nothing is known are as one address. Where /proc hides processes, a client can't be told from one that was displaced before
+ * this daemon started: then none of them writes to a disk that had a fence.
  */
 import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { isProcess, isSameClient } from '../server/client-identity.js';
 import type { ClientIdentity } from '../server/export.js';
+import { fenceOf } from './fence.js';
 import type { DiskNotes } from './notes.js';
 import { DiskSession, type SessionFence, type SessionHost } from './session.js';
 
@@ -43,16 +47,17 @@ export class Attachment {
   }
 
   attach(client: ClientIdentity): DiskSession {
-    const { uuid, notes, host, log, name } = this.#options;
-    const fence = notes.fences(uuid).find((known) => known.client === client.key);
-    if (fence !== undefined) {
+    const { host, log, name, notes, uuid } = this.#options;
+    const found = fenceOf(notes, uuid, client.key);
+    if (found !== undefined) {
+      const { fence, why } = found;
       log.warn(
-        { disk: name, client: client.text, by: fence.by, at: fence.at },
-        'a client that was displaced from this disk attaches: it can not write ("copse disk take" lets it)',
+        { disk: name, client: client.text, by: fence.by, at: fence.at, fenced: fence.client },
+        `a client attaches that ${why}: it can not write ("copse disk take" lets it)`,
       );
     }
     this.#orderCount += 1;
-    const session = new DiskSession(host, client, this.#orderCount, fence && this.#fence(fence.by, isCertain(client)));
+    const session = new DiskSession(host, client, this.#orderCount, found && this.#fence(found.fence.by, found.forReads));
     this.#sessions.add(session);
     return session;
   }
@@ -62,7 +67,8 @@ export class Attachment {
     if (this.#writer === session) this.#setWriter(undefined);
     const { uuid, name, notes, log } = this.#options;
     const { key } = session.client;
-    if (notes.writer(uuid) !== key || this.#isAttached(key)) return;
+    const writer = notes.writer(uuid);
+    if (writer === undefined || !isSameClient(writer, key) || this.#isAttached(key)) return;
     try {
       notes.setWriter(uuid, undefined);
     } catch (error) {
@@ -86,7 +92,7 @@ export class Attachment {
   /** Notes, durably when it returns, who is about to become the one that writes, where nobody else is noted: it need not be noted later, when somebody waits for that. */
   expect({ client }: DiskSession): void {
     const { uuid, notes } = this.#options;
-    if (client.key !== 'unknown' && notes.writer(uuid) === undefined) notes.setWriter(uuid, client.key);
+    if (notes.writer(uuid) === undefined) notes.setWriter(uuid, client.key);
   }
 
   /** Makes the session the one that writes. Resolves when nothing of the older ones is under way any more. */
@@ -144,7 +150,8 @@ export class Attachment {
   #displace(older: DiskSession, client: ClientIdentity): void {
     const { log, name } = this.#options;
     const fence = this.#fence(client.text, true);
-    const reconnect = older.client.key === client.key && isCertain(client);
+    const isSame = isSameClient(older.client.key, client.key);
+    const reconnect = isSame && isProcess(client.key);
     const about = { disk: name, client: older.client.text, by: client.text };
     if (reconnect || !this.#hasWritten(older)) {
       older.fence = fence;
@@ -152,7 +159,7 @@ export class Attachment {
       return;
     }
     // First: when that fails, whoever displaces it tries again, and finds it as it was.
-    if (older.client.key !== client.key) this.#remember([older.client.key], client.text);
+    if (!isSame) this.#remember([older.client.key], client.text);
     older.fence = fence;
     log.warn(
       about,
@@ -163,11 +170,11 @@ export class Attachment {
   /** A session that was displaced still writes. */
   refused({ client, fence }: DiskSession): void {
     const { clock, uuid, notes, log, name } = this.#options;
-    if (fence === undefined || isCertain(client) || clock.nowMs() - fence.sinceMs < aliveAfterMs) return;
+    if (fence === undefined || isProcess(client.key) || clock.nowMs() - fence.sinceMs < aliveAfterMs) return;
     if (notes.fences(uuid).some((known) => known.client === client.key)) return;
     log.warn(
       { disk: name, client: client.text, by: fence.by },
-      'two clients of one address write to this disk: none of that address attaches as a writer before "copse disk take"',
+      'two clients that can not be told apart write to this disk: none that looks so attaches as a writer before "copse disk take"',
     );
     this.#remember([client.key], fence.by);
   }
@@ -178,33 +185,28 @@ export class Attachment {
 
   #remember(keys: string[], by: string, epoch?: number): void {
     const at = new Date().toISOString();
-    const clients = new Set(keys.filter((key) => key !== 'unknown'));
-    this.#options.notes.fence(this.#options.uuid, ...[...clients].map((client) => ({ client, by, at, epoch })));
+    this.#options.notes.fence(this.#options.uuid, ...[...new Set(keys)].map((client) => ({ client, by, at, epoch })));
   }
 
   /** Durably, so that it can be displaced when this node has restarted and it has not come back yet. */
   #becomeWriter({ client }: DiskSession): void {
     const { uuid, name, notes, log } = this.#options;
     const before = notes.writer(uuid);
-    if (before !== undefined && before !== client.key && !this.#isAttached(before)) {
+    if (before !== undefined && !isSameClient(before, client.key) && !this.#isAttached(before)) {
       const about = { disk: name, client: before, by: client.text };
       log.warn(about, 'another client writes to this disk than before the restart: that one can not come back by itself');
       this.#remember([before], client.text);
     }
-    notes.setWriter(uuid, client.key === 'unknown' ? undefined : client.key);
+    notes.setWriter(uuid, client.key);
   }
 
   #isAttached(key: string): boolean {
-    return [...this.#sessions].some((session) => session.client.key === key);
+    return [...this.#sessions].some((session) => isSameClient(key, session.client.key));
   }
 
   /** Before a restart of this node, too. */
   #hasWritten({ client, hasWritten }: DiskSession): boolean {
-    return hasWritten || (client.key !== 'unknown' && this.#options.notes.writer(this.#options.uuid) === client.key);
+    const writer = this.#options.notes.writer(this.#options.uuid);
+    return hasWritten || (writer !== undefined && isSameClient(writer, client.key));
   }
-}
-
-/** Whether equal keys are one client for sure. */
-function isCertain({ key }: ClientIdentity): boolean {
-  return key.startsWith('unix:');
 }

@@ -53,15 +53,26 @@ export class DiskNotes {
   /** What the file says. */
   #notes: Notes;
   #isStopping = false;
+  /** Uuid and client of each fence that was there when the process started. */
+  readonly #restored: ReadonlySet<string>;
 
   /** @throws CopseError `ERR_STATE` when the file can't be read: going on without it could bring a displaced client back */
   constructor(options: DiskNotesOptions) {
     this.#options = options;
     this.#notes = read(options.path);
+    this.#restored = new Set(
+      Object.entries(this.#notes.fences).flatMap(([uuid, fences]) => fences.map(({ client }) => `${uuid} ${client}`)),
+    );
   }
 
   fences(uuid: string): Fence[] {
     return this.#notes.fences[uuid] ?? [];
+  }
+
+  /** Fences of an earlier process of this daemon, unless their clients are known to have ended. */
+  restoredFences(uuid: string): Fence[] {
+    const { isAlive } = this.#options;
+    return this.fences(uuid).filter(({ client }) => this.#restored.has(`${uuid} ${client}`) && isAlive(client) !== false);
   }
 
   fence(uuid: string, ...added: Fence[]): void {

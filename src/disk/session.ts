@@ -278,5 +278,8 @@ export class DiskSession implements BlockDevice {
 
 /** Reaches the client as EIO. */
 function fencedError({ by }: SessionFence): CopseError {
-  return new CopseError('ERR_FENCED', `this client was displaced from the disk by ${by}; "copse disk take" lets it come back`);
+  return new CopseError(
+    'ERR_FENCED',
+    `this client, or one that can not be told from it, was displaced from the disk by ${by}; "copse disk take" lets it come back`,
+  );
 }

@@ -1,7 +1,9 @@
 /**
  * Tells one client from another: of a unix socket the process that connected it, of TCP the host.
  *
- * A process is its pid and its start time: pids come again, the pair does not before the host starts anew. It is who called connect(2): a descriptor that was handed on to another process is still the first one's.
+ * A process is its pid and its start time: pids come again, the pair does not before the host starts anew. Where the start time can't be
+ * read the process is held by a pidfd instead (`hidden-process.ts`). The process is the one that called connect(2): a descriptor that was
+ * handed on to another process is still the first one's.
  * Source: unix(7), SO_PEERCRED; proc(5), /proc/PID/stat.
  */
 import { readFileSync } from 'node:fs';
@@ -9,6 +11,7 @@ import type { Socket } from 'node:net';
 import { errorCode } from '../base/error.js';
 import { native } from '../base/native.js';
 import type { ClientIdentity } from './export.js';
+import { hiddenKeyOf, isHiddenAlive, isNumberFree, parseHiddenKey } from './hidden-process.js';
 
 /** A client of whom nothing can be known: its stream is no socket of this host. */
 export function unknownClient(text: string): ClientIdentity {
@@ -22,37 +25,83 @@ export function identifyClient(socket: Socket): ClientIdentity {
     const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remoteAddress)?.[1] ?? remoteAddress;
     return { key: `tcp:${address}`, text: address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}` };
   }
-  const pid = pidOf(socket);
-  if (pid === undefined) return unknownClient('a client that has gone');
+  const descriptor = descriptorOf(socket);
+  const pid = descriptor === undefined ? undefined : pidOf(descriptor);
+  if (descriptor === undefined || pid === undefined) return unknownClient('a client that has gone');
   const found = pid === 0 ? undefined : readProcess(pid);
-  if (found === undefined) return unknownClient('a client of another pid namespace');
-  return { key: `unix:${pid}:${found.startTime}`, text: `pid ${pid} (${found.command})` };
+  if (found !== undefined) return { key: `unix:${pid}:${found.startTime}`, text: `pid ${pid} (${found.command})` };
+  const text = pid === 0 ? 'a client of another pid namespace' : `pid ${pid}`;
+  const key = hiddenKeyOf(descriptor, pid);
+  return key === undefined ? unknownClient(text) : { key, text };
 }
 
-/** Whether the process of a `unix:` key still runs. `undefined`: nobody can tell, as of a host by its address. */
+/** Whether the process of a key still runs. `undefined`: nobody can tell, as of a host by its address. */
 export function isClientAlive(key: string): boolean | undefined {
-  const [, pid, startTime] = /^unix:(\d+):(\d+)$/.exec(key) ?? [];
+  if (key.startsWith('pidfd:')) return isHiddenAlive(key);
+  const { pid, startTime } = parseVisibleKey(key) ?? {};
   if (pid === undefined) return undefined;
   try {
     const found = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
     // A zombie has no descriptors any more.
     return found === undefined ? undefined : found.startTime === startTime && !'ZX'.includes(found.state);
   } catch (error) {
-    return ['ENOENT', 'ESRCH'].includes(errorCode(error)) ? false : undefined;
+    // A process that is hidden looks as one that has ended.
+    return ['ENOENT', 'ESRCH'].includes(errorCode(error)) && isNumberFree(pid) ? false : undefined;
   }
 }
 
+/** True for a client that this daemon can't tell from one that an earlier run of it knew. */
+export function isHiddenClient(key: string): boolean {
+  return key === 'unknown' || key.startsWith('pidfd:');
+}
+
+/** True for the key of a process: equal keys are one client for sure. */
+export function isProcess(key: string): boolean {
+  return key.startsWith('unix:') || key.startsWith('pidfd:');
+}
+
+/**
+ * True if the client that was noted is the one of the key, as far as anybody can tell. Where an earlier run of the daemon, or
+ * this one, could not read the start time, a process of the same number counts as the same.
+ */
+export function isSameClient(noted: string, key: string): boolean {
+  if (noted === key) return true;
+  const [before, now] = [processOf(noted), processOf(key)];
+  if (before === undefined || now === undefined || before.process !== now.process) return false;
+  const bothKnown = before.startTime !== undefined && now.startTime !== undefined;
+  const oneRun = before.run !== undefined && before.run === now.run;
+  return !bothKnown && !oneRun;
+}
+
+/** True if this daemon can read of other users' processes when they began. */
+export function canSeeProcesses(): boolean {
+  // Of the superuser, in every pid namespace that has one.
+  return readProcess(1) !== undefined;
+}
+
+function processOf(key: string): { process: string; run?: string; startTime?: string } | undefined {
+  const visible = parseVisibleKey(key);
+  return visible === undefined ? parseHiddenKey(key) : { process: visible.pid, startTime: visible.startTime };
+}
+
+function parseVisibleKey(key: string): { pid: string; startTime: string } | undefined {
+  const [, pid, startTime] = /^unix:(\d+):(\d+)$/.exec(key) ?? [];
+  return pid === undefined || startTime === undefined ? undefined : { pid, startTime };
+}
+
 /** Node knows the descriptor of a socket, but shows it nowhere; of one that was closed already it is negative. */
-function pidOf(socket: Socket & { _handle?: { fd?: unknown } | null }): number | undefined {
+function descriptorOf(socket: Socket & { _handle?: { fd?: unknown } | null }): number | undefined {
   const descriptor = socket._handle?.fd;
-  if (typeof descriptor !== 'number' || descriptor < 0) return undefined;
+  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
+}
+
+function pidOf(descriptor: number): number | undefined {
   try {
     return native.peerCredentials(descriptor).pid;
   } catch {
     return undefined;
   }
 }
-
 function readProcess(pid: number): ReturnType<typeof parseStat> {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));

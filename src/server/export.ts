@@ -47,7 +47,7 @@ export interface Export {
 
 /** Who is at the other end of a connection, as far as the kernel says. */
 export interface ClientIdentity {
-  /** `unix:PID:START` (START: field 22 of /proc/PID/stat, which tells two processes of one pid apart), `tcp:ADDRESS` without the port, or `unknown`. */
+  /** `unix:PID:START` (START: field 22 of /proc/PID/stat, which tells two processes of one pid apart), `pidfd:…` where that can't be read (`hidden-process.ts`), `tcp:ADDRESS` without the port, or `unknown`. */
   key: string;
   /** For people and logs. */
   text: string;

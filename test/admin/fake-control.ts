@@ -32,6 +32,7 @@ export const daemonStatus: DaemonStatus = {
   imageCount: 1,
   residentBytes: 90 * MiB,
   troubles: [],
+  warnings: [],
 };
 
 export const clusterStatus: ClusterStatus = {

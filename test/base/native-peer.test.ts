@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,4 +68,22 @@ t.test('what is no unix socket has no peer', async (t) => {
   t.throws(() => native.peerCredentials(openSync(`${t.testdir({ file: '' })}/file`, 'r')), { code: 'ENOTSOCK' });
   t.throws(() => native.peerCredentials(2 ** 30), { code: 'EBADF' });
   t.throws(() => native.peerCredentials(-1), { code: 'ERR_OUT_OF_RANGE' });
+});
+
+t.test('a pidfd of the process that connected says when it ends', async (t) => {
+  const path = socketPath(t);
+  const server = await serve(t, path);
+  const child = spawn(process.execPath, ['-e', `require('node:net').connect(${JSON.stringify(path)})`]);
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  const pidfd = native.openPeerProcess(descriptorOf(accepted));
+  t.equal(native.hasProcessEnded(pidfd), false);
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+  t.equal(native.hasProcessEnded(pidfd), true);
+  closeSync(pidfd);
+  accepted.destroy();
+  t.throws(() => native.hasProcessEnded(pidfd), { code: 'EBADF' });
+  t.throws(() => native.openPeerProcess(openSync(`${t.testdir({ file: '' })}/file`, 'r')), { code: 'ENOTSOCK' });
+  t.throws(() => native.openPeerProcess(2 ** 30), { code: 'EBADF' });
 });

@@ -233,14 +233,63 @@ t.test('over TCP a client is its address', async (t) => {
   t.pass('it may still read');
 });
 
-t.test('clients of whom nothing is known are not remembered', async (t) => {
+t.test('clients of whom nothing is known are as one address', async (t) => {
   const scene = new Scene(t);
   const first = scene.attach('unknown');
   await write(first);
-  await write(scene.attach('unknown'));
+  const second = scene.attach('unknown');
+  await write(second);
   await t.rejects(write(first), fenced);
   await write(scene.attach('unknown'));
+  t.same(scene.notes.fences(uuid), [], 'reconnects, as far as anybody knows');
+  scene.clock.advance(6000);
+  await t.rejects(write(second), fenced);
+  await t.rejects(write(scene.attach('unknown')), fenced, 'there are two: none takes the disk back');
+  const known = scene.attach('unix:1:1');
+  await write(known);
+  await t.rejects(write(scene.attach('unknown')), fenced);
+  await write(known);
+});
+
+t.test('a process that is held by a pidfd is known for as long as the daemon runs', async (t) => {
+  const scene = new Scene(t);
+  await write(scene.attach('pidfd:1:a.1'));
+  const again = scene.attach('pidfd:1:a.1');
+  await write(again);
+  t.same(scene.notes.fences(uuid), [], 'a reconnect');
+  const second = scene.attach('pidfd:2:a.2');
+  await write(second);
+  await t.rejects(write(scene.attach('pidfd:1:a.1')), fenced);
+  const third = scene.attach('pidfd:1:a.3');
+  await write(third);
+  t.pass('another process of that number is another client');
+  scene.restart();
+  for (const key of ['pidfd:1:b.1', 'pidfd:2:b.2', 'pidfd:7:b.3', 'unknown']) {
+    const session = scene.attach(key);
+    await t.rejects(write(session), fenced, `${key} could be one that was displaced before the restart`);
+    if (key === 'pidfd:7:b.3' || key === 'unknown') await read(session);
+    else await t.rejects(read(session), fenced, `${key} has the number of one`);
+  }
+  await t.rejects(write(scene.attach('unix:2:5')), fenced, 'a process of a number that was displaced');
+  await write(scene.attach('unix:7:5'));
+  t.pass('a process that can be seen now and had another number');
+  await write(scene.attach('tcp:10.0.0.1'));
+  t.pass('a host was none of the processes');
+  scene.attachment.liftFences();
+  await write(scene.attach('pidfd:7:b.3'));
+});
+
+t.test('a process that is held by a pidfd comes back after a restart by its number', async (t) => {
+  const scene = new Scene(t);
+  await write(scene.attach('pidfd:1:a.1'));
+  scene.restart();
+  await write(scene.attach('pidfd:1:b.1'));
   t.same(scene.notes.fences(uuid), []);
+  scene.restart();
+  await write(scene.attach('pidfd:2:c.1'));
+  await t.rejects(write(scene.attach('pidfd:1:c.2')), fenced, 'the one that wrote before was displaced before it came back');
+  await write(scene.attach('pidfd:2:c.1'));
+  t.match(scene.notes.fences(uuid), [{ client: 'pidfd:1:b.1' }]);
 });
 
 t.test('with multi-conn nobody displaces anybody', async (t) => {

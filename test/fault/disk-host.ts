@@ -40,6 +40,11 @@ export class DiskHost {
     return new DiskHost(daemon, imagePath);
   }
 
+  /** A daemon that the test started by itself, without an image. */
+  static of(daemon: Daemon): DiskHost {
+    return new DiskHost(daemon, '');
+  }
+
   /** As libnbd and QEMU read it. */
   uri(disk: string): string {
     return `nbd+unix:///${disk}?socket=${this.daemon.socketPath}`;
