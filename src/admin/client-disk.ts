@@ -26,6 +26,10 @@ export class DiskClient implements DiskControl {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/resize`, body: { sizeBytes } });
   }
 
+  renameDisk(name: string, newName: string): Promise<DiskStatus> {
+    return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/rename`, body: { name: newName } });
+  }
+
   async removeDisk(name: string): Promise<void> {
     await this.#transport.text({ method: 'DELETE', path: diskPath(name) });
   }

@@ -45,6 +45,10 @@ export class AdminClient extends DiskClient implements Control, Closeable {
     return this.#transport.json({ method: 'PUT', path: imagePath(name), body });
   }
 
+  renameImage(name: string, newName: string): Promise<ImageStatus> {
+    return this.#transport.json({ method: 'POST', path: `${imagePath(name)}/rename`, body: { name: newName } });
+  }
+
   async removeImage(name: string): Promise<void> {
     await this.#transport.text({ method: 'DELETE', path: imagePath(name) });
   }

@@ -113,6 +113,8 @@ export interface DiskControl {
   diskStatus(name: string): Promise<DiskStatus>;
   /** Grows it. Refuses while clients are attached: NBD can't tell them. @throws `ERR_SIZE` when it would shrink */
   resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus>;
+  /** Gives it another name. Refuses while clients are attached: they would not find it again. */
+  renameDisk(name: string, newName: string): Promise<DiskStatus>;
   /** Removes the disk with its snapshots. */
   removeDisk(name: string): Promise<void>;
   /** By reflink where the file system can; by a sparse copy otherwise, which refuses while clients are attached. */

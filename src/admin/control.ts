@@ -14,7 +14,7 @@ export type * from './control-cluster.js';
 export type * from './control-disk.js';
 
 export interface ImageAddRequest {
-  /** The export's name: 1 to 255 characters of `A-Z a-z 0-9 . _ -` and `/`, not beginning with a dot or slash. */
+  /** The export's name: 1 to 255 characters of `A-Z a-z 0-9 . _ -` and `/`, not beginning with a dot, slash or dash. */
   name: string;
   url: string;
   /** `raw`, or a format of qemu-nbd; detected by content when absent. */
@@ -93,7 +93,7 @@ export interface FastPathStatus {
 
 /** Something about a running daemon that an operator has to put right. */
 export interface StatusWarning {
-  /** Stable, for programs: `ERR_CLIENTS_HIDDEN`. */
+  /** Stable, for programs: `ERR_CLIENTS_HIDDEN`, `ERR_NAME_CONFLICT`, `ERR_NAME`. */
   code: string;
   /** States the fault and its remedy. */
   message: string;
@@ -156,6 +156,8 @@ export interface Control extends DiskControl {
   imageStatus(name: string): Promise<ImageStatus>;
   /** Pins the origin's present content and serves it under the name. Idempotent for equal requests; one that differs in the deadline alone changes that. */
   addImage(request: ImageAddRequest): Promise<ImageStatus>;
+  /** Refuses with `ERR_IMAGE_IN_USE` while clients are attached, or another image is built on it. Disks over it go on. */
+  renameImage(name: string, newName: string): Promise<ImageStatus>;
   /** Refuses with `ERR_IMAGE_IN_USE` while clients are attached. Its cached chunks go with it when no other image shares them. */
   removeImage(name: string): Promise<void>;
   /** Moves the name to the origin's present content. Attached exports keep the old one. */

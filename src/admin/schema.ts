@@ -43,6 +43,9 @@ const identitySchema = z.discriminatedUnion('kind', [
 
 export const guardSchema = z.enum(['manifest', 'etag', 'digest', 'trust', 'none']);
 
+/** Of an image or a disk. */
+export const renameSchema = z.strictObject({ name: z.string().min(1).max(255).describe('The new name.') });
+
 export const imageStatusSchema = z.object({
   name: z.string(),
   url: z.string(),

@@ -15,7 +15,7 @@ import type { Logger } from '../base/log.js';
 import type { Catalog, CatalogListener } from './catalog.js';
 import type { ImageCatalog } from './image-catalog.js';
 import { contentId, type ImageRecord } from './image-record.js';
-import { parseSharedImage, removedValue, type SharedImage } from './shared-record.js';
+import { diskKeyOf, imageKeyOf, parseSharedImage, removedValue, type SharedImage } from './shared-record.js';
 
 export interface EtcdCatalogOptions {
   client: EtcdClient;
@@ -87,7 +87,8 @@ export class EtcdCatalog implements Catalog, Closeable {
       }
       checkUnchanged(name, seen, image);
       const next = { ...record, generation: Math.max(image?.generation ?? 0, seen?.generation ?? 0) + 1 };
-      const written = await this.#options.client.putIf(this.#keyOf(name), present?.modRevision ?? 0, JSON.stringify(next));
+      const isNew = image?.kind !== 'record' && seen === undefined;
+      const written = await this.#put(name, present?.modRevision ?? 0, JSON.stringify(next), isNew);
       return written ? next : undefined;
     });
     // The mirror has done this already, unless etcd went away in between.
@@ -122,8 +123,22 @@ export class EtcdCatalog implements Catalog, Closeable {
     this.#mirror.close();
   }
 
+  /** Disks and images share the names: a new name is put only while no disk has it. @throws CopseError `ERR_IMAGE_EXISTS` */
+  async #put(name: string, modRevision: number, value: string, isNew: boolean): Promise<boolean> {
+    const { client, prefix } = this.#options;
+    if (!isNew) return client.putIf(this.#keyOf(name), modRevision, value);
+    const diskKey = diskKeyOf(prefix, name);
+    if ((await client.get(diskKey)) !== undefined) {
+      throw new CopseError(
+        'ERR_IMAGE_EXISTS',
+        `there is a disk "${name}", and disks and images share the names of exports: choose another name`,
+      );
+    }
+    return client.putIfBoth(this.#keyOf(name), modRevision, value, { key: diskKey, modRevision: 0 });
+  }
+
   #keyOf(name: string): string {
-    return `${this.#prefix}${name}`;
+    return imageKeyOf(this.#options.prefix, name);
   }
 
   #read(name: string): Promise<EtcdEntry | undefined> {

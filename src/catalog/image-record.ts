@@ -64,17 +64,6 @@ export const imageRecordSchema = z.object({
 
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
-const namePattern = /^(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}$/;
-
-/** @throws CopseError `ERR_NAME` */
-export function checkImageName(name: string): void {
-  if (namePattern.test(name)) return;
-  throw new CopseError(
-    'ERR_NAME',
-    `"${name}" can't be an image's name: use 1 to 255 letters, digits, and . _ - /, begin with a letter, a digit, - or _, and leave . and .. between slashes out`,
-  );
-}
-
 /** @throws CopseError `ERR_OPTION` unless it is a power of two from 64 KiB to 1 MiB */
 export function checkChunkSize(chunkSizeBytes: number): void {
   if (Number.isInteger(Math.log2(chunkSizeBytes)) && chunkSizeBytes >= 64 * KiB && chunkSizeBytes <= MiB) return;

@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import { CopseError, errorMessage } from '../base/error.js';
-import { checkImageName, type ImageRecord, imageRecordSchema } from './image-record.js';
+import { checkKnownName } from '../base/export-name.js';
+import { type ImageRecord, imageRecordSchema } from './image-record.js';
 
 const removedSchema = z.object({ removed: z.literal(true), generation: z.int().positive() });
 
@@ -19,7 +20,7 @@ export function parseSharedImage(name: string, value: string): SharedImage {
     const removed = removedSchema.safeParse(json);
     if (removed.success) return { kind: 'removed', generation: removed.data.generation };
     const record = imageRecordSchema.parse(json);
-    checkImageName(name);
+    checkKnownName(name);
     if (record.name !== name) throw new Error(`it calls itself "${record.name}"`);
     return { kind: 'record', record, generation: record.generation ?? 0 };
   } catch (error) {
@@ -30,4 +31,14 @@ export function parseSharedImage(name: string, value: string): SharedImage {
 
 export function removedValue(generation: number): string {
   return JSON.stringify({ removed: true, generation } satisfies z.infer<typeof removedSchema>);
+}
+
+/** @param prefix of all keys, without a closing slash */
+export function imageKeyOf(prefix: string, name: string): string {
+  return `${prefix}/images/${name}`;
+}
+
+/** Where the index of disks has the name, which an image then can't have. @param prefix as of `imageKeyOf` */
+export function diskKeyOf(prefix: string, name: string): string {
+  return `${prefix}/disks/${name}`;
 }

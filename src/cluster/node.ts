@@ -49,7 +49,7 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   attached: z.array(z.string().max(255)).max(100_000).default([]),
   /** What it owns. */
   disks: z
-    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive() }))
+    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive(), renames: z.int().positive().optional() }))
     .max(100_000)
     .default([]),
 });

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { errorMessage } from '../base/error.js';
+import { checkKnownName } from '../base/export-name.js';
 import { logLevels } from '../base/log.js';
 import { checkNodeId } from '../base/node-name.js';
 import { parseSize } from '../base/size.js';
@@ -17,7 +18,6 @@ import {
   checkDigest,
   checkEtcdPrefix,
   checkEtcdUrl,
-  checkImageName,
   parseChunkSize,
   parseDuration,
   parseMode,
@@ -63,13 +63,13 @@ const nonEmpty = z.string().min(1, 'must not be empty');
 const maxCount = 1_000_000;
 
 export const imageSchema = z.strictObject({
-  name: text(checkImageName, 'debian-12').describe('Name of the export.'),
+  name: text(checkKnownName, 'debian-12').describe('Name of the export.'),
   url: nonEmpty.describe('Where the bytes come from: https://, http://, nbd://, nbd+unix://, file: or a path.'),
   format: nonEmpty.optional().describe('raw, or a format that qemu-nbd knows; detected by content when absent.'),
   chunk_size: size(parseChunkSize).optional().describe('Unit of fetching and caching: a power of two from 64K to 1M.'),
   deadline: text(parseDuration, '30s').optional().describe("Deadline of a guest's request; 0 waits for ever."),
   backing: z
-    .record(z.string(), text(checkImageName, 'debian-12'))
+    .record(z.string(), text(checkKnownName, 'debian-12'))
     .optional()
     .describe('Backing files that may be used: the name as written in the image, and the image here that stands for it.'),
   manifest: nonEmpty.optional().describe('Manifest that every chunk is verified against: a URL or a path. Only together with digest.'),

@@ -50,23 +50,6 @@ export function parseMode(text: string): number {
   return Number.parseInt(text, 8);
 }
 
-/** @throws CopseError `ERR_NAME` unless the name may be an image's: see `ImageAddRequest` */
-export function checkImageName(name: string): string {
-  if (!/^(?![./])[A-Za-z0-9._/-]{1,255}$/.test(name)) {
-    throw new CopseError(
-      'ERR_NAME',
-      `"${name}" can't name an image: take 1 to 255 of A-Z a-z 0-9 . _ - and /, and begin with none of dot and slash, as in debian-12/base`,
-    );
-  }
-  if (name.split('/').some((segment) => segment === '.' || segment === '..')) {
-    throw new CopseError(
-      'ERR_NAME',
-      `"${name}" can't name an image: programs that read it as a path make another name of it; leave . and .. between slashes out`,
-    );
-  }
-  return name;
-}
-
 /** As `base/digest.ts` does, without loading what computes one: commands start fast. @throws CopseError `ERR_DIGEST` unless it is `blake3:` and 64 hexadecimal digits */
 export function checkDigest(text: string): string {
   if (!/^blake3:[0-9a-f]{64}$/.test(text)) {

@@ -1,4 +1,5 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
+import type { StatusWarning } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
@@ -22,11 +23,13 @@ import { ConfiguredImages } from './configured-images.js';
 import { ContentPool } from './content-pool.js';
 import { Disks } from './disk/disks.js';
 import { NodeExports } from './export-directory.js';
+import { ExportNames } from './export-names.js';
 import { groupIdOf } from './group.js';
 import { ImagePinner } from './image-pinner.js';
 import { ImageRegistry } from './image-registry.js';
 import { ManifestSource } from './manifest-source.js';
 import { ManifestStore } from './manifest-store.js';
+import { nameWarnings } from './name-warning.js';
 import { NodeControl } from './node-control.js';
 import { passedDescriptors } from './systemd.js';
 
@@ -117,14 +120,17 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     digestFiles: cluster !== undefined,
     log,
   });
+  const names = new ExportNames();
   const registry = new ImageRegistry({
+    names,
+    isDisk: async (name) => (await disks?.registry.search(name)) !== undefined,
     catalog,
     pool,
     pinner,
     defaultDeadlineMs: imageDefault.deadlineMs,
     recordFromPeers: cluster === undefined ? undefined : (request) => cluster.findRecord(request),
     attachedAt: etcd === undefined ? undefined : (name) => cluster?.attachedAt(name) ?? [],
-    disksOver: (name) => disks?.control.usersOf(name) ?? [],
+    disksOver: (record) => disks?.control.usersOf(record) ?? [],
     log,
   });
   record = (name) => registry.images.find((image) => image.record.name === name)?.record;
@@ -133,6 +139,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     state,
     pool,
     images: registry,
+    names,
     cluster,
     etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
     manifestStore,
@@ -151,6 +158,15 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   await disks.follow();
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
   await adding.start();
+  const hidden = clientsHidden();
+  const warnings = (): StatusWarning[] => [
+    ...(hidden === undefined ? [] : [hidden]),
+    ...nameWarnings(
+      registry.images.map((image) => image.record.name),
+      here.all,
+    ),
+  ];
+  for (const { code, message } of warnings()) log.warn({ code }, message);
 
   const { fastPath } = config.server;
   const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, fastPath, log });
@@ -160,8 +176,6 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
       return server.stop(drainMs);
     },
   });
-  const hidden = clientsHidden();
-  if (hidden !== undefined) log.warn({ code: hidden.code }, hidden.message);
   await listenAll(server, config);
   const control = new NodeControl({
     registry,
@@ -174,7 +188,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     node: config.node,
     stateDir: config.stateDir,
     fastPath,
-    warnings: () => (hidden === undefined ? [] : [hidden]),
+    warnings,
     log,
   });
   const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));

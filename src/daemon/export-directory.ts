@@ -12,7 +12,10 @@ export class NodeExports implements ExportDirectory {
   }
 
   list(): { name: string; description: string }[] {
-    return [...this.#images.list(), ...this.#disks.list()];
+    const disks = this.#disks.list();
+    const names = new Set(disks.map(({ name }) => name));
+    // Of an image and a disk of one name, which an earlier version let be, clients get the disk.
+    return [...this.#images.list().filter(({ name }) => !names.has(name)), ...disks];
   }
 
   async open(name: string, client: ClientIdentity): Promise<Export | undefined> {

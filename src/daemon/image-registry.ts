@@ -8,12 +8,14 @@
 import type { ImageAddRequest } from '../admin/control.js';
 import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { checkExportName } from '../base/export-name.js';
 import type { Logger } from '../base/log.js';
 import type { Catalog } from '../catalog/catalog.js';
-import { checkChunkSize, checkImageName, contentId, type ImageRecord } from '../catalog/image-record.js';
+import { checkChunkSize, contentId, type ImageRecord } from '../catalog/image-record.js';
 import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
+import { type ExportNames, takenError } from './export-names.js';
 import type { ImagePinner } from './image-pinner.js';
 import { differenceOf, requestOf } from './image-request.js';
 
@@ -37,7 +39,10 @@ export interface ImageRegistryOptions {
   /** Where the catalog is shared: other nodes at which clients are attached to an image. */
   attachedAt?: ((name: string) => string[]) | undefined;
   /** Names of the disks that were created over an image. */
-  disksOver?: ((name: string) => string[]) | undefined;
+  disksOver?: ((record: ImageRecord) => string[]) | undefined;
+  names: ExportNames;
+  /** True if a disk has the name, here or on another node. */
+  isDisk?: ((name: string) => Promise<boolean>) | undefined;
   log: Logger;
 }
 
@@ -101,7 +106,6 @@ export class ImageRegistry implements ExportDirectory {
   /** Pins and serves a new image. Adding the same again changes nothing but, if it says so, the deadline. */
   add(request: ImageAddRequest, signal?: AbortSignal): Promise<ServedImage> {
     return this.#change(request.name, async () => {
-      checkImageName(request.name);
       if (request.chunkSizeBytes !== undefined) checkChunkSize(request.chunkSizeBytes);
       const existing = this.#served.get(request.name);
       if (existing !== undefined) {
@@ -115,9 +119,22 @@ export class ImageRegistry implements ExportDirectory {
           `image "${request.name}" exists and its ${difference}: remove it first, or use another name; "copse image repin" moves it to its origin's present content`,
         );
       }
-      const record = await this.#options.catalog.put(await this.#pin(request, signal));
-      return this.#serve(record, createExportMetrics());
+      // Only now: a name that is there already is served on, whatever it is.
+      checkExportName(request.name);
+      return this.#options.names.claim(request.name, 'image', async () => {
+        await this.refuseTaken(request.name);
+        const record = await this.#options.catalog.put(await this.#pin(request, signal));
+        return this.#serve(record, createExportMetrics());
+      });
     });
+  }
+
+  /** Looks before an image is made of a name that the caller has claimed. @throws CopseError `ERR_IMAGE_EXISTS` */
+  async refuseTaken(name: string): Promise<void> {
+    if (this.#served.has(name)) {
+      throw new CopseError('ERR_IMAGE_EXISTS', `there is an image "${name}" already: choose another name, or remove it first`);
+    }
+    if (await this.#options.isDisk?.(name)) throw takenError(name, 'image');
   }
 
   /** As the origin has it now; while it is away, as a neighbour serves it. */
@@ -138,29 +155,61 @@ export class ImageRegistry implements ExportDirectory {
   remove(name: string): Promise<void> {
     return this.#change(name, async () => {
       const image = this.get(name);
-      const { connections } = image.metrics;
-      if (connections > 0) {
-        throw new CopseError(
-          'ERR_IMAGE_IN_USE',
-          `image "${name}" has ${connections} client${connections === 1 ? '' : 's'} attached: detach them first`,
-        );
-      }
-      const remote = this.#options.attachedAt?.(name) ?? [];
-      if (remote.length > 0) {
-        throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" has clients attached at ${remote.join(', ')}: detach them first`);
-      }
-      const disks = this.#options.disksOver?.(name) ?? [];
+      this.#refuseUsed(image);
+      const disks = this.#options.disksOver?.(image.record) ?? [];
       if (disks.length > 0) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" lies below disk "${disks.join('", "')}": remove that first`);
-      }
-      const user = this.images.find(({ record }) => Object.values(record.backingImages ?? {}).includes(name));
-      if (user !== undefined) {
-        throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" is a backing file of image "${user.record.name}": remove that first`);
       }
       await this.#options.catalog.remove(name);
       this.#served.delete(name);
       await image.lease.release({ forget: true });
     });
+  }
+
+  /**
+   * Gives an image another name. A crash in between leaves both names, and the same command goes on from there.
+   *
+   * @throws CopseError `ERR_NAME`, `ERR_IMAGE_EXISTS`; `ERR_IMAGE_IN_USE` while clients are attached or other images are built on it
+   */
+  rename(name: string, newName: string): Promise<ServedImage> {
+    const { names, catalog } = this.#options;
+    return names.claim(checkExportName(newName), 'image', () => {
+      // In one order, so that two renames never wait for each other.
+      const [first, second] = name < newName ? [name, newName] : [newName, name];
+      const rename = async (): Promise<ServedImage> => {
+        const image = this.get(name);
+        if (name === newName) return image;
+        this.#refuseUsed(image);
+        const { generation: _generation, ...record } = image.record;
+        const made = this.#served.get(newName);
+        const isCopy = made?.record.pinnedAt === record.pinnedAt && contentId(made.record.content) === contentId(record.content);
+        if (!isCopy) await this.refuseTaken(newName);
+        const renamed = made ?? (await this.#serve(await catalog.put({ ...record, name: newName }), image.metrics));
+        await catalog.remove(name);
+        this.#served.delete(name);
+        await image.lease.release();
+        return renamed;
+      };
+      return this.#change(first, () => (first === second ? rename() : this.#change(second, rename)));
+    });
+  }
+
+  /** @throws CopseError `ERR_IMAGE_IN_USE` */
+  #refuseUsed({ record: { name }, metrics: { connections } }: ServedImage): void {
+    if (connections > 0) {
+      throw new CopseError(
+        'ERR_IMAGE_IN_USE',
+        `image "${name}" has ${connections} client${connections === 1 ? '' : 's'} attached: detach them first`,
+      );
+    }
+    const remote = this.#options.attachedAt?.(name) ?? [];
+    if (remote.length > 0) {
+      throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" has clients attached at ${remote.join(', ')}: detach them first`);
+    }
+    const user = this.images.find(({ record }) => Object.values(record.backingImages ?? {}).includes(name));
+    if (user !== undefined) {
+      throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" is a backing file of image "${user.record.name}": remove that first`);
+    }
   }
 
   /** Moves the name to what its origin has now. */

@@ -113,6 +113,10 @@ export class NodeControl implements Control {
     return this.#options.registry.remove(name);
   }
 
+  async renameImage(name: string, newName: string): Promise<ImageStatus> {
+    return this.#statusOf(await this.#options.registry.rename(name, newName));
+  }
+
   async repinImage(name: string): Promise<ImageStatus> {
     return this.#statusOf(await this.#options.registry.repin(name));
   }
@@ -199,6 +203,10 @@ export class NodeControl implements Control {
 
   resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
     return this.#disks.resizeDisk(name, sizeBytes);
+  }
+
+  renameDisk(name: string, newName: string): Promise<DiskStatus> {
+    return this.#disks.renameDisk(name, newName);
   }
 
   removeDisk(name: string): Promise<void> {

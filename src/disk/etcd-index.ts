@@ -12,8 +12,10 @@ import type { EtcdClient } from '../base/etcd/client.js';
 import { EtcdMirror } from '../base/etcd/mirror.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
+import { diskKeyOf, imageKeyOf, parseSharedImage } from '../catalog/shared-record.js';
 import { type KnownDisk, type KnownDisks, knownDiskSchema } from './known-disks.js';
 import type { OwnerClaim } from './lease-keeper.js';
+import { olderFirst } from './record.js';
 
 export interface DiskIndexOptions {
   client: EtcdClient;
@@ -28,6 +30,8 @@ export interface DiskIndexOptions {
 }
 
 const publishMs = 1000;
+/** Other nodes may take and leave the same name again and again, but not that often. */
+const racesPerClaim = 5;
 const loadMs = 3000;
 
 export class EtcdDiskIndex implements Closeable {
@@ -65,8 +69,30 @@ export class EtcdDiskIndex implements Closeable {
   async claim(disk: KnownDisk): Promise<void> {
     const { name } = disk.record;
     this.#making.add(name);
-    if (await this.#options.client.putIf(this.#keyOf(name), 0, JSON.stringify(disk))) return;
-    this.#making.delete(name);
+    try {
+      await this.#claim(disk);
+    } catch (error) {
+      this.#making.delete(name);
+      throw error;
+    }
+  }
+
+  /** Disks and images share the names: the name is put only while the catalog has no image of it. */
+  async #claim(disk: KnownDisk): Promise<void> {
+    const { client, prefix } = this.#options;
+    const { name } = disk.record;
+    for (let race = 0; race < racesPerClaim; race += 1) {
+      if ((await client.get(this.#keyOf(name))) !== undefined) break;
+      const image = await client.get(imageKeyOf(prefix, name));
+      if (image !== undefined && !isRemoved(name, image.value)) {
+        throw new CopseError(
+          'ERR_DISK_EXISTS',
+          `there is an image "${name}", and disks and images share the names of exports: choose another name`,
+        );
+      }
+      const other = { key: imageKeyOf(prefix, name), modRevision: image?.modRevision ?? 0 };
+      if (await client.putIfBoth(this.#keyOf(name), 0, JSON.stringify(disk), other)) return;
+    }
     throw new CopseError(
       'ERR_DISK_EXISTS',
       `a disk "${name}" exists already, or is being made on another node: "copse disk ls" shows it; choose another name`,
@@ -89,10 +115,10 @@ export class EtcdDiskIndex implements Closeable {
     this.#making.delete(name);
   }
 
-  /** The disk is no more. What etcd does not hear of now it is told later: nobody owns it then. */
-  async remove(name: string): Promise<void> {
+  /** The disk is no more, or has another name. What etcd does not hear of now it is told later: nobody owns it then. */
+  async remove(name: string, uuid: string): Promise<void> {
     const entry = this.#mirror.entries.get(name);
-    if (entry === undefined) return;
+    if (entry === undefined || this.#parse(name, entry.value)?.record.uuid !== uuid) return;
     await this.#options.client.deleteIf(this.#keyOf(name), entry.modRevision).catch(() => {});
   }
 
@@ -126,7 +152,9 @@ export class EtcdDiskIndex implements Closeable {
       if (mine.has(name) || this.#making.has(name)) continue;
       const known = this.#parse(name, entry.value);
       const elsewhere = known && this.#options.known.get(known.record.uuid);
-      if (known?.owner.id === selfId && elsewhere === undefined) await client.deleteIf(this.#keyOf(name), entry.modRevision);
+      const wasRenamed = owned().some(({ record }) => record.uuid === known?.record.uuid);
+      if (known?.owner.id === selfId && (elsewhere === undefined || wasRenamed))
+        await client.deleteIf(this.#keyOf(name), entry.modRevision);
     }
   }
 
@@ -137,10 +165,15 @@ export class EtcdDiskIndex implements Closeable {
         known.owner.id !== disk.owner.id || known.owner.address !== disk.owner.address || known.record.sizeBytes !== disk.record.sizeBytes
       );
     }
+    // Made while etcd was away. Every node agrees on the older one, so two owners do not overwrite each other in turn.
+    if (olderFirst(disk.record, known.record) < 0) return true;
     const { log } = this.#options;
     const { name } = disk.record;
     if (!this.#complained.has(name))
-      log.error({ disk: name, other: known.owner.id }, 'two nodes have a disk of this name: remove or export one of them');
+      log.error(
+        { disk: name, other: known.owner.id },
+        'two nodes have a disk of this name: the older one keeps it; rename the other one ("copse disk rename")',
+      );
     this.#complained.add(name);
     return false;
   }
@@ -148,15 +181,18 @@ export class EtcdDiskIndex implements Closeable {
   #follow(): void {
     const { known, selfId } = this.#options;
     const seen = new Map<string, KnownDisk>();
+    const uuids = new Set<string>();
     for (const [name, entry] of this.#mirror.entries) {
       const disk = this.#parse(name, entry.value);
       if (disk === undefined) continue;
       seen.set(name, disk);
+      uuids.add(disk.record.uuid);
       if (disk.owner.id !== selfId) known.offer(disk);
     }
     for (const [name, { record, owner, epoch }] of this.#seen) {
       const told = known.get(record.uuid);
-      if (!seen.has(name) && told?.owner.id === owner.id && told.epoch === epoch) known.forget(record.uuid);
+      // One that was renamed stands under another name.
+      if (!seen.has(name) && !uuids.has(record.uuid) && told?.owner.id === owner.id && told.epoch === epoch) known.forget(record.uuid);
     }
     this.#seen = seen;
   }
@@ -177,6 +213,15 @@ export class EtcdDiskIndex implements Closeable {
   }
 
   #keyOf(name: string): string {
-    return `${this.#prefix}${name}`;
+    return diskKeyOf(this.#options.prefix, name);
+  }
+}
+
+/** True if the catalog says that the name is free again. A record that can't be read holds its name. */
+function isRemoved(name: string, value: string): boolean {
+  try {
+    return parseSharedImage(name, value).kind === 'removed';
+  } catch {
+    return false;
   }
 }

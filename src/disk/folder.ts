@@ -161,6 +161,13 @@ export class DiskFolder {
     });
   }
 
+  /** Gives the disk another name, durably when it returns. @throws the system's error: it has the old name then */
+  rename(name: string, renames: number | undefined): void {
+    const record = { ...this.#record, name, renames };
+    replaceFile(join(this.path, 'disk.json'), formatRecord(record));
+    this.#record = record;
+  }
+
   /** Removes the disk with its snapshots: gone, durably, before the first file is deleted. Idempotent; nothing else may be called any more. */
   remove(): Promise<void> {
     return this.#inTurn(async () => {

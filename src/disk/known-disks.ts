@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { replaceFile } from '../base/replace-file.js';
-import { diskRecordSchema, nodeRefSchema } from './record.js';
+import { diskRecordSchema, nodeRefSchema, olderFirst } from './record.js';
 
 export const knownDiskSchema = z.object({
   record: diskRecordSchema,
@@ -46,21 +46,23 @@ export class KnownDisks {
     return this.#disks.get(uuid);
   }
 
-  /** Of several, the one that was made last. */
+  /** Of several, the one that was made first. */
   byName(name: string): KnownDisk | undefined {
     return this.list()
       .filter(({ record }) => record.name === name)
-      .sort((left, right) => (left.record.createdAt < right.record.createdAt ? 1 : -1))[0];
+      .sort((left, right) => olderFirst(left.record, right.record))[0];
   }
 
   /** Keeps what has the greater epoch. */
   offer(disk: KnownDisk): void {
     const known = this.#disks.get(disk.record.uuid);
     if (known !== undefined && known.epoch > disk.epoch) return;
+    if (known?.epoch === disk.epoch && (known.record.renames ?? 0) > (disk.record.renames ?? 0)) return;
     const isSame =
       known !== undefined &&
       known.epoch === disk.epoch &&
       known.owner.id === disk.owner.id &&
+      known.record.name === disk.record.name &&
       known.record.sizeBytes === disk.record.sizeBytes;
     this.#disks.set(disk.record.uuid, disk);
     if (!isSame) this.#save();

@@ -16,7 +16,7 @@ export type NodeRef = z.infer<typeof nodeRefSchema>;
 
 export const handoverModes = ['auto', 'explicit'] as const;
 
-/** Changes by resize alone. */
+/** Changes by resize and rename alone. */
 export const diskRecordSchema = z.object({
   format: z.literal(1),
   name: z.string().min(1).max(255),
@@ -29,9 +29,17 @@ export const diskRecordSchema = z.object({
   multiConn: z.boolean(),
   handover: z.enum(handoverModes),
   deadlineMs: z.number().nonnegative().optional(),
+  /** How often it was renamed: of two records of one disk the one with the greater number has its name. Absent: never. */
+  renames: z.int().positive().optional(),
 });
 
 export type DiskRecord = z.infer<typeof diskRecordSchema>;
+
+/** Of two disks of one name the older one keeps it, on every node. */
+export function olderFirst(left: DiskRecord, right: DiskRecord): number {
+  const [one, other] = left.createdAt === right.createdAt ? [left.uuid, right.uuid] : [left.createdAt, right.createdAt];
+  return one === other ? 0 : one < other ? -1 : 1;
+}
 
 /**
  * - `owner`: this node's overlay is the disk.

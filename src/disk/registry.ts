@@ -23,7 +23,7 @@ import type { DiskLosses } from './loss.js';
 import type { DiskNotes } from './notes.js';
 import type { DiskPeers } from './peers.js';
 import type { AnswerOf, Handover } from './protocol.js';
-import type { DiskRecord, NodeRef, OwnerState } from './record.js';
+import { type DiskRecord, type NodeRef, type OwnerState, olderFirst } from './record.js';
 import type { Replica } from './replica.js';
 
 export interface DiskRegistryOptions {
@@ -86,7 +86,9 @@ export class DiskRegistry implements DiskHome {
 
   /** This node's own first, then those that others own. */
   byName(name: string): DiskExport | undefined {
-    const named = this.exports.filter(({ record, hosted }) => record.name === name && hosted?.state.state !== 'incoming');
+    const named = this.exports
+      .filter(({ record, hosted }) => record.name === name && hosted?.state.state !== 'incoming')
+      .sort((left, right) => olderFirst(left.record, right.record));
     return named.find(({ isOwner }) => isOwner) ?? named[0];
   }
 
@@ -95,6 +97,14 @@ export class DiskRegistry implements DiskHome {
     const here = this.byName(name);
     if (here !== undefined) return here;
     const known = this.options.known.byName(name);
+    const disk = known === undefined ? undefined : this.#exportOf(known.record, undefined);
+    // This node may know better what it is named now.
+    return disk?.record.name === name ? disk : undefined;
+  }
+
+  /** The disk that another node owns, as it is known here. */
+  elsewhere(uuid: string): DiskExport | undefined {
+    const known = this.options.known.get(uuid);
     return known === undefined ? undefined : this.#exportOf(known.record, undefined);
   }
 
@@ -112,7 +122,11 @@ export class DiskRegistry implements DiskHome {
 
   list(): { name: string; description: string }[] {
     const here = this.exports.filter(({ isOwner, attachment }) => isOwner || attachment.count > 0).map(({ record }) => record);
-    const elsewhere = this.options.known.list().map(({ record }) => record);
+    // Of one name the older disk is served, unless this node owns the other one.
+    const elsewhere = this.options.known
+      .list()
+      .map(({ record }) => record)
+      .sort((left, right) => olderFirst(right, left));
     const names = new Map([...elsewhere, ...here].map((record) => [record.name, record]));
     return [...names.values()].map((record) => ({ name: record.name, description: describe(record) }));
   }
@@ -265,6 +279,7 @@ export class DiskRegistry implements DiskHome {
     // Another object: the closed one must not pass for the owner's meanwhile.
     const folder = new DiskFolder(present.folder.path, log);
     if (folder.record.sizeBytes < record.sizeBytes) await folder.resize(record.sizeBytes);
+    if (folder.record.name !== record.name) folder.rename(record.name, record.renames);
     const map = await folder.writeMap(epoch, inherited.states);
     folder.setState({ ...folder.state, ...state, map, to: undefined });
     return this.openHosted(folder);
@@ -312,7 +327,8 @@ export class DiskRegistry implements DiskHome {
       if (one?.answer.state === 'owner') return [{ ...one, epoch: one.answer.epoch }];
       return one !== undefined && this.#isForThisNode(one.answer) ? [{ ...one, epoch: one.answer.epoch + 1 }] : [];
     });
-    const [best] = found.sort((left, right) => right.epoch - left.epoch);
+    const oldest = found.map(({ answer }) => answer.record).sort(olderFirst)[0]?.uuid;
+    const [best] = found.filter(({ answer }) => answer.record.uuid === oldest).sort((left, right) => right.epoch - left.epoch);
     if (best === undefined) return undefined;
     return { node: this.#learn(best.node, best.answer), epoch: best.epoch };
   }

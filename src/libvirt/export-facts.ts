@@ -15,12 +15,12 @@ export async function findExport(control: Control, name: string): Promise<Export
   );
 }
 
-/** `undefined` where the daemon has neither disk nor image of that name. */
+/** As clients get it: of a disk and an image of one name the disk. `undefined` where the daemon has neither. */
 export async function tryExport(control: Control, name: string): Promise<ExportFacts | undefined> {
-  const image = await unlessMissing(control.imageStatus(name), 'ERR_NO_SUCH_IMAGE');
-  if (image !== undefined) return { kind: 'image', name, image, serial: imageSerial(name) };
   const disk = await unlessMissing(control.diskStatus(name), 'ERR_NO_SUCH_DISK');
-  return disk && { kind: 'disk', name, disk, serial: diskSerial(disk.uuid) };
+  if (disk !== undefined) return { kind: 'disk', name, disk, serial: diskSerial(disk.uuid) };
+  const image = await unlessMissing(control.imageStatus(name), 'ERR_NO_SUCH_IMAGE');
+  return image && { kind: 'image', name, image, serial: imageSerial(name) };
 }
 
 async function unlessMissing<T>(answer: Promise<T>, missingCode: string): Promise<T | undefined> {

@@ -167,6 +167,13 @@ export class FakeControl extends FakeDisks implements Control {
     this.images.delete(name);
   }
 
+  async renameImage(name: string, newName: string): Promise<ImageStatus> {
+    const renamed = { ...(await this.imageStatus(name)), name: newName };
+    this.images.delete(name);
+    this.images.set(newName, renamed);
+    return renamed;
+  }
+
   async repinImage(name: string): Promise<ImageStatus> {
     return this.imageStatus(name);
   }

@@ -89,6 +89,13 @@ export class FakeDisks extends FakeJobs implements DiskControl {
     return this.#set({ ...(await this.diskStatus(name)), sizeBytes });
   }
 
+  async renameDisk(name: string, newName: string): Promise<DiskStatus> {
+    this.#note('rename', name, newName);
+    const disk = await this.diskStatus(name);
+    this.disks.delete(name);
+    return this.#set({ ...disk, name: newName });
+  }
+
   async removeDisk(name: string): Promise<void> {
     this.#note('remove', name);
     await this.diskStatus(name);

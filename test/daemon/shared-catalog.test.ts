@@ -10,6 +10,7 @@ import { CacheSpace } from '../../src/cache/cache-space.js';
 import { EtcdCatalog } from '../../src/catalog/etcd-catalog.js';
 import { ImageCatalog } from '../../src/catalog/image-catalog.js';
 import { ContentPool } from '../../src/daemon/content-pool.js';
+import { ExportNames } from '../../src/daemon/export-names.js';
 import { ImagePinner } from '../../src/daemon/image-pinner.js';
 import { ImageRegistry } from '../../src/daemon/image-registry.js';
 import { ManifestSource } from '../../src/daemon/manifest-source.js';
@@ -56,7 +57,7 @@ async function startHost(t: Test, url: string, name: string): Promise<Host> {
   });
   const manifests = new ManifestSource({ store: new ManifestStore(dirOf('manifest'), log), credentials: [], log });
   const pinner = new ImagePinner({ catalog, pool, runDir, credentials: [], defaultChunkSizeBytes: 65_536, manifests, log });
-  const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: 60_000, log });
+  const registry = new ImageRegistry({ catalog, pool, pinner, defaultDeadlineMs: 60_000, names: new ExportNames(), log });
   await catalog.start(60_000);
   await registry.start();
   return { catalog, registry, pool };

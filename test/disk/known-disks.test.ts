@@ -34,16 +34,20 @@ t.test('the greater epoch counts, also after a restart', (t) => {
   t.end();
 });
 
-t.test('of two disks of one name the later one is found', (t) => {
+t.test('of two disks of one name the older one is found', (t) => {
   const { again } = open(t);
   const known = again();
   const [older, newer] = [disk('a', 1), disk('b', 1)];
   newer.record = { ...newer.record, uuid: randomUUID(), createdAt: '2026-11-23T10:00:00.000Z' };
   known.offer(newer);
   known.offer(older);
-  t.equal(known.byName('web')?.owner.id, 'b');
-  known.forget(newer.record.uuid);
   t.equal(known.byName('web')?.owner.id, 'a');
+  known.forget(older.record.uuid);
+  t.equal(known.byName('web')?.owner.id, 'b');
+  known.offer({ ...newer, record: { ...newer.record, name: 'web-2', renames: 1 } });
+  known.offer(newer);
+  t.equal(known.byName('web-2')?.owner.id, 'b', 'what is told of it under the name that it had is older');
+  t.equal(known.byName('web'), undefined);
   t.end();
 });
 

@@ -195,9 +195,17 @@ export class Daemon {
 
   /** Runs `copse ARGS --admin …`. */
   async copse(...args: string[]): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+    return this.copseWith(args, []);
+  }
+
+  /** As `copse`; `last` stands behind all options: `--`, and what begins with a dash. */
+  async copseWith(
+    args: readonly string[],
+    last: readonly string[],
+  ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
-      [main, ...args, '--admin', `unix:${join(this.folder, 'admin.sock')}`],
+      [main, ...args, '--admin', `unix:${join(this.folder, 'admin.sock')}`, ...last],
       { reject: false, timeout: patienceMs },
     );
     return { exitCode, stdout, stderr };

@@ -1,6 +1,7 @@
 /** Routes about disks that are answered at once. */
 import { z } from 'zod';
 import type { DiskControl } from '../control-disk.js';
+import { renameSchema } from '../schema.js';
 import {
   diskAcceptLossSchema,
   diskCreateSchema,
@@ -60,6 +61,12 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
     '/v1/disks/:name/resize',
     { schema: { summary: 'Grow a disk that nobody is attached to', tags, params, body: diskResizeSchema, response } },
     ({ params: { name }, body }) => control.resizeDisk(name, body.sizeBytes),
+  );
+
+  app.post(
+    '/v1/disks/:name/rename',
+    { schema: { summary: 'Give a disk that nobody is attached to another name', tags, params, body: renameSchema, response } },
+    ({ params: { name }, body }) => control.renameDisk(name, body.name),
   );
 
   app.post(

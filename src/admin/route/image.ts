@@ -4,7 +4,7 @@ import { CopseError } from '../../base/error.js';
 import { checkOriginUrl } from '../../config/url.js';
 import { checkDigest, missingOfManifest } from '../../config/value.js';
 import type { Control, ImageAddRequest } from '../control.js';
-import { imageAddSchema, imageParamsSchema, imageStatusSchema } from '../schema.js';
+import { imageAddSchema, imageParamsSchema, imageStatusSchema, renameSchema } from '../schema.js';
 import { explanationSchema } from '../schema-cluster.js';
 import { type AdminApp, errorResponses } from './type.js';
 
@@ -44,6 +44,12 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
     '/v1/images/:name/repin',
     { schema: { summary: "Move the name to the origin's present content", tags, params, response } },
     ({ params: { name } }) => control.repinImage(name),
+  );
+
+  app.post(
+    '/v1/images/:name/rename',
+    { schema: { summary: 'Give an image that nobody is attached to another name', tags, params, body: renameSchema, response } },
+    ({ params: { name }, body }) => control.renameImage(name, body.name),
   );
 
   app.get(

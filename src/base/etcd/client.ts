@@ -136,6 +136,12 @@ export class EtcdClient implements Closeable {
     return this.#txnIf(`write of ${key}`, key, modRevision, { request_put: put });
   }
 
+  /** Puts if the key, and the other one, are as they were at their revisions; 0: not there. Resolves to whether it did. @throws EtcdError */
+  async putIfBoth(key: string, modRevision: number, value: string, other: { key: string; modRevision: number }): Promise<boolean> {
+    const put = { key: Buffer.from(key), value: Buffer.from(value) };
+    return this.#txnIf(`write of ${key}`, key, modRevision, { request_put: put }, other);
+  }
+
   /** Deletes if the key is as it was at `modRevision`. Resolves to whether it did. @throws EtcdError */
   async deleteIf(key: string, modRevision: number): Promise<boolean> {
     return this.#txnIf(`removal of ${key}`, key, modRevision, { request_delete_range: { key: Buffer.from(key) } });
@@ -217,9 +223,20 @@ export class EtcdClient implements Closeable {
     this.#etcd.close();
   }
 
-  async #txnIf(what: string, key: string, modRevision: number, operation: object): Promise<boolean> {
-    const compare = { key: Buffer.from(key), target: CompareTarget.Mod, result: CompareResult.Equal, mod_revision: modRevision };
-    const response = await this.#call(what, () => this.#etcd.kv.txn({ compare: [compare], success: [operation] }));
+  async #txnIf(
+    what: string,
+    key: string,
+    modRevision: number,
+    operation: object,
+    ...others: { key: string; modRevision: number }[]
+  ): Promise<boolean> {
+    const compare = [{ key, modRevision }, ...others].map((one) => ({
+      key: Buffer.from(one.key),
+      target: CompareTarget.Mod,
+      result: CompareResult.Equal,
+      mod_revision: one.modRevision,
+    }));
+    const response = await this.#call(what, () => this.#etcd.kv.txn({ compare, success: [operation] }));
     return response.succeeded;
   }
 

@@ -7,6 +7,7 @@ import { addDiskImportCommand } from './disk-import.js';
 import { addDiskLsCommand } from './disk-ls.js';
 import { addDiskMigrateCommand } from './disk-migrate.js';
 import { addDiskPromoteCommand } from './disk-promote.js';
+import { addDiskRenameCommand } from './disk-rename.js';
 import { addDiskResizeCommand } from './disk-resize.js';
 import { addDiskRevertCommand } from './disk-revert.js';
 import { addDiskRmCommand } from './disk-rm.js';
@@ -21,6 +22,7 @@ export function addDiskCommands(parent: Command): void {
   addDiskLsCommand(disk);
   addDiskStatusCommand(disk);
   addDiskResizeCommand(disk);
+  addDiskRenameCommand(disk);
   addDiskRmCommand(disk);
   addDiskSnapshotCommand(disk);
   addDiskRevertCommand(disk);

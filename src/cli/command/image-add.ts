@@ -1,16 +1,9 @@
 /** `copse image add` */
 import type { Command } from 'commander';
 import { CopseError } from '../../base/error.js';
+import { checkExportName } from '../../base/export-name.js';
 import { absoluteUrl, checkOriginUrl } from '../../config/url.js';
-import {
-  checkDigest,
-  checkImageName,
-  checkShare,
-  missingOfManifest,
-  parseChunkSize,
-  parseDuration,
-  parsePair,
-} from '../../config/value.js';
+import { checkDigest, checkShare, missingOfManifest, parseChunkSize, parseDuration, parsePair } from '../../config/value.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { describeImage } from '../describe.js';
 import { collect } from '../option.js';
@@ -53,7 +46,7 @@ export function addImageAddCommand(parent: Command): void {
       .addHelpText('after', examples),
   ).action(async (name: string, url: string, options: Options) => {
     const request = {
-      name: checkImageName(name),
+      name: checkExportName(name),
       url: originUrl(url),
       format: options.format,
       chunkSizeBytes: options.chunkSize === undefined ? undefined : parseChunkSize(options.chunkSize),

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addImageAddCommand } from './image-add.js';
 import { addImageLsCommand } from './image-ls.js';
+import { addImageRenameCommand } from './image-rename.js';
 import { addImageRepinCommand } from './image-repin.js';
 import { addImageRmCommand } from './image-rm.js';
 import { addImageSealCommand } from './image-seal.js';
@@ -18,5 +19,6 @@ export function addImageCommands(parent: Command): void {
   addImageVerifyCommand(image);
   addImageSealCommand(image);
   addImageRepinCommand(image);
+  addImageRenameCommand(image);
   addImageRmCommand(image);
 }

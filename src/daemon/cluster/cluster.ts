@@ -188,6 +188,20 @@ export class Cluster {
     return undefined;
   }
 
+  /** A node that answers and serves an image of that name. */
+  async imageAt(imageName: string): Promise<string | undefined> {
+    const up = this.prober.members().filter(({ state }) => state === 'up' || state === 'draining');
+    const found = await Promise.all(
+      up.map(({ id, address }) =>
+        fetchRecord(address, imageName).then(
+          () => id,
+          () => undefined,
+        ),
+      ),
+    );
+    return found.find((id) => id !== undefined);
+  }
+
   /** Other nodes at which clients are attached to an image of that name. */
   attachedAt(imageName: string): string[] {
     return this.prober.members().flatMap(({ id, attached = [] }) => (attached.includes(imageName) ? [id] : []));

@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
 import { CopseError } from '../../base/error.js';
+import { checkExportName } from '../../base/export-name.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
-import { checkImageName } from '../../catalog/image-record.js';
+import { contentId, type ImageRecord } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
 import { describeLoss } from '../../disk/loss.js';
 import type { DiskRecord } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
+import { type ExportNames, takenError } from '../export-names.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
 import { takeByForce } from './force.js';
@@ -25,6 +27,9 @@ import { diskStatus } from './status.js';
 export interface NodeDisksOptions {
   registry: DiskRegistry;
   images: ImageRegistry;
+  names: ExportNames;
+  /** The node that serves an image of a name; absent where the catalog says that of all nodes. */
+  imageElsewhere: ((name: string) => Promise<string | undefined>) | undefined;
   manifestStore: ManifestStore;
   selfId: string;
   /** Where promoted images go that name no file. */
@@ -39,8 +44,6 @@ export class NodeDisks implements DiskControl {
   readonly #options: NodeDisksOptions;
   /** Where a copy is made ahead, by uuid. */
   readonly #migrating = new Map<string, string>();
-  /** Names of which disks are being made. */
-  readonly #making = new Set<string>();
 
   constructor(options: NodeDisksOptions) {
     this.#options = options;
@@ -48,15 +51,11 @@ export class NodeDisks implements DiskControl {
 
   async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
     const { name } = request;
-    checkImageName(name);
-    if (this.#making.has(name)) throw new CopseError('ERR_DISK_EXISTS', `disk "${name}" is being made just now`);
-    this.#making.add(name);
-    try {
+    checkExportName(name);
+    return this.#options.names.claim(name, 'disk', async () => {
       await this.#refuseTaken(name);
       return this.#statusOf(await this.#make(this.#recordOf(request)));
-    } finally {
-      this.#making.delete(name);
-    }
+    });
   }
 
   #recordOf(request: DiskCreateRequest): DiskRecord {
@@ -92,7 +91,7 @@ export class NodeDisks implements DiskControl {
     const statuses = [
       ...here.map((disk) => this.#statusOf(disk)),
       ...elsewhere.flatMap(({ record }) => {
-        const disk = registry.find(record.name);
+        const disk = registry.elsewhere(record.uuid);
         return disk === undefined ? [] : [this.#statusOf(disk)];
       }),
     ];
@@ -132,7 +131,41 @@ export class NodeDisks implements DiskControl {
     await releaseHolders(registry.options.peers, disk.record.uuid, state);
     registry.options.known.forget(disk.record.uuid);
     registry.options.notes.forget(disk.record.uuid);
-    await this.#options.index?.remove(name);
+    await this.#options.index?.remove(disk.record.name, disk.record.uuid);
+  }
+
+  async renameDisk(name: string, newName: string): Promise<DiskStatus> {
+    const { names, registry, index, log } = this.#options;
+    checkExportName(newName);
+    return names.claim(newName, 'disk', async () => {
+      const disk = await this.#owned(name);
+      await this.#refuseTaken(newName);
+      const { self } = registry.options.peers ?? {};
+      const { hosted, record } = disk;
+      const renamed = { ...record, name: newName, renames: (record.renames ?? 0) + 1 };
+      const check = (): void => {
+        if (disk.record.name !== name)
+          throw new CopseError('ERR_NO_SUCH_DISK', `disk "${name}" was renamed to "${disk.record.name}" meanwhile`);
+        this.#refuseUsed(disk, 'rename it');
+      };
+      check();
+      if (index !== undefined && self !== undefined && hosted !== undefined) {
+        await index.claim({ record: renamed, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes });
+      }
+      try {
+        await disk.frozen(async ({ folder }) => {
+          check();
+          folder.rename(newName, renamed.renames);
+        });
+      } finally {
+        // A claim of a name that the disk did not get goes with the next look.
+        index?.made(newName);
+      }
+      await index?.remove(name, record.uuid);
+      registry.changed();
+      log.info({ disk: newName, before: name }, 'renamed');
+      return this.#statusOf(disk);
+    });
   }
 
   async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
@@ -161,21 +194,21 @@ export class NodeDisks implements DiskControl {
   }
 
   async promoteDisk(name: string, image: string, { path, ...options }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
-    const { images, manifestStore, promotedDir, defaultChunkSizeBytes } = this.#options;
-    checkImageName(image);
-    if (images.images.some(({ record }) => record.name === image)) {
-      throw new CopseError('ERR_IMAGE_EXISTS', `there is an image "${image}" already: choose another name, or remove it first`);
-    }
-    const disk = await this.#owned(name);
-    if (isUsed(disk))
-      throw new CopseError('ERR_DISK_IN_USE', `disk "${name}" has clients attached, who may write meanwhile: detach them first`);
-    const target = path ?? join(promotedDir, `${encodeURIComponent(image)}.raw`);
-    const result = await disk.frozen((hosted) =>
-      writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
-    );
-    const request: ImageAddRequest = { name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest };
-    await images.add(request);
-    return result;
+    const { images, names, manifestStore, promotedDir, defaultChunkSizeBytes } = this.#options;
+    checkExportName(image);
+    return names.claim(image, 'image', async () => {
+      await images.refuseTaken(image);
+      const disk = await this.#owned(name);
+      if (isUsed(disk))
+        throw new CopseError('ERR_DISK_IN_USE', `disk "${name}" has clients attached, who may write meanwhile: detach them first`);
+      const target = path ?? join(promotedDir, `${encodeURIComponent(image)}.raw`);
+      const result = await disk.frozen((hosted) =>
+        writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
+      );
+      const request: ImageAddRequest = { name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest };
+      await images.add(request);
+      return result;
+    });
   }
 
   async takeDisk(
@@ -232,10 +265,17 @@ export class NodeDisks implements DiskControl {
   }
 
   /** Disks that are built on an image. */
-  usersOf(imageName: string): string[] {
-    const { registry } = this.#options;
+  usersOf({ name: imageName, content }: ImageRecord): string[] {
+    const { registry, images } = this.#options;
     const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
-    return [...new Set(records.filter(({ image }) => image?.name === imageName).map(({ name }) => name))];
+    const id = contentId(content);
+    // The image may have had another name then; unless another one of that name has the content.
+    const isOver = ({ image }: DiskRecord): boolean =>
+      image?.name === imageName ||
+      (image !== undefined &&
+        contentId(image.content) === id &&
+        !images.images.some(({ record }) => record.name === image.name && contentId(record.content) === id));
+    return [...new Set(records.filter(isOver).map(({ name }) => name))];
   }
 
   /** With etcd its name is taken there first; what is left there of a disk that could not be made goes with the next look. */
@@ -284,13 +324,10 @@ export class NodeDisks implements DiskControl {
   }
 
   async #refuseTaken(name: string): Promise<void> {
-    const { registry, images } = this.#options;
-    if (images.images.some(({ record }) => record.name === name)) {
-      throw new CopseError(
-        'ERR_DISK_EXISTS',
-        `there is an image "${name}", and disks and images share the names of exports: choose another name`,
-      );
-    }
+    const { registry, images, imageElsewhere } = this.#options;
+    if (images.images.some(({ record }) => record.name === name)) throw takenError(name, 'disk');
+    const node = await imageElsewhere?.(name);
+    if (node !== undefined) throw takenError(name, 'disk', `node ${node} serves an image "${name}"`);
     const known = await registry.search(name);
     if (known === undefined) return;
     throw new CopseError(

@@ -15,12 +15,14 @@ import { DiskLosses } from '../../disk/loss.js';
 import { DiskNotes } from '../../disk/notes.js';
 import { DiskPeerService } from '../../disk/peer-service.js';
 import type { DiskPeers } from '../../disk/peers.js';
+import type { DiskRecord } from '../../disk/record.js';
 import { DiskRegistry } from '../../disk/registry.js';
 import { isClientAlive } from '../../server/client-identity.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { ClusterDiskPeers } from '../cluster/disk-peers.js';
 import { ClusterLeaseMembers } from '../cluster/lease-members.js';
 import type { ContentPool } from '../content-pool.js';
+import type { ExportNames } from '../export-names.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
 import { openDiskBase } from './base.js';
@@ -31,6 +33,7 @@ export interface DisksOptions {
   state: StateDirectory;
   pool: ContentPool;
   images: ImageRegistry;
+  names: ExportNames;
   cluster: Cluster | undefined;
   /** In a cluster whose nodes agree by etcd. */
   etcd: { client: EtcdClient; prefix: string } | undefined;
@@ -47,12 +50,15 @@ export class Disks {
   readonly control: NodeDisks;
   /** For peers. */
   readonly service: DiskPeerService;
+  readonly #selfId: string;
   readonly #watch: DiskWatch | undefined;
   readonly #index: EtcdDiskIndex | undefined;
 
   /** @throws CopseError `ERR_STATE` */
   constructor(options: DisksOptions) {
-    const { state, pool, images, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } = options;
+    const { state, pool, images, names, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } =
+      options;
+    this.#selfId = selfId;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
     const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(cluster));
@@ -80,6 +86,8 @@ export class Disks {
     this.control = new NodeDisks({
       registry: this.registry,
       images,
+      names,
+      imageElsewhere: cluster === undefined || etcd !== undefined ? undefined : (name) => cluster.imageAt(name),
       manifestStore,
       selfId,
       promotedDir,
@@ -104,13 +112,21 @@ export class Disks {
 
   owned(): OwnedDisk[] {
     return this.control.owned.flatMap(({ record, hosted }) =>
-      hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch }],
+      hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch, renames: record.renames }],
     );
   }
 
   /** Names of those that clients of this node are attached to. */
   attached(): string[] {
     return this.registry.exports.flatMap(({ record, attachment }) => (attachment.count > 0 ? [record.name] : []));
+  }
+
+  /** All that this node has or knows of, with the node that owns each. */
+  get all(): { record: DiskRecord; owner: string }[] {
+    const { exports, options } = this.registry;
+    const elsewhere = options.known.list().map(({ record, owner }) => ({ record, owner: owner.id }));
+    const here = exports.filter(({ isOwner }) => isOwner).map(({ record }) => ({ record, owner: this.#selfId }));
+    return [...new Map([...elsewhere, ...here].map((disk) => [disk.record.uuid, disk])).values()];
   }
 
   /** Looks what other nodes own before anybody is served here: a disk that was taken by force while this node was away must not be. */

@@ -56,6 +56,7 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
     await registry.replicas.get(record.uuid)?.stop();
     registry.replicas.delete(record.uuid);
     await present.overlay.flush();
+    if (present.record.name !== record.name) present.folder.rename(record.name, record.renames);
     present.folder.setState({ ...rest, state: 'owner', epoch });
     return present;
   });

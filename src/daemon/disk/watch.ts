@@ -50,7 +50,7 @@ export class DiskWatch {
     const { members, registry, known, peers } = this.#options;
     for (const { id, address, state, disks } of members()) {
       if ((state !== 'up' && state !== 'draining') || disks === undefined) continue;
-      for (const { uuid, epoch } of disks) {
+      for (const { uuid, epoch, renames = 0 } of disks) {
         const own = registry.get(uuid);
         if (own?.isOwner) {
           own.superseded(epoch, { id, address });
@@ -60,6 +60,7 @@ export class DiskWatch {
         if (
           told === undefined ||
           told.epoch < epoch ||
+          (told.epoch === epoch && (told.record.renames ?? 0) < renames) ||
           (told.epoch === epoch && (told.owner.id !== id || told.owner.address !== address))
         ) {
           await this.#describe({ id, address }, uuid);

@@ -1,0 +1,20 @@
+/** `copse disk rename` */
+import type { Command } from 'commander';
+import { checkExportName } from '../../base/export-name.js';
+import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { printJson, printText } from '../output.js';
+
+export function addDiskRenameCommand(parent: Command): void {
+  addDaemonOptions(
+    parent
+      .command('rename')
+      .description('give a disk that no client is attached to another name; domains that name it have to be changed, too')
+      .argument('<name>', 'name of the disk')
+      .argument('<new-name>', 'its new name'),
+  ).action(async (name: string, newName: string, options: DaemonOptions) => {
+    checkExportName(newName);
+    const disk = await withDaemon(options, (control) => control.renameDisk(name, newName));
+    if (options.json) printJson(disk);
+    else printText(`${name} is ${disk.name} now`);
+  });
+}
