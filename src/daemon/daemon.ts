@@ -1,4 +1,5 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
+import { join } from 'node:path';
 import type { StatusWarning } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
@@ -31,6 +32,7 @@ import { ManifestSource } from './manifest-source.js';
 import { ManifestStore } from './manifest-store.js';
 import { nameWarnings } from './name-warning.js';
 import { NodeControl } from './node-control.js';
+import { PromotedFiles } from './promoted-files.js';
 import { passedDescriptors } from './systemd.js';
 
 /** Chunks on their way from origins, over all images. */
@@ -121,8 +123,19 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     log,
   });
   const names = new ExportNames();
+  const files = new PromotedFiles({
+    dir: join(state.path, 'image'),
+    store: manifestStore,
+    used: () => [
+      ...catalog.list().map(({ content }) => content),
+      ...(disks?.all ?? []).flatMap(({ record: { image } }) => (image === undefined ? [] : [image.content])),
+      ...pool.contents.map(({ spec }) => spec),
+    ],
+    log,
+  });
   const registry = new ImageRegistry({
     names,
+    files,
     isDisk: async (name) => (await disks?.registry.search(name)) !== undefined,
     catalog,
     pool,
@@ -140,6 +153,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     pool,
     images: registry,
     names,
+    files,
     cluster,
     etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
     manifestStore,
@@ -158,6 +172,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   await disks.follow();
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
   await adding.start();
+  await files.sweep();
   const hidden = clientsHidden();
   const warnings = (): StatusWarning[] => [
     ...(hidden === undefined ? [] : [hidden]),

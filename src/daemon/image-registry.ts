@@ -18,6 +18,7 @@ import type { ContentLease, ContentPool } from './content-pool.js';
 import { type ExportNames, takenError } from './export-names.js';
 import type { ImagePinner } from './image-pinner.js';
 import { differenceOf, requestOf } from './image-request.js';
+import type { PromotedFiles } from './promoted-files.js';
 
 /** So long the start waits for one image; it goes on trying. */
 const startMs = 5000;
@@ -41,6 +42,8 @@ export interface ImageRegistryOptions {
   /** Names of the disks that were created over an image. */
   disksOver?: ((record: ImageRecord) => string[]) | undefined;
   names: ExportNames;
+  /** Files that go with their image. */
+  files?: Pick<PromotedFiles, 'mark' | 'sweep'> | undefined;
   /** True if a disk has the name, here or on another node. */
   isDisk?: ((name: string) => Promise<boolean>) | undefined;
   log: Logger;
@@ -160,9 +163,11 @@ export class ImageRegistry implements ExportDirectory {
       if (disks.length > 0) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" lies below disk "${disks.join('", "')}": remove that first`);
       }
+      this.#options.files?.mark(image.record.content);
       await this.#options.catalog.remove(name);
       this.#served.delete(name);
       await image.lease.release({ forget: true });
+      await this.#options.files?.sweep();
     });
   }
 
@@ -261,7 +266,9 @@ export class ImageRegistry implements ExportDirectory {
       const image = this.#served.get(name);
       if (record === undefined) {
         this.#served.delete(name);
+        if (image !== undefined) this.#options.files?.mark(image.record.content);
         await image?.lease.release({ forget: true });
+        await this.#options.files?.sweep();
       } else if (image === undefined) {
         await this.#serve(record, createExportMetrics());
       } else if (contentId(record.content) === contentId(image.record.content) && record.share === image.record.share) {

@@ -65,6 +65,7 @@ export class ManifestStore {
 
   /** For one that no image uses any more. Whoever has it in memory keeps it. */
   async remove(digest: string): Promise<void> {
+    this.#used.delete(digest);
     await rm(this.pathOf(digest), { force: true });
   }
 

@@ -8,7 +8,9 @@ export function addImageRmCommand(parent: Command): void {
     parent
       .command('rm')
       .alias('remove')
-      .description('stop serving an image that no client is attached to, and drop its cached chunks')
+      .description(
+        'stop serving an image that no client is attached to, and drop its cached chunks, and the file that a disk was promoted to',
+      )
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
     await withDaemon(options, (control) => control.removeImage(name));

@@ -1,9 +1,8 @@
 /** What operators do with disks. */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
-import { CopseError } from '../../base/error.js';
+import { CopseError, errorCode } from '../../base/error.js';
 import { checkExportName } from '../../base/export-name.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
@@ -18,6 +17,7 @@ import type { DiskRegistry } from '../../disk/registry.js';
 import { type ExportNames, takenError } from '../export-names.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
+import type { PromotedFiles } from '../promoted-files.js';
 import { takeByForce } from './force.js';
 import { migrate } from './migrate.js';
 import { writeImage } from './promote.js';
@@ -33,7 +33,7 @@ export interface NodeDisksOptions {
   manifestStore: ManifestStore;
   selfId: string;
   /** Where promoted images go that name no file. */
-  promotedDir: string;
+  files: PromotedFiles;
   defaultChunkSizeBytes: number;
   /** Where the names of disks are agreed on. */
   index: EtcdDiskIndex | undefined;
@@ -194,19 +194,28 @@ export class NodeDisks implements DiskControl {
   }
 
   async promoteDisk(name: string, image: string, { path, ...options }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
-    const { images, names, manifestStore, promotedDir, defaultChunkSizeBytes } = this.#options;
+    const { images, names, manifestStore, files, defaultChunkSizeBytes } = this.#options;
     checkExportName(image);
     return names.claim(image, 'image', async () => {
       await images.refuseTaken(image);
       const disk = await this.#owned(name);
       if (isUsed(disk))
         throw new CopseError('ERR_DISK_IN_USE', `disk "${name}" has clients attached, who may write meanwhile: detach them first`);
-      const target = path ?? join(promotedDir, `${encodeURIComponent(image)}.raw`);
+      const target = path ?? files.pathFor(image);
       const result = await disk.frozen((hosted) =>
         writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
       );
       const request: ImageAddRequest = { name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest };
-      await images.add(request);
+      try {
+        await images.add(request);
+      } catch (error) {
+        // With etcd away nobody knows whether the image is in the catalog, so its file stays.
+        if (path === undefined && errorCode(error) !== 'ERR_ETCD_UNAVAILABLE') {
+          files.mark({ url: target, manifest: { digest: result.digest } });
+          await files.sweep();
+        }
+        throw error;
+      }
       return result;
     });
   }
@@ -265,16 +274,16 @@ export class NodeDisks implements DiskControl {
   }
 
   /** Disks that are built on an image. */
-  usersOf({ name: imageName, content }: ImageRecord): string[] {
+  usersOf({ name: imageName }: ImageRecord): string[] {
     const { registry, images } = this.#options;
     const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
-    const id = contentId(content);
-    // The image may have had another name then; unless another one of that name has the content.
-    const isOver = ({ image }: DiskRecord): boolean =>
-      image?.name === imageName ||
-      (image !== undefined &&
-        contentId(image.content) === id &&
-        !images.images.some(({ record }) => record.name === image.name && contentId(record.content) === id));
+    const all = images.images.map(({ record }) => ({ name: record.name, id: contentId(record.content) }));
+    // The image may have been renamed since, or repinned.
+    const imageOf = ({ name, content }: NonNullable<DiskRecord['image']>): string | undefined => {
+      const same = all.filter(({ id }) => id === contentId(content));
+      return (same.find((image) => image.name === name) ?? same[0] ?? all.find((image) => image.name === name))?.name;
+    };
+    const isOver = ({ image }: DiskRecord): boolean => image !== undefined && imageOf(image) === imageName;
     return [...new Set(records.filter(isOver).map(({ name }) => name))];
   }
 

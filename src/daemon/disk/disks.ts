@@ -1,5 +1,4 @@
 /** This node's disks, put together: what its clients attach to, what operators do with them, what other nodes ask of them. */
-import { join } from 'node:path';
 import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Lifecycle } from '../../base/lifecycle.js';
@@ -25,6 +24,7 @@ import type { ContentPool } from '../content-pool.js';
 import type { ExportNames } from '../export-names.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
+import type { PromotedFiles } from '../promoted-files.js';
 import { openDiskBase } from './base.js';
 import { NodeDisks } from './control.js';
 import { DiskWatch } from './watch.js';
@@ -34,6 +34,7 @@ export interface DisksOptions {
   pool: ContentPool;
   images: ImageRegistry;
   names: ExportNames;
+  files: PromotedFiles;
   cluster: Cluster | undefined;
   /** In a cluster whose nodes agree by etcd. */
   etcd: { client: EtcdClient; prefix: string } | undefined;
@@ -56,8 +57,21 @@ export class Disks {
 
   /** @throws CopseError `ERR_STATE` */
   constructor(options: DisksOptions) {
-    const { state, pool, images, names, cluster, etcd, manifestStore, selfId, defaultDeadlineMs, defaultChunkSizeBytes, lifecycle, log } =
-      options;
+    const {
+      state,
+      pool,
+      images,
+      names,
+      files,
+      cluster,
+      etcd,
+      manifestStore,
+      selfId,
+      defaultDeadlineMs,
+      defaultChunkSizeBytes,
+      lifecycle,
+      log,
+    } = options;
     this.#selfId = selfId;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
@@ -78,7 +92,6 @@ export class Disks {
         log,
       }),
     );
-    const promotedDir = join(state.path, 'image');
     if (etcd !== undefined && peers !== undefined) {
       const owned = () => this.#owned(peers);
       this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, clock: systemClock, log }));
@@ -90,7 +103,7 @@ export class Disks {
       imageElsewhere: cluster === undefined || etcd !== undefined ? undefined : (name) => cluster.imageAt(name),
       manifestStore,
       selfId,
-      promotedDir,
+      files,
       defaultChunkSizeBytes,
       index: this.#index,
       log,

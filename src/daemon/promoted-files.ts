@@ -1,0 +1,109 @@
+/**
+ * Files of images that disks were promoted to, where the operator named none: they are this daemon's, and go with their image.
+ *
+ * A file that is to go is marked first, durably, by an empty name beside it. It goes when no image, disk or open content reads it
+ * any more, at the latest at a later start. Until then the mark stays.
+ *
+ * Invariants: a file without a mark is never removed; neither is one that anybody reads; nothing here fails a command.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { replaceFile, syncDirectory } from '../base/replace-file.js';
+import { type ContentSpec, contentsUnder } from '../catalog/image-record.js';
+import type { ManifestStore } from './manifest-store.js';
+
+export interface PromotedFilesOptions {
+  dir: string;
+  store: ManifestStore;
+  /** Contents that images, disks of any node and clients stand on now. */
+  used(): Iterable<ContentSpec>;
+  log: Logger;
+}
+
+const markSuffix = '.removed';
+/** A file name has at most 255 bytes, and suffixes are added to this. */
+const longestName = 180;
+
+export class PromotedFiles {
+  readonly #options: PromotedFilesOptions;
+  #sweeping: Promise<void> = Promise.resolve();
+
+  constructor(options: PromotedFilesOptions) {
+    this.#options = options;
+  }
+
+  /** A path for a new file, by the image's name. No image that there is, or was, has it. */
+  pathFor(image: string): string {
+    const name = encodeURIComponent(image);
+    const path = join(this.#options.dir, `${name.slice(0, longestName)}.raw`);
+    const isTaken = name.length > longestName || existsSync(path) || existsSync(`${path}${markSuffix}`) || this.#isUsed(path);
+    return isTaken ? join(this.#options.dir, `${name.slice(0, longestName)}-${randomBytes(4).toString('hex')}.raw`) : path;
+  }
+
+  /** Before an image goes from the catalog: from here on its file goes, too. */
+  mark({ url, manifest }: Pick<ContentSpec, 'url' | 'manifest'>): void {
+    const { dir, log } = this.#options;
+    if (dirname(url) !== dir || !existsSync(url)) return;
+    try {
+      replaceFile(`${url}${markSuffix}`, `${JSON.stringify({ manifest: manifest?.digest })}\n`);
+    } catch (error) {
+      log.warn({ file: url, reason: errorMessage(error) }, 'the file of an image that is removed stays: remove it by hand');
+    }
+  }
+
+  /** Removes what is marked and nobody reads. One after another, so that each looks at what there is then. */
+  sweep(): Promise<void> {
+    const done = this.#sweeping.then(async () => {
+      for (const mark of this.#marks()) {
+        await this.#remove(mark).catch((error: unknown) =>
+          this.#options.log.warn({ mark, reason: errorMessage(error) }, 'the file of an image that was removed is still there'),
+        );
+      }
+    });
+    this.#sweeping = done;
+    return done;
+  }
+
+  #marks(): string[] {
+    const { dir } = this.#options;
+    mkdirSync(dir, { recursive: true });
+    return readdirSync(dir)
+      .filter((name) => name.endsWith(markSuffix))
+      .map((name) => join(dir, name));
+  }
+
+  async #remove(mark: string): Promise<void> {
+    const { store, log } = this.#options;
+    const path = mark.slice(0, -markSuffix.length);
+    const digest = manifestOf(await readFile(mark, 'utf8'));
+    // Whoever awaits looks again: from here to the end of the file nothing is awaited.
+    if (this.#isUsed(path)) return;
+    rmSync(path, { force: true });
+    syncDirectory(dirname(path));
+    log.info({ file: path }, 'removed the file of an image that was removed');
+    if (digest !== undefined && ![...this.#options.used()].some(({ manifest }) => manifest?.digest === digest)) {
+      await store.remove(digest).catch((error: unknown) => {
+        if (errorCode(error) !== 'ERR_DIGEST') throw error;
+      });
+    }
+    rmSync(mark, { force: true });
+  }
+
+  #isUsed(path: string): boolean {
+    for (const spec of this.#options.used()) if (contentsUnder(spec).some(({ url }) => url === path)) return true;
+    return false;
+  }
+}
+
+function manifestOf(text: string): string | undefined {
+  try {
+    const { manifest } = JSON.parse(text) as { manifest?: unknown };
+    return typeof manifest === 'string' ? manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}

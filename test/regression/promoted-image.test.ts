@@ -1,0 +1,84 @@
+/**
+ * Broke: removing an image that a disk was promoted to left its file and manifest behind, and no disk could be promoted to that name again.
+ */
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { AdminClient } from '../../src/admin/client.js';
+import { Daemon } from '../fault/daemon.js';
+
+const sizeBytes = 2 ** 20;
+const job = { signal: new AbortController().signal, onProgress: () => {} };
+
+t.test('the file and the manifest of a promoted image go with it, when nobody uses them', async (t) => {
+  const daemon = await Daemon.start(t, { images: {} });
+  const control = new AdminClient({ kind: 'unix', path: join(daemon.folder, 'admin.sock') });
+  t.teardown(() => control.close());
+  const files = () => readdirSync(join(daemon.state, 'image'));
+  const manifests = () => readdirSync(join(daemon.state, 'manifest'));
+  await control.createDisk({ name: 'vm1', sizeBytes });
+  const writer = await daemon.attach('vm1');
+  t.equal((await writer.write(0, Buffer.alloc(4096, 0x70))).error, 0);
+  writer.bytes.destroy();
+  const promote = async () => {
+    for (;;) {
+      try {
+        return await control.promoteDisk('vm1', 'golden', job);
+      } catch (error) {
+        // The daemon has not heard yet that the writer has left.
+        if ((error as { code: string }).code !== 'ERR_DISK_IN_USE') throw error;
+      }
+    }
+  };
+  const firstByte = async (name: string) => {
+    const session = await daemon.attach(name);
+    const answer = await session.read(0, 4096);
+    session.bytes.destroy();
+    return answer.data[0];
+  };
+
+  for (const round of [1, 2]) {
+    const { path, manifestPath } = await promote();
+    t.ok(existsSync(path) && existsSync(manifestPath), `promoted, time ${round}`);
+    t.equal(await firstByte('golden'), 0x70);
+    await removed('golden');
+    t.same([files(), manifests()], [[], []], 'nothing is left');
+  }
+
+  // A disk over the image keeps it, also under another name. A second image of the same file keeps the file.
+  const { path, manifestPath, digest } = await promote();
+  await control.createDisk({ name: 'vm2', image: 'golden' });
+  await control.renameImage('golden', 'silver');
+  await t.rejects(control.removeImage('silver'), { code: 'ERR_IMAGE_IN_USE' });
+  t.ok(existsSync(path));
+  await promote();
+  t.equal(files().length, 2, 'the name that is free has a file of its own');
+  await removed('golden');
+  t.same(files().length, 1);
+  t.ok(existsSync(manifestPath), 'the same bytes have one manifest, which the other image uses');
+  await control.addImage({ name: 'copy', url: path, manifest: manifestPath, digest });
+  await t.resolves(control.removeDisk('vm2'));
+  await removed('silver');
+  t.ok(existsSync(path) && existsSync(manifestPath), 'another image reads the file');
+  t.equal(await firstByte('copy'), 0x70);
+  await removed('copy');
+  t.same([files(), manifests()], [[], []]);
+
+  // What was marked and left by a crash goes at the next start. A file that nobody marked stays.
+  await daemon.stop();
+  for (const name of ['left.raw', 'kept.raw']) writeFileSync(join(daemon.state, 'image', name), 'x');
+  writeFileSync(join(daemon.state, 'image', 'left.raw.removed'), '{}');
+  await daemon.start();
+  t.same(files(), ['kept.raw']);
+
+  /** Removes an image as soon as the daemon has heard that its readers have left. */
+  async function removed(name: string): Promise<void> {
+    for (;;) {
+      try {
+        return await control.removeImage(name);
+      } catch (error) {
+        if (!/clients? attached/.test((error as Error).message)) throw error;
+      }
+    }
+  }
+});
