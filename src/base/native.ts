@@ -352,6 +352,7 @@ export interface NativeAddon {
    * for what is no TCP socket.
    */
   setUserTimeout(descriptor: number, timeoutMs: number): void;
+  /**
    * Opens a pidfd of the process that connected a unix socket; the caller closes it. Throws the system's error: `ESRCH` for
    * a process that has gone or is in a pid namespace that can't be seen, another one where the kernel gives no pidfd.
    */
