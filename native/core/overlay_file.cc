@@ -1,6 +1,7 @@
 #include "overlay_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -12,15 +13,27 @@
 namespace copse {
 namespace {
 
-Status OpenAtLeast(const char* path, uint64_t size, Descriptor* opened, bool* was_empty) {
+Status Open(const char* path, Descriptor* opened) {
   Descriptor fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return {errno, "open"};
+  *opened = std::move(fd);
+  return {};
+}
+
+// EWOULDBLOCK: somebody else, in this process or another, has the file open as an overlay.
+Status Lock(const Descriptor& fd) {
+  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR) return {errno, "flock"};
+  }
+  return {};
+}
+
+Status GrowTo(const Descriptor& fd, uint64_t size, bool* was_empty) {
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return {errno, "fstat"};
   *was_empty = info.st_size == 0;
   const bool shorter = static_cast<uint64_t>(info.st_size) < size;
   if (shorter && ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return {errno, "ftruncate"};
-  *opened = std::move(fd);
   return {};
 }
 
@@ -39,14 +52,23 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   const uint64_t map_size = file->SectorOffset(file->map_.sector_count());
   file->reserved_ = std::vector<std::atomic<bool>>(MapPage(map_size) + 1);
   bool was_empty;
-  Status status = OpenAtLeast(map_path, map_size, &file->map_fd_, &was_empty);
+  // Nothing is changed before the lock is held: the files may be in use.
+  *failed_path = data_path;
+  Status status = copse::Open(data_path, &file->data_fd_);
+  if (status.ok()) status = Lock(file->data_fd_);
+  if (status.ok()) file->is_locked_ = true;
+  if (status.ok()) {
+    *failed_path = map_path;
+    status = copse::Open(map_path, &file->map_fd_);
+  }
+  if (status.ok()) status = GrowTo(file->map_fd_, map_size, &was_empty);
   if (status.ok()) {
     if (was_empty) {
       OverlayLog::Remove(map_path);
       RemoveOverlayMarks(map_path);
     }
     *failed_path = data_path;
-    status = OpenAtLeast(data_path, layout.size_bytes, &file->data_fd_, &was_empty);
+    status = GrowTo(file->data_fd_, layout.size_bytes, &was_empty);
   }
   if (status.ok()) {
     *failed_path = map_path;
@@ -57,6 +79,11 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   file->FindStale();
   *opened = std::move(file);
   return {};
+}
+
+// By its own word: a process that was begun meanwhile holds a copy of the descriptor for a moment, and the lock with it.
+OverlayFile::~OverlayFile() {
+  if (is_locked_) flock(data_fd_.get(), LOCK_UN);
 }
 
 Status OverlayFile::Load() {

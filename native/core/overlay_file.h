@@ -37,9 +37,13 @@ enum class OverlayNow { kHit = 0, kWouldBlock = 1, kBase = 2, kMixed = 3 };
 
 class OverlayFile {
  public:
-  // `*failed_path` is the file that the status is about. EBADMSG: a sector of the map is rotten.
+  // `*failed_path` is the file that the status is about. EBADMSG: a sector of the map is rotten. EWOULDBLOCK: the data file is open as
+  // an overlay already, in this process or another; nothing was changed then. The lock (flock) lives as long as the object.
   static Status Open(const char* data_path, const char* map_path, const OverlayLayout& layout, std::shared_ptr<OverlayFile>* opened,
                      const char** failed_path);
+  OverlayFile() = default;
+  OverlayFile(const OverlayFile&) = delete;
+  ~OverlayFile();
 
   OverlayMap& map() { return map_; }
   uint64_t size_bytes() const { return layout_.size_bytes; }
@@ -115,6 +119,7 @@ class OverlayFile {
   std::string map_path_;
   Descriptor data_fd_;
   Descriptor map_fd_;
+  bool is_locked_ = false;
   OverlayMap map_;
   RangeLock lock_;
   PageCacheReader page_cache_;

@@ -322,7 +322,7 @@ export interface NativeAddon {
   openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
   /** Opens or creates both files; reads all records. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records. */
   openChunkFile(options: ChunkFileOptions): NativeChunkFile;
-  /** Opens or creates both files (mode 0600); reads all sectors of the map that are not holes. Synchronous. Throws `EBADMSG` for a rotten map. */
+  /** Opens or creates both files (mode 0600); reads all sectors of the map that are not holes. Synchronous. Throws `EBADMSG` for a rotten map, `EAGAIN` when the data file is open as an overlay already. */
   openOverlayFile(options: OverlayFileOptions): NativeOverlayFile;
   /**
    * Writes a whole map file for an overlay: a byte a block as described there (`changed` marks are dropped), `header` before them, at most `recordsOffset` bytes. Durable when it resolves; runs of base stay holes.

@@ -31,6 +31,8 @@ const aliveAfterMs = 5000;
 export class Attachment {
   readonly #options: AttachmentOptions;
   readonly #sessions = new Set<DiskSession>();
+  /** Those that have left while changes of theirs were under way. */
+  readonly #leaving = new Set<DiskSession>();
   #writer: DiskSession | undefined;
   #orderCount = 0;
 
@@ -64,6 +66,8 @@ export class Attachment {
 
   left(session: DiskSession): void {
     this.#sessions.delete(session);
+    this.#leaving.add(session);
+    void session.changes.empty().then(() => this.#leaving.delete(session));
     if (this.#writer === session) this.#setWriter(undefined);
     const { uuid, name, notes, log } = this.#options;
     const { key } = session.client;
@@ -97,13 +101,13 @@ export class Attachment {
 
   /** Makes the session the one that writes. Resolves when nothing of the older ones is under way any more. */
   async promote(session: DiskSession): Promise<void> {
-    if (this.mayChange(session) || session.fence !== undefined) return;
+    if (this.mayChange(session) || session.fence !== undefined || !this.#sessions.has(session)) return;
     const older = [...this.#sessions].filter((other) => other !== session && other.order <= session.order && other.fence === undefined);
     for (const other of older) this.#displace(other, session.client);
     this.#becomeWriter(session);
-    await Promise.all(older.map((other) => other.changes.empty()));
-    // Only now it may write; a newer one may have come meanwhile.
-    if (session.fence === undefined) this.#setWriter(session);
+    await Promise.all([...older, ...this.#leaving].map((other) => other.changes.empty()));
+    // Only now it may write; a newer one may have come meanwhile, and this one may have left.
+    if (session.fence === undefined && this.#sessions.has(session)) this.#setWriter(session);
   }
 
   /**

@@ -84,6 +84,8 @@ export class Completion {
       if (this.#end.signal.aborted) return;
       if (hosted.overlay.remoteBytes === 0) {
         await hosted.disk.flush();
+        // It may have been handed on meanwhile: its next owner releases.
+        if (this.#end.signal.aborted) return;
         if (await this.#release()) {
           log.info({ disk: name, bytes: before }, 'all of the disk is on this node');
           return;

@@ -5,10 +5,12 @@
  *
  * Invariants: `here` is defined only while this node's durable log says `owner`; a grant is durable before anybody hears of it, and an acceptance before anything is written under it; ownership
  * changes one step at a time (`#serial`), and a step that waits for another node holds nothing that the other's answer needs.
+ * Who has this object in hand across an await may find it forgotten: it takes nobody in then (`ERR_BUSY`), and the registry has another one, or none. While an export is busy, has clients, or has files
+ * on this host it is not forgotten, so of one disk there is one export that can own it.
  */
 import type { Clock } from '../base/clock.js';
 import { waitFor } from '../base/deadline.js';
-import { CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
+import { ClosedError, CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { NativeLease } from '../base/native.js';
 import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
@@ -28,27 +30,29 @@ import type { Handover, HandoverReason } from './protocol.js';
 import type { DiskRecord, NodeRef } from './record.js';
 import type { DiskSession, SessionHost } from './session.js';
 import { Settlement } from './settlement.js';
+import { Steps } from './steps.js';
 import { Takeover } from './takeover.js';
 
 /** What an export asks of the registry of disks. */
 export interface DiskHome {
   /** Who owns it, as far as this node or any that answers knows. @throws CopseError `ERR_OWNER_UNREACHABLE`, `ERR_NO_SUCH_DISK` */
   locate(uuid: string, name: string): Promise<NodeRef>;
-  /** Makes this node the owner on disk: the folder, with the inherited map, under the epoch. */
-  accept(handover: Handover, giver: NodeRef): Promise<HostedDisk>;
+  /** Makes this node the owner on disk: the folder, with the inherited map, under the epoch. @param present what this node has of the disk */
+  accept(handover: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk>;
   /** Opens what this node has of the disk, which nobody has open: as it is on its own disk now. */
   reopen(uuid: string): Promise<HostedDisk | undefined>;
+  /** Whether there are files of the disk on this host, open or not. */
+  hasFiles(uuid: string): boolean;
   /** What was told last of the disk, as another node's. */
   latest(uuid: string): KnownDisk | undefined;
   /** Owner, place or attached nodes have changed. */
   changed(diskExport: DiskExport): void;
-  /** The last session has left, and nothing keeps the export. */
+  /** Something that kept the export has ended. */
   idle(diskExport: DiskExport): void;
 }
 
 export interface DiskExportOptions {
   record: DiskRecord;
-  hosted: HostedDisk | undefined;
   metrics: ExportMetrics;
   home: DiskHome;
   notes: DiskNotes;
@@ -65,6 +69,8 @@ const leaseWaitMs = 10_000;
 const retryMs = 200;
 /** Before the rest of the disk is fetched: its guests, who have waited for the handover, go first. */
 const restAfterHandoverMs = 1000;
+/** Before files that could not be opened are tried again. */
+const reopenMs = 1000;
 
 export class DiskExport implements SessionHost {
   readonly gate = new Gate(() => void this.#refresh());
@@ -79,16 +85,19 @@ export class DiskExport implements SessionHost {
   #completion: Completion | undefined;
   /** Ids of nodes that are attached for their clients, each as often as it is, latest last. */
   readonly #remote: string[] = [];
-  #steps: Promise<unknown> = Promise.resolve();
+  readonly #steps = new Steps(() => this.#options.home.idle(this));
   readonly #takeover: Takeover | undefined;
   #takingOver: Promise<void> | undefined;
+  /** While files of the disk that could not be opened wait to be tried again. */
+  #cancelReopening: (() => void) | undefined;
+  #isAccepting = false;
+  #isForgotten = false;
   #closed = false;
 
   constructor(options: DiskExportOptions) {
-    const { record, hosted, metrics, notes, clock, log } = options;
+    const { record, metrics, notes, clock, log } = options;
     this.#options = options;
     this.#record = record;
-    this.#hosted = hosted;
     this.metrics = metrics;
     this.attachment = new Attachment({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
     const { home, peers } = options;
@@ -96,11 +105,13 @@ export class DiskExport implements SessionHost {
       peers,
       locate: (uuid, name) => home.locate(uuid, name),
       toldOwner: () => home.latest(record.uuid)?.owner,
+      isWanted: () => this.attachment.count > 0,
     });
     this.#settlement = new Settlement({
       peers,
       clock,
       hosted: () => this.#hosted,
+      isAccepting: () => this.#isAccepting,
       onAccepted: (epoch, by) => this.accepted(epoch, by),
       onRefused: (epoch) => this.attachment.readmit(epoch),
       onUndone: () => this.#undone(),
@@ -114,11 +125,6 @@ export class DiskExport implements SessionHost {
         accept: (handover, giver) => this.#accept(handover, giver),
         notOwner: () => this.#notOwner(),
       });
-    this.#followOwner();
-    // Of a handover that came no further than to the fences.
-    if (hosted?.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
-    if (hosted?.isOwner) this.#complete();
-    else if (this.#settlement.isOpen) this.#settlement.begin(0);
   }
 
   get record(): DiskRecord {
@@ -176,9 +182,23 @@ export class DiskExport implements SessionHost {
     return this.#takingOver !== undefined;
   }
 
+  /** Its owner or its files are being changed, or wait to be opened. */
+  get isBusy(): boolean {
+    return this.isTakingOver || this.#steps.isBusy || this.#cancelReopening !== undefined;
+  }
+
+  /** The registry lets go of it: from now on nobody attaches to it, and it never owns the disk. */
+  forget(): void {
+    this.#isForgotten = true;
+    this.#settlement.close();
+    this.#view.close();
+  }
+
   // Sessions.
 
+  /** @throws CopseError `ERR_BUSY` when it was forgotten: the registry has another one */
   attach(client: ClientIdentity): DiskSession {
+    if (this.#isForgotten) throw this.#forgotten();
     return this.attachment.attach(client);
   }
 
@@ -310,7 +330,7 @@ export class DiskExport implements SessionHost {
   /** The node to which it was granted says that it owns it. */
   accepted(epoch: number, by: NodeRef): void {
     const hosted = this.#hosted;
-    if (hosted?.state.state !== 'granted') return;
+    if (hosted?.state.state !== 'granted' || hosted.isClosed) return;
     const { state } = hosted;
     if (state.to?.id !== by.id || epoch !== state.epoch + 1 || state.to.accepted) return;
     this.#settlement.end();
@@ -340,6 +360,7 @@ export class DiskExport implements SessionHost {
    * @param writer whose change is the reason
    */
   takeOver(reason: HandoverReason, writer?: DiskSession): Promise<void> {
+    if (this.#isForgotten) return Promise.reject(this.#forgotten());
     this.#takingOver ??= this.#serial(() => this.#takeOver(reason, writer)).finally(() => {
       this.#takingOver = undefined;
       this.#options.home.idle(this);
@@ -355,6 +376,8 @@ export class DiskExport implements SessionHost {
       const open = await this.gate.close();
       try {
         await hosted.disk.flush();
+        // It was taken by force meanwhile.
+        if (!hosted.isOwner) throw this.#notOwner();
         return await work(hosted);
       } finally {
         open();
@@ -373,7 +396,7 @@ export class DiskExport implements SessionHost {
       try {
         await change(hosted.folder);
       } finally {
-        this.#hosted = await open(hosted.folder);
+        await this.#open(open(hosted.folder));
         void this.#refresh();
         this.#complete();
         this.#options.home.changed(this);
@@ -381,22 +404,33 @@ export class DiskExport implements SessionHost {
     });
   }
 
+  /** Opens what lies here of the disk and serves it. */
+  host(open: () => Promise<HostedDisk>): Promise<void> {
+    return this.#serial(async () => {
+      // Somebody who wanted the disk has opened it already.
+      if (this.#hosted === undefined || this.#hosted.isClosed) await this.#adopt(open());
+    });
+  }
+
+  /** Does something with what this node has of a disk that it does not own; what that opens is served. @throws CopseError `ERR_NOT_OWNER` when this node owns it */
+  receive(work: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
+    return this.#serial(async () => {
+      await this.#reopened();
+      if (this.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${this.record.name}" is owned by the node that was to receive it`);
+      const before = this.#hosted;
+      const hosted = await work(before);
+      if (hosted !== before) await this.#adopt(Promise.resolve(hosted));
+    });
+  }
+
   /** Makes it this node's by force. @param make given what this node has of it, makes this node the owner on disk */
   seize(make: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
     return this.#serial(async () => {
       await this.#refresh();
-      if (!this.isOwner) this.adopt(await make(this.#hosted));
+      // What can't be opened is told by who makes it anew.
+      await this.#reopened().catch(() => {});
+      if (!this.isOwner) await this.#adopt(make(this.#hosted));
     });
-  }
-
-  /** It has become this node's by force, or anew. */
-  adopt(hosted: HostedDisk): void {
-    this.#hosted = hosted;
-    void this.#refresh();
-    this.#settlement.end();
-    this.#view.close();
-    this.#complete();
-    this.#options.home.changed(this);
   }
 
   /**
@@ -422,6 +456,7 @@ export class DiskExport implements SessionHost {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#cancelReopening?.();
     this.#settlement.close();
     this.#lease?.free();
     await Promise.all([this.#refresh(), this.#completion?.stop()]);
@@ -431,6 +466,7 @@ export class DiskExport implements SessionHost {
 
   async #takeOver(reason: HandoverReason, writer: DiskSession | undefined): Promise<void> {
     if (this.isOwner) return;
+    if (this.#closed) throw new ClosedError(`disk "${this.record.name}"`);
     const takeover = this.#takeover;
     if (takeover === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
@@ -445,23 +481,69 @@ export class DiskExport implements SessionHost {
 
   async #accept(handover: Handover, giver: NodeRef): Promise<void> {
     // Of a time when this node owned it: what it has of the disk is opened anew.
-    await this.#refresh();
+    await Promise.all([this.#refresh(), this.#completion?.stop()]);
+    this.#isAccepting = true;
     try {
-      this.#hosted = await this.#options.home.accept(handover, giver);
+      await this.#open(this.#options.home.accept(handover, giver, this.#hosted));
     } catch (error) {
       // It may be this node's durably all the same.
       if (!(await this.#reopened())) throw error;
+    } finally {
+      this.#isAccepting = false;
     }
   }
 
   /** Opens what lies here of the disk, where what failed has closed it, or could not open it; whether it is this node's. */
   async #reopened(): Promise<boolean> {
+    const { home } = this.#options;
+    const { uuid } = this.#record;
     if (this.#hosted !== undefined && !this.#hosted.isClosed) return false;
     this.#hosted = undefined;
-    this.#hosted = await this.#options.home.reopen(this.#record.uuid);
+    if (this.#closed || !home.hasFiles(uuid)) return false;
+    try {
+      await this.#open(home.reopen(uuid));
+    } catch (error) {
+      this.#reopenLater();
+      throw error;
+    }
     void this.#refresh();
     this.#complete();
     return this.isOwner;
+  }
+
+  /** A disk that is here is served as soon as its files can be opened, whether anybody asks for it or not. */
+  #reopenLater(): void {
+    if (this.#closed || this.#cancelReopening !== undefined) return;
+    this.#cancelReopening = this.#options.clock.after(reopenMs, () => {
+      this.#cancelReopening = undefined;
+      // Where that fails it is tried again.
+      this.#serial(() => this.#reopened()).catch(() => {});
+    });
+  }
+
+  /** It has become this node's by force, or anew, or was here when the node began. */
+  async #adopt(opening: Promise<HostedDisk>): Promise<void> {
+    await this.#open(opening);
+    this.#settlement.end();
+    const hosted = this.#hosted;
+    // Of a handover that came no further than to the fences.
+    if (hosted?.isOwner) this.attachment.readmit(hosted.state.epoch + 1);
+    void this.#refresh();
+    this.#view.close();
+    if (this.isOwner) this.#complete();
+    else if (this.#settlement.isOpen) this.#settlement.begin(0);
+    this.#options.home.changed(this);
+  }
+
+  /** What was opened is this export's, unless the export was closed meanwhile. */
+  async #open(opening: Promise<HostedDisk | undefined>): Promise<void> {
+    const hosted = await opening;
+    if (this.#closed) {
+      await hosted?.close().catch(() => {});
+      throw new ClosedError(`disk "${this.record.name}"`);
+    }
+    this.#hosted = hosted;
+    this.#followOwner();
   }
 
   /** The node to which it was granted will never have it. */
@@ -490,7 +572,13 @@ export class DiskExport implements SessionHost {
   /** @throws CopseError `ERR_NOT_OWNER` */
   #granted(to: NodeRef): Handover {
     const { state, record } = this.#hosted ?? {};
-    if (state?.state === 'granted' && state.to?.id === to.id && !state.to.accepted && record !== undefined) {
+    if (
+      this.#hosted?.isClosed === false &&
+      state?.state === 'granted' &&
+      state.to?.id === to.id &&
+      !state.to.accepted &&
+      record !== undefined
+    ) {
       const copy = this.#hosted?.copy;
       const known = copy?.to === to.id ? { copy: copy.id } : {};
       return { epoch: state.epoch + 1, record, nodes: state.nodes, ...known };
@@ -525,9 +613,12 @@ export class DiskExport implements SessionHost {
     this.#completion.start(delayMs);
   }
 
+  #forgotten(): CopseError {
+    return new CopseError('ERR_BUSY', `disk "${this.record.name}" was let go of by this node meanwhile: ask for it again`);
+  }
+
   #serial<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#steps.then(step, step);
-    this.#steps = done.catch(() => {});
-    return done;
+    if (this.#isForgotten) return Promise.reject(this.#forgotten());
+    return this.#steps.run(step);
   }
 }

@@ -109,13 +109,18 @@ export class DiskFolder {
     return this.#files.mapPath;
   }
 
-  /** The overlay's files as they are named now. Only one may be open at a time. @throws CopseError `ERR_DISK_BROKEN` of a rotten map */
+  /**
+   * The overlay's files as they are named now.
+   *
+   * @throws CopseError `ERR_DISK_OPEN` when somebody has them open already, `ERR_DISK_BROKEN` of a rotten map
+   */
   openOverlay(): NativeOverlayFile {
     const { uuid, sizeBytes } = this.#record;
     try {
       const { dataPath, mapPath } = this.#files;
       return native.openOverlayFile({ dataPath, mapPath, sizeBytes, recordsOffset: mapHeaderBytes, recordSeed: recordSeedOf(uuid) });
     } catch (error) {
+      if (errorCode(error) === 'EAGAIN') throw this.#isOpen(error);
       if (errorCode(error) !== 'EBADMSG') throw error;
       const remedy = 'its checksums are wrong: revert to a snapshot, or restore the file';
       throw new CopseError('ERR_DISK_BROKEN', `map ${this.#files.mapPath} of disk "${this.#record.name}": ${remedy}`, { cause: error });
@@ -228,6 +233,11 @@ export class DiskFolder {
 
   get #files(): { dataPath: string; mapPath: string } {
     return { dataPath: join(this.path, this.#owner.data), mapPath: join(this.path, this.state.map) };
+  }
+
+  #isOpen(cause: unknown): CopseError {
+    const what = `disk "${this.#record.name}": ${this.path} is open already, and two users of it would write over each other`;
+    return new CopseError('ERR_DISK_OPEN', `${what}: end the other one, or wait until it has closed the disk`, { cause });
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {

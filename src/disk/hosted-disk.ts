@@ -68,7 +68,7 @@ export class HostedDisk {
     });
   }
 
-  /** @throws CopseError `ERR_DISK_BROKEN` when the overlay can't be read; what its base is opened with */
+  /** @throws CopseError `ERR_DISK_OPEN` when the folder is open already, `ERR_DISK_BROKEN` when the overlay can't be read; what its base is opened with */
   static async open(folder: DiskFolder, options: HostedDiskOptions): Promise<HostedDisk> {
     const base = await options.openBase(folder.record);
     try {
@@ -90,8 +90,9 @@ export class HostedDisk {
     return this.folder.state;
   }
 
+  /** One that is closed is nobody's disk: whoever opened the folder after it is. */
   get isOwner(): boolean {
-    return this.folder.state.state === 'owner';
+    return !this.#isClosed && this.folder.state.state === 'owner';
   }
 
   get blockCount(): number {

@@ -55,21 +55,23 @@ export class LiveView extends ReadOnlyDevice implements BlockDevice {
 
   async close(): Promise<void> {}
 
+  /** What fails since the disk has moved on meanwhile is to be asked of its next owner. */
   async #answer<T>(work: (here: BlockDevice) => Promise<T>, options: RequestOptions | undefined): Promise<T> {
     const { lease } = this;
     if (lease?.isValid() === false && !(await lease.settled(options))) throw this.#notOwner();
-    const found = await work(this.#here);
+    const { here } = this.#disk;
+    if (here === undefined) throw this.#notOwner();
+    let found: T;
+    try {
+      found = await work(here);
+    } catch (error) {
+      throw this.#disk.here === here ? error : this.#notOwner(error);
+    }
     if (lease?.isValid() === false && !(await lease.settled(options))) throw this.#notOwner();
     return found;
   }
 
-  #notOwner(): CopseError {
-    return new CopseError('ERR_NOT_OWNER', `disk "${this.#disk.record.name}": this node does not own it`);
-  }
-
-  get #here(): BlockDevice {
-    const { here } = this.#disk;
-    if (here === undefined) throw this.#notOwner();
-    return here;
+  #notOwner(cause?: unknown): CopseError {
+    return new CopseError('ERR_NOT_OWNER', `disk "${this.#disk.record.name}": this node does not own it`, { cause });
   }
 }

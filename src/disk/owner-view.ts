@@ -1,4 +1,10 @@
-/** The disk at its owner, for the sessions of this node: opened when it is first wanted, and anew when ownership has moved. */
+/**
+ * The disk at its owner, for the sessions of this node: opened when it is first wanted, and anew when ownership has
+ * moved.
+ *
+ * Invariant: `owner` is the node to which the open view leads.
+ */
+import { CopseError } from '../base/error.js';
 import type { BlockDevice } from '../device/device.js';
 import type { DiskPeers } from './peers.js';
 import type { DiskRecord, NodeRef } from './record.js';
@@ -8,6 +14,8 @@ export interface OwnerViewOptions {
   locate(uuid: string, name: string): Promise<NodeRef>;
   /** Who owns it as was told last. */
   toldOwner(): NodeRef | undefined;
+  /** Whether anybody here wants the disk still. */
+  isWanted(): boolean;
 }
 
 export class OwnerView {
@@ -25,15 +33,21 @@ export class OwnerView {
     return this.#device === undefined ? undefined : this.#owner;
   }
 
-  /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does */
+  /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does; CopseError `ERR_NOT_OWNER` when nobody wants it any more */
   async open({ uuid, name, sizeBytes }: DiskRecord): Promise<BlockDevice | undefined> {
     this.follow();
     if (this.#device !== undefined) return this.#device;
     const { peers, locate } = this.#options;
     const owner = await locate(uuid, name);
     if (peers === undefined || owner.id === peers.self.id) return undefined;
-    this.#owner = owner;
-    this.#device ??= peers.view(owner, uuid, sizeBytes);
+    // The owner would count this node as attached for as long as the view is open.
+    if (!this.#options.isWanted()) throw new CopseError('ERR_NOT_OWNER', `disk "${name}": its clients here have left`);
+    // Another request may have opened it meanwhile, at another owner.
+    this.follow();
+    if (this.#device === undefined) {
+      this.#owner = owner;
+      this.#device = peers.view(owner, uuid, sizeBytes);
+    }
     return this.#device;
   }
 

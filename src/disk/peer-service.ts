@@ -22,7 +22,9 @@ export class DiskPeerService {
       this.#registry.get(uuid)?.accepted(epoch, by);
       return {};
     },
-    'disk.resolve': async ({ uuid, epoch }) => ({ answer: this.#resolve(uuid, epoch) }),
+    'disk.resolve': async ({ uuid, epoch }) => ({
+      answer: this.#registry.decisions.resolve(uuid, epoch, this.#registry.get(uuid)?.isTakingOver ?? false),
+    }),
     'disk.release': async ({ uuid, epoch }) => this.#release(uuid, epoch),
     'disk.invite': async ({ uuid, reason }) => this.#invite(uuid, reason),
     'disk.receive': (argument) => this.#receive(argument),
@@ -87,21 +89,16 @@ export class DiskPeerService {
   async #describe({ name, uuid }: ArgumentOf<'disk.describe'>): Promise<AnswerOf<'disk.describe'>> {
     const disk = uuid === undefined ? this.#registry.byName(name ?? '') : this.#registry.get(uuid);
     const hosted = disk?.hosted;
-    if (hosted === undefined || hosted.state.state === 'incoming') {
-      throw new CopseError('ERR_NO_SUCH_DISK', `this node has no disk "${name ?? uuid}"`);
+    if (hosted === undefined || hosted.isClosed) {
+      const known = disk?.record.uuid ?? uuid;
+      if (known === undefined || !this.#registry.hasFiles(known)) throw noSuchDisk(name ?? uuid);
+      // They are being changed, or can't be opened: the disk is here all the same.
+      throw new CopseError('ERR_BUSY', `this node has files of disk "${name ?? uuid}" that are not open just now: ask again`);
     }
     const { record, state, overlay } = hosted;
-    const to = state.to === undefined ? undefined : { id: state.to.id, address: state.to.address };
+    if (state.state === 'incoming') throw noSuchDisk(name ?? uuid);
+    const to = state.to && { id: state.to.id, address: state.to.address, accepted: state.to.accepted };
     return { record, state: state.state, epoch: state.epoch, to, dataBytes: overlay.dataBytes };
-  }
-
-  #resolve(uuid: string, epoch: number): 'accepted' | 'pending' | 'refused' {
-    const disk = this.#registry.get(uuid);
-    // While that is under way its files may say so before they are durable.
-    if (disk?.isTakingOver) return 'pending';
-    if (this.#registry.heldEpoch(uuid) >= epoch) return 'accepted';
-    this.#registry.options.notes.refuse(uuid, epoch);
-    return 'refused';
   }
 
   async #release(uuid: string, epoch: number): Promise<Record<string, never>> {
@@ -140,18 +137,20 @@ export class DiskPeerService {
     const { diskDir, peers, clock, log } = this.#registry.options;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
     const { uuid } = record;
-    const known = this.#registry.get(uuid);
-    if (known?.isOwner) throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}" is owned by the node that was to receive it`);
-    await this.#registry.replicas.get(uuid)?.stop();
-    const disk =
-      known?.hosted === undefined
-        ? await this.#registry.host(await DiskFolder.create(diskDir, record, { format: 1, state: 'incoming', epoch, nodes: {} }))
-        : known;
-    const { hosted } = disk;
-    if (hosted === undefined || hosted.record.sizeBytes !== record.sizeBytes) {
-      throw new CopseError('ERR_SIZE', `disk "${record.name}" was resized since this node had it: it is moved without being copied ahead`);
-    }
-    this.#registry.replicas.set(uuid, new Replica({ hosted, from, id: copy, nodes, peers, touched, clock, log }));
+    await this.#registry.exportOf(record).receive(async (present) => {
+      await this.#registry.replicas.get(uuid)?.stop();
+      if (present !== undefined && present.record.sizeBytes !== record.sizeBytes) {
+        throw new CopseError(
+          'ERR_SIZE',
+          `disk "${record.name}" was resized since this node had it: it is moved without being copied ahead`,
+        );
+      }
+      const hosted =
+        present ??
+        (await this.#registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'incoming', epoch, nodes: {} })));
+      this.#registry.replicas.set(uuid, new Replica({ hosted, from, id: copy, nodes, peers, touched, clock, log }));
+      return hosted;
+    });
     return {};
   }
 
@@ -160,6 +159,10 @@ export class DiskPeerService {
     if (disk === undefined) throw new CopseError('ERR_NO_SUCH_DISK', `this node has no disk ${uuid}`);
     return disk;
   }
+}
+
+function noSuchDisk(what: string | undefined): CopseError {
+  return new CopseError('ERR_NO_SUCH_DISK', `this node has no disk "${what}"`);
 }
 
 function isDiskMethod(method: string): method is DiskMethod {

@@ -28,8 +28,8 @@ export const diskCalls = {
       record: diskRecordSchema,
       state: ownerStateSchema.shape.state,
       epoch,
-      /** Whom a granted disk was handed to. */
-      to: nodeRefSchema.optional(),
+      /** Whom a granted disk was handed to; older nodes do not say whether that has accepted it. */
+      to: nodeRefSchema.extend({ accepted: z.boolean().optional() }).optional(),
       dataBytes: bytes,
     }),
   },

@@ -1,7 +1,7 @@
 /**
  * All disks that this node has something to do with: those that it owns or owned, and those of other nodes that its clients are attached to.
  *
- * Invariant: of one uuid there is one export, and one folder.
+ * Invariant: of one uuid there is one export, and one folder. Who has waited with an export in hand takes the present one (`current`): the other may have been forgotten.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type { NativeLease } from '../base/native.js';
 import { syncDirectory } from '../base/replace-file.js';
 import type { ClientIdentity, Export } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
+import { HandoverDecisions } from './decision.js';
 import { DiskExport, type DiskHome } from './disk-export.js';
 import { readOwnerFile } from './folder/owner-file.js';
 import { DiskFolder } from './folder.js';
@@ -49,17 +50,19 @@ export class DiskRegistry implements DiskHome {
   readonly options: DiskRegistryOptions;
   /** Copies that are made here ahead of a handover, by uuid. */
   readonly replicas = new Map<string, Replica>();
+  readonly decisions: HandoverDecisions;
   readonly #exports = new Map<string, DiskExport>();
 
   constructor(options: DiskRegistryOptions) {
     this.options = options;
+    this.decisions = new HandoverDecisions({ notes: options.notes, heldEpoch: (uuid) => this.#durablyHeldEpoch(uuid) });
   }
 
   get exports(): DiskExport[] {
     const { known } = this.options;
     // One that nobody has any more was only looked at.
-    const isThere = ({ hosted, attachment, isTakingOver, record }: DiskExport): boolean =>
-      hosted !== undefined || attachment.count > 0 || isTakingOver || known.get(record.uuid) !== undefined;
+    const isThere = ({ hosted, attachment, isBusy, record }: DiskExport): boolean =>
+      hosted !== undefined || attachment.count > 0 || isBusy || known.get(record.uuid) !== undefined;
     return [...this.#exports.values()].filter(isThere).sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
   }
 
@@ -97,7 +100,7 @@ export class DiskRegistry implements DiskHome {
     const here = this.byName(name);
     if (here !== undefined) return here;
     const known = this.options.known.byName(name);
-    const disk = known === undefined ? undefined : this.#exportOf(known.record, undefined);
+    const disk = known === undefined ? undefined : this.exportOf(known.record);
     // This node may know better what it is named now.
     return disk?.record.name === name ? disk : undefined;
   }
@@ -105,7 +108,12 @@ export class DiskRegistry implements DiskHome {
   /** The disk that another node owns, as it is known here. */
   elsewhere(uuid: string): DiskExport | undefined {
     const known = this.options.known.get(uuid);
-    return known === undefined ? undefined : this.#exportOf(known.record, undefined);
+    return known === undefined ? undefined : this.exportOf(known.record);
+  }
+
+  /** The export of a disk as of now, for who has waited since it was looked up. */
+  current({ record }: DiskExport): DiskExport {
+    return this.exportOf(record);
   }
 
   /** As `find`; asks the nodes that answer when nothing is known. */
@@ -134,14 +142,15 @@ export class DiskRegistry implements DiskHome {
   async attach(disk: DiskExport, client: ClientIdentity): Promise<Export> {
     // Its owner says how large it is now; when it does not answer, what it said last has to do.
     if (!disk.isOwner) await this.locate(disk.record.uuid, disk.record.name).catch(() => {});
-    const session = disk.attach(client);
+    const present = this.current(disk);
+    const session = present.attach(client);
     this.changed();
     return {
-      name: disk.record.name,
-      description: describe(disk.record),
+      name: present.record.name,
+      description: describe(present.record),
       device: session,
-      deadlineMs: this.deadlineMsOf(disk.record),
-      metrics: disk.metrics,
+      deadlineMs: this.deadlineMsOf(present.record),
+      metrics: present.metrics,
       release: () => void session.close(),
     };
   }
@@ -152,10 +161,8 @@ export class DiskRegistry implements DiskHome {
 
   /** Opens a folder and serves it. */
   async host(folder: DiskFolder): Promise<DiskExport> {
-    const hosted = await this.openHosted(folder);
-    const disk = this.#exports.get(folder.record.uuid);
-    if (disk === undefined) return this.#exportOf(folder.record, hosted);
-    disk.adopt(hosted);
+    const disk = this.exportOf(folder.record);
+    await disk.host(() => this.openHosted(folder));
     return disk;
   }
 
@@ -197,9 +204,23 @@ export class DiskRegistry implements DiskHome {
     return state === 'incoming' ? held : Math.max(held, epoch);
   }
 
+  /** As `heldEpoch`; what files say that nobody has open is durable when it returns. */
+  #durablyHeldEpoch(uuid: string): number {
+    const { diskDir } = this.options;
+    if (this.#exports.get(uuid)?.hosted === undefined && this.hasFiles(uuid)) {
+      syncDirectory(join(diskDir, uuid));
+      syncDirectory(diskDir);
+    }
+    return this.heldEpoch(uuid);
+  }
+
+  hasFiles(uuid: string): boolean {
+    return existsSync(join(this.options.diskDir, uuid, 'owner.json'));
+  }
+
   async close(): Promise<void> {
     for (const replica of this.replicas.values()) await replica.stop();
-    const results = await Promise.allSettled(this.exports.map((disk) => disk.close()));
+    const results = await Promise.allSettled([...this.#exports.values()].map((disk) => disk.close()));
     for (const result of results) {
       if (result.status === 'rejected') this.options.log.error({ reason: errorMessage(result.reason) }, 'a disk did not close cleanly');
     }
@@ -219,22 +240,9 @@ export class DiskRegistry implements DiskHome {
       node = { ...told.owner, accepted: true };
     }
     const leastEpoch = told?.epoch ?? 0;
-    let trouble: unknown;
-    for (let hop = 0; node !== undefined && hop < mostHops; hop += 1) {
-      let answer: AnswerOf<'disk.describe'>;
-      try {
-        answer = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: askMs });
-      } catch (error) {
-        trouble = error;
-        break;
-      }
-      // What an owner does not know that lost the disk by force.
-      if (answer.state === 'owner' && answer.epoch < leastEpoch) break;
-      if (answer.state === 'owner') return this.#learn(node, answer);
-      // It answers the same again.
-      if (this.#isForThisNode(answer) && answer.epoch + 1 >= leastEpoch) return node;
-      node = answer.to === undefined || answer.to.id === selfId ? undefined : { ...answer.to, accepted: true };
-    }
+    const followed = await this.#follow(peers, node, uuid, leastEpoch);
+    if (followed.owner !== undefined) return followed.owner;
+    const { trouble } = followed;
     const owner = await this.#ask({ uuid });
     if (owner !== undefined && owner.epoch >= leastEpoch) return owner.node;
     const last = known.get(uuid)?.owner.id ?? state?.to?.id;
@@ -247,14 +255,45 @@ export class DiskRegistry implements DiskHome {
     );
   }
 
-  async accept({ epoch, record, nodes, copy }: Handover, giver: NodeRef): Promise<HostedDisk> {
-    const { peers, diskDir, notes, log } = this.options;
+  /** Goes from node to node, to whom each has handed the disk. */
+  async #follow(
+    peers: DiskPeers,
+    first: NodeRef | undefined,
+    uuid: string,
+    leastEpoch: number,
+  ): Promise<{ owner?: NodeRef; trouble?: unknown }> {
+    let node = first;
+    for (let hop = 0; node !== undefined && hop < mostHops; hop += 1) {
+      let answer: AnswerOf<'disk.describe'>;
+      try {
+        answer = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: askMs });
+      } catch (trouble) {
+        return { trouble };
+      }
+      // What an owner does not know that lost the disk by force.
+      if (answer.state === 'owner' && answer.epoch < leastEpoch) break;
+      if (answer.state === 'owner') return { owner: this.#learn(node, answer) };
+      // It answers the same again.
+      if (this.#isForThisNode(answer) && answer.epoch + 1 >= leastEpoch) return { owner: node };
+      node = answer.to?.id === peers.self.id ? undefined : answer.to;
+    }
+    return {};
+  }
+
+  async accept(handover: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk> {
+    // Until it has ended, and is durable or not, nobody is told that it never will be.
+    const end = this.decisions.begin(handover.record.uuid, handover.epoch);
+    try {
+      return await this.#accept(handover, giver, present);
+    } finally {
+      end();
+    }
+  }
+
+  async #accept({ epoch, record, nodes, copy }: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk> {
+    const { peers, diskDir } = this.options;
     const { uuid } = record;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
-    if (notes.refusedEpoch(uuid) >= epoch) {
-      throw new CopseError('ERR_NOT_OWNER', `disk "${record.name}": this node has promised not to accept epoch ${epoch}`);
-    }
-    const present = this.#exports.get(uuid)?.hosted;
     if (present !== undefined && present.record.sizeBytes > record.sizeBytes) {
       throw new CopseError(
         'ERR_SIZE',
@@ -276,8 +315,7 @@ export class DiskRegistry implements DiskHome {
     // What was copied ahead has to be durable before a map says so.
     await present.overlay.flush();
     await present.close();
-    // Another object: the closed one must not pass for the owner's meanwhile.
-    const folder = new DiskFolder(present.folder.path, log);
+    const { folder } = present;
     if (folder.record.sizeBytes < record.sizeBytes) await folder.resize(record.sizeBytes);
     if (folder.record.name !== record.name) folder.rename(record.name, record.renames);
     const map = await folder.writeMap(epoch, inherited.states);
@@ -290,6 +328,7 @@ export class DiskRegistry implements DiskHome {
     const path = join(diskDir, uuid);
     if (!existsSync(path)) return undefined;
     // What failed may have been just that.
+    syncDirectory(path);
     syncDirectory(diskDir);
     return this.openHosted(new DiskFolder(path, log));
   }
@@ -303,8 +342,11 @@ export class DiskRegistry implements DiskHome {
   }
 
   idle(disk: DiskExport): void {
-    if (disk.hosted !== undefined || disk.attachment.count > 0 || disk.isTakingOver) return;
-    if (this.#exports.get(disk.record.uuid) === disk) this.#exports.delete(disk.record.uuid);
+    const { uuid } = disk.record;
+    if (this.#exports.get(uuid) !== disk) return;
+    if (disk.hosted !== undefined || disk.attachment.count > 0 || disk.isBusy || this.hasFiles(uuid)) return;
+    disk.forget();
+    this.#exports.delete(uuid);
   }
 
   /** Asks all nodes that answer whose disk it is. */
@@ -329,7 +371,7 @@ export class DiskRegistry implements DiskHome {
     });
     const oldest = found.map(({ answer }) => answer.record).sort(olderFirst)[0]?.uuid;
     const [best] = found.filter(({ answer }) => answer.record.uuid === oldest).sort((left, right) => right.epoch - left.epoch);
-    if (best === undefined) return undefined;
+    if (best === undefined) return this.#onItsWay(peers, answers);
     return { node: this.#learn(best.node, best.answer), epoch: best.epoch };
   }
 
@@ -344,11 +386,32 @@ export class DiskRegistry implements DiskHome {
     return { id, address };
   }
 
-  #exportOf(record: DiskRecord, hosted: HostedDisk | undefined): DiskExport {
+  /** One that nobody said to own was handed over, and was asked for at its old place too late, and at its new one too early. */
+  async #onItsWay(
+    peers: DiskPeers,
+    answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[],
+  ): Promise<{ node: NodeRef; epoch: number } | undefined> {
+    const { known } = this.options;
+    const granted = answers.flatMap((one) => (one?.answer.to === undefined ? [] : [one.answer]));
+    const [latest] = granted.sort((left, right) => right.epoch - left.epoch);
+    if (latest?.to === undefined || latest.to.id === peers.self.id) return undefined;
+    const { record, to, dataBytes } = latest;
+    const epoch = latest.epoch + 1;
+    const { owner, trouble } = await this.#follow(peers, to, record.uuid, epoch);
+    if (owner !== undefined) return { node: owner, epoch: known.get(record.uuid)?.epoch ?? epoch };
+    // It is there in a moment, or back at its old place.
+    if (to.accepted === false && errorCode(trouble) === 'ERR_NO_SUCH_DISK') {
+      known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
+    }
+    return undefined;
+  }
+
+  /** Made when there is none. */
+  exportOf(record: DiskRecord): DiskExport {
     const known = this.#exports.get(record.uuid);
     if (known !== undefined) return known;
     const { notes, peers, leases, clock, log } = this.options;
-    const disk = new DiskExport({ record, hosted, metrics: createExportMetrics(), home: this, notes, peers, leases, clock, log });
+    const disk = new DiskExport({ record, metrics: createExportMetrics(), home: this, notes, peers, leases, clock, log });
     this.#exports.set(record.uuid, disk);
     return disk;
   }

@@ -6,7 +6,7 @@
  * Invariants: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one. Nothing is answered from this
  * node's files unless the lease on them holds afterwards.
  */
-import { CopseError, errorCode } from '../base/error.js';
+import { AbortedError, CopseError, errorCode } from '../base/error.js';
 import { blockSize } from '../device/block-size.js';
 import type {
   AnswerLease,
@@ -84,6 +84,7 @@ export class DiskSession implements BlockDevice {
   /** The first request of a session, and the first write, are never answered natively: so the two above say what they mean. */
   readonly fast: FastAccess;
   #fence: SessionFence | undefined;
+  #hasLeft = false;
   readonly #host: SessionHost;
 
   constructor(host: SessionHost, client: ClientIdentity, order: number, fence: SessionFence | undefined) {
@@ -154,9 +155,16 @@ export class DiskSession implements BlockDevice {
     return this.#change((disk) => disk.trim(offset, lengthBytes, options), options);
   }
 
-  /** The disk goes on without it. */
+  /** The disk goes on without it. What has not begun by then is not done any more. */
   async close(): Promise<void> {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     this.#host.left(this);
+  }
+
+  /** @throws AbortedError */
+  #checkAttached(): void {
+    if (this.#hasLeft) throw new AbortedError(`a request of ${this.client.text}, which has left the disk`);
   }
 
   #use(): void {
@@ -190,24 +198,29 @@ export class DiskSession implements BlockDevice {
   /** Reading and flushing, here or at the owner; again where ownership moved meanwhile. */
   async #look<T>(work: (device: BlockDevice, options: RequestOptions) => Promise<T>, options: RequestOptions = {}): Promise<T> {
     this.#use();
-    // What is here, as almost always, waits for nobody.
-    const { here: now, lease: held } = this.#host;
-    if (now !== undefined && !this.fence?.forReads && held?.isValid() !== false) {
-      const found = await work(now, options);
-      if (held?.isValid() !== false) return found;
-    }
     const left = this.#host.countdown(options);
+    let isFirst = true;
     for (;;) {
+      this.#checkAttached();
       if (this.fence?.forReads) throw fencedError(this.fence);
       const { here, lease } = this.#host;
+      if (here !== undefined && lease?.isValid() !== false) {
+        try {
+          const found = await work(here, isFirst ? options : left());
+          if (lease?.isValid() !== false) return found;
+        } catch (error) {
+          // What failed since the disk has moved on meanwhile is asked of its next owner.
+          if (this.#host.here === here) throw error;
+        }
+        isFirst = false;
+        continue;
+      }
+      isFirst = false;
       let view: BlockDevice | undefined;
       try {
         if (here !== undefined) {
           await this.#mayAnswer(lease, left);
-          if (lease !== this.lease || this.fence?.forReads) continue;
-          const found = await work(here, left());
-          await this.#mayAnswer(lease, left);
-          return found;
+          continue;
         }
         view = await this.#host.view();
         if (this.fence?.forReads) continue;
@@ -241,6 +254,7 @@ export class DiskSession implements BlockDevice {
     this.#use();
     let left: (() => RequestOptions) | undefined;
     for (;;) {
+      this.#checkAttached();
       if (this.fence !== undefined) {
         this.#host.refused(this);
         throw fencedError(this.fence);

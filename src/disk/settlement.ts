@@ -13,6 +13,8 @@ export interface SettlementOptions {
   peers: DiskPeers | undefined;
   clock: Clock;
   hosted(): HostedDisk | undefined;
+  /** Whether this node is becoming the owner just now, under another epoch. */
+  isAccepting(): boolean;
   onAccepted(epoch: number, by: NodeRef): void;
   /** The handover to that epoch will never be accepted, and is about to be undone. */
   onRefused(epoch: number): void;
@@ -80,6 +82,7 @@ export class Settlement {
     }
     // It may have been heard of in another way meanwhile.
     if (this.#closed || this.#options.hosted() !== hosted || !this.isOpen || hosted.state.epoch !== epoch) return;
+    if (this.#options.isAccepting()) return;
     if (answer === 'accepted') onAccepted(epoch + 1, to);
     if (answer !== 'refused') return;
     onRefused(epoch + 1);

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.js';
 import { waitFor } from '../base/deadline.js';
-import { type CopseError, errorCode, errorMessage } from '../base/error.js';
+import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { Attachment } from './attachment.js';
 import type { Gate } from './gate.js';
@@ -88,7 +88,13 @@ export class Takeover {
     }
     const giver = await locate(uuid, name);
     if (giver.id === peers.self.id) throw notOwner();
-    return ask(giver);
+    try {
+      return await ask(giver);
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_NO_SUCH_DISK') throw error;
+      // It has moved on since it was located, with all its blocks.
+      throw new CopseError('ERR_NOT_OWNER', `disk "${name}": node ${giver.id} does not have it any more`, { cause: error });
+    }
   }
 
   /** Notes who is about to write. What fails of it is told when it asks again. */

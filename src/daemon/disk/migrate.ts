@@ -39,6 +39,11 @@ export async function migrate(disk: DiskExport, to: NodeRef, { peers, clock, sig
     if (signal.aborted) throw new AbortedError(`migration of disk ${record.name}`);
     await pause(clock, pollMs);
   }
+  if (disk.hosted !== hosted || !disk.isOwner)
+    throw new CopseError(
+      'ERR_NOT_OWNER',
+      `disk "${record.name}" has moved, or its files were replaced, while it was copied: migrate it from its owner`,
+    );
   const rest = `${formatSize(hosted.overlay.changedBytes)} are still to come`;
   if (disk.attachment.count > 0) {
     const message = `the copy on node ${to.id} follows, ${rest}: now migrate the VM; its first write there takes the disk over`;

@@ -83,14 +83,17 @@ export class DiskWatch {
 
   async #describe(node: { id: string; address: string }, uuid: string): Promise<void> {
     const { peers, known, log } = this.#options;
+    const before = known.get(uuid);
     try {
       const { record, state, epoch, to, dataBytes } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: 2000 });
       if (state === 'owner') known.offer({ record, owner: node, epoch, dataBytes });
       else if (to !== undefined && to.id !== peers.self.id) known.offer({ record, owner: to, epoch: epoch + 1, dataBytes });
     } catch (error) {
       // Removed, or moved away with all its blocks: its new owner says so itself.
-      if (errorCode(error) === 'ERR_NO_SUCH_DISK') known.forget(uuid);
-      else log.debug({ node: node.id, uuid, reason: errorMessage(error) }, 'no word of a disk from there');
+      const isGone = errorCode(error) === 'ERR_NO_SUCH_DISK';
+      // Another owner may have been heard of while this one was asked.
+      if (isGone && known.get(uuid) === before) known.forget(uuid);
+      if (!isGone) log.debug({ node: node.id, uuid, reason: errorMessage(error) }, 'no word of a disk from there');
     }
   }
 
