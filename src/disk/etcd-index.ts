@@ -25,6 +25,8 @@ export interface DiskIndexOptions {
   known: KnownDisks;
   /** What this node owns now. */
   owned(): KnownDisk[];
+  /** Whether files of the disk are on this host, whatever is done with them just now. */
+  hasFiles(uuid: string): boolean;
   clock: Clock;
   log: Logger;
 }
@@ -153,7 +155,9 @@ export class EtcdDiskIndex implements Closeable {
       const known = this.#parse(name, entry.value);
       const elsewhere = known && this.#options.known.get(known.record.uuid);
       const wasRenamed = owned().some(({ record }) => record.uuid === known?.record.uuid);
-      if (known?.owner.id === selfId && (elsewhere === undefined || wasRenamed))
+      // One that is here may be in the middle of a change: a resize, say.
+      const isHere = known !== undefined && this.#options.hasFiles(known.record.uuid);
+      if (known?.owner.id === selfId && (wasRenamed || (elsewhere === undefined && !isHere)))
         await client.deleteIf(this.#keyOf(name), entry.modRevision);
     }
   }

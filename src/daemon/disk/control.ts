@@ -106,7 +106,11 @@ export class NodeDisks implements DiskControl {
     const disk = await this.#owned(name);
     this.#refuseUsed(disk, 'resize it');
     await disk.replaced(
-      (folder) => folder.resize(roundUp(sizeBytes)),
+      async (folder) => {
+        // One may have attached while others were at the disk.
+        this.#refuseUsed(disk, 'resize it');
+        await folder.resize(roundUp(sizeBytes));
+      },
       (folder) => this.#options.registry.openHosted(folder),
     );
     return this.#statusOf(disk);
@@ -170,7 +174,11 @@ export class NodeDisks implements DiskControl {
 
   async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
     const disk = await this.#complete(name);
-    return disk.frozen(({ folder }) => folder.snapshot(snapshot, { ...options, mayCopy: !isUsed(disk) }));
+    return disk.frozen(({ folder, overlay }) => {
+      // It may have been away and come back while others were at the disk.
+      refuseIncomplete(name, overlay.remoteBytes);
+      return folder.snapshot(snapshot, { ...options, mayCopy: !isUsed(disk) });
+    });
   }
 
   async revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
@@ -179,6 +187,7 @@ export class NodeDisks implements DiskControl {
     let progress: Progress = { doneBytes: 0, totalBytes: 0 };
     await disk.replaced(
       async (folder) => {
+        this.#refuseUsed(disk, 'revert it');
         progress = await folder.revert(snapshot, options);
       },
       (folder) => this.#options.registry.openHosted(folder),
@@ -310,12 +319,8 @@ export class NodeDisks implements DiskControl {
   /** @throws CopseError `ERR_DISK_INCOMPLETE`, and as `#owned` */
   async #complete(name: string): Promise<DiskExport> {
     const disk = await this.#owned(name);
-    const remoteBytes = disk.hosted?.overlay.remoteBytes ?? 0;
-    if (remoteBytes === 0) return disk;
-    throw new CopseError(
-      'ERR_DISK_INCOMPLETE',
-      `disk "${name}": ${formatSize(remoteBytes)} of it are still on other nodes; try again when "copse disk status" shows that all is here`,
-    );
+    refuseIncomplete(name, disk.hosted?.overlay.remoteBytes ?? 0);
+    return disk;
   }
 
   #notOwner(disk: DiskExport): CopseError {
@@ -354,6 +359,15 @@ export class NodeDisks implements DiskControl {
 
 function isUsed(disk: DiskExport): boolean {
   return disk.attachment.count > 0 || disk.remoteNodes.length > 0;
+}
+
+/** @throws CopseError `ERR_DISK_INCOMPLETE` */
+function refuseIncomplete(name: string, remoteBytes: number): void {
+  if (remoteBytes === 0) return;
+  throw new CopseError(
+    'ERR_DISK_INCOMPLETE',
+    `disk "${name}": ${formatSize(remoteBytes)} of it are still on other nodes; try again when "copse disk status" shows that all is here`,
+  );
 }
 
 function roundUp(sizeBytes: number): number {

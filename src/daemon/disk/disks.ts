@@ -94,7 +94,8 @@ export class Disks {
     );
     if (etcd !== undefined && peers !== undefined) {
       const owned = () => this.#owned(peers);
-      this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, clock: systemClock, log }));
+      const hasFiles = (uuid: string) => this.registry.hasFiles(uuid);
+      this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, hasFiles, clock: systemClock, log }));
     }
     this.control = new NodeDisks({
       registry: this.registry,

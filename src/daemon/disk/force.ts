@@ -32,7 +32,6 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
   }
   const { hosted } = disk;
   const told = registry.options.known.get(record.uuid);
-  const epoch = Math.max(told?.epoch ?? 0, (hosted?.state.epoch ?? 0) + 1) + forcedEpochs;
   const owner = told?.owner.id ?? hosted?.state.to?.id ?? 'unknown';
   if (!acceptLoss) {
     const kept =
@@ -46,17 +45,19 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
       `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
     );
   }
-  log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
-  const { diskDir } = registry.options;
+  const { diskDir, known } = registry.options;
   await disk.seize(async (present) => {
+    // As of now: others may have been at the disk meanwhile.
+    const epoch = Math.max(known.get(record.uuid)?.epoch ?? 0, (present?.state.epoch ?? 0) + 1) + forcedEpochs;
+    log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
     if (present === undefined) {
       return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} }));
     }
-    const { to: _to, ...rest } = present.state;
     await registry.replicas.get(record.uuid)?.stop();
     registry.replicas.delete(record.uuid);
     await present.overlay.flush();
     if (present.record.name !== record.name) present.folder.rename(record.name, record.renames);
+    const { to: _to, ...rest } = present.state;
     present.folder.setState({ ...rest, state: 'owner', epoch });
     return present;
   });
