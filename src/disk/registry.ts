@@ -263,6 +263,7 @@ export class DiskRegistry implements DiskHome {
     leastEpoch: number,
   ): Promise<{ owner?: NodeRef; trouble?: unknown }> {
     let node = first;
+    let latestEpoch = 0;
     for (let hop = 0; node !== undefined && hop < mostHops; hop += 1) {
       let answer: AnswerOf<'disk.describe'>;
       try {
@@ -275,6 +276,9 @@ export class DiskRegistry implements DiskHome {
       if (answer.state === 'owner') return { owner: this.#learn(node, answer) };
       // It answers the same again.
       if (this.#isForThisNode(answer) && answer.epoch + 1 >= leastEpoch) return { owner: node };
+      // It has handed the disk on once, and was given it again since, which it has not accepted yet.
+      if (answer.epoch < latestEpoch) break;
+      latestEpoch = answer.epoch;
       node = answer.to?.id === peers.self.id ? undefined : answer.to;
     }
     return {};
@@ -397,12 +401,10 @@ export class DiskRegistry implements DiskHome {
     if (latest?.to === undefined || latest.to.id === peers.self.id) return undefined;
     const { record, to, dataBytes } = latest;
     const epoch = latest.epoch + 1;
-    const { owner, trouble } = await this.#follow(peers, to, record.uuid, epoch);
+    const { owner } = await this.#follow(peers, to, record.uuid, epoch);
     if (owner !== undefined) return { node: owner, epoch: known.get(record.uuid)?.epoch ?? epoch };
     // It is there in a moment, or back at its old place.
-    if (to.accepted === false && errorCode(trouble) === 'ERR_NO_SUCH_DISK') {
-      known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
-    }
+    if (to.accepted === false) known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
     return undefined;
   }
 
