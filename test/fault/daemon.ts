@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readahead?: string;
   /** Lines of the `[limit]` table. */
   limits?: string[];
+  /** Lines of the `[node]` table. */
+  nodeLines?: string[];
   /** The state directory; one of the test's own when absent. */
   state?: string;
   listen?: string[];
@@ -94,6 +96,7 @@ export class Daemon {
       chunkSize = '64K',
       readahead = '0',
       limits = [],
+      nodeLines = [],
       imageLines = {},
     } = options;
     const { fastPath = fastPathByDefault } = options;
@@ -113,6 +116,8 @@ export class Daemon {
       `readahead = "${readahead}"`,
       '[limit]',
       ...limits,
+      '[node]',
+      ...nodeLines,
       ...Object.entries(images).flatMap(([name, url]) => {
         const own = deadlines[name];
         const table = ['[[image]]', `name = "${name}"`, `url = "${url}"`, ...(imageLines[name] ?? [])];
