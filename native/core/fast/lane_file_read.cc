@@ -80,8 +80,11 @@ bool LaneServer::PutPart(const ReadPlan::Part& part, uint64_t skipped, uint64_t 
   const uint64_t offset = part.offset + skipped;
   if (size >= kFromFileBytes) {
     if (batch_size_ > 0 && !PushOut(true)) return false;
-    if (!AwaitLease()) return false;
-    if (!shared_->writer->SendFile(part.fd, offset, size)) return false;
+    // The process may sleep while the client does not read.
+    for (uint64_t done = 0, turn; done < size; done += turn) {
+      turn = std::min(size - done, ReplyWriter::kFileTurnBytes);
+      if (!AwaitLease() || !shared_->writer->SendFile(part.fd, offset + done, turn)) return false;
+    }
     file_bytes_ += size;
     return true;
   }

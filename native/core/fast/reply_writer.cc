@@ -15,9 +15,6 @@ namespace copse {
 
 namespace {
 
-// A blocking sendfile(2) comes back when all is sent: so often one sees whether the client takes it.
-constexpr uint64_t kFileTurnBytes = 256 << 10;
-
 // The socket is a blocking one; should somebody who shares its description think otherwise, waiting is done here.
 void WaitForRoom(int fd) {
   pollfd entry{fd, POLLOUT, 0};

@@ -46,6 +46,8 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   };
 
   static constexpr size_t kTurnBytes = 1 << 20;
+  // A blocking sendfile(2) comes back when all is sent: so often one sees whether the client takes it.
+  static constexpr uint64_t kFileTurnBytes = 256 << 10;
 
   // The listener stays until Close has returned.
   ReplyWriter(Descriptor socket, Listener* listener) : socket_(std::move(socket)), listener_(listener) {}
