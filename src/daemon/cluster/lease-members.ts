@@ -1,4 +1,5 @@
 /** The members of the cluster as leases of disks depend on them: pings from the prober, owners by calls and from etcd's index. */
+import { errorCode } from '../../base/error.js';
 import type { LeaseMembers, OwnerClaim } from '../../disk/lease-keeper.js';
 import type { DiskPeers } from '../../disk/peers.js';
 import type { NodeRef } from '../../disk/record.js';
@@ -37,7 +38,20 @@ export class ClusterLeaseMembers implements LeaseMembers {
   }
 
   async ask(node: NodeRef, uuids: string[], options: { timeoutMs: number }): Promise<OwnerClaim[]> {
-    const { disks } = await this.#peers.call(node, 'disk.epoch', { uuids }, options);
-    return disks.filter(({ owner }) => owner.id !== this.#peers.self.id);
+    try {
+      const { disks } = await this.#peers.call(node, 'disk.epoch', { uuids }, options);
+      return disks.filter(({ owner }) => owner.id !== this.#peers.self.id);
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_NO_SUCH_METHOD') throw error;
+      return this.#asStated(node, new Set(uuids));
+    }
+  }
+
+  /** An older node says what it owns itself with its next ping. */
+  async #asStated(node: NodeRef, uuids: ReadonlySet<string>): Promise<OwnerClaim[]> {
+    const { prober } = this.#cluster;
+    await prober.refresh();
+    const { disks = [] } = prober.members().find(({ id }) => id === node.id) ?? {};
+    return disks.flatMap(({ uuid, epoch }) => (uuids.has(uuid) ? [{ uuid, epoch, owner: node }] : []));
   }
 }
