@@ -114,7 +114,11 @@ Status OverlayLog::Begin() {
 }
 
 Status OverlayLog::Append(uint64_t first, uint64_t end, BlockState state) {
-  if (silent_ || Write(first, end, state).ok()) return {};
+  if (silent_) return {};
+  const Status status = Write(first, end, state);
+  if (status.ok()) return {};
+  // Whoever has no room for a change to data has none for the data: that fails as a whole, and nothing is missing in the log.
+  if (status.error == ENOSPC && state == BlockState::kData) return status;
   return Silence();
 }
 

@@ -32,8 +32,8 @@ class OverlayLog {
 
   // Opens or creates MAP_PATH.log0 and .log1, and reads what they say of this map file: empty unless they were written since the machine started.
   Status Open(const char* map_path, int map_fd, std::vector<Record>* records);
-  // Before a change is answered. A full disk is no failure: the log says nothing then before the next flush begins, and a trim goes on. Fails
-  // only when it could neither be told this nor be made to say nothing.
+  // Before a change is answered. ENOSPC: what is to become data is refused, as for want of its own space. A trim goes on without: the log says
+  // nothing then before the next flush begins. Fails otherwise only when it could neither be told this nor be made to say nothing.
   Status Append(uint64_t first, uint64_t end, BlockState state);
   // A flush begins: what comes from now on goes to the other file, unless that one is needed still.
   void Turn();

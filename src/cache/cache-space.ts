@@ -5,6 +5,8 @@
  * waits, and when nothing can be evicted it is told that there is no room, and the bytes pass through to the guest without being kept. A budget of 0 is no trouble: such a
  * node keeps nothing, and says so without a word in the log.
  *
+ * A disk that shares the file system and finds no room has the cache evict for it (`yieldRoom`).
+ *
  * Invariants: bytes on the disk + bytes being stored stay at or below the budget; nothing is stored while free space is below the floor.
  */
 import { statfs } from 'node:fs/promises';
@@ -15,6 +17,7 @@ import type { Logger } from '../base/log.js';
 import { formatSize, MiB } from '../base/size.js';
 import type { ChunkStore } from './chunk-store.js';
 import { Eviction, type SharedStore } from './eviction.js';
+import { YieldedRoom } from './yielded-room.js';
 
 export interface CacheSpaceOptions {
   /** A directory on the file system that holds the cache. */
@@ -42,6 +45,7 @@ export class CacheSpace {
   readonly #log: Logger;
   readonly #readFree: () => Promise<number>;
   readonly #eviction = new Eviction();
+  readonly #yielded = new YieldedRoom();
   /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
   readonly #reserved: Budget;
   #freeBytes = Number.POSITIVE_INFINITY;
@@ -138,6 +142,24 @@ export class CacheSpace {
     }
   }
 
+  /**
+   * Evicts so many bytes for a disk on the same file system that found no room. Resolves to true if something was freed;
+   * to false, with nothing evicted, where all of the cache would not be enough.
+   */
+  async yieldRoom(lengthBytes: number): Promise<boolean> {
+    await this.#refreshFree();
+    if (this.usedBytes + Math.max(0, this.#freeBytes) < lengthBytes) return false;
+    const heldBytes = Math.min(64 * MiB, Math.floor(this.usedBytes / 8));
+    const request = this.#yielded.begin(lengthBytes, heldBytes, this.#clock.nowMs());
+    try {
+      // The first may be the end of one that began before, and looked at what is wanted for the last time.
+      for (let round = 0; round < 2 && request.freedBytes < lengthBytes; round += 1) await Promise.race([request.enough, this.#evict()]);
+      return request.freedBytes > 0;
+    } finally {
+      this.#yielded.end(request);
+    }
+  }
+
   close(): void {
     this.#cancelWatch?.();
   }
@@ -168,7 +190,12 @@ export class CacheSpace {
   /** Bytes that are too many: positive when something has to go before anything may be stored. */
   #excessBytes(): number {
     const reservedBytes = this.#reserved.taken;
-    return Math.max(this.usedBytes + reservedBytes - this.budgetBytes, this.minFreeBytes + reservedBytes - this.#freeBytes);
+    const floorBytes = this.minFreeBytes + this.#yielded.heldBytes(this.#clock.nowMs());
+    return Math.max(
+      this.usedBytes + reservedBytes - this.budgetBytes,
+      floorBytes + reservedBytes - this.#freeBytes,
+      this.#yielded.owedBytes,
+    );
   }
 
   /** How far below the limits eviction works ahead: a small share of what there is, or a disk that others have filled would leave nothing. */
@@ -202,6 +229,7 @@ export class CacheSpace {
     // Those in use were passed over.
     this.evictedChunks += Math.ceil(freedBytes / store.chunkBytes);
     this.evictedBytes += freedBytes;
+    this.#yielded.freed(freedBytes);
     // A reading since then has seen what was freed.
     if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
   }

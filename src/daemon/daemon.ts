@@ -1,4 +1,5 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusWarning } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
@@ -160,6 +161,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     selfId: config.node.id,
     defaultDeadlineMs: imageDefault.deadlineMs,
     defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
+    // On another file system the cache has nothing to give.
+    room: statSync(cacheDir).dev === statSync(state.diskDir).dev ? (lengthBytes) => space.yieldRoom(lengthBytes) : undefined,
     lifecycle,
     log,
   });

@@ -12,6 +12,7 @@ import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { BlockState, blockBytes, type NativeOverlayFile } from '../base/native.js';
+import { type Room, withRoom } from '../base/room.js';
 import { KiB, MiB } from '../base/size.js';
 import type { RequestOptions } from './device.js';
 import type { RequestTime } from './disk-time.js';
@@ -28,6 +29,7 @@ export interface RemoteBlocks {
 export interface RemoteFetcherOptions {
   overlay: NativeOverlayFile;
   remote: RemoteBlocks | undefined;
+  room?: Room | undefined;
   clock: Clock;
   log: Logger;
   /** Told of each fill that changed something. */
@@ -191,9 +193,11 @@ export class RemoteFetcher {
   }
 
   async #fill(flight: Flight): Promise<void> {
-    const { overlay, log, onFilled } = this.#options;
+    const { overlay, room, clock, log, onFilled } = this.#options;
     try {
-      const filledBytes = await overlay.fill(flight.buffer, 0, flight.buffer.length, flight.firstBlock * blockBytes);
+      const lengthBytes = flight.buffer.length;
+      const fill = (): Promise<number> => overlay.fill(flight.buffer, 0, lengthBytes, flight.firstBlock * blockBytes);
+      const filledBytes = await (room === undefined ? fill() : withRoom(fill, { room, lengthBytes: lengthBytes + 64 * KiB, clock }));
       this.#fillHasFailed = false;
       if (filledBytes > 0) onFilled();
     } catch (error) {

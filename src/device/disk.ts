@@ -5,9 +5,11 @@
  * alone, which hold the range lock, so that concurrent requests need no order here.
  */
 import type { Clock } from '../base/clock.js';
-import { CopseError } from '../base/error.js';
+import { CopseError, errorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { NativeOverlayFile } from '../base/native.js';
+import { type Room, withRoom } from '../base/room.js';
+import { KiB } from '../base/size.js';
 import { blockSize } from './block-size.js';
 import type {
   BlockDevice,
@@ -40,6 +42,8 @@ export interface DiskOptions {
   multiConn: boolean;
   /** Flushes the overlay, and explains its errors; absent: the overlay's own, as they are. */
   footing?: { flush(): Promise<void>; explain(error: unknown): unknown } | undefined;
+  /** Makes room where the overlay finds none. */
+  room?: Room | undefined;
   /** How long what was written may stay unflushed when nobody flushes, in milliseconds; 30 s unless given. */
   selfFlushMs?: number | undefined;
   clock: Clock;
@@ -47,6 +51,8 @@ export interface DiskOptions {
 }
 
 const defaultSelfFlushMs = 30_000;
+/** Beside the data: blocks of the file system for the map, its log, and extents. */
+const roomOfMap = 64 * KiB;
 
 export class Disk implements BlockDevice {
   readonly overlay: NativeOverlayFile;
@@ -58,6 +64,8 @@ export class Disk implements BlockDevice {
   readonly #reader: DiskReader;
   readonly #edges: DiskEdges;
   readonly #flusher: DiskFlusher;
+  readonly #room: Room | undefined;
+  readonly #clock: Clock;
   readonly #explain: (error: unknown) => unknown;
   readonly #underWay = new UnderWay('the disk');
   readonly #baseDevice: BlockDevice | undefined;
@@ -67,6 +75,8 @@ export class Disk implements BlockDevice {
   constructor(options: DiskOptions) {
     const { overlay, clock, log } = options;
     this.overlay = overlay;
+    this.#room = options.room;
+    this.#clock = clock;
     this.#explain = (error) => options.footing?.explain(error) ?? error;
     this.sizeBytes = overlay.sizeBytes;
     this.features = { readOnly: false, multiConn: options.multiConn, trim: true, writeZeroes: true, fastZero: true };
@@ -80,7 +90,14 @@ export class Disk implements BlockDevice {
       clock,
       log,
     });
-    this.#remote = new RemoteFetcher({ overlay, remote: options.remote, clock, log, onFilled: () => this.#flusher.touch() });
+    this.#remote = new RemoteFetcher({
+      overlay,
+      room: options.room,
+      remote: options.remote,
+      clock,
+      log,
+      onFilled: () => this.#flusher.touch(),
+    });
     this.#reader = new DiskReader({ overlay, base: this.#base, remote: this.#remote, clock });
     this.#edges = new DiskEdges(overlay, this.#base, this.#reader);
   }
@@ -107,7 +124,7 @@ export class Disk implements BlockDevice {
   }
 
   write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
-    return this.#change(options, async () => {
+    return this.#change(options, source.length, async () => {
       const written = await this.overlay.write(source, 0, source.length, offset, undefined);
       if (written) return;
       const edges = await this.#edges.read(offset, source.length, options);
@@ -117,7 +134,7 @@ export class Disk implements BlockDevice {
 
   writeZeroes(offset: number, lengthBytes: number, options: WriteZeroesOptions = {}): Promise<void> {
     const how = { allocate: options.noHole === true };
-    return this.#change(options, async () => {
+    return this.#change(options, options.noHole === true ? lengthBytes : 0, async () => {
       const zeroed = await this.overlay.zero(offset, lengthBytes, how, undefined);
       if (zeroed) return;
       const edges = options.fastOnly ? this.#edges.readNow(offset, lengthBytes) : await this.#edges.read(offset, lengthBytes, options);
@@ -129,7 +146,7 @@ export class Disk implements BlockDevice {
 
   /** Whole blocks read as zeros afterwards; ragged ends stay as they are. */
   trim(offset: number, lengthBytes: number, options: WriteOptions = {}): Promise<void> {
-    return this.#change(options, () => this.overlay.trim(offset, lengthBytes));
+    return this.#change(options, 0, () => this.overlay.trim(offset, lengthBytes));
   }
 
   /** One that is asked for while another runs joins the next. */
@@ -175,12 +192,15 @@ export class Disk implements BlockDevice {
     };
   }
 
-  #change(options: WriteOptions, work: () => Promise<void>): Promise<void> {
+  /** @param roomBytes what it takes on the file system at most, about */
+  #change(options: WriteOptions, roomBytes: number, work: () => Promise<void>): Promise<void> {
     return this.#underWay.run(async () => {
       try {
         await work();
       } catch (error) {
-        throw this.#explain(error);
+        const room = this.#room;
+        if (room === undefined || errorCode(error) !== 'ENOSPC') throw this.#explain(error);
+        await withRoom(work, { ...options, room, lengthBytes: roomBytes + roomOfMap, clock: this.#clock });
       } finally {
         // Also what failed may have changed something.
         this.#flusher.touch();

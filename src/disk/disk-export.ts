@@ -13,6 +13,8 @@ import { waitFor } from '../base/deadline.js';
 import { ClosedError, CopseError, DeadlineError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { NativeLease } from '../base/native.js';
+import { type Room, withRoom } from '../base/room.js';
+import { MiB } from '../base/size.js';
 import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
@@ -59,6 +61,8 @@ export interface DiskExportOptions {
   peers: DiskPeers | undefined;
   /** Absent on a single host. */
   leases?: LeaseKeeper<NativeLease> | undefined;
+  /** Makes room on the file system of the disks. */
+  room?: Room | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -212,7 +216,13 @@ export class DiskExport implements SessionHost {
     const what = `disk "${this.record.name}": leave to write`;
     if (!this.isOwner) await waitFor(what, this.takeOver('write', session), wait);
     else if (!this.gate.isOpen) await waitFor(what, this.gate.opened(), wait);
-    else await waitFor(what, this.attachment.promote(session), wait);
+    // Who writes is noted on the disk first.
+    else
+      await waitFor(
+        what,
+        withRoom(() => this.attachment.promote(session), { room: this.#options.room, lengthBytes: MiB }),
+        wait,
+      );
   }
 
   async view(): Promise<BlockDevice> {

@@ -10,7 +10,7 @@
  * Invariant: after a crash at any point a folder is as before a call or as after it. New files are made beside the old ones, durable, and are the disk once `owner.json` names them; what it does not name is cleared at the next start.
  * Nobody may have the overlay open, or it must be frozen and flushed, while `snapshot`, `revert` and `resize` run; they, and `remove`, run one after another.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
@@ -18,6 +18,8 @@ import { type Logger, silentLogger } from '../base/log.js';
 import { makeDirectory } from '../base/make-directory.js';
 import { type NativeOverlayFile, native } from '../base/native.js';
 import { replaceFile, syncDirectory } from '../base/replace-file.js';
+import { type Room, withRoom } from '../base/room.js';
+import { MiB } from '../base/size.js';
 import { checkSize, createFolder, createMap, formatRecord, removedSuffix } from './folder/create.js';
 import { checkFiles, clearFiles, freeDataName, freeMapName, isFolderName, isLeftover } from './folder/file.js';
 import { firstDataFile, mapFilePattern, type OwnerFile, readOwnerFile, replaceOwnerFile } from './folder/owner-file.js';
@@ -31,6 +33,8 @@ export type { CopyProgress } from './sparse-copy.js';
 
 export class DiskFolder {
   readonly path: string;
+  /** Makes room where files find none. */
+  readonly #room: Room | undefined;
   #record: DiskRecord;
   #owner: OwnerFile;
   readonly #snapshots: SnapshotFolder;
@@ -49,22 +53,23 @@ export class DiskFolder {
     diskDir: string,
     record: DiskRecord,
     state: Omit<OwnerState, 'map'>,
-    options: { states?: Uint8Array | undefined } = {},
+    options: { states?: Uint8Array | undefined; room?: Room | undefined } = {},
   ): Promise<DiskFolder> {
     const path = join(diskDir, record.uuid);
     const owner = { state: { ...state, map: `map-${state.epoch}` }, data: firstDataFile, sizeBytes: record.sizeBytes };
-    await createFolder(path, record, owner, options.states);
-    return new DiskFolder(path, silentLogger);
+    const { states, room } = options;
+    await withRoom(() => createFolder(path, record, owner, states), { room, lengthBytes: MiB + (states?.length ?? 0) });
+    return new DiskFolder(path, silentLogger, room);
   }
 
   /** Opens all disks of the directory, by uuid, after clearing what a crash left of others. One that can't be opened is said in the log, left untouched, and missing here. */
-  static list(diskDir: string, log: Logger): DiskFolder[] {
+  static list(diskDir: string, log: Logger, room?: Room): DiskFolder[] {
     makeDirectory(diskDir, 0o700);
     const folders: DiskFolder[] = [];
     for (const name of readdirSync(diskDir).sort()) {
       const path = join(diskDir, name);
       try {
-        if (isFolderName(name)) folders.push(new DiskFolder(path, log));
+        if (isFolderName(name)) folders.push(new DiskFolder(path, log, room));
         else if (isLeftover(name)) rmSync(path, { recursive: true, force: true });
       } catch (error) {
         log.error(
@@ -81,8 +86,9 @@ export class DiskFolder {
    *
    * @throws CopseError `ERR_DISK_BROKEN`: nothing was changed then
    */
-  constructor(path: string, log: Logger) {
+  constructor(path: string, log: Logger, room?: Room) {
     this.path = path;
+    this.#room = room;
     try {
       this.#owner = readOwnerFile(join(path, 'owner.json'));
       const record = diskRecordSchema.parse(JSON.parse(readFileSync(join(path, 'disk.json'), 'utf8')));
@@ -140,7 +146,8 @@ export class DiskFolder {
 
   /** Writes a map beside the present one, durably, and returns its file name: `setState` with that makes it the one. The states are the call's until it settles. */
   async writeMap(epoch: number, states: Uint8Array): Promise<string> {
-    return this.#makeMap(epoch, (path) => createMap(path, this.#record, states));
+    const make = (): Promise<string> => this.#makeMap(epoch, (path) => createMap(path, this.#record, states));
+    return withRoom(make, { room: this.#room, lengthBytes: MiB + states.length });
   }
 
   /** Removes the maps that `owner.json` does not name, but those that are being written. */
@@ -197,7 +204,11 @@ export class DiskFolder {
    * @throws CopseError `ERR_NAME`, `ERR_SNAPSHOT_EXISTS`, `ERR_DISK_IN_USE` when it takes a copy and `mayCopy` is not set, `ENOSPC`, `ERR_ABORTED`; nothing is left then
    */
   snapshot(name: string, options: SnapshotOptions): Promise<CopyProgress> {
-    return this.#inTurn(() => this.#snapshots.take(name, { ...this.#files, sizeBytes: this.#record.sizeBytes }, options));
+    return this.#inTurn(() => {
+      const source = { ...this.#files, sizeBytes: this.#record.sizeBytes };
+      const take = (): Promise<CopyProgress> => this.#snapshots.take(name, source, options);
+      return withRoom(take, { room: this.#room, lengthBytes: copyBytes(source), signal: options.signal });
+    });
   }
 
   /**
@@ -211,7 +222,8 @@ export class DiskFolder {
       const data = freeDataName(this.path);
       const dataPath = join(this.path, data);
       try {
-        const progress = await copyEither(snapshot.dataPath, dataPath, { ...options, mayCopy: true });
+        const copy = (): Promise<CopyProgress> => copyEither(snapshot.dataPath, dataPath, { ...options, mayCopy: true });
+        const progress = await withRoom(copy, { room: this.#room, lengthBytes: copyBytes(snapshot), signal: options.signal });
         const map = await this.#makeMap(this.state.epoch, async (path) => {
           await copyEither(snapshot.mapPath, path, { signal: options.signal, mayCopy: true });
         });
@@ -286,4 +298,9 @@ export class DiskFolder {
   #clear(pattern: RegExp): void {
     clearFiles(this.path, pattern, new Set([this.#owner.data, this.state.map, ...this.#writing]));
   }
+}
+
+/** About what a copy of the files takes. */
+function copyBytes({ dataPath, mapPath }: { dataPath: string; mapPath: string }): number {
+  return MiB + [dataPath, mapPath].reduce((bytes, path) => bytes + statSync(path).blocks * 512, 0);
 }

@@ -7,6 +7,8 @@ import { dirname } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { NativeOverlayFile } from '../base/native.js';
+import { type Room, withRoom } from '../base/room.js';
+import { MiB } from '../base/size.js';
 import { type DiskLoss, type DiskLosses, describeLoss, lossError, parseLoss } from './loss.js';
 
 export interface FootingOptions {
@@ -17,6 +19,8 @@ export interface FootingOptions {
   mapPath: string;
   /** Absent where nothing keeps losses beside the disk's own mark. */
   losses: DiskLosses | undefined;
+  /** Makes room where a flush finds none for the map. */
+  room?: Room | undefined;
   log: Logger;
 }
 
@@ -63,7 +67,7 @@ export class DiskFooting {
   async flush(): Promise<void> {
     const { overlay } = this.#options;
     try {
-      await overlay.flush();
+      await withRoom(() => overlay.flush(), { room: this.#roomUnlessLost, lengthBytes: MiB });
       this.#isReadOnly = false;
     } catch (error) {
       if (errorCode(error) !== 'ERR_CLOSED') this.#note();
@@ -101,6 +105,12 @@ export class DiskFooting {
     losses?.forget(uuid);
     this.#isNoted = false;
     log.warn({ disk: name, loss }, 'an operator accepted that this disk lost data: flushes succeed again');
+  }
+
+  /** No room brings lost data back. */
+  get #roomUnlessLost(): Room | undefined {
+    const { room, overlay } = this.#options;
+    return room === undefined ? undefined : async (lengthBytes) => overlay.loss === undefined && (await room(lengthBytes));
   }
 
   get #mapName(): string {

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { blockBytes, type NativeOverlayFile } from '../base/native.js';
+import type { Room } from '../base/room.js';
 import type { BlockDevice, RequestOptions } from '../device/device.js';
 import { Disk } from '../device/disk.js';
 import type { DiskFolder } from './folder.js';
@@ -33,6 +34,8 @@ export interface HostedDiskOptions {
   peers: DiskPeers | undefined;
   /** Second place that knows of lost data. */
   losses?: DiskLosses | undefined;
+  /** Makes room on the file system of the disks. */
+  room?: Room | undefined;
   clock: Clock;
   log: Logger;
 }
@@ -54,15 +57,16 @@ export class HostedDisk {
     this.overlay = overlay;
     this.base = base;
     this.#options = options;
-    const { clock, log, losses } = options;
+    const { clock, log, losses, room } = options;
     const { name, uuid } = folder.record;
-    this.footing = new DiskFooting({ overlay, name, uuid, mapPath: folder.mapPath, losses, log });
+    this.footing = new DiskFooting({ overlay, name, uuid, mapPath: folder.mapPath, losses, room, log });
     this.disk = new Disk({
       overlay,
       base: base?.device,
       remote: { read: (nodeIndex, target, offset, request) => this.#readRemote(nodeIndex, target, offset, request) },
       multiConn: folder.record.multiConn,
       footing: this.footing,
+      room,
       clock,
       log,
     });

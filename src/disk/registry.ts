@@ -10,6 +10,7 @@ import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { NativeLease } from '../base/native.js';
 import { syncDirectory } from '../base/replace-file.js';
+import type { Room } from '../base/room.js';
 import type { ClientIdentity, Export } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { HandoverDecisions } from './decision.js';
@@ -31,6 +32,8 @@ export interface DiskRegistryOptions {
   diskDir: string;
   notes: DiskNotes;
   losses?: DiskLosses | undefined;
+  /** Makes room on the file system of the disks. */
+  room?: Room | undefined;
   known: KnownDisks;
   /** Absent on a single host. */
   peers: DiskPeers | undefined;
@@ -68,8 +71,8 @@ export class DiskRegistry implements DiskHome {
 
   /** Opens what lies on this host's disk. What can't be opened is logged and keeps no other from its guests. */
   async start(): Promise<void> {
-    const { diskDir, log } = this.options;
-    for (const folder of DiskFolder.list(diskDir, log)) {
+    const { diskDir, log, room } = this.options;
+    for (const folder of DiskFolder.list(diskDir, log, room)) {
       if (folder.state.state === 'incoming') {
         await folder.remove();
         continue;
@@ -295,7 +298,7 @@ export class DiskRegistry implements DiskHome {
   }
 
   async #accept({ epoch, record, nodes, copy }: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk> {
-    const { peers, diskDir } = this.options;
+    const { peers, diskDir, room } = this.options;
     const { uuid } = record;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
     if (present !== undefined && present.record.sizeBytes > record.sizeBytes) {
@@ -315,7 +318,7 @@ export class DiskRegistry implements DiskHome {
       own: present === undefined ? undefined : { states: present.states(), replicated: replicated ?? (() => false) },
     });
     const state: Omit<OwnerState, 'map' | 'data'> = { format: 1, state: 'owner', epoch, nodes: inherited.nodes };
-    if (present === undefined) return this.openHosted(await DiskFolder.create(diskDir, record, state, { states: inherited.states }));
+    if (present === undefined) return this.openHosted(await DiskFolder.create(diskDir, record, state, { states: inherited.states, room }));
     // What was copied ahead has to be durable before a map says so.
     await present.overlay.flush();
     await present.close();
@@ -334,7 +337,7 @@ export class DiskRegistry implements DiskHome {
     // What failed may have been just that.
     syncDirectory(path);
     syncDirectory(diskDir);
-    return this.openHosted(new DiskFolder(path, log));
+    return this.openHosted(new DiskFolder(path, log, this.options.room));
   }
 
   latest(uuid: string): KnownDisk | undefined {
@@ -412,8 +415,8 @@ export class DiskRegistry implements DiskHome {
   exportOf(record: DiskRecord): DiskExport {
     const known = this.#exports.get(record.uuid);
     if (known !== undefined) return known;
-    const { notes, peers, leases, clock, log } = this.options;
-    const disk = new DiskExport({ record, metrics: createExportMetrics(), home: this, notes, peers, leases, clock, log });
+    const { notes, peers, leases, room, clock, log } = this.options;
+    const disk = new DiskExport({ record, metrics: createExportMetrics(), home: this, notes, peers, leases, room, clock, log });
     this.#exports.set(record.uuid, disk);
     return disk;
   }

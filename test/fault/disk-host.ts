@@ -18,6 +18,7 @@ export interface DiskHostOptions {
   state?: string;
   /** Of the cache, as in the configuration file. */
   cacheSize?: string;
+  minFree?: string;
   /** As the daemon's. */
   tcp?: boolean;
   fastPath?: boolean;

@@ -211,9 +211,10 @@ export class NodeDisks implements DiskControl {
       if (isUsed(disk))
         throw new CopseError('ERR_DISK_IN_USE', `disk "${name}" has clients attached, who may write meanwhile: detach them first`);
       const target = path ?? files.pathFor(image);
-      const result = await disk.frozen((hosted) =>
-        writeImage(hosted.disk, { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore }),
-      );
+      // Elsewhere the cache of this state directory has nothing to give.
+      const room = path === undefined ? this.#options.registry.options.room : undefined;
+      const how = { ...options, image, path: target, chunkBytes: defaultChunkSizeBytes, store: manifestStore, room };
+      const result = await disk.frozen((hosted) => writeImage(hosted.disk, how));
       const request: ImageAddRequest = { name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest };
       try {
         await images.add(request);
@@ -299,10 +300,10 @@ export class NodeDisks implements DiskControl {
   /** With etcd its name is taken there first; what is left there of a disk that could not be made goes with the next look. */
   async #make(record: DiskRecord): Promise<DiskExport> {
     const { registry, index } = this.#options;
-    const { peers, diskDir } = registry.options;
+    const { peers, diskDir, room } = registry.options;
     if (index !== undefined && peers !== undefined) await index.claim({ record, owner: peers.self, epoch: 1, dataBytes: 0 });
     try {
-      return await registry.host(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch: 1, nodes: {} }));
+      return await registry.host(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch: 1, nodes: {} }, { room }));
     } finally {
       index?.made(record.name);
       registry.changed();

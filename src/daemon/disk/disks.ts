@@ -4,6 +4,7 @@ import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { type NativeLease, native } from '../../base/native.js';
+import type { Room } from '../../base/room.js';
 import { contentId, contentsUnder } from '../../catalog/image-record.js';
 import type { StateDirectory } from '../../catalog/state-directory.js';
 import type { OwnedDisk } from '../../cluster/node.js';
@@ -42,6 +43,8 @@ export interface DisksOptions {
   selfId: string;
   defaultDeadlineMs: number;
   defaultChunkSizeBytes: number;
+  /** Makes room on the file system of the state directory's disks; absent where nothing there can be given up. */
+  room: Room | undefined;
   lifecycle: Lifecycle;
   log: Logger;
 }
@@ -69,6 +72,7 @@ export class Disks {
       selfId,
       defaultDeadlineMs,
       defaultChunkSizeBytes,
+      room,
       lifecycle,
       log,
     } = options;
@@ -82,6 +86,7 @@ export class Disks {
       new DiskRegistry({
         diskDir: state.diskDir,
         notes,
+        room,
         losses: new DiskLosses(state.diskLossesPath, log),
         known,
         peers,

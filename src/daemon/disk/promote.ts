@@ -7,6 +7,8 @@ import { AbortedError, CopseError, errorCode } from '../../base/error.js';
 import { makeDirectory } from '../../base/make-directory.js';
 import { native } from '../../base/native.js';
 import { syncDirectory } from '../../base/replace-file.js';
+import { type Room, withRoom } from '../../base/room.js';
+import { MiB } from '../../base/size.js';
 import type { BlockDevice } from '../../device/device.js';
 import { seal } from '../../manifest/seal.js';
 import type { ManifestStore } from '../manifest-store.js';
@@ -17,11 +19,13 @@ export interface PromoteOptions extends JobOptions {
   path: string;
   chunkBytes: number;
   store: ManifestStore;
+  /** Makes room on the file system of the path. */
+  room: Room | undefined;
 }
 
 /** Writes the device's content to the file, zeros as holes, and makes its manifest of the same bytes. Nothing is left of what fails. */
 export async function writeImage(device: BlockDevice, options: PromoteOptions): Promise<PromoteResult> {
-  const { path, signal, onProgress, chunkBytes, store, image } = options;
+  const { path, signal, onProgress, chunkBytes, store, image, room } = options;
   if (!isAbsolute(path)) throw new CopseError('ERR_OPTION', `${path}: give an absolute path on the daemon's host`);
   makeDirectory(dirname(path), 0o777);
   if (await exists(path)) throw new CopseError('ERR_OPTION', `${path} exists: choose another file, or remove it`);
@@ -37,7 +41,9 @@ export async function writeImage(device: BlockDevice, options: PromoteOptions): 
         await device.read(buffer, offset);
         for (let at = 0; at < lengthBytes; at += 64 * 1024) {
           const end = Math.min(lengthBytes, at + 64 * 1024);
-          if (!native.isZero(buffer, at, end)) await file.write(buffer, at, end - at, offset + at, false);
+          if (native.isZero(buffer, at, end)) continue;
+          const write = (): Promise<void> => file.write(buffer, at, end - at, offset + at, false);
+          await withRoom(write, { room, lengthBytes: MiB, signal });
         }
         sink.data(buffer);
       },
