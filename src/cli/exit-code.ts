@@ -46,6 +46,7 @@ const exitCodeByCode: Record<string, number> = {
   ERR_NO_SUCH_EXPORT: ExitCode.notFound,
   ERR_DISK_NOT_ATTACHED: ExitCode.notFound,
   ERR_DISK_ATTACHED: ExitCode.conflict,
+  ERR_EXPORT_NAMED: ExitCode.conflict,
   ERR_DOMAIN_STATE: ExitCode.conflict,
   ERR_TARGET_AMBIGUOUS: ExitCode.usage,
   ERR_TARGET_TAKEN: ExitCode.conflict,
@@ -67,7 +68,7 @@ export const exitCodeHelp = `Exit codes:
   4    there is no such image, disk, snapshot or domain, or the domain does not have the disk
   5    what is there stands against it: the image, disk or file is in use or exists, another node owns the disk or changed the image,
        its blocks are on a node that does not answer, or would be lost; a failed sync lost data of it; the node is in no cluster, or the image not shared;
-       the domain has the disk or target already, or is not in the state that is asked for
+       the domain has the disk or target already, or is not in the state that is asked for; domains name what is to go (--yes)
   6    verify found damaged chunks; they were dropped and will be fetched again
   7    no space left, on the daemon's disk or for the file that was to be written
   130  interrupted (SIGINT); 143 terminated (SIGTERM)`;

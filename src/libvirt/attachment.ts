@@ -52,7 +52,8 @@ export async function attachDisk(
     const [attached] = attachedTo(disks, exportName, isCopse);
     if (attached !== undefined) throw attachedError(exportName, domain.name, attached.target);
   }
-  if (!request.shared && affected.includes('live')) refuseSecondGuest(domains, domain, exportName, isCopse);
+  // Also of a configuration: the next start would displace the guest that runs.
+  if (!request.shared) refuseSecondGuest(domains, domain, exportName, isCopse);
   const taken = described.flatMap(({ disks }) => disks.map(({ target }) => target));
   if (request.target !== undefined && taken.includes(request.target)) {
     throw new CopseError(

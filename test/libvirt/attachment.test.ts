@@ -98,7 +98,14 @@ t.test('attach', async (t) => {
     const dormant = domainOf('dormant', { config: diskOf('data', 'vda') }, false);
     await t.rejects(attach([user, running]), { code: 'ERR_DISK_IN_USE' });
     t.ok(await attach([user, running], { shared: true }));
-    t.ok(await attach([user, running], { config: true }), 'a configuration harms nobody');
+    await t.rejects(
+      attach([user, running], { config: true }),
+      { code: 'ERR_DISK_IN_USE' },
+      'its next start would displace the other guest',
+    );
+    t.ok(await attach([user, running], { config: true, shared: true }));
+    const off = domainOf('web', { config: '' }, false);
+    await t.rejects(attach([user, off]), { code: 'ERR_DISK_IN_USE' });
     t.ok(await attach([dormant, running]));
   });
 });

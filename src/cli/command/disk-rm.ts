@@ -1,17 +1,25 @@
 /** `copse disk rm` */
 import type { Command } from 'commander';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
+import { addNamedExportOptions, confirmUnnamed, type NamedExportOptions } from '../named-export.js';
 import { printJson, printText } from '../output.js';
+
+interface Options extends DaemonOptions, NamedExportOptions {}
 
 export function addDiskRmCommand(parent: Command): void {
   addDaemonOptions(
-    parent
-      .command('rm')
-      .alias('remove')
-      .description('remove a disk that no client is attached to, with its snapshots: what was written is gone')
-      .argument('<name>', 'name of the disk'),
-  ).action(async (name: string, options: DaemonOptions) => {
-    await withDaemon(options, (control) => control.removeDisk(name));
+    addNamedExportOptions(
+      parent
+        .command('rm')
+        .alias('remove')
+        .description('remove a disk that no client is attached to, with its snapshots: what was written is gone')
+        .argument('<name>', 'name of the disk'),
+    ),
+  ).action(async (name: string, options: Options) => {
+    await withDaemon(options, async (control) => {
+      await confirmUnnamed(control, name, 'remove it', options);
+      await control.removeDisk(name);
+    });
     if (options.json) printJson({ removed: name });
     else printText(`removed ${name}`);
   });
