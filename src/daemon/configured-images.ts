@@ -25,14 +25,14 @@ export class ConfiguredImages {
     this.#log = log;
   }
 
-  /** Tries each once. @throws the first failure when nothing at all is served */
-  async start(): Promise<void> {
+  /** Tries each once. @throws the first failure when nothing at all is served, disks included */
+  async start(isServing: () => boolean): Promise<void> {
     // A backing file's image comes first, whatever the order; the others side by side, since each may wait for its origin.
     const isBuiltOnOthers = (image: ConfiguredImage): boolean => Object.keys(image.backing ?? {}).length > 0;
     const failures = await Promise.all(this.#images.filter((image) => !isBuiltOnOthers(image)).map((image) => this.#add(image)));
     for (const image of this.#images.filter(isBuiltOnOthers)) failures.push(await this.#add(image));
     const failure = failures.find((error) => error !== undefined);
-    if (failure !== undefined && this.#registry.images.length === 0) throw failure;
+    if (failure !== undefined && !isServing()) throw failure;
   }
 
   close(): void {

@@ -143,8 +143,12 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     pinner,
     defaultDeadlineMs: imageDefault.deadlineMs,
     recordFromPeers: cluster === undefined ? undefined : (request) => cluster.findRecord(request),
-    attachedAt: etcd === undefined ? undefined : (name) => cluster?.attachedAt(name) ?? [],
-    disksOver: (record) => disks?.control.usersOf(record) ?? [],
+    attachedAt:
+      etcd === undefined
+        ? undefined
+        : // Of a disk and an image of one name clients get the disk.
+          (name) => (disks?.registry.find(name) === undefined ? (cluster?.attachedAt(name) ?? []) : []),
+    disksOver: (name) => disks?.control.usersOf(name) ?? [],
     log,
   });
   record = (name) => registry.images.find((image) => image.record.name === name)?.record;
@@ -174,7 +178,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   await cluster?.start(pool);
   await disks.follow();
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
-  await adding.start();
+  await adding.start(() => registry.images.length > 0 || here.all.length > 0);
   await files.sweep();
   const hidden = clientsHidden();
   const warnings = (): StatusWarning[] => [

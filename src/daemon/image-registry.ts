@@ -40,7 +40,7 @@ export interface ImageRegistryOptions {
   /** Where the catalog is shared: other nodes at which clients are attached to an image. */
   attachedAt?: ((name: string) => string[]) | undefined;
   /** Names of the disks that were created over an image. */
-  disksOver?: ((record: ImageRecord) => string[]) | undefined;
+  disksOver?: ((name: string) => string[]) | undefined;
   names: ExportNames;
   /** Files that go with their image. */
   files?: Pick<PromotedFiles, 'mark' | 'sweep'> | undefined;
@@ -159,7 +159,7 @@ export class ImageRegistry implements ExportDirectory {
     return this.#change(name, async () => {
       const image = this.get(name);
       this.#refuseUsed(image);
-      const disks = this.#options.disksOver?.(image.record) ?? [];
+      const disks = this.#options.disksOver?.(name) ?? [];
       if (disks.length > 0) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" lies below disk "${disks.join('", "')}": remove that first`);
       }

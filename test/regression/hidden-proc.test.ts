@@ -4,8 +4,9 @@
  * The daemon read a client's start time from /proc, could not, and took all clients for unknown ones. It remembered no
  * fence for those. Two guests with `reconnect-delay` took the disk from each other in turn.
  */
-import { chown } from 'node:fs/promises';
+import { chown, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DaemonStatus } from '../../src/admin/control.js';
 import { shortDir } from '../conformance/short-dir.js';
@@ -47,6 +48,11 @@ async function startHidden(test: Test): Promise<{ host: DiskHost; daemon: Daemon
   await daemon.start();
   return { daemon, host: DiskHost.of(daemon) };
 }
+
+t.test('the unit lets the daemon see the processes of its clients', async (t) => {
+  const unit = await readFile(fileURLToPath(new URL('../../../examples/systemd/copse.service', import.meta.url)), 'utf8');
+  t.match(unit, /^ProtectProc=default$/m);
+});
 
 t.test('a displaced client stays out where /proc is hidden', { skip }, async (t) => {
   const { daemon, host } = await startHidden(t);

@@ -5,6 +5,10 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
+import { EtcdServer } from '../cluster/etcd-server.js';
+import { allUp, controlOf } from '../cluster/fault/disk-fleet.js';
+import { prepareFleet } from '../cluster/fault/node.js';
+import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
 
 const sizeBytes = 2 ** 20;
@@ -81,4 +85,22 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
       }
     }
   }
+});
+
+t.test('it goes on the node that has it, though another node removes the image', async (t) => {
+  const etcd = await EtcdServer.start();
+  t.teardown(() => etcd.stop());
+  const nodes = await prepareFleet(t, { at: 2, etcd: etcd.url, images: {} });
+  await Promise.all(nodes.map((node) => node.start()));
+  await allUp(nodes);
+  const [one] = nodes;
+  const [atOne, atTwo] = nodes.map((node) => controlOf(t, node));
+  if (one === undefined || atOne === undefined || atTwo === undefined) throw new Error('two nodes');
+  await atOne.createDisk({ name: 'vm1', sizeBytes });
+  const { path, manifestPath } = await atOne.promoteDisk('vm1', 'golden', job);
+  await until('the other node serves it', async () => (await atTwo.listImages()).some(({ name }) => name === 'golden'));
+  await atTwo.removeImage('golden');
+  await until('its file has gone', () => !existsSync(path));
+  await until('so has its manifest', () => !existsSync(manifestPath));
+  t.same(readdirSync(join(one.state, 'image')), []);
 });

@@ -7,7 +7,6 @@ import { checkExportName } from '../../base/export-name.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
-import { contentId, type ImageRecord } from '../../catalog/image-record.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
@@ -18,10 +17,13 @@ import { type ExportNames, takenError } from '../export-names.js';
 import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
 import type { PromotedFiles } from '../promoted-files.js';
+import { keepersOf, withConflict } from './conflict.js';
 import { takeByForce } from './force.js';
+import { usersOf } from './image-user.js';
 import { migrate } from './migrate.js';
 import { writeImage } from './promote.js';
 import { refuseNeeded, releaseHolders } from './removal.js';
+import { renameDisk } from './rename.js';
 import { diskStatus } from './status.js';
 
 export interface NodeDisksOptions {
@@ -88,6 +90,7 @@ export class NodeDisks implements DiskControl {
     const here = registry.exports.filter(({ hosted }) => hosted === undefined || hosted.state.state !== 'incoming');
     const names = new Set(here.map(({ record }) => record.uuid));
     const elsewhere = registry.options.known.list().filter(({ record }) => !names.has(record.uuid));
+    const keepers = keepersOf([...here.map(({ record }) => record), ...elsewhere.map(({ record }) => record)]);
     const statuses = [
       ...here.map((disk) => this.#statusOf(disk)),
       ...elsewhere.flatMap(({ record }) => {
@@ -95,11 +98,16 @@ export class NodeDisks implements DiskControl {
         return disk === undefined ? [] : [this.#statusOf(disk)];
       }),
     ];
-    return statuses.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return statuses
+      .map((status) => withConflict(status, keepers.get(status.name)))
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   async diskStatus(name: string): Promise<DiskStatus> {
-    return this.#statusOf(await this.#options.registry.require(name));
+    const { registry } = this.#options;
+    const status = this.#statusOf(await registry.require(name));
+    const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
+    return withConflict(status, keepersOf(records.filter((record) => record.name === status.name)).get(status.name));
   }
 
   async resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
@@ -144,29 +152,7 @@ export class NodeDisks implements DiskControl {
     return names.claim(newName, 'disk', async () => {
       const disk = await this.#owned(name);
       await this.#refuseTaken(newName);
-      const { self } = registry.options.peers ?? {};
-      const { hosted, record } = disk;
-      const renamed = { ...record, name: newName, renames: (record.renames ?? 0) + 1 };
-      const check = (): void => {
-        if (disk.record.name !== name)
-          throw new CopseError('ERR_NO_SUCH_DISK', `disk "${name}" was renamed to "${disk.record.name}" meanwhile`);
-        this.#refuseUsed(disk, 'rename it');
-      };
-      check();
-      if (index !== undefined && self !== undefined && hosted !== undefined) {
-        await index.claim({ record: renamed, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes });
-      }
-      try {
-        await disk.frozen(async ({ folder }) => {
-          check();
-          folder.rename(newName, renamed.renames);
-        });
-      } finally {
-        // A claim of a name that the disk did not get goes with the next look.
-        index?.made(newName);
-      }
-      await index?.remove(name, record.uuid);
-      registry.changed();
+      await renameDisk(disk, newName, { registry, index, refuseUsed: () => this.#refuseUsed(disk, 'rename it') });
       log.info({ disk: newName, before: name }, 'renamed');
       return this.#statusOf(disk);
     });
@@ -284,17 +270,11 @@ export class NodeDisks implements DiskControl {
   }
 
   /** Disks that are built on an image. */
-  usersOf({ name: imageName }: ImageRecord): string[] {
+  usersOf(imageName: string): string[] {
     const { registry, images } = this.#options;
-    const records = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
-    const all = images.images.map(({ record }) => ({ name: record.name, id: contentId(record.content) }));
-    // The image may have been renamed since, or repinned.
-    const imageOf = ({ name, content }: NonNullable<DiskRecord['image']>): string | undefined => {
-      const same = all.filter(({ id }) => id === contentId(content));
-      return (same.find((image) => image.name === name) ?? same[0] ?? all.find((image) => image.name === name))?.name;
-    };
-    const isOver = ({ image }: DiskRecord): boolean => image !== undefined && imageOf(image) === imageName;
-    return [...new Set(records.filter(isOver).map(({ name }) => name))];
+    const disks = [...registry.exports.map(({ record }) => record), ...registry.options.known.list().map(({ record }) => record)];
+    const records = images.images.map(({ record }) => record);
+    return usersOf(imageName, records, disks);
   }
 
   /** With etcd its name is taken there first; what is left there of a disk that could not be made goes with the next look. */

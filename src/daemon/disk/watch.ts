@@ -60,7 +60,7 @@ export class DiskWatch {
         if (
           told === undefined ||
           told.epoch < epoch ||
-          (told.epoch === epoch && (told.record.renames ?? 0) < renames) ||
+          (told.epoch === epoch && (told.record.renames ?? 0) !== renames) ||
           (told.epoch === epoch && (told.owner.id !== id || told.owner.address !== address))
         ) {
           await this.#describe({ id, address }, uuid);
@@ -86,6 +86,9 @@ export class DiskWatch {
     const before = known.get(uuid);
     try {
       const { record, state, epoch, to, dataBytes } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: 2000 });
+      // The owner knows how it is named. An index may have told of a name that the disk never got.
+      const told = known.get(uuid);
+      if (state === 'owner' && told?.epoch === epoch && (told.record.renames ?? 0) > (record.renames ?? 0)) known.forget(uuid);
       if (state === 'owner') known.offer({ record, owner: node, epoch, dataBytes });
       else if (to !== undefined && to.id !== peers.self.id) known.offer({ record, owner: to, epoch: epoch + 1, dataBytes });
     } catch (error) {
