@@ -127,8 +127,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const files = new PromotedFiles({
     dir: join(state.path, 'image'),
     store: manifestStore,
-    used: () => [
-      ...catalog.list().map(({ content }) => content),
+    images: () => catalog.list().map(({ content }) => content),
+    others: () => [
       ...(disks?.all ?? []).flatMap(({ record: { image } }) => (image === undefined ? [] : [image.content])),
       ...pool.contents.map(({ spec }) => spec),
     ],

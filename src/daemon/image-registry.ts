@@ -72,6 +72,11 @@ export class ImageRegistry implements ExportDirectory {
     return image;
   }
 
+  /** True if the name is an image's, though it may not be served just now. */
+  has(name: string): boolean {
+    return this.#served.has(name) || this.#options.catalog.get(name) !== undefined;
+  }
+
   deadlineMsOf(record: ImageRecord): number {
     return record.deadlineMs ?? this.#options.defaultDeadlineMs;
   }
@@ -167,6 +172,8 @@ export class ImageRegistry implements ExportDirectory {
       await this.#options.catalog.remove(name);
       this.#served.delete(name);
       await image.lease.release({ forget: true });
+      // Another sweep may have found the image in the catalog still.
+      this.#options.files?.mark(image.record.content);
       await this.#options.files?.sweep();
     });
   }

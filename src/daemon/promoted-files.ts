@@ -2,7 +2,7 @@
  * Files of images that disks were promoted to, where the operator named none: they are this daemon's, and go with their image.
  *
  * A file that is to go is marked first, durably, by an empty name beside it. It goes when no image, disk or open content reads it
- * any more, at the latest at a later start. Until then the mark stays.
+ * any more, at the latest at a later start. Until then the mark stays; it goes where an image of the catalog has the file again.
  *
  * Invariants: a file without a mark is never removed; neither is one that anybody reads; nothing here fails a command.
  */
@@ -19,8 +19,10 @@ import type { ManifestStore } from './manifest-store.js';
 export interface PromotedFilesOptions {
   dir: string;
   store: ManifestStore;
-  /** Contents that images, disks of any node and clients stand on now. */
-  used(): Iterable<ContentSpec>;
+  /** Contents of the catalog's images. */
+  images(): readonly ContentSpec[];
+  /** Contents that disks of any node and clients stand on now. */
+  others(): readonly ContentSpec[];
   log: Logger;
 }
 
@@ -40,7 +42,8 @@ export class PromotedFiles {
   pathFor(image: string): string {
     const name = encodeURIComponent(image);
     const path = join(this.#options.dir, `${name.slice(0, longestName)}.raw`);
-    const isTaken = name.length > longestName || existsSync(path) || existsSync(`${path}${markSuffix}`) || this.#isUsed(path);
+    const isTaken =
+      name.length > longestName || existsSync(path) || existsSync(`${path}${markSuffix}`) || readBy(path, this.#options.images());
     return isTaken ? join(this.#options.dir, `${name.slice(0, longestName)}-${randomBytes(4).toString('hex')}.raw`) : path;
   }
 
@@ -81,22 +84,26 @@ export class PromotedFiles {
     const path = mark.slice(0, -markSuffix.length);
     const digest = manifestOf(await readFile(mark, 'utf8'));
     // Whoever awaits looks again: from here to the end of the file nothing is awaited.
-    if (this.#isUsed(path)) return;
+    if (readBy(path, this.#options.images())) {
+      rmSync(mark, { force: true });
+      return;
+    }
+    if (readBy(path, this.#options.others())) return;
     rmSync(path, { force: true });
     syncDirectory(dirname(path));
     log.info({ file: path }, 'removed the file of an image that was removed');
-    if (digest !== undefined && ![...this.#options.used()].some(({ manifest }) => manifest?.digest === digest)) {
+    const used = [...this.#options.images(), ...this.#options.others()];
+    if (digest !== undefined && !used.some(({ manifest }) => manifest?.digest === digest)) {
       await store.remove(digest).catch((error: unknown) => {
         if (errorCode(error) !== 'ERR_DIGEST') throw error;
       });
     }
     rmSync(mark, { force: true });
   }
+}
 
-  #isUsed(path: string): boolean {
-    for (const spec of this.#options.used()) if (contentsUnder(spec).some(({ url }) => url === path)) return true;
-    return false;
-  }
+function readBy(path: string, specs: readonly ContentSpec[]): boolean {
+  return specs.some((spec) => contentsUnder(spec).some(({ url }) => url === path));
 }
 
 function manifestOf(text: string): string | undefined {

@@ -53,6 +53,8 @@ const readyMs = 3000;
 const peerRequestsPerConnection = 1024;
 const peerConnections = 4096;
 const drainMs = 2000;
+/** How long a node may take to say whether it serves an image of a name that a disk is to have. */
+const imageAskMs = 2000;
 
 export interface ClusterOptions {
   config: ClusterConfig;
@@ -188,12 +190,12 @@ export class Cluster {
     return undefined;
   }
 
-  /** A node that answers and serves an image of that name. */
+  /** A node that serves an image of that name, and says so in time. */
   async imageAt(imageName: string): Promise<string | undefined> {
     const up = this.prober.members().filter(({ state }) => state === 'up' || state === 'draining');
     const found = await Promise.all(
       up.map(({ id, address }) =>
-        fetchRecord(address, imageName).then(
+        fetchRecord(address, imageName, AbortSignal.timeout(imageAskMs)).then(
           () => id,
           () => undefined,
         ),

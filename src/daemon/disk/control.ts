@@ -320,7 +320,7 @@ export class NodeDisks implements DiskControl {
 
   async #refuseTaken(name: string): Promise<void> {
     const { registry, images, imageElsewhere } = this.#options;
-    if (images.images.some(({ record }) => record.name === name)) throw takenError(name, 'disk');
+    if (images.has(name)) throw takenError(name, 'disk');
     const node = await imageElsewhere?.(name);
     if (node !== undefined) throw takenError(name, 'disk', `node ${node} serves an image "${name}"`);
     const known = await registry.search(name);
