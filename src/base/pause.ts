@@ -1,4 +1,5 @@
 /** Waiting for time to pass, where nothing is waited for but that. */
+import { unwatchAbort, watchAbort } from './abort.js';
 import type { Clock } from './clock.js';
 
 /** Resolves after the delay, or as soon as the signal is aborted. Does not keep the process alive. */
@@ -6,11 +7,11 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   return new Promise((resolve) => {
     const end = (): void => {
       cancel();
-      signal?.removeEventListener('abort', end);
+      unwatchAbort(signal, end);
       resolve();
     };
     const cancel = clock.after(delayMs, end);
-    signal?.addEventListener('abort', end, { once: true });
+    watchAbort(signal, end);
     if (signal?.aborted) end();
   });
 }

@@ -4,6 +4,7 @@
  * Invariant: the target is written by nobody once the promise settled. So a request that is given up (deadline, dead connection) leaves its flights at once, but
  * waits for disk reads that are already filling the target.
  */
+import { unwatchAbort, watchAbort } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
 import type { Source } from '../device/device.js';
@@ -125,7 +126,7 @@ export abstract class Operation implements FlightWaiter {
     if (this.#onAbort !== undefined) return;
     const { what, deadlineMs, signal, clock, trouble } = this.#options;
     this.#onAbort = () => this.fail(new AbortedError(what));
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    watchAbort(signal, this.#onAbort);
     if (deadlineMs > 0)
       this.#cancelTimer = clock.after(deadlineMs, () => this.fail(new DeadlineError(what, deadlineMs, { cause: trouble?.() })));
     if (signal?.aborted) this.#onAbort();
@@ -133,7 +134,7 @@ export abstract class Operation implements FlightWaiter {
 
   #stopClock(): void {
     this.#cancelTimer?.();
-    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort !== undefined) unwatchAbort(this.#options.signal, this.#onAbort);
   }
 }
 

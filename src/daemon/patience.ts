@@ -3,6 +3,7 @@
  *
  * When to use: around an origin that is read from beginning to end. Cost: a timer a read.
  */
+import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { DeadlineError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -46,7 +47,7 @@ class PatientOrigin extends OriginDecorator {
       ended.abort();
     });
     if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    else watchAbort(signal, onAbort);
     try {
       await this.below.read(offset, lengthBytes, sink, { ...options, signal: ended.signal });
     } catch (error) {
@@ -54,7 +55,7 @@ class PatientOrigin extends OriginDecorator {
       throw new DeadlineError(`${this.url}, ${lengthBytes} bytes at ${offset}`, patienceMs, { cause: this.#lastFailure() });
     } finally {
       cancel();
-      signal?.removeEventListener('abort', onAbort);
+      unwatchAbort(signal, onAbort);
     }
   }
 }

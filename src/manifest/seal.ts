@@ -1,4 +1,5 @@
 /** Reads an image from its first byte to its last, and makes its manifest. */
+import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { AbortedError } from '../base/error.js';
 import { MiB } from '../base/size.js';
 import { OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
@@ -32,7 +33,7 @@ export async function seal(source: SealSource, header: ManifestHeader, options: 
   const ended = new AbortController();
   const onAbort = (): void => ended.abort(options.signal?.reason);
   if (options.signal?.aborted) onAbort();
-  else options.signal?.addEventListener('abort', onAbort, { once: true });
+  else watchAbort(options.signal, onAbort);
   let next = 0;
   let doneBytes = 0;
   const work = async (): Promise<void> => {
@@ -62,7 +63,7 @@ export async function seal(source: SealSource, header: ManifestHeader, options: 
   } finally {
     // Nobody reads on for a seal that has failed.
     ended.abort();
-    options.signal?.removeEventListener('abort', onAbort);
+    unwatchAbort(options.signal, onAbort);
     await Promise.allSettled(workers);
   }
   return builder.build();

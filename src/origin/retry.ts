@@ -7,6 +7,7 @@
  * memory for as long as the origin is away); the wait before a retry
  * ends at once when the signal aborts. Without a signal it tries for ever: deadlines belong to the layers above.
  */
+import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { AbortedError, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -73,11 +74,11 @@ class RetryingOrigin extends OriginDecorator {
         reject(new AbortedError(`read of ${this.url}`, { cause: error }));
       };
       const cancel = clock.after(delayMs, () => {
-        signal?.removeEventListener('abort', aborted);
+        unwatchAbort(signal, aborted);
         resolve();
       });
       if (signal?.aborted) aborted();
-      else signal?.addEventListener('abort', aborted, { once: true });
+      else watchAbort(signal, aborted);
     });
   }
 }

@@ -5,6 +5,7 @@
  *
  * Invariants: after its deadline no request waits any more; after `destroy` none at all. A request that was given up may still be answered: whoever gave it a sink ends that.
  */
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError, errorCode } from '../../base/error.js';
@@ -180,13 +181,13 @@ export class DiskLink {
     return new Promise((resolve) => {
       const end = (): void => {
         cancel();
-        signal?.removeEventListener('abort', end);
+        unwatchAbort(signal, end);
         this.#sleepers.delete(end);
         resolve();
       };
       const cancel = this.#clock.after(delayMs, end);
       this.#sleepers.add(end);
-      signal?.addEventListener('abort', end, { once: true });
+      watchAbort(signal, end);
     });
   }
 }

@@ -5,6 +5,7 @@
  *
  * Source: docs/formats.md, "What peers tell each other", `call`.
  */
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
@@ -87,7 +88,7 @@ export async function callPeer(peer: PeerTarget, method: string, argument: unkno
 
 async function converse(client: NbdClient, peer: PeerTarget, what: string, request: Buffer, signal: AbortSignal): Promise<Answer> {
   const onAbort = (): void => client.destroy();
-  signal.addEventListener('abort', onAbort, { once: true });
+  watchAbort(signal, onAbort);
   try {
     if (signal.aborted) onAbort();
     if (client.sizeBytes !== callPageBytes)
@@ -102,7 +103,7 @@ async function converse(client: NbdClient, peer: PeerTarget, what: string, reque
     if (errorCode(error) === 'ERR_CALL') throw lied(peer, what, error);
     throw requestError(peer.id, 'call', what, error);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    unwatchAbort(signal, onAbort);
     client.destroy();
   }
 }

@@ -4,6 +4,7 @@
  * Invariants: nobody is asked as home; a held request is answered from a store alone: so no request can come back to who made it. The origin is asked only for what no
  * live peer is known to hold, and it is never a hedge; while it fails, whoever comes to hold the chunk is asked instead.
  */
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError, errorCode } from '../../base/error.js';
 import type { OriginReadOptions } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
@@ -84,7 +85,7 @@ export class HomeSource {
       // No chunk is put together from two.
       if (at % content.chunkBytes === 0 && this.#holders(at / content.chunkBytes, failed).length > 0) abort.abort();
     };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    watchAbort(signal, onAbort);
     if (signal?.aborted) abort.abort();
     try {
       await origin.read(offset, lengthBytes, counted, { ...options, signal: abort.signal, onRetry });
@@ -93,7 +94,7 @@ export class HomeSource {
       if (signal?.aborted || !abort.signal.aborted) throw error;
       return counting.deliveredBytes;
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      unwatchAbort(signal, onAbort);
     }
   }
 
@@ -189,7 +190,7 @@ export class HomeSource {
     };
     const abort = new AbortController();
     const onAbort = (): void => abort.abort();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    watchAbort(options.signal, onAbort);
     if (options.signal?.aborted) abort.abort();
     hedges.earn();
     const p95Ms = metrics.of(peer.id).latency.p95Ms;
@@ -220,7 +221,7 @@ export class HomeSource {
     } finally {
       cancel?.();
       abort.abort();
-      options.signal?.removeEventListener('abort', onAbort);
+      unwatchAbort(options.signal, onAbort);
     }
   }
 }

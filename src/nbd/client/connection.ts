@@ -5,6 +5,7 @@
  * with that reason, and the socket is destroyed. Requests made one after the other without waiting leave in one write. One place of
  * the window is kept for signs of life, so that the server's own bound on requests never holds them up.
  */
+
 import type { Socket } from 'node:net';
 import { ClosedError } from '../../base/error.js';
 import { type Logger, silentLogger } from '../../base/log.js';

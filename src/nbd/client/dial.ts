@@ -1,5 +1,7 @@
 /** Opens the socket to an NBD server. */
+
 import { connect, type Socket } from 'node:net';
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 import { setUserTimeout } from '../../base/user-timeout.js';
 import { NbdDisconnectedError } from '../error.js';
@@ -43,13 +45,13 @@ export function dial(uri: NbdUri, signal: AbortSignal | undefined, userTimeoutMs
     const end = (): void => {
       socket.off('error', onError);
       socket.off('connect', onConnect);
-      signal?.removeEventListener('abort', onAbort);
+      unwatchAbort(signal, onAbort);
     };
     const socket =
       'path' in uri.address ? connect({ path: uri.address.path }) : connect({ host: uri.address.host, port: uri.address.port });
     socket.on('error', onError);
     socket.on('connect', onConnect);
     if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    else watchAbort(signal, onAbort);
   });
 }

@@ -1,4 +1,5 @@
 /** Waits for a reply as long as the caller does. */
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 import type { Exchange } from './exchange.js';
 
@@ -21,12 +22,12 @@ export async function underSignal(exchange: Exchange, sent: Promise<void>, signa
         );
     };
     if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    else watchAbort(signal, onAbort);
   });
   try {
     await Promise.race([exchange.settled, aborted]);
     return exchange;
   } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    if (onAbort !== undefined) unwatchAbort(signal, onAbort);
   }
 }

@@ -1,4 +1,5 @@
 /** Places for requests in flight: so many at once, the rest in line, first come, first served. */
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 
 export class Window {
@@ -35,10 +36,10 @@ export class Window {
           this.#line.splice(index, 1);
           refuse(new AbortedError('NBD request', { cause: signal?.reason }));
         };
-        signal?.addEventListener('abort', onAbort, { once: true });
+        watchAbort(signal, onAbort);
       });
     } finally {
-      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+      if (onAbort !== undefined) unwatchAbort(signal, onAbort);
     }
   }
 

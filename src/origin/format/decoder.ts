@@ -5,8 +5,10 @@
  * Invariants: at most one process at a time; each start is guarded anew; private exports and the directory of the socket live as long as the
  * process does and go with it.
  */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { ClosedError } from '../../base/error.js';
 import { Lifecycle } from '../../base/lifecycle.js';
@@ -95,14 +97,14 @@ export class Decoder {
       start.abort(new OriginError('ERR_ORIGIN_UNAVAILABLE', `${url}: qemu-nbd was not ready within ${startTimeoutMs} ms`)),
     );
     const onClose = (): void => start.abort(this.#abort.signal.reason);
-    this.#abort.signal.addEventListener('abort', onClose, { once: true });
+    watchAbort(this.#abort.signal, onClose);
     try {
       return await this.#launch(start.signal);
     } catch (error) {
       throw start.signal.aborted ? start.signal.reason : error;
     } finally {
       cancelTimer();
-      this.#abort.signal.removeEventListener('abort', onClose);
+      unwatchAbort(this.#abort.signal, onClose);
     }
   }
 

@@ -3,9 +3,11 @@
  *
  * The socket's appearance is an event of its directory; between bind and listen a connect is refused and tried again.
  */
+
 import { watch } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { errorCode } from '../../base/error.js';
 
 const retryDelayMs = 10;
@@ -22,7 +24,7 @@ export async function awaitGreeting(socketPath: string, signal: AbortSignal): Pr
     if (name === basename(socketPath)) wake();
   });
   const onAbort = (): void => wake();
-  signal.addEventListener('abort', onAbort, { once: true });
+  watchAbort(signal, onAbort);
   try {
     for (;;) {
       signal.throwIfAborted();
@@ -37,7 +39,7 @@ export async function awaitGreeting(socketPath: string, signal: AbortSignal): Pr
       clearTimeout(timer);
     }
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    unwatchAbort(signal, onAbort);
     watcher.close();
   }
 }
@@ -47,14 +49,14 @@ function greeted(socketPath: string, signal: AbortSignal): Promise<Socket | stri
   return new Promise((resolve) => {
     const socket = connect(socketPath);
     const end = (outcome: Socket | string): void => {
-      signal.removeEventListener('abort', onAbort);
+      unwatchAbort(signal, onAbort);
       socket.removeAllListeners();
       socket.on('error', () => undefined);
       if (typeof outcome === 'string') socket.destroy();
       resolve(outcome);
     };
     const onAbort = (): void => end('ERR_ABORTED');
-    signal.addEventListener('abort', onAbort, { once: true });
+    watchAbort(signal, onAbort);
     let received = '';
     socket.on('data', (piece) => {
       received += piece.toString('latin1');

@@ -3,7 +3,9 @@
  *
  * Invariant: `startQemuNbd` resolves only for a process that has nothing open but what it was given.
  */
+
 import { execa } from 'execa';
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { OriginError } from '../origin.js';
@@ -89,7 +91,7 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
     },
   };
   const onAbort = (): void => stopWaiting.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
+  watchAbort(signal, onAbort);
   try {
     const probe = await awaitGreeting(socketPath, stopWaiting.signal);
     const exportPaths = layers.map(({ handle }) => handle.socketPath);
@@ -106,7 +108,7 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
     await ended;
     throw error;
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    unwatchAbort(signal, onAbort);
   }
 }
 

@@ -4,7 +4,9 @@
  * Invariants: settles exactly once; nothing is delivered before the head was judged good, nor after it settled, nor beyond the wanted length;
  * a body that is not wanted is not downloaded (small ones are drained, so that the connection lives on).
  */
+
 import type { Dispatcher } from 'undici';
+import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 import { OriginError, type RangeSink } from '../origin.js';
 import { connectionError } from './failure.js';
@@ -44,7 +46,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    else watchAbort(signal, this.#onAbort);
   }
 
   get settled(): boolean {
@@ -120,7 +122,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   #settle(then: () => void): void {
     this.#settled = true;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    unwatchAbort(this.#signal, this.#onAbort);
     then();
   }
 }
