@@ -1,3 +1,5 @@
+import { redactUrls } from './display-url.js';
+
 /**
  * The root of every error that Copse throws on purpose.
  *
@@ -43,7 +45,7 @@ export function errorCode(error: unknown): string {
   return 'ERR_UNKNOWN';
 }
 
-/** The message of any thrown value, followed by those of its causes, each once. */
+/** The message of any thrown value, followed by those of its causes, each once. URLs in it hold no secrets. */
 export function errorMessage(error: unknown): string {
   const messages: string[] = [];
   for (let at: unknown = error; at !== undefined && at !== null && messages.length < 8; ) {
@@ -51,5 +53,5 @@ export function errorMessage(error: unknown): string {
     if (message !== '' && !messages.some((seen) => seen.includes(message))) messages.push(message);
     at = at instanceof Error ? at.cause : undefined;
   }
-  return messages.join(': ');
+  return redactUrls(messages.join(': '));
 }

@@ -1,14 +1,26 @@
-/** Structured logs: one JSON line an event, on standard error (standard output belongs to `copse: ready`). */
+/**
+ * Structured logs: one JSON line an event, on standard error (standard output belongs to `copse: ready`).
+ *
+ * Invariants: URLs in a line hold no secrets; a line that can't be written is lost, and the process goes on.
+ */
 import { type Logger, pino } from 'pino';
+import { redactUrls } from './display-url.js';
 
 export type { Logger };
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** Lines that wait for room on a full disk; later ones are lost. */
+const maxKeptBytes = 64 * 1024;
+
 /** @param level the least level that is written */
 export function createLogger(level: LogLevel): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: maxKeptBytes });
+  // A full disk, or a reader that has gone, must not end the daemon.
+  destination.on('error', () => {});
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: redactUrls } };
+  return pino(options, destination);
 }
 
 /** A logger that writes nothing, for tests and for the library's defaults. */

@@ -7,6 +7,7 @@
  * Invariants: reading is from the local files, with etcd or without; a change is in etcd before it is here; no loss of etcd removes an image from a node.
  */
 import { type Clock, systemClock } from '../base/clock.js';
+import { displayUrl, hidesSecret } from '../base/display-url.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { EtcdClient, EtcdEntry } from '../base/etcd/client.js';
 import { EtcdMirror } from '../base/etcd/mirror.js';
@@ -94,6 +95,12 @@ export class EtcdCatalog implements Catalog, Closeable {
     // The mirror has done this already, unless etcd went away in between.
     const here = this.get(name);
     if (here === undefined || (here.generation ?? 0) < (now.generation ?? 0)) await this.#options.local.put(now);
+    if (hidesSecret(now.content.url)) {
+      this.#options.log.warn(
+        { image: name, url: displayUrl(now.content.url) },
+        'the URL of this image has a user, a password or a query, which all who may read the catalog in etcd can see: [[credential]] keeps secrets on each host',
+      );
+    }
     return now;
   }
 
@@ -193,7 +200,7 @@ export class EtcdCatalog implements Catalog, Closeable {
     }
     if (isUnshared && !hasSameContent(own, image.record)) {
       log.warn(
-        { image: name, here: own.content.url, shared: image.record.content.url },
+        { image: name, here: displayUrl(own.content.url), shared: displayUrl(image.record.content.url) },
         'this name is another image in the catalog that all nodes share: that one is served',
       );
     }

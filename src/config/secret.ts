@@ -1,6 +1,7 @@
 /** Secrets that lie in files of their own, read once when the configuration is loaded. */
 import { readFile } from 'node:fs/promises';
 import { errorMessage } from '../base/error.js';
+import { Secret } from '../base/secret.js';
 import type { OriginCredential } from '../origin/origin.js';
 import type { FileConfig } from './file-schema.js';
 import { ConfigError, problemAt } from './problem.js';
@@ -15,11 +16,11 @@ export async function readCredentials({ source, config }: ConfigPart): Promise<O
 }
 
 /** @throws ConfigError when the file can't be read or is empty */
-export async function readEtcdPassword({ source, config }: ConfigPart): Promise<string | undefined> {
+export async function readEtcdPassword({ source, config }: ConfigPart): Promise<Secret | undefined> {
   return config.etcd?.password ?? (await secretReader(source, ['etcd'])('password_file', config.etcd?.password_file));
 }
 
-type SecretReader = (key: string, file: string | undefined) => Promise<string | undefined>;
+type SecretReader = (key: string, file: string | undefined) => Promise<Secret | undefined>;
 
 async function readCredential(written: NonNullable<FileConfig['credential']>[number], secret: SecretReader): Promise<OriginCredential> {
   const password = written.password ?? (await secret('password_file', written.password_file));
@@ -34,7 +35,7 @@ function secretReader(source: ConfigPart['source'], table: KeyPath): SecretReade
     try {
       const secret = (await readFile(file, 'utf8')).split(/\r?\n/)[0] ?? '';
       if (secret === '') throw new Error('its first line is empty: write the secret there');
-      return secret;
+      return new Secret(secret);
     } catch (error) {
       throw new ConfigError([problemAt(source, [...table, key], `${file}: ${errorMessage(error)}`)], { cause: error });
     }

@@ -1,4 +1,5 @@
 /** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, names, digests. */
+import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import { checkClusterName } from '../base/node-name.js';
 import { formatSize, parseSize } from '../base/size.js';
@@ -74,7 +75,7 @@ export function checkEtcdUrl(text: string): string {
   const match = /^(https?:\/\/(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s/@?#]+):(\d{1,5}))\/?$/.exec(text);
   const port = Number(match?.[2]);
   if (match?.[1] !== undefined && port >= 1 && port <= 65535) return match[1];
-  const shown = text.replace(/\/\/[^/]*@/, '//…@');
+  const shown = displayUrl(text);
   const remedy = shown === text ? '' : '; user and password have keys of their own in [etcd]';
   throw new CopseError('ERR_URL', `"${shown}" is not an endpoint of etcd: write http://HOST:PORT or https://HOST:PORT${remedy}`);
 }

@@ -1,4 +1,5 @@
 /** A content as an origin: what reads a container's headers gets them from the cache like everybody else. */
+import { displayUrl } from '../base/display-url.js';
 import { MiB } from '../base/size.js';
 import type { Origin, OriginIdentity, OriginReadOptions, RangeSink } from '../origin/origin.js';
 import type { Content } from './content.js';
@@ -16,7 +17,7 @@ export class CachedOrigin implements Origin {
   }
 
   get url(): string {
-    return this.#content.spec.url;
+    return displayUrl(this.#content.spec.url);
   }
 
   get identity(): OriginIdentity {

@@ -6,6 +6,7 @@
  */
 import type { ImageAddRequest } from '../admin/control.js';
 import { checkDigest } from '../base/digest.js';
+import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { formatSize } from '../base/size.js';
@@ -17,7 +18,6 @@ import type { FormatLayer } from '../origin/format/layer.js';
 import { probeFormat } from '../origin/format/probe.js';
 import { pinOrigin } from '../origin/open.js';
 import type { OriginCredential } from '../origin/origin.js';
-import { displayUrl } from '../origin/url.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
 import type { ManifestSource } from './manifest-source.js';
 

@@ -1,7 +1,7 @@
 /** Requests to add an image beside the records that came of them: what would make the same again, and whether another request means the same. */
 import type { ImageAddRequest } from '../admin/control.js';
+import { displayUrl } from '../base/display-url.js';
 import type { ImageRecord } from '../catalog/image-record.js';
-import { displayUrl } from '../origin/url.js';
 
 /** Pins what the origin has now, by the same manifest if there is one. */
 export function requestOf(record: ImageRecord): ImageAddRequest {

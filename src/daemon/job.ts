@@ -1,10 +1,10 @@
 /** Long work on one image, with progress: warming and verifying. */
 import type { JobOptions, VerifyResult, WarmResult } from '../admin/control.js';
+import { displayUrl } from '../base/display-url.js';
 import { AbortedError, CopseError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
 import { formatSize } from '../base/size.js';
 import { fill } from '../cache/fill.js';
-import { displayUrl } from '../origin/url.js';
 import type { Content } from './content.js';
 
 /**
@@ -34,7 +34,7 @@ export async function verify(content: Content, { signal, onProgress }: JobOption
   let doneBytes = 0;
   let droppedBytes = 0;
   for (let chunk = 0; chunk < store.chunkCount; chunk += 1) {
-    if (signal.aborted) throw new AbortedError(`verification of ${content.spec.url}`);
+    if (signal.aborted) throw new AbortedError(`verification of ${displayUrl(content.spec.url)}`);
     const state = store.state(chunk);
     if (state !== ChunkState.present && state !== ChunkState.unverified) continue;
     if (!(await content.cache.verify(chunk))) droppedBytes += store.lengthOf(chunk);

@@ -1,4 +1,6 @@
 /** A manifest from where an operator says that it lies: HTTP(S), a file, an NBD export. */
+
+import { displayUrl } from '../base/display-url.js';
 import { CopseError, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ManifestError, maxManifestBytes } from '../manifest/format.js';
@@ -6,7 +8,6 @@ import { Manifest } from '../manifest/manifest.js';
 import { openOrigin, pinOrigin } from '../origin/open.js';
 import type { OriginCredential } from '../origin/origin.js';
 import { BufferSink } from '../origin/sink.js';
-import { displayUrl } from '../origin/url.js';
 import { patiently } from './patience.js';
 
 export interface ManifestFetchOptions {

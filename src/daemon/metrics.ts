@@ -5,10 +5,10 @@
  * images that are gone go with them.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { displayUrl } from '../base/display-url.js';
 import { type LatencyHistogram, latencyBucketSeconds } from '../base/metric.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import type { DiskExport } from '../disk/disk-export.js';
-import { displayUrl } from '../origin/url.js';
 import type { ExportMetrics } from '../server/export.js';
 import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';

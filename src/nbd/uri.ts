@@ -3,6 +3,7 @@
  *
  * `nbd://HOST[:PORT]/EXPORT` and `nbd+unix:///EXPORT?socket=PATH`. The TLS schemes are refused until there is TLS.
  */
+import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import { DEFAULT_PORT, MAX_STRING_BYTES } from './constant.js';
 
@@ -15,7 +16,7 @@ export interface NbdUri {
 }
 
 function fail(text: string, why: string, cause?: unknown): never {
-  throw new CopseError('ERR_URL', `"${text}" is no NBD URI that can be used: ${why}`, { cause });
+  throw new CopseError('ERR_URL', `"${displayUrl(text)}" is no NBD URI that can be used: ${why}`, { cause });
 }
 
 function decode(text: string, part: string): string {
@@ -74,7 +75,7 @@ function parseSocket(text: string, authority: string, parameters: ReadonlyMap<st
 function parseAuthority(text: string, authority: string): NbdAddress {
   if (authority.includes('@')) fail(text, 'a user name is only used with TLS');
   const parts = /^(?:\[([0-9a-f:.]+(?:%25[^\]]+)?)\]|([^:[\]]+))(?::(\d*))?$/i.exec(authority);
-  if (!parts) return fail(text, authority === '' ? 'it names no host' : `"${authority}" is not HOST or HOST:PORT`);
+  if (!parts) return fail(text, authority === '' ? 'it names no host' : `"${authority.replace(/^.*@/s, '')}" is not HOST or HOST:PORT`);
   const [, ipv6, host, portText = ''] = parts;
   const port = portText === '' ? DEFAULT_PORT : Number(portText);
   if (port < 1 || port > 65535) fail(text, `port ${portText} is not between 1 and 65535`);

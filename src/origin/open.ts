@@ -1,4 +1,6 @@
 /** From a URL to the origin behind it. The only place that knows all kinds. */
+
+import { displayUrl } from '../base/display-url.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import { NbdClient } from '../nbd/client/nbd-client.js';
 import { type FileOptions, FileOrigin, type FilePinOptions, pinFile } from './file/file.js';
@@ -6,7 +8,7 @@ import { HttpOrigin, type HttpOriginOptions, pinHttp } from './http/http.js';
 import { nbdError } from './nbd/failure.js';
 import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
 import { type Origin, OriginError, type OriginIdentity } from './origin.js';
-import { displayUrl, originKind } from './url.js';
+import { originKind } from './url.js';
 
 /** `sealed`: a manifest guards each chunk, so that nothing but the size is asked of the origin. */
 export interface OriginOptions extends HttpOriginOptions, FileOptions, NbdOptions {

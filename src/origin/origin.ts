@@ -4,6 +4,7 @@
  * Retries, deadlines, coalescing and caching are decorators and layers above; an origin makes one attempt.
  */
 import { CopseError } from '../base/error.js';
+import type { Secret } from '../base/secret.js';
 
 /**
  * Takes the bytes of a range in order. The Buffer given to `data` is the sink's only until it returns. The sum of all pieces is
@@ -88,8 +89,8 @@ export class OriginError extends CopseError {
 export interface OriginCredential {
   /** Applies to URLs that begin with this prefix; the longest match wins. */
   urlPrefix: string;
-  basic?: { user: string; password: string } | undefined;
-  bearer?: string | undefined;
+  basic?: { user: string; password: Secret } | undefined;
+  bearer?: Secret | undefined;
   /** PEM file of certificate authorities to trust instead of the system's. */
   caFile?: string | undefined;
 }

@@ -1,9 +1,6 @@
-/**
- * Origin URLs: which kind of origin one names, and how it is shown to people.
- *
- * Invariant: what `displayUrl` returns holds no password and no query of an HTTP URL (presigned URLs carry their signature there).
- */
+/** Origin URLs: which kind of origin one names, and its path or URL. */
 import { fileURLToPath } from 'node:url';
+import { displayUrl } from '../base/display-url.js';
 import { OriginError } from './origin.js';
 
 export type OriginKind = 'http' | 'file' | 'nbd';
@@ -72,11 +69,4 @@ export function httpUrl(url: string): URL {
     throw new OriginError('ERR_ORIGIN_REFUSED', `${displayUrl(url)} is not an HTTP URL`);
   }
   return parsed;
-}
-
-/** The URL without user, password, query values of HTTP and fragment; never throws. */
-export function displayUrl(url: string): string {
-  if (url.startsWith('/')) return url;
-  const bare = url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
-  return /^https?:/i.test(url) ? bare.replace(/#.*$/s, '').replace(/\?.*$/s, '?…') : bare;
 }

@@ -1,48 +1,17 @@
 /** What operators ask of a cluster, of whole nodes in this process that share one file. */
-import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
-import type { ConfiguredImage, SharePolicy } from '../../src/config/schema.js';
+import type { SharePolicy } from '../../src/config/schema.js';
 import { poll } from '../cluster/until.js';
-import { ownHost } from '../fault/own-host.js';
 import { scriptedServer } from '../origin/http-server.js';
+import { addressesOf, startNode } from './clustered-node.js';
 import { content, Node } from './node.js';
 
 const sizeBytes = 24 * 1024 * 1024;
 const chunkCount = sizeBytes / 65_536;
 const bytes = content(sizeBytes, 3);
-
-/** All of them were free a moment ago, and none is there twice. */
-function addressesOf(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, ownHost));
-  return Promise.all(
-    servers.map(async (server) => {
-      await once(server, 'listening');
-      const address = server.address();
-      return `${ownHost}:${typeof address === 'object' ? address?.port : 0}`;
-    }),
-  ).finally(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
-}
-
-function startNode(t: Test, addresses: readonly string[], index: number, images: ConfiguredImage[]): Promise<Node> {
-  const address = addresses[index] ?? '';
-  const [host = '', port = ''] = address.split(':');
-  return Node.start(t, {
-    node: { id: `n${index}`, address, listen: { kind: 'tcp', host, port: Number(port) } },
-    cluster: {
-      name: 'test',
-      autoRttUs: 500,
-      maxMembers: 64,
-      members: addresses.filter((other) => other !== address),
-      donatedBytes: 2 ** 30,
-      peers: 'strong',
-    },
-    images,
-  });
-}
 
 /** Another try with other ports if somebody took one meanwhile. */
 async function startCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]; path: string }> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import t from 'tap';
+import { Secret } from '../../src/base/secret.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
 import type { RangeSink } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
@@ -95,7 +96,7 @@ t.test('nginx', async (t) => {
 
   await t.rejects(pinOrigin(`${nginx.url}/none`), { code: 'ERR_ORIGIN_REFUSED' });
   await t.rejects(pinOrigin(`${nginx.url}/private/image.raw`), { code: 'ERR_ORIGIN_REFUSED' });
-  const credentials = [{ urlPrefix: `${nginx.url}/private/`, basic: { user: 'me', password: 'secret' } }];
+  const credentials = [{ urlPrefix: `${nginx.url}/private/`, basic: { user: 'me', password: new Secret('secret') } }];
   t.same(await pinOrigin(`${nginx.url}/private/image.raw`, { credentials }), identity);
   t.same(await pinOrigin(`${nginx.url}/moved`), identity);
 

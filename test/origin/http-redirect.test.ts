@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
+import { Secret } from '../../src/base/secret.js';
 import { credentialFor } from '../../src/origin/http/credential.js';
 import { HttpOrigin, pinHttp } from '../../src/origin/http/http.js';
 import { httpTarget, redirectedTarget } from '../../src/origin/http/target.js';
@@ -65,9 +66,9 @@ t.test('credentials go by the longest prefix, to no look-alike host', async (t) 
   t.teardown(() => server.close());
   const base = new URL(server.url).origin;
   const credentials = [
-    { urlPrefix: `${base}/`, basic: { user: 'all', password: 'of it' } },
-    { urlPrefix: `${base}/image`, bearer: 'token' },
-    { urlPrefix: `${base}/other`, bearer: 'wrong' },
+    { urlPrefix: `${base}/`, basic: { user: 'all', password: new Secret('of it') } },
+    { urlPrefix: `${base}/image`, bearer: new Secret('token') },
+    { urlPrefix: `${base}/other`, bearer: new Secret('wrong') },
   ];
   await pinHttp(server.url, { credentials });
   t.equal(server.requests.at(-1)?.headers.authorization, 'Bearer token');
@@ -76,7 +77,7 @@ t.test('credentials go by the longest prefix, to no look-alike host', async (t) 
   await pinHttp(server.url.replace('://', '://own:one@'), { credentials });
   t.equal(server.requests.at(-1)?.headers.authorization, basic('own:one'));
 
-  const prefix = [{ urlPrefix: 'https://host', bearer: 'x' }];
+  const prefix = [{ urlPrefix: 'https://host', bearer: new Secret('x') }];
   t.ok(credentialFor(new URL('https://host/a'), prefix));
   for (const url of ['https://host.example.org/a', 'https://host@example.org/a', 'http://host/a', 'https://host:8443/a']) {
     t.equal(credentialFor(new URL(url), prefix), undefined, url);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
+import { Secret } from '../../src/base/secret.js';
 import { HttpOrigin, pinHttp } from '../../src/origin/http/http.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { scriptedServer } from './http-server.js';
@@ -41,7 +42,7 @@ t.test('a server is trusted by the authority that the configuration names, and b
   const byName = server.url.replace('127.0.0.1', 'localhost');
   await t.rejects(pinHttp(byName, { credentials: [{ urlPrefix: byName, caFile: join(dir, 'ca.pem') }] }), { code: 'ERR_ORIGIN_REFUSED' });
 
-  const credentials = [{ urlPrefix: server.url, caFile: join(dir, 'ca.pem'), bearer: 'token' }];
+  const credentials = [{ urlPrefix: server.url, caFile: join(dir, 'ca.pem'), bearer: new Secret('token') }];
   const origin = new HttpOrigin(server.url, await pinHttp(server.url, { credentials }), { credentials });
   t.teardown(() => origin.close());
   const target = Buffer.alloc(40_000);

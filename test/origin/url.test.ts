@@ -1,6 +1,7 @@
 import t from 'tap';
+import { displayUrl } from '../../src/base/display-url.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
-import { displayUrl, originKind, originPath } from '../../src/origin/url.js';
+import { originKind, originPath } from '../../src/origin/url.js';
 
 t.test('kinds', async (t) => {
   t.equal(originKind('HTTPS://host/a'), 'http');

@@ -6,15 +6,17 @@
  */
 import { readFileSync } from 'node:fs';
 import { CompareResult, CompareTarget, Etcd3, type IKeyValue, Range, SortOrder, SortTarget } from 'etcd3';
+import { displayUrl } from '../display-url.js';
 import { CopseError, errorMessage } from '../error.js';
 import type { Closeable } from '../lifecycle.js';
+import type { Secret } from '../secret.js';
 import { etcdError, faultHandling } from './fault.js';
 
 export interface EtcdOptions {
   /** http://HOST:PORT or https://HOST:PORT, at least one, all of one scheme. */
   urls: readonly string[];
   user?: string | undefined;
-  password?: string | undefined;
+  password?: Secret | undefined;
   /** PEM; the system's authorities when absent. */
   caFile?: string | undefined;
   /** 2 s by default. */
@@ -76,7 +78,7 @@ export class EtcdClient implements Closeable {
     this.#callTimeoutMs = callTimeoutMs;
     this.#etcd = new Etcd3({
       hosts,
-      ...(user === undefined ? {} : { auth: { username: user, password: password ?? '' } }),
+      ...(user === undefined ? {} : { auth: { username: user, password: password?.reveal() ?? '' } }),
       ...(caFile === undefined ? {} : { credentials: { rootCertificate: readCa(caFile) } }),
       faultHandling: faultHandling(urls.length),
       defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + callTimeoutMs }),
@@ -267,7 +269,7 @@ function checkedHosts(urls: readonly string[]): string[] {
     }
     throw new CopseError(
       'ERR_OPTION',
-      `"${url}" is no endpoint of etcd: write http://HOST:PORT or https://HOST:PORT, as in http://127.0.0.1:2379`,
+      `"${displayUrl(url)}" is no endpoint of etcd: write http://HOST:PORT or https://HOST:PORT, as in http://127.0.0.1:2379`,
     );
   });
   if (parsed.length === 0) throw new CopseError('ERR_OPTION', 'no endpoint of etcd is given: name at least one');

@@ -8,6 +8,7 @@ import { copyFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { JobOptions, SealResult } from '../../admin/control.js';
+import { displayUrl } from '../../base/display-url.js';
 import { CopseError, errorMessage } from '../../base/error.js';
 import { formatSize } from '../../base/size.js';
 import { absoluteUrl } from '../../config/url.js';
@@ -42,7 +43,7 @@ export function addImageSealCommand(parent: Command): void {
       .option('--chunk-size <size>', 'bytes for each digest, 64K to 1M (default: 256K; of an image by name its own)')
       .addHelpText('after', notes),
   ).action(async (image: string, options: Options) => {
-    const outcome = await runJob(`seal ${image}`, { quiet: options.json === true }, (job) =>
+    const outcome = await runJob(`seal ${displayUrl(image)}`, { quiet: options.json === true }, (job) =>
       isName(image) ? sealByName(image, options, job) : sealHere(absoluteUrl(image, process.cwd()), options, job),
     );
     if ('exitCode' in outcome) {

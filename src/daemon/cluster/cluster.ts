@@ -6,7 +6,8 @@ import type { ClusterMoveResult, ImageAddRequest } from '../../admin/control.js'
 import { Budget } from '../../base/budget.js';
 import { systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
-import { CopseError, errorMessage } from '../../base/error.js';
+import { displayUrl } from '../../base/display-url.js';
+import { CopseError } from '../../base/error.js';
 import { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { checkClusterName } from '../../base/node-name.js';
@@ -26,12 +27,11 @@ import type { ServerLimits } from '../../server/server.js';
 import { Server } from '../../server/server.js';
 import type { Content, ContentCluster } from '../content.js';
 import type { ContentLease, ContentPool } from '../content-pool.js';
-import { differenceOf } from '../image-request.js';
 import type { ManifestFetcher } from '../manifest-source.js';
 import { manifestFetcher } from './manifest-fetcher.js';
 import { PeerDirectory } from './peer-directory.js';
 import type { PeerDisks } from './peer-disk-directory.js';
-import { fetchRecord } from './record-fetcher.js';
+import { findRecord } from './record-search.js';
 import { Self } from './self.js';
 
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
@@ -174,20 +174,16 @@ export class Cluster {
     return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
   }
 
-  /** The record by which a peer serves what the request asks for: for who can't ask the origin. */
-  async findRecord(request: ImageAddRequest): Promise<ImageRecord | undefined> {
-    const { config, log } = this.#options;
-    const up = this.prober.members().filter(({ state }) => state === 'up');
-    for (const { id, address } of up) {
-      try {
-        const record = await fetchRecord(address, request.name);
-        if (differenceOf(record, request) !== undefined) continue;
-        if (clusterIdOf(record.content, { share: record.share, peers: config.peers }).id !== undefined) return record;
-      } catch (error) {
-        log.debug({ peer: id, image: request.name, reason: errorMessage(error) }, 'no record of the image from there');
-      }
-    }
-    return undefined;
+  /** The record by which this node serves what the request asks for, as a peer has pinned it: for a node that can't ask the origin. */
+  findRecord(request: ImageAddRequest): Promise<ImageRecord | undefined> {
+    const { config, log, recordOf } = this.#options;
+    return findRecord(request, {
+      peers: this.prober.members().filter(({ state }) => state === 'up'),
+      policy: config.peers,
+      recordOf,
+      serves: (peerId, contentId) => this.prober.holdersOf(contentId).some(({ id }) => id === peerId),
+      log,
+    });
   }
 
   /** A node that serves an image of that name, and says so in time. */
@@ -222,7 +218,7 @@ export class Cluster {
         const { sizeBytes, chunkSizeBytes } = content.spec;
         return new ClusteredContent({
           content: { id, sizeBytes, chunkBytes: chunkSizeBytes },
-          name: content.spec.url,
+          name: displayUrl(content.spec.url),
           neighbourhood: this.prober,
           breakerOf: (peerId) => this.breakerOf(peerId),
           hedges: this.hedges,

@@ -6,6 +6,7 @@
  */
 import { formatSize, MiB } from '../../base/size.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
+import { publishedRecord } from '../../catalog/published-record.js';
 import type { NodeStatement } from '../../cluster/node.js';
 import { type ContentRole, formatPeerExport, type PeerExport, parsePeerExport } from '../../cluster/peer/export-name.js';
 import { StatementPress, statementPageBytes } from '../../cluster/peer/statement-page.js';
@@ -116,7 +117,8 @@ export class PeerDirectory implements ExportDirectory {
   }
 
   #image(imageName: string): Export | undefined {
-    const record = this.#contents.record(imageName);
+    const known = this.#contents.record(imageName);
+    const record = known && publishedRecord(known);
     if (record === undefined) return undefined;
     return this.#bytes({ kind: 'image', name: imageName }, 'what the catalog says of an image', Buffer.from(JSON.stringify(record)));
   }

@@ -1,6 +1,7 @@
 /** `copse cluster status`: everybody who should be there, how they are, and who was set aside. */
 import type { ClusterStatus, MemberStatus } from '../../admin/control.js';
 import { systemClock } from '../../base/clock.js';
+import { displayUrl } from '../../base/display-url.js';
 import type { Content } from '../content.js';
 import type { Cluster } from './cluster.js';
 
@@ -24,6 +25,6 @@ function setAsideOf(peerId: string, contents: readonly Content[]): MemberStatus[
   return contents.flatMap(({ spec, clustered }) =>
     (clustered?.standing.setAside ?? [])
       .filter((aside) => aside.peerId === peerId)
-      .map(({ reason, atMs }) => ({ image: spec.url, reason, seconds: Math.round((systemClock.nowMs() - atMs) / 1000) })),
+      .map(({ reason, atMs }) => ({ image: displayUrl(spec.url), reason, seconds: Math.round((systemClock.nowMs() - atMs) / 1000) })),
   );
 }

@@ -1,8 +1,8 @@
 /** Warming a whole cluster: each chunk is brought to its home, once. */
 import type { JobOptions, WarmResult } from '../../admin/control.js';
+import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import { displayUrl } from '../../origin/url.js';
 import type { Content } from '../content.js';
 import { extentsOf, spread } from './spread.js';
 

@@ -24,8 +24,8 @@ function covers(urlPrefix: string, url: URL): boolean {
 /** The Authorization header: what the URL itself says (`user:password@`) goes before the configuration. */
 export function authorizationFor(url: URL, credential: OriginCredential | undefined): string | undefined {
   if (url.username !== '' || url.password !== '') return basic(decoded(url.username), decoded(url.password));
-  if (credential?.basic !== undefined) return basic(credential.basic.user, credential.basic.password);
-  if (credential?.bearer !== undefined) return `Bearer ${credential.bearer}`;
+  if (credential?.basic !== undefined) return basic(credential.basic.user, credential.basic.password.reveal());
+  if (credential?.bearer !== undefined) return `Bearer ${credential.bearer.reveal()}`;
   return undefined;
 }
 

@@ -5,10 +5,11 @@
  * there sends the next request back to the first URL; a final "no" (an expired signature, for example) is asked again from there at once.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
+import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
 import { type OriginCredential, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
 import { CountingSink } from '../sink.js';
-import { displayUrl, httpUrl } from '../url.js';
+import { httpUrl } from '../url.js';
 import { type Answer, Attempt } from './attempt.js';
 import type { WantedRange } from './response.js';
 import { type HttpTarget, httpTarget, redirectedTarget } from './target.js';

@@ -3,8 +3,9 @@
  *
  * Invariants: a redirect never leads from https to http, nor away from HTTP; user and password of the first URL stay with its host.
  */
+
+import { displayUrl } from '../../base/display-url.js';
 import { type OriginCredential, OriginError } from '../origin.js';
-import { displayUrl } from '../url.js';
 import { authorizationFor, credentialFor } from './credential.js';
 
 export interface HttpTarget {

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { EtcdClient } from '../../../src/base/etcd/client.js';
 import { EtcdMirror } from '../../../src/base/etcd/mirror.js';
 import { silentLogger } from '../../../src/base/log.js';
+import { Secret } from '../../../src/base/secret.js';
 import { EtcdServer } from '../../cluster/etcd-server.js';
 import { until } from '../../cluster/until.js';
 
@@ -97,7 +98,7 @@ t.test('user and password: the right ones, wrong ones, none', async (t) => {
     const patient = ['--dial-timeout=60s', '--command-timeout=60s'];
     await execa('etcdctl', ['--endpoints', server.url, ...patient, ...command.split(' ')], { env: { ETCDCTL_API: '3' } });
   }
-  const client = new EtcdClient({ urls: [server.url], user: 'root', password: 'secret', callTimeoutMs: 60_000 });
+  const client = new EtcdClient({ urls: [server.url], user: 'root', password: new Secret('secret'), callTimeoutMs: 60_000 });
   t.teardown(() => client.close());
   const mirror = new EtcdMirror({ client, prefix: '/test/', log: silentLogger, checkMs: 100 });
   t.teardown(() => mirror.close());
@@ -105,7 +106,7 @@ t.test('user and password: the right ones, wrong ones, none', async (t) => {
   t.equal(await mirror.loaded(60_000), true);
   t.equal(await client.putIf('/test/a', 0, '1', await client.grantLease(100)), true);
   await until('the watch has it', mirror, () => mirror.entries.has('a'));
-  for (const options of [{ user: 'root', password: 'wrong' }, { user: 'nobody', password: 'secret' }, {}]) {
+  for (const options of [{ user: 'root', password: new Secret('wrong') }, { user: 'nobody', password: new Secret('secret') }, {}]) {
     const refused = new EtcdClient({ urls: [server.url], callTimeoutMs: 60_000, ...options });
     await t.rejects(refused.get('/test/a'), { code: 'ERR_ETCD_REFUSED' });
     refused.close();

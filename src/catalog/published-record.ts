@@ -1,0 +1,55 @@
+/**
+ * What of an image's record leaves this host for its peers, and what a node takes of it.
+ *
+ * Invariants: no URL that leaves holds a user, a password or a query; an image that is not shared does not leave at all; of a peer's
+ * record a node takes what pins the bytes, and never a URL, a path or a policy: those are its own.
+ */
+import { displayUrl } from '../base/display-url.js';
+import { type ContentSpec, checkChunkSize, type ImageRecord } from './image-record.js';
+
+/** @returns `undefined` for an image that says `share = "never"` */
+export function publishedRecord(record: ImageRecord): ImageRecord | undefined {
+  return record.share === 'never' ? undefined : { ...record, content: published(record.content) };
+}
+
+function published(spec: ContentSpec): ContentSpec {
+  const { url, manifest, backing } = spec;
+  return {
+    ...spec,
+    url: displayUrl(url),
+    ...(manifest && { manifest: { ...manifest, url: manifest.url === undefined ? undefined : displayUrl(manifest.url) } }),
+    ...(backing && { backing: Object.fromEntries(Object.entries(backing).map(([file, below]) => [file, published(below)])) }),
+  };
+}
+
+/** What this node says of the image itself. */
+export interface OwnWords {
+  url: string;
+  manifest: ContentSpec['manifest'];
+  backing: ContentSpec['backing'];
+  backingImages: ImageRecord['backingImages'];
+  deadlineMs: number | undefined;
+  share: ImageRecord['share'];
+}
+
+/**
+ * The record under which this node serves what a peer has pinned.
+ *
+ * @returns `undefined` where the peer's record pins nothing that could be behind the URL
+ * @throws CopseError `ERR_OPTION` on a chunk size that can't be
+ */
+export function adoptedRecord({ name, pinnedAt, content: pinned }: ImageRecord, words: OwnWords): ImageRecord | undefined {
+  const { url, manifest, backing, backingImages, deadlineMs, share } = words;
+  const { identity, format, chunkSizeBytes } = pinned;
+  const sizeBytes = format === 'raw' ? identity.sizeBytes : pinned.sizeBytes;
+  if (displayUrl(url) !== displayUrl(pinned.url) || ![identity.sizeBytes, sizeBytes].every(isSize)) return undefined;
+  checkChunkSize(chunkSizeBytes);
+  const content: ContentSpec = { url, identity, format, sizeBytes, chunkSizeBytes, manifest, backing };
+  const pinnedMs = Date.parse(pinnedAt);
+  const pinnedOn = Number.isNaN(pinnedMs) ? new Date() : new Date(pinnedMs);
+  return { version: 1, name, content, deadlineMs, backingImages, share, pinnedAt: pinnedOn.toISOString() };
+}
+
+function isSize(sizeBytes: number): boolean {
+  return Number.isSafeInteger(sizeBytes) && sizeBytes > 0;
+}
