@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import { AbortedError, errorCode } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
+import type { Secret } from '../base/secret.js';
 import { formatAddress, type SocketAddress } from '../config/address.js';
 import type { JobOptions, Progress } from './control.js';
 import { DaemonAnswerError, DaemonLostError, NoDaemonError } from './daemon-error.js';
@@ -37,9 +38,12 @@ export class ClientTransport implements Closeable {
   readonly #address: SocketAddress;
   readonly #agent: Agent;
   readonly #baseUrl: string;
+  readonly #authorization: Record<string, string>;
 
-  constructor(address: SocketAddress) {
+  /** @param token for an address on TCP */
+  constructor(address: SocketAddress, token: Secret | undefined) {
     this.#address = address;
+    this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
     const connect = address.kind === 'unix' ? { socketPath: address.path, timeout: 10_000 } : { timeout: 10_000 };
     // Adding an image waits for its origin and a job for its end: the daemon has the deadlines.
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
@@ -81,7 +85,8 @@ export class ClientTransport implements Closeable {
         origin: this.#baseUrl,
         path,
         method,
-        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        headers: { ...this.#authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (error) {

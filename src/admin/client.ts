@@ -1,5 +1,6 @@
 /** A daemon of this or another process as a `Control`, over the admin API. Errors: see `client-transport.ts`. */
 import type { Closeable } from '../base/lifecycle.js';
+import type { Secret } from '../base/secret.js';
 import type { SocketAddress } from '../config/address.js';
 import { DiskClient } from './client-disk.js';
 import { ClientTransport } from './client-transport.js';
@@ -23,8 +24,9 @@ import type {
 export class AdminClient extends DiskClient implements Control, Closeable {
   readonly #transport: ClientTransport;
 
-  constructor(address: SocketAddress) {
-    const transport = new ClientTransport(address);
+  /** @param token for an address on TCP */
+  constructor(address: SocketAddress, token?: Secret) {
+    const transport = new ClientTransport(address, token);
     super(transport);
     this.#transport = transport;
   }

@@ -106,6 +106,8 @@ export interface DaemonStatus {
   stateDir: string;
   /** As NBD URIs, without export names. */
   listeners: string[];
+  /** Where the admin API listens: `unix:PATH`, `tcp:HOST:PORT`. */
+  adminListeners: string[];
   connections: number;
   fastPath: FastPathStatus;
   cache: CacheStatus;

@@ -70,6 +70,7 @@ export const daemonStatusSchema = z.object({
   uptimeSeconds: z.number().min(0),
   stateDir: z.string(),
   listeners: z.array(z.string()),
+  adminListeners: z.array(z.string()),
   connections: count,
   fastPath: z.object({ enabled: z.boolean(), connections: count, reads: count, coldReads: count, writes: count, handedUp: count }),
   cache: z.object({

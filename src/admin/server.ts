@@ -4,6 +4,8 @@
  * Invariants: requests are checked against their schemas before `control` sees them; every error is `{ code, message }` with the
  * status of its code; closing ends the jobs that clients wait for.
  */
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify';
 import {
@@ -16,11 +18,12 @@ import {
 import { type CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
+import type { Secret } from '../base/secret.js';
 import type { SocketAddress } from '../config/address.js';
 import type { Control } from './control.js';
-import { refusal } from './guard.js';
+import { type GuardRule, refusal } from './guard.js';
 import { httpStatusOf } from './http-status.js';
-import { type BindOptions, bind } from './listen.js';
+import { Listeners } from './listeners.js';
 import { addClusterRoutes } from './route/cluster.js';
 import { addDiskRoutes } from './route/disk.js';
 import { addDiskJobRoutes } from './route/disk-job.js';
@@ -29,22 +32,33 @@ import { addJobRoutes } from './route/job.js';
 import { addNodeRoutes } from './route/node.js';
 import type { AdminApp } from './route/type.js';
 
-export interface AdminServerOptions extends BindOptions {
+export interface AdminServerOptions {
   log: Logger;
+  /** Permits TCP addresses other than loopback. */
+  allowRemote?: boolean | undefined;
+  /** Requests on TCP must carry it. */
+  token?: Secret | undefined;
+  /** Names of this host, by which it may be asked on TCP, besides `localhost`, the host's own name and those that it listens on. */
+  names?: readonly string[] | undefined;
 }
 
 export class AdminServer implements Closeable {
   readonly #app: AdminApp;
-  readonly #allowRemote: boolean;
-  #guard: { onlyLocal: boolean } | undefined;
+  readonly #listeners: Listeners;
+  readonly #rule: GuardRule;
+  readonly #names: string[];
 
-  constructor(control: Control, options: AdminServerOptions) {
-    this.#allowRemote = options.allowRemote;
-    this.#app = createApp(options.log);
+  /** @param control must outlive the server */
+  constructor(control: Control, { log, allowRemote = false, token, names = [] }: AdminServerOptions) {
+    this.#names = [hostname().toLowerCase(), ...names];
+    this.#rule = { allowRemote, names: this.#names, token };
+    this.#app = createApp(log);
+    this.#listeners = new Listeners((request, response) => this.#app.routing(request, response), { allowRemote });
     this.#app.addHook('onRequest', async (request, reply) => {
-      const reason = this.#guard && refusal(request.headers, this.#guard.onlyLocal);
-      if (reason !== undefined)
-        await reply.code(403).send({ code: 'ERR_FORBIDDEN', message: `${request.method} ${request.url}: ${reason}` });
+      const refused = this.#listeners.isTcp(request.raw.socket) ? refusal(request.headers, this.#rule) : undefined;
+      if (refused === undefined) return;
+      if (refused.status === 401) reply.header('www-authenticate', 'Bearer');
+      await reply.code(refused.status).send({ code: refused.code, message: `${request.method} ${request.url}: ${refused.reason}` });
     });
     // Routes are added within a plugin, so that swagger has been loaded and sees them.
     void this.#app.register(async (app) => {
@@ -58,34 +72,33 @@ export class AdminServer implements Closeable {
     });
   }
 
+  /** Where it listens, with the ports that the kernel chose. */
+  get addresses(): SocketAddress[] {
+    return this.#listeners.addresses;
+  }
+
   /**
-   * Serves on one address; called once.
+   * Serves on one more address.
    *
    * @returns the address with the port that the kernel chose
-   * @throws CopseError `ERR_ADDRESS_REMOTE`, `ERR_ADDRESS_IN_USE`, `ERR_LISTEN`
+   * @throws CopseError `ERR_ADDRESS`, `ERR_ADDRESS_REMOTE`, `ERR_ADDRESS_IN_USE`, `ERR_LISTEN`
    */
   async listen(address: SocketAddress): Promise<SocketAddress> {
     await this.#app.ready();
-    if (address.kind === 'tcp') this.#guard = { onlyLocal: !this.#allowRemote };
-    return bind(this.#app.server, address, { allowRemote: this.#allowRemote });
+    if (address.kind === 'tcp' && isIP(address.host) === 0) this.#names.push(address.host.toLowerCase());
+    return this.#listeners.listen(address);
   }
 
   /** Ends jobs and connections at once. Idempotent. */
   async close(): Promise<void> {
-    const { server } = this.#app;
-    if (server.listening) {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-    }
+    await this.#listeners.close();
     await this.#app.close();
   }
 }
 
 /** @param control must outlive the server */
-export function createAdminServer(control: Control, options: { log: Logger; allowRemote?: boolean | undefined }): AdminServer {
-  return new AdminServer(control, { log: options.log, allowRemote: options.allowRemote ?? false });
+export function createAdminServer(control: Control, options: AdminServerOptions): AdminServer {
+  return new AdminServer(control, options);
 }
 
 function createApp(log: Logger): AdminApp {

@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { CopseError, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
-import { makeDirectory } from '../base/make-directory.js';
+import { makeDirectorySync } from '../base/make-directory.js';
 import { native } from '../base/native.js';
 import { syncDirectory } from '../base/replace-file.js';
 import { checkFormat } from './state-format.js';
@@ -63,7 +63,7 @@ export class StateDirectory implements Closeable {
     this.diskLossesPath = join(path, 'disk-losses.json');
     this.disksKnownPath = join(path, 'disks-known.json');
     try {
-      makeDirectory(path, 0o700);
+      makeDirectorySync(path, 0o700);
       this.#lockDescriptor = lock(path);
     } catch (error) {
       if (error instanceof CopseError) throw error;

@@ -1,11 +1,12 @@
 /** How commands find the daemon that they talk to. */
 import type { Command } from 'commander';
 import type { Control } from '../admin/control.js';
-import { chooseAdminAddress } from '../config/admin-address.js';
+import { chooseDaemon } from '../config/admin-address.js';
 
 /** Options that every command to a daemon has. */
 export interface DaemonOptions {
   admin?: string;
+  adminTokenFile?: string;
   state?: string;
   config?: string;
   json?: boolean;
@@ -14,6 +15,7 @@ export interface DaemonOptions {
 export function addDaemonOptions(command: Command): Command {
   return command
     .option('--admin <address>', 'daemon to ask: unix:PATH or tcp:HOST:PORT (default: $COPSE_ADMIN, else STATE/admin.sock)')
+    .option('--admin-token-file <file>', 'file with the token for an address on TCP (default: $COPSE_ADMIN_TOKEN_FILE)')
     .option('--state <dir>', 'state directory of the daemon to ask')
     .option('--config <file>', 'configuration of the daemon to ask')
     .option('--json', 'print JSON');
@@ -21,9 +23,10 @@ export function addDaemonOptions(command: Command): Command {
 
 /** Runs `action` against the daemon that the options choose. Every error of `Control` passes. */
 export async function withDaemon<T>(options: DaemonOptions, action: (control: Control) => Promise<T>): Promise<T> {
-  const address = await chooseAdminAddress({ admin: options.admin, stateDir: options.state, file: options.config });
+  const { admin, adminTokenFile: tokenFile, state: stateDir, config: file } = options;
+  const { address, token } = await chooseDaemon({ admin, tokenFile, stateDir, file });
   const { AdminClient } = await import('../admin/client.js');
-  const client = new AdminClient(address);
+  const client = new AdminClient(address, token);
   try {
     return await action(client);
   } finally {

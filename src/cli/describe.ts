@@ -96,6 +96,7 @@ export function describeDaemon(status: DaemonStatus): string {
     ['running', `${formatSeconds(status.uptimeSeconds)}, pid ${status.pid}, ${formatSize(status.residentBytes)} of memory`],
     ['state', status.stateDir],
     ...status.listeners.map((listener): [string, string] => ['listens', listener]),
+    ...status.adminListeners.map((listener): [string, string] => ['admin', listener]),
     ['images', String(status.imageCount)],
     ['clients', String(status.connections)],
     ['fast path', describeFastPath(status.fastPath)],

@@ -15,6 +15,8 @@ export const ExitCode = {
 
 const exitCodeByCode: Record<string, number> = {
   ERR_CONFIG: ExitCode.usage,
+  ERR_ADDRESS_REMOTE: ExitCode.usage,
+  ERR_ADMIN_TOKEN: ExitCode.usage,
   ERR_ADDRESS: ExitCode.usage,
   ERR_DURATION: ExitCode.usage,
   ERR_SIZE: ExitCode.usage,

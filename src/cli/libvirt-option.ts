@@ -46,6 +46,7 @@ export interface ChangeOptions extends ConnectOptions {
   live?: boolean;
   config?: boolean;
   admin?: string;
+  adminTokenFile?: string;
   state?: string;
   daemonConfig?: string;
   json?: boolean;
@@ -56,15 +57,17 @@ export function addChangeOptions(command: Command): Command {
     .option('--live', 'change the guest that runs')
     .option('--config', 'change what the next start uses (neither: the guest where it runs, else what its start uses)')
     .option('--admin <address>', 'daemon to ask: unix:PATH or tcp:HOST:PORT (default: $COPSE_ADMIN, else STATE/admin.sock)')
+    .option('--admin-token-file <file>', 'file with the token for an address on TCP (default: $COPSE_ADMIN_TOKEN_FILE)')
     .option('--state <dir>', 'state directory of the daemon to ask')
     .option('--daemon-config <file>', 'configuration of the daemon to ask')
     .option('--json', 'print JSON');
 }
 
 /** As `withDaemon` takes them. */
-export function daemonOptionsOf({ admin, state, daemonConfig }: ChangeOptions): DaemonOptions {
+export function daemonOptionsOf({ admin, adminTokenFile, state, daemonConfig }: ChangeOptions): DaemonOptions {
   return {
     ...(admin === undefined ? {} : { admin }),
+    ...(adminTokenFile === undefined ? {} : { adminTokenFile }),
     ...(state === undefined ? {} : { state }),
     ...(daemonConfig === undefined ? {} : { config: daemonConfig }),
   };

@@ -6,14 +6,13 @@
  */
 import { resolve } from 'node:path';
 import { CopseError } from '../base/error.js';
+import { isLoopbackHost } from '../base/loopback.js';
+import { maxUnixPathBytes } from '../base/unix-path.js';
 
 export type SocketAddress =
   | { kind: 'unix'; path: string }
   /** `port` 0 lets the kernel choose. An IPv6 `host` has no brackets. */
   | { kind: 'tcp'; host: string; port: number };
-
-/** The longest path that the kernel takes in `sockaddr_un`, in bytes, without its closing zero (unix(7)). */
-export const maxUnixPathBytes = 107;
 
 /** @throws CopseError `ERR_ADDRESS` on anything but `unix:PATH`, `tcp:HOST:PORT` and `tcp:[IPV6]:PORT` */
 export function parseAddress(text: string): SocketAddress {
@@ -46,6 +45,12 @@ export function checkHostPort(text: string): string {
     throw new CopseError('ERR_ADDRESS', `"${text}" is every address of a host, and no other host can dial it: ${example}`);
   }
   return text;
+}
+
+/** @returns the name. @throws CopseError `ERR_ADDRESS` unless it is a host's name without a port */
+export function checkHostName(text: string): string {
+  if (/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/.test(text)) return text.toLowerCase();
+  throw new CopseError('ERR_ADDRESS', `"${text}" is not a host's name: write it without a port, as in host-a.example`);
 }
 
 /** Whether two HOST:PORT are written for the same place; nothing is resolved. */
@@ -81,5 +86,5 @@ export function formatAddress(address: SocketAddress): string {
 
 /** Whether only programs of this host can reach the address. A name other than `localhost` counts as remote: nobody knows what it resolves to. */
 export function isLocalAddress(address: SocketAddress): boolean {
-  return address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address.host);
+  return address.kind === 'unix' || isLoopbackHost(address.host);
 }

@@ -10,8 +10,9 @@ import { errorMessage } from '../base/error.js';
 import { checkKnownName } from '../base/export-name.js';
 import { logLevels } from '../base/log.js';
 import { checkNodeId } from '../base/node-name.js';
+import { Secret } from '../base/secret.js';
 import { parseSize } from '../base/size.js';
-import { checkHostPort, parseAddress } from './address.js';
+import { checkHostName, checkHostPort, parseAddress, type SocketAddress } from './address.js';
 import { maxRequestBytes, peerPolicies, sharePolicies } from './schema.js';
 import {
   checkClusterChoice,
@@ -59,7 +60,30 @@ function positiveDuration(value: string): number {
   return durationMs;
 }
 
+/** One address or a list of them. */
+function addresses() {
+  return z
+    .union([z.string(), z.array(z.string()).min(1)], 'must be an address in quotes, such as "tcp:127.0.0.1:10808", or a list of them')
+    .transform((value, context): SocketAddress[] => {
+      const parsed = [value].flat().flatMap((written, index) => {
+        try {
+          return [parseAddress(written)];
+        } catch (error) {
+          context.addIssue({ code: 'custom', message: errorMessage(error), path: typeof value === 'string' ? [] : [index] });
+          return [];
+        }
+      });
+      return context.issues.length === 0 ? parsed : z.NEVER;
+    });
+}
+
 const nonEmpty = z.string().min(1, 'must not be empty');
+
+/** From here on nothing prints it. */
+function secret(schema: z.ZodString) {
+  return schema.transform((value) => new Secret(value));
+}
+
 const maxCount = 1_000_000;
 
 export const imageSchema = z.strictObject({
@@ -110,7 +134,7 @@ const etcdSchema = z.strictObject({
     .optional()
     .describe('Endpoints: http://HOST:PORT or https://HOST:PORT.'),
   user: nonEmpty.optional().describe('User of etcd.'),
-  password: z.string().optional().describe('Password of etcd.'),
+  password: secret(z.string()).optional().describe('Password of etcd.'),
   password_file: nonEmpty.optional().describe('File whose first line is the password.'),
   ca_file: nonEmpty.optional().describe("PEM file of certificate authorities to trust instead of the system's."),
   prefix: text(checkEtcdPrefix, '/copse').optional().describe("Under which all of Copse's keys lie."),
@@ -119,9 +143,9 @@ const etcdSchema = z.strictObject({
 export const credentialSchema = z.strictObject({
   url_prefix: nonEmpty.describe('Applies to origins whose URL begins with this; the longest match wins.'),
   user: nonEmpty.optional().describe('User of HTTP basic authentication.'),
-  password: z.string().optional().describe('Password of HTTP basic authentication.'),
+  password: secret(z.string()).optional().describe('Password of HTTP basic authentication.'),
   password_file: nonEmpty.optional().describe('File whose first line is the password.'),
-  bearer: nonEmpty.optional().describe('Bearer token.'),
+  bearer: secret(nonEmpty).optional().describe('Bearer token.'),
   bearer_file: nonEmpty.optional().describe('File whose first line is the bearer token.'),
   ca_file: nonEmpty.optional().describe("PEM file of certificate authorities to trust instead of the system's."),
 });
@@ -135,11 +159,17 @@ export const fileSchema = z.strictObject({
     .describe('Where NBD clients attach: unix:PATH or tcp:HOST:PORT.'),
   socket_mode: text(parseMode, '0660').optional().describe('Permission bits of the NBD unix sockets, in octal.'),
   socket_group: nonEmpty.optional().describe('Group of the NBD unix sockets; libvirt on Debian needs libvirt-qemu.'),
-  admin: text(parseAddress, 'unix:/run/copse/nbd.sock').optional().describe('Where the admin API listens: unix:PATH or tcp:HOST:PORT.'),
-  admin_allow_remote: z
-    .boolean()
+  allow_remote: z.boolean().optional().describe('Lets NBD clients, who are not authenticated, attach from other hosts.'),
+  admin: addresses()
     .optional()
-    .describe('Lets the admin API, which has no authentication, listen where other hosts can reach it.'),
+    .describe('Where the admin API listens: unix:PATH in place of STATE/admin.sock, tcp:HOST:PORT beside it; one or a list.'),
+  admin_socket: z.boolean().optional().describe('Whether the admin API has its unix socket; false leaves the addresses on TCP alone.'),
+  admin_token_file: nonEmpty.optional().describe('File whose first line is the token that requests to the admin API on TCP must carry.'),
+  admin_names: z
+    .array(text(checkHostName, 'host-a.example'))
+    .optional()
+    .describe('Further names of this host by which the admin API on TCP may be asked.'),
+  admin_allow_remote: z.boolean().optional().describe('Lets the admin API listen where other hosts can reach it.'),
   log_level: z.enum(logLevels).optional().describe('The least level that is logged.'),
   cache: z
     .strictObject({

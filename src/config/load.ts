@@ -6,11 +6,10 @@
  */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { formatAddress, isLocalAddress } from './address.js';
+import { readAccess } from './access.js';
 import { readCluster } from './cluster.js';
 import type { FileConfig, FileInput } from './file-schema.js';
-import { checkedDefault, currentSurroundings, defaultAdmin, defaultListen, defaultStateDir, type Surroundings } from './place.js';
-import { ConfigError, problemAt } from './problem.js';
+import { checkedDefault, currentSurroundings, defaultListen, defaultStateDir, type Surroundings } from './place.js';
 import { type ConfigPart, readConfigFile, readConfigFlags } from './read.js';
 import { type Config, type ConfiguredImage, defaults } from './schema.js';
 import { readCredentials } from './secret.js';
@@ -39,7 +38,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
     listenGiven: written.listen !== undefined,
     socketMode: written.socket_mode ?? defaults.socketMode,
     socketGroup: written.socket_group,
-    ...adminOf(file, flags, written, stateDir),
+    ...(await readAccess({ file, flags, written, stateDir })),
     logLevel: written.log_level ?? defaults.logLevel,
     server: { fastPath: written.server?.fast_path ?? defaults.server.fastPath },
     cache: {
@@ -91,18 +90,6 @@ function given<T extends object>(values: T): Partial<T> {
 function configuredImage(image: NonNullable<FileConfig['image']>[number]): ConfiguredImage {
   const { name, url, format, chunk_size: chunkSizeBytes, deadline: deadlineMs, backing, manifest, digest, share } = image;
   return { name, url, format, chunkSizeBytes, deadlineMs, backing, manifest, digest, share };
-}
-
-function adminOf(file: ConfigPart, flags: ConfigPart, written: FileConfig, stateDir: string): Pick<Config, 'admin' | 'adminAllowRemote'> {
-  const admin = written.admin ?? checkedDefault('--admin', defaultAdmin(stateDir));
-  const adminAllowRemote = written.admin_allow_remote ?? defaults.adminAllowRemote;
-  if (!adminAllowRemote && !isLocalAddress(admin)) {
-    const { source } = flags.config.admin === undefined ? file : flags;
-    const remedy =
-      'it has no authentication: choose unix:PATH or tcp:127.0.0.1:PORT, or set admin_allow_remote = true when the network keeps others out';
-    throw new ConfigError([problemAt(source, ['admin'], `${formatAddress(admin)} can be reached by other hosts, and ${remedy}`)]);
-  }
-  return { admin, adminAllowRemote };
 }
 
 /** Size in bytes of the file system that holds the directory, or that will hold it once it is made. */

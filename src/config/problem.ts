@@ -47,6 +47,7 @@ const flagNames: Record<string, string> = {
   'cluster.name': '--cluster',
   'cluster.members': '--peer',
   'etcd.url': '--etcd',
+  admin_socket: '--no-admin-socket',
 };
 
 function keyName(source: ConfigSource, path: KeyPath): string {
@@ -110,7 +111,7 @@ export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIss
     if (issue.input === undefined && isKey && (issue.code === 'invalid_type' || issue.code === 'invalid_union')) {
       return [problemAt(source, issue.path, `is missing: every ${formatKey(issue.path.slice(0, 1))} needs it`)];
     }
-    if (issue.code === 'invalid_union')
+    if (issue.code === 'invalid_union' && issue.message.startsWith('Invalid input'))
       return [problemAt(source, issue.path, 'must be a string such as "100G", or a whole number of bytes')];
     if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')) {
       return [problemAt(source, issue.path, `must be ${describedTypes[issue.expected] ?? `of type ${issue.expected}`}`)];

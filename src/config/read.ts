@@ -72,7 +72,8 @@ function checkConfig(source: ConfigSource, input: unknown, baseDir: string): Fil
     ...config,
     state: file(config.state),
     listen: config.listen?.map((value, index) => address(['listen', index], value)),
-    admin: config.admin && address(['admin'], config.admin),
+    admin: config.admin?.map((value, index) => address(['admin', index], value)),
+    admin_token_file: file(config.admin_token_file),
     node: config.node && {
       ...config.node,
       ...(config.node.listen === undefined ? {} : { listen: address(['node', 'listen'], config.node.listen) }),

@@ -5,6 +5,7 @@
  * What operators write is in `file-schema.ts`; how the two meet is in `load.ts`.
  */
 import type { LogLevel } from '../base/log.js';
+import type { Secret } from '../base/secret.js';
 import { KiB, MiB } from '../base/size.js';
 import type { OriginCredential } from '../origin/origin.js';
 import type { SocketAddress } from './address.js';
@@ -22,10 +23,16 @@ export interface Config {
   socketMode: number;
   /** Group of the NBD unix sockets: a name or a decimal id; the process's own when absent. */
   socketGroup: string | undefined;
-  /** Where the admin API listens. */
-  admin: SocketAddress;
-  /** The admin API may listen where other hosts can reach it. It has no authentication. */
+  /** NBD clients may attach from other hosts. They are not authenticated. */
+  allowRemote: boolean;
+  /** Where the admin API listens, unix sockets first; at least one. */
+  admin: SocketAddress[];
+  /** The admin API may listen where other hosts can reach it. */
   adminAllowRemote: boolean;
+  /** The token that requests to the admin API on TCP must carry; absent: none. */
+  adminToken: Secret | undefined;
+  /** Names by which the admin API on TCP may be asked, besides addresses and the host's own name. */
+  adminNames: string[];
   logLevel: LogLevel;
   server: {
     /** Native threads answer what lies in local files. */
@@ -100,7 +107,7 @@ export interface EtcdConfig {
   urls: string[];
   /** Both or none. */
   user?: string | undefined;
-  password?: string | undefined;
+  password?: Secret | undefined;
   /** Absolute path of a PEM file of certificate authorities to trust instead of the system's. */
   caFile?: string | undefined;
   /** Begins with a slash and does not end with one: all of Copse's keys lie below it. */
@@ -137,6 +144,7 @@ export const maxDurationMs = 2 ** 31 - 1;
 /** Every default that does not depend on who runs the daemon and where (those are in `place.ts`). */
 export const defaults = {
   socketMode: 0o660,
+  allowRemote: false,
   adminAllowRemote: false,
   logLevel: 'info',
   server: { fastPath: true },

@@ -1,6 +1,7 @@
 /** From a configuration to a node that serves: the one place that knows every room. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkAdminAccess } from '../admin/access.js';
 import type { StatusWarning } from '../admin/control.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
@@ -16,7 +17,7 @@ import { EtcdCatalog } from '../catalog/etcd-catalog.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';
 import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
 import { StateDirectory } from '../catalog/state-directory.js';
-import type { SocketAddress } from '../config/address.js';
+import { formatAddress, type SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
 import { Server } from '../server/server.js';
 import { clientsHidden } from './clients-hidden.js';
@@ -44,13 +45,13 @@ const drainMs = 5000;
 export interface RunningDaemon {
   /** NBD URIs without export names. */
   readonly uris: string[];
-  readonly adminAddress: SocketAddress;
+  readonly adminAddresses: SocketAddress[];
   /** Drains, closes, syncs the cache. */
   stop(): Promise<void>;
 }
 
 /**
- * @throws CopseError `ERR_STATE…`, `ERR_LISTEN`, `ERR_CONFIG`; the first configured image's error when there would be nothing at all to serve
+ * @throws CopseError `ERR_STATE…`, `ERR_LISTEN`, `ERR_ADDRESS_REMOTE`, `ERR_ADMIN_TOKEN`, `ERR_CONFIG`; the first configured image's error when there would be nothing at all to serve
  */
 export async function startDaemon(config: Config, log: Logger): Promise<RunningDaemon> {
   const lifecycle = new Lifecycle();
@@ -63,6 +64,7 @@ export async function startDaemon(config: Config, log: Logger): Promise<RunningD
 }
 
 async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise<RunningDaemon> {
+  checkAdminAccess(config.admin, { token: config.adminToken, isRoot: process.geteuid?.() === 0 });
   const state = lifecycle.own(new StateDirectory(config.stateDir, log));
   const etcd = config.etcd === undefined ? undefined : lifecycle.own(new EtcdClient(config.etcd));
   const catalog = await openCatalog(new ImageCatalog(state.catalogDir, log), etcd, config, lifecycle, log);
@@ -209,13 +211,15 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     manifestStore,
     node: config.node,
     stateDir: config.stateDir,
+    adminListeners: () => admin.addresses.map(formatAddress),
     fastPath,
     warnings,
     log,
   });
-  const admin = lifecycle.own(new AdminServer(control, { log, allowRemote: config.adminAllowRemote }));
-  const adminAddress = await admin.listen(config.admin);
-  return { uris: server.uris, adminAddress, stop: () => lifecycle.close() };
+  const { adminAllowRemote: allowRemote, adminToken: token, adminNames } = config;
+  const admin: AdminServer = lifecycle.own(new AdminServer(control, { log, allowRemote, token, names: adminNames }));
+  for (const address of config.admin) await admin.listen(address);
+  return { uris: server.uris, adminAddresses: admin.addresses, stop: () => lifecycle.close() };
 }
 
 function attachedImages(registry: ImageRegistry): string[] {
@@ -239,7 +243,7 @@ async function openCatalog(
 /** Sockets that systemd passes take the place of addresses that nobody chose. */
 async function listenAll(server: Server, config: Config): Promise<void> {
   const passed = passedDescriptors();
-  for (const descriptor of passed) await server.listen({ kind: 'descriptor', descriptor });
+  for (const descriptor of passed) await server.listen({ kind: 'descriptor', descriptor, allowRemote: config.allowRemote });
   if (passed.length > 0 && !config.listenGiven) return;
   const groupId = config.socketGroup === undefined ? undefined : groupIdOf(config.socketGroup);
   for (const address of config.listen) {

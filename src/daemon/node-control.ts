@@ -26,6 +26,7 @@ import type {
   WarmResult,
 } from '../admin/control.js';
 import { systemClock } from '../base/clock.js';
+import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ChunkState } from '../base/native.js';
@@ -33,7 +34,6 @@ import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
 import type { NodeConfig } from '../config/schema.js';
-import { displayUrl } from '../origin/url.js';
 import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
@@ -64,6 +64,8 @@ export interface NodeControlOptions {
   manifestStore: ManifestStore;
   node: NodeConfig;
   stateDir: string;
+  /** Addresses of the admin API. */
+  adminListeners(): string[];
   fastPath: boolean;
   /** Faults that an operator has to put right, as they are now. */
   warnings(): StatusWarning[];
@@ -87,6 +89,7 @@ export class NodeControl implements Control {
       uptimeSeconds: Math.round(process.uptime()),
       stateDir,
       listeners: server.uris,
+      adminListeners: this.#options.adminListeners(),
       connections: server.connectionCount,
       fastPath: this.#fastPathStatus(),
       cache: await this.#cacheStatus(),
@@ -323,7 +326,7 @@ export class NodeControl implements Control {
       deadlineMs: this.#options.registry.deadlineMsOf(record),
       identity: record.content.identity,
       pinnedAt: record.pinnedAt,
-      manifest: manifest === undefined ? undefined : { url: manifest.url ?? '', digest: manifest.digest },
+      manifest: manifest === undefined ? undefined : { url: displayUrl(manifest.url ?? ''), digest: manifest.digest },
       share: record.share,
       guard: identityOf(record, this.#options.cluster?.config).guard,
       container: record.content.format === 'raw' ? undefined : (record.container ?? 'unchecked'),

@@ -25,7 +25,7 @@ export async function runDaemon(config: Config): Promise<number> {
   });
   const daemon = await startDaemon(config, log);
   const signal = awaitSignal();
-  process.stdout.write(`copse: ready ${daemon.uris.join(' ')} admin ${formatAddress(daemon.adminAddress)}\n`);
+  process.stdout.write(`copse: ready ${daemon.uris.join(' ')} admin ${daemon.adminAddresses.map(formatAddress).join(' ')}\n`);
   notify('READY=1', log);
   log.info({ signal: await signal }, 'stopping');
   notify('STOPPING=1', log);

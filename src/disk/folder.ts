@@ -15,7 +15,7 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { type Logger, silentLogger } from '../base/log.js';
-import { makeDirectory } from '../base/make-directory.js';
+import { makeDirectorySync } from '../base/make-directory.js';
 import { type NativeOverlayFile, native } from '../base/native.js';
 import { replaceFile, syncDirectory } from '../base/replace-file.js';
 import { type Room, withRoom } from '../base/room.js';
@@ -64,7 +64,7 @@ export class DiskFolder {
 
   /** Opens all disks of the directory, by uuid, after clearing what a crash left of others. One that can't be opened is said in the log, left untouched, and missing here. */
   static list(diskDir: string, log: Logger, room?: Room): DiskFolder[] {
-    makeDirectory(diskDir, 0o700);
+    makeDirectorySync(diskDir, 0o700);
     const folders: DiskFolder[] = [];
     for (const name of readdirSync(diskDir).sort()) {
       const path = join(diskDir, name);

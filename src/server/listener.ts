@@ -1,15 +1,30 @@
 /** Listening sockets: unix, TCP, and those that systemd passes (sd_listen_fds(3)). */
 import { fstatSync, readFileSync } from 'node:fs';
-import { chmod, chown, lstat, mkdir, unlink } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { isLoopbackHost } from '../base/loopback.js';
+import { maxUnixPathBytes } from '../base/unix-path.js';
+import { listenOnUnixSocket } from '../base/unix-socket.js';
 import { formatNbdUri } from '../nbd/uri.js';
 
 export type ListenAddress =
-  | { kind: 'unix'; path: string /** Permission bits. */; mode?: number | undefined /** Numeric group. */; groupId?: number | undefined }
+  | {
+      kind: 'unix';
+      path: string;
+      /** Permission bits; 0600 when absent. */
+      mode?: number | undefined;
+      /** Numeric group; the process's own when absent. */
+      groupId?: number | undefined;
+    }
   | { kind: 'tcp'; host: string; port: number }
-  | { kind: 'descriptor'; descriptor: number };
+  | {
+      kind: 'descriptor';
+      descriptor: number;
+      /** False refuses a TCP socket that other hosts can reach. */
+      allowRemote: boolean;
+    };
+
+const defaultMode = 0o600;
 
 export interface Listener {
   /** As an NBD URI without an export name; for TCP with the port that the kernel chose. */
@@ -18,32 +33,35 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** The longest path in `sockaddr_un` without its closing zero (unix(7)). */
-const maxUnixPathBytes = 107;
-
 /** A TCP peer that went without a word is noticed after this and the kernel's probes (tcp(7)). */
 const keepAliveMs = 60_000;
 
 /**
  * @param onConnection is given each connection, with Nagle's algorithm off
- * @throws CopseError `ERR_LISTEN` that says what is in the way and what to do
+ * @throws CopseError `ERR_LISTEN` that says what is in the way and what to do, `ERR_ADDRESS_REMOTE`
  */
 export async function listen(address: ListenAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, onConnection);
   // Of the accept queue's errors (EMFILE and the like) none may end the daemon; the client sees a connection that closes.
+  let removeFile = (): void => {};
   try {
-    if (address.kind === 'unix') await listenUnix(server, address);
+    if (address.kind === 'unix') removeFile = await listenOnUnixSocket(server, { ...address, mode: address.mode ?? defaultMode });
     else if (address.kind === 'tcp') await listenOn(server, { host: address.host, port: address.port });
-    else await listenOn(server, { fd: address.descriptor });
+    else await listenOnDescriptor(server, address);
   } catch (error) {
     server.close();
+    if (errorCode(error) === 'ERR_ADDRESS_REMOTE') throw error;
     throw new CopseError('ERR_LISTEN', `can't listen on ${describe(address)}: ${remedy(error)}`, { cause: error });
   }
   server.on('error', () => {});
   const uri = uriOf(address, server);
   return {
     uri,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      removeFile();
+      return closed;
+    },
   };
 }
 
@@ -57,38 +75,14 @@ function listenOn(server: Server, options: ListenOptions | { fd: number }): Prom
   });
 }
 
-async function listenUnix(server: Server, address: Extract<ListenAddress, { kind: 'unix' }>): Promise<void> {
-  const { path, mode, groupId } = address;
-  // libuv cuts a longer path off without a word, and the socket would appear under another name.
-  if (Buffer.byteLength(path) > maxUnixPathBytes) throw new CopseError('ENAMETOOLONG', 'the path is too long');
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await removeStaleSocket(path);
-  await listenOn(server, { path });
-  if (groupId !== undefined) await chown(path, -1, groupId);
-  if (mode !== undefined) await chmod(path, mode);
-}
-
-/** A socket that a killed daemon left behind goes; one that somebody listens on stays, and so does anything that is no socket. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const stat = await lstat(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (stat === undefined) return;
-  if (!stat.isSocket()) throw new CopseError('ERR_LISTEN', 'a file that is no socket is in the way; remove it or choose another path');
-  // Only a refusal proves that nobody listens: a full backlog and a lack of permission are errors too.
-  const stale = await new Promise<boolean>((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', (error) => resolve(['ECONNREFUSED', 'ENOENT'].includes(errorCode(error))));
-  });
-  if (!stale) throw new CopseError('ERR_LISTEN', 'another process has it; stop it or choose another path');
-  await unlink(path).catch((error: unknown) => {
-    if (errorCode(error) !== 'ENOENT') throw error;
-  });
+async function listenOnDescriptor(server: Server, address: Extract<ListenAddress, { kind: 'descriptor' }>): Promise<void> {
+  await listenOn(server, { fd: address.descriptor });
+  const bound = server.address();
+  if (address.allowRemote || bound === null || typeof bound === 'string' || isLoopbackHost(bound.address)) return;
+  throw new CopseError(
+    'ERR_ADDRESS_REMOTE',
+    `the TCP socket that systemd passes (${bound.address}, port ${bound.port}) can be reached by other hosts, and whoever reaches it may write disks: bind it to 127.0.0.1, or give --allow-remote`,
+  );
 }
 
 function describe(address: ListenAddress): string {
@@ -112,6 +106,7 @@ function remedy(error: unknown): string {
 }
 
 function uriOf(address: ListenAddress, server: Server): string {
+  if (address.kind === 'unix') return formatNbdUri({ address: { path: address.path }, exportName: '' });
   const bound = server.address();
   if (typeof bound === 'string') return formatNbdUri({ address: { path: bound }, exportName: '' });
   if (bound !== null) return formatNbdUri({ address: { host: hostOf(bound, address), port: bound.port }, exportName: '' });

@@ -26,6 +26,7 @@ export const daemonStatus: DaemonStatus = {
   uptimeSeconds: 93_784.5,
   stateDir: '/var/lib/copse',
   listeners: ['nbd+unix:///?socket=/run/copse/nbd.sock'],
+  adminListeners: ['unix:/var/lib/copse/admin.sock'],
   connections: 2,
   cache: { budgetBytes: 100 * GiB, minFreeBytes: 5 * GiB, usedBytes: 3 * GiB, freeBytes: 50 * GiB, state: 'ok' },
   fastPath: { enabled: true, connections: 1, reads: 10, coldReads: 2, writes: 0, handedUp: 3 },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
 import t from 'tap';
-import { chooseAdminAddress } from '../../src/config/admin-address.js';
+import { chooseDaemon, type DaemonChoice } from '../../src/config/admin-address.js';
 import { configJsonSchema } from '../../src/config/file-schema.js';
 import { loadConfig } from '../../src/config/load.js';
 import { defaults } from '../../src/config/schema.js';
@@ -21,8 +21,11 @@ t.test('defaults', async (t) => {
     listenGiven: false,
     socketMode: 0o660,
     socketGroup: undefined,
-    admin: { kind: 'unix', path: '/none/such/admin.sock' },
+    allowRemote: false,
+    admin: [{ kind: 'unix', path: '/none/such/admin.sock' }],
     adminAllowRemote: false,
+    adminToken: undefined,
+    adminNames: [],
     logLevel: 'info',
     server: { fastPath: true },
     cache: { sizeBytes: Math.floor(blocks * bsize * 0.5), minFreeBytes: Math.floor(blocks * bsize * 0.05) },
@@ -39,7 +42,7 @@ t.test('defaults', async (t) => {
 t.test('places', async (t) => {
   const placesOf = async (env: Record<string, string>, isRoot: boolean) => {
     const { stateDir, listen, admin } = await loadConfig({ env, isRoot });
-    return [stateDir, ...listen, admin].map((place) => (typeof place === 'string' ? place : place.kind === 'unix' ? place.path : ''));
+    return [stateDir, ...listen, ...admin].map((place) => (typeof place === 'string' ? place : place.kind === 'unix' ? place.path : ''));
   };
   t.same(await placesOf({ HOME: '/h', XDG_STATE_HOME: '/s' }, true), [
     '/var/lib/copse',
@@ -83,7 +86,7 @@ t.test('flags win over the file', async (t) => {
   } as const;
   const both = await loadConfig({ file, flags: { ...flags, listen: [...flags.listen], image: [...flags.image] }, ...root });
   t.equal(both.stateDir, join(process.cwd(), 'f'), 'relative to the working directory');
-  t.same(both.admin, { kind: 'unix', path: join(process.cwd(), 'f/admin.sock') });
+  t.same(both.admin, [{ kind: 'unix', path: join(process.cwd(), 'f/admin.sock') }]);
   t.same(both.listen, [{ kind: 'tcp', host: '::1', port: 0 }]);
   t.same(both.cache, { sizeBytes: 2 ** 31, minFreeBytes: 2 ** 20 });
   t.same([fromFile.server, both.server], [{ fastPath: true }, { fastPath: false }]);
@@ -109,39 +112,58 @@ t.test('secrets lie in files', async (t) => {
     'etcd.toml': '[node]\naddress="a:1"\n[etcd]\nurl=["https://e:2"]\nuser="u"\npassword_file="pw"\nca_file="ca.pem"',
   });
   const { credentials } = await loadConfig({ file: join(dir, 'c.toml'), ...root });
-  t.same(credentials, [
+  const revealed = credentials.map(({ basic, bearer, ...rest }) => {
+    return { ...rest, basic: basic && { ...basic, password: basic.password.reveal() }, bearer: bearer?.reveal() };
+  });
+  t.same(revealed, [
     { urlPrefix: 'http://a', basic: { user: 'u', password: 'secret' }, bearer: undefined, caFile: join(dir, 'ca.pem') },
     { urlPrefix: 'http://b', basic: undefined, bearer: 'tok', caFile: undefined },
   ]);
   await t.rejects(loadConfig({ file: join(dir, 'empty.toml'), ...root }), { code: 'ERR_CONFIG' });
   const { etcd } = await loadConfig({ file: join(dir, 'etcd.toml'), ...root });
-  t.same(etcd, { urls: ['https://e:2'], user: 'u', password: 'secret', caFile: join(dir, 'ca.pem'), prefix: '/copse' });
+  t.same(
+    { ...etcd, password: etcd?.password?.reveal() },
+    { urls: ['https://e:2'], user: 'u', password: 'secret', caFile: join(dir, 'ca.pem'), prefix: '/copse' },
+  );
 });
 
 t.test('commands find the daemon of the same choice', async (t) => {
   const dir = shortDir(t);
   await writeFile(join(dir, 'state.toml'), 'state = "s"');
   await writeFile(join(dir, 'admin.toml'), 'admin = "tcp:127.0.0.1:7"');
+  await writeFile(join(dir, 'both.toml'), 'admin = ["tcp:127.0.0.1:7", "unix:a.sock"]');
+  await writeFile(join(dir, 'tcp.toml'), 'admin = "tcp:127.0.0.1:7"\nadmin_socket = false\nadmin_token_file = "token"');
+  await writeFile(join(dir, 'token'), `${'t'.repeat(16)}\n`, { mode: 0o600 });
+  const adminKinds: Record<string, string> = { 'admin.toml': 'unix,tcp', 'both.toml': 'unix,tcp', 'tcp.toml': 'tcp' };
   for (const [file, stateDir] of [
     [undefined, undefined],
     [undefined, 'here'],
     ['state.toml', undefined],
     ['state.toml', 'here'],
     ['admin.toml', 'here'],
+    ['both.toml', undefined],
+    ['tcp.toml', undefined],
   ] as const) {
     const path = file && join(dir, file);
     const config = await loadConfig({ file: path, flags: stateDir === undefined ? {} : { state: stateDir }, ...root });
-    t.same(await chooseAdminAddress({ file: path, stateDir }, root), config.admin, `${file}, ${stateDir}`);
+    const { address, token } = await chooseDaemon({ file: path, stateDir }, root);
+    t.same(address, config.admin[0], `${file}, ${stateDir}`);
+    t.equal(token?.reveal(), address.kind === 'tcp' ? config.adminToken?.reveal() : undefined);
+    t.same(config.admin.map(({ kind }) => kind).join(), adminKinds[file ?? ''] ?? 'unix', `${file}, ${stateDir}`);
   }
   const env = { ...root, env: { COPSE_ADMIN: 'unix:/e' } };
-  t.same(await chooseAdminAddress({}, env), { kind: 'unix', path: '/e' });
-  t.same(
-    await chooseAdminAddress({ stateDir: '/s' }, env),
-    { kind: 'unix', path: '/s/admin.sock' },
-    'what is asked for wins over the environment',
-  );
-  t.same(await chooseAdminAddress({ admin: 'tcp:h:1', stateDir: '/s' }, env), { kind: 'tcp', host: 'h', port: 1 });
-  await t.rejects(chooseAdminAddress({ admin: 'nonsense' }, env), { code: 'ERR_ADDRESS' });
+  const addressOf = async (choice: DaemonChoice) => (await chooseDaemon(choice, env)).address;
+  t.same(await addressOf({}), { kind: 'unix', path: '/e' });
+  t.same(await addressOf({ stateDir: '/s' }), { kind: 'unix', path: '/s/admin.sock' }, 'what is asked for wins over the environment');
+  t.same(await addressOf({ admin: 'tcp:h:1', stateDir: '/s' }), { kind: 'tcp', host: 'h', port: 1 });
+  await t.rejects(chooseDaemon({ admin: 'nonsense' }, env), { code: 'ERR_ADDRESS' });
+  const withToken = { ...root, env: { COPSE_ADMIN_TOKEN_FILE: join(dir, 'token') } };
+  t.equal((await chooseDaemon({ admin: 'tcp:h:1' }, withToken)).token?.reveal(), 't'.repeat(16));
+  await writeFile(join(dir, 'open'), 't'.repeat(16), { mode: 0o644 });
+  await writeFile(join(dir, 'short'), 'short', { mode: 0o600 });
+  for (const tokenFile of ['open', 'short', 'missing'].map((name) => join(dir, name))) {
+    await t.rejects(chooseDaemon({ admin: 'tcp:h:1', tokenFile }, root), { code: 'ERR_CONFIG' }, tokenFile);
+  }
 });
 
 type JsonSchema = { properties?: Record<string, JsonSchema>; items?: JsonSchema; description?: string };
@@ -173,7 +195,17 @@ t.test('the example has every key and says the defaults', async (t) => {
 
   const config = await loadConfig({ file: examplePath, ...root });
   const plain = await loadConfig(root);
-  for (const key of ['stateDir', 'admin', 'adminAllowRemote', 'logLevel', 'socketMode', 'cache', 'imageDefault', 'limit'] as const) {
+  for (const key of [
+    'stateDir',
+    'allowRemote',
+    'admin',
+    'adminAllowRemote',
+    'logLevel',
+    'socketMode',
+    'cache',
+    'imageDefault',
+    'limit',
+  ] as const) {
     t.same(config[key], plain[key], `${key} is the default`);
   }
   t.equal(config.images.length, 3);

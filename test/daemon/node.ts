@@ -28,7 +28,7 @@ export class Node {
   private constructor(folder: string, config: Config) {
     this.folder = folder;
     this.config = config;
-    this.admin = new AdminClient(config.admin);
+    this.admin = clientOf(config);
   }
 
   /** Not started. Stopped with the test at the latest. */
@@ -41,8 +41,11 @@ export class Node {
       listenGiven: true,
       socketMode: 0o660,
       socketGroup: undefined,
-      admin: { kind: 'unix', path: join(folder, 'admin') },
+      allowRemote: false,
+      admin: [{ kind: 'unix', path: join(folder, 'admin') }],
       adminAllowRemote: false,
+      adminToken: undefined,
+      adminNames: [],
       logLevel: 'silent',
       server: defaults.server,
       cache: { sizeBytes: 2 ** 30, minFreeBytes: 0 },
@@ -68,7 +71,7 @@ export class Node {
   async start(images: ConfiguredImage[] = this.config.images): Promise<RunningDaemon> {
     this.config = { ...this.config, images };
     this.#daemon = await startDaemon(this.config, silentLogger);
-    this.admin = new AdminClient(this.config.admin);
+    this.admin = clientOf(this.config);
     return this.#daemon;
   }
 
@@ -118,6 +121,11 @@ export class Node {
     await detach();
     return Buffer.concat(pieces);
   }
+}
+
+function clientOf({ admin: [address] }: Config): AdminClient {
+  if (address === undefined) throw new Error('the node has no admin address');
+  return new AdminClient(address);
 }
 
 /** Bytes that tell their place and their version. */

@@ -114,7 +114,7 @@ t.test('TCP: the kernel chooses a port; a port in use is refused', async (t) => 
 
 t.test('a descriptor that is no socket', async (t) => {
   await t.rejects(
-    listen({ kind: 'descriptor', descriptor: 9999 }, () => {}),
+    listen({ kind: 'descriptor', descriptor: 9999, allowRemote: false }, () => {}),
     { code: 'ERR_LISTEN' },
   );
 });

@@ -9,7 +9,10 @@ interface Options {
   state?: string;
   listen?: string[];
   image?: string[];
-  admin?: string;
+  allowRemote?: boolean;
+  admin?: string[];
+  adminSocket: boolean;
+  adminTokenFile?: string;
   cacheSize?: string;
   minFree?: string;
   logLevel?: string;
@@ -40,7 +43,10 @@ export function addServeCommand(parent: Command): void {
     .option('--state <dir>', 'state directory: catalog, cache, lock')
     .option('--listen <address>', 'where NBD clients attach: unix:PATH or tcp:HOST:PORT (repeatable)', collect)
     .option('--image <name=url>', 'image to serve (repeatable)', collect)
-    .option('--admin <address>', 'where the admin API listens: unix:PATH or tcp:HOST:PORT')
+    .option('--allow-remote', 'let NBD clients, who are not authenticated, attach from other hosts')
+    .option('--admin <address>', 'where the admin API listens: unix:PATH, or tcp:HOST:PORT beside the socket (repeatable)', collect)
+    .option('--no-admin-socket', 'admin API on TCP alone')
+    .option('--admin-token-file <file>', 'file with the token that requests to the admin API on TCP must carry')
     .option('--cache-size <size>', 'budget of the cache, as in 100G or 50%')
     .option('--min-free <size>', 'free space that the cache never goes below, as in 10G or 5%')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent')
@@ -61,17 +67,18 @@ export function addServeCommand(parent: Command): void {
 }
 
 function flagsOf(options: Options): FileInput {
-  const { state, listen, admin, logLevel, cacheSize, minFree } = options;
+  const { state, listen, allowRemote, admin, adminTokenFile, logLevel, cacheSize, minFree } = options;
   const image = options.image?.map((pair) => {
     const [name, url] = parsePair(pair, '--image NAME=URL');
     return { name, url };
   });
   const { node: id, address, cluster: name, peer: members, etcd: url } = options;
   return {
-    ...given({ state, listen, admin, image }),
+    ...given({ state, listen, admin, image, allow_remote: allowRemote, admin_token_file: adminTokenFile }),
     // The schema tells which levels there are.
     ...given({ log_level: logLevel as FileInput['log_level'] }),
     // What is not forbidden is for the file to say.
+    ...(options.adminSocket ? {} : { admin_socket: false }),
     server: options.fastPath ? {} : { fast_path: false },
     cache: given({ size: cacheSize, min_free: minFree }),
     // A table that is there, though empty, says that there is a cluster.

@@ -31,6 +31,7 @@ import type { ManifestFetcher } from '../manifest-source.js';
 import { manifestFetcher } from './manifest-fetcher.js';
 import { PeerDirectory } from './peer-directory.js';
 import type { PeerDisks } from './peer-disk-directory.js';
+import { fetchRecord } from './record-fetcher.js';
 import { findRecord } from './record-search.js';
 import { Self } from './self.js';
 

@@ -4,7 +4,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import type { JobOptions, PromoteResult } from '../../admin/control.js';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
-import { makeDirectory } from '../../base/make-directory.js';
+import { makeDirectorySync } from '../../base/make-directory.js';
 import { native } from '../../base/native.js';
 import { syncDirectory } from '../../base/replace-file.js';
 import { type Room, withRoom } from '../../base/room.js';
@@ -27,7 +27,7 @@ export interface PromoteOptions extends JobOptions {
 export async function writeImage(device: BlockDevice, options: PromoteOptions): Promise<PromoteResult> {
   const { path, signal, onProgress, chunkBytes, store, image, room } = options;
   if (!isAbsolute(path)) throw new CopseError('ERR_OPTION', `${path}: give an absolute path on the daemon's host`);
-  makeDirectory(dirname(path), 0o777);
+  makeDirectorySync(dirname(path), 0o777);
   if (await exists(path)) throw new CopseError('ERR_OPTION', `${path} exists: choose another file, or remove it`);
   const temporaryPath = `${path}.${createHash('sha256').update(path).digest('hex').slice(0, 8)}.new`;
   const { sizeBytes } = device;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { makeDirectory } from '../../base/make-directory.js';
+import { makeDirectorySync } from '../../base/make-directory.js';
 import { replaceFile, syncDirectory } from '../../base/replace-file.js';
 import { type CopyProgress, reflink, type SparseCopyOptions, sparseCopy } from '../sparse-copy.js';
 
@@ -56,7 +56,7 @@ export class SnapshotFolder {
   /** Opens the folder (made when it is missing) and clears what has no record. One that can't be used is said in the log, and left as it is. */
   constructor(path: string, log: Logger) {
     this.#path = path;
-    makeDirectory(path, 0o700);
+    makeDirectorySync(path, 0o700);
     const files = readdirSync(path);
     for (const file of files) {
       if (file.endsWith('.json')) this.#load(file.slice(0, -'.json'.length), log);

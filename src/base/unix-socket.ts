@@ -1,0 +1,118 @@
+/**
+ * Binds unix sockets.
+ *
+ * Invariants: a socket never lies at its path with another mode or group than it is to have, nor can anybody but this user reach it
+ * before; a socket file is replaced only when nobody answers on it; only the file that was bound here is removed at the end.
+ *
+ * In a directory that other users may enter, the socket is bound in a directory of its own (mode 0700) and moved to its path when mode
+ * and group are set. Programs that show the name that a socket was bound by (ss, /proc/net/unix) show a path in that directory then. In a
+ * directory of this user alone the socket is bound at its path.
+ */
+import { chmodSync, chownSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstat, mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { CopseError, errorCode } from './error.js';
+import { makeDirectory } from './make-directory.js';
+import { maxUnixPathBytes } from './unix-path.js';
+
+export interface UnixSocketOptions {
+  /** Absolute. */
+  path: string;
+  /** Permission bits. */
+  mode: number;
+  /** Numeric group; the process's own when absent. */
+  groupId?: number | undefined;
+}
+
+/**
+ * Makes the path's directory and has the server listen there.
+ *
+ * @returns what removes the socket's file, if it still is this server's
+ * @throws CopseError `ENAMETOOLONG`, `ERR_DIRECTORY`, `ERR_SOCKET_PATH` when something else is in the way, `ERR_SOCKET_TAKEN` when somebody answers there; the system's errors
+ */
+export async function listenOnUnixSocket(server: Server, { path, mode, groupId }: UnixSocketOptions): Promise<() => void> {
+  // libuv cuts a longer path off without a word, and the socket would appear under another name.
+  if (Buffer.byteLength(path) > maxUnixPathBytes) {
+    throw new CopseError('ENAMETOOLONG', `the path of a unix socket may have at most ${maxUnixPathBytes} bytes`);
+  }
+  await makeDirectory(dirname(path), 0o755);
+  const isStale = await checkFree(path);
+  if (await isPrivate(dirname(path))) {
+    if (isStale) await rm(path, { force: true });
+    await bindAt(server, path);
+    return settle(path, path, { mode, groupId });
+  }
+  const dir = await mkdtemp(join(dirname(path), '.'));
+  const handle = await open(dir, 'r');
+  try {
+    // The name is longer than the one that is asked for, and may be too long: by the descriptor the directory has a short one.
+    const direct = join(dir, basename(path));
+    const bound = Buffer.byteLength(direct) <= maxUnixPathBytes ? direct : `/proc/self/fd/${handle.fd}/s`;
+    await bindAt(server, bound);
+    return settle(bound, path, { mode, groupId });
+  } finally {
+    await handle.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+function bindAt(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ path }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** @returns what removes the file */
+function settle(bound: string, path: string, { mode, groupId }: Pick<UnixSocketOptions, 'mode' | 'groupId'>): () => void {
+  if (groupId !== undefined) chownSync(bound, -1, groupId);
+  chmodSync(bound, mode);
+  const { dev, ino } = lstatSync(bound);
+  if (bound !== path) renameSync(bound, path);
+  return () => unlinkIf(path, dev, ino);
+}
+
+/** True if no other user but root can enter it. */
+async function isPrivate(dir: string): Promise<boolean> {
+  const { mode, uid } = await stat(dir);
+  return (mode & 0o077) === 0 && uid === process.geteuid?.();
+}
+
+function unlinkIf(path: string, dev: number, ino: number): void {
+  try {
+    const found = lstatSync(path);
+    if (found.dev === dev && found.ino === ino) unlinkSync(path);
+  } catch {
+    // Somebody has removed it, or this user may not any more.
+  }
+}
+
+/**
+ * A socket that a killed daemon left behind may be replaced; one on which somebody answers may not, nor anything that is no socket.
+ *
+ * @returns whether there is one to replace
+ */
+async function checkFree(path: string): Promise<boolean> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return false;
+  if (!found.isSocket())
+    throw new CopseError('ERR_SOCKET_PATH', 'a file that is no socket is in the way; remove it or choose another path');
+  // Only a refusal proves that nobody listens: a full backlog and a lack of permission are errors too.
+  const isFree = await new Promise<boolean>((resolve) => {
+    const probe = connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once('error', (error) => resolve(['ECONNREFUSED', 'ENOENT'].includes(errorCode(error))));
+  });
+  if (!isFree) throw new CopseError('ERR_SOCKET_TAKEN', 'another process has it; stop it or choose another path');
+  return true;
+}
