@@ -16,7 +16,7 @@
  *
  * Invariants: whoever has a StateDirectory is alone with it until `close`; all names above are durable when it is opened.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
@@ -71,8 +71,7 @@ export class StateDirectory implements Closeable {
     }
     try {
       checkFormat(path, log);
-      for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir])
-        mkdirSync(dir, { recursive: true, mode: 0o700 });
+      for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir]) makeDirectorySync(dir, 0o700);
       // A start that was cut off before may have made them, and not synced.
       syncDirectory(path);
       // Emptied, not made anew: on a full disk there may be no room for a directory.

@@ -9,7 +9,9 @@ export const ExitCode = {
   conflict: 5,
   damaged: 6,
   noSpace: 7,
+  hungUp: 129,
   interrupted: 130,
+  readerGone: 141,
   terminated: 143,
 } as const;
 
@@ -53,6 +55,7 @@ const exitCodeByCode: Record<string, number> = {
   ERR_TARGET_AMBIGUOUS: ExitCode.usage,
   ERR_TARGET_TAKEN: ExitCode.conflict,
   ERR_NO_LISTENER: ExitCode.conflict,
+  ERR_OUTPUT: ExitCode.noSpace,
   ENOSPC: ExitCode.noSpace,
 };
 
@@ -72,5 +75,5 @@ export const exitCodeHelp = `Exit codes:
        its blocks are on a node that does not answer, or would be lost; a failed sync lost data of it; the node is in no cluster, or the image not shared;
        the domain has the disk or target already, or is not in the state that is asked for; domains name what is to go (--yes)
   6    verify found damaged chunks; they were dropped and will be fetched again
-  7    no space left, on the daemon's disk or for the file that was to be written
-  130  interrupted (SIGINT); 143 terminated (SIGTERM)`;
+  7    no space left on the daemon's disk; or a result or file can't be written
+  129  a job was ended by SIGHUP; 130 by SIGINT; 141 because nobody reads its progress any more; 143 by SIGTERM`;

@@ -1,12 +1,14 @@
-/** Runs a job from the command line, as warm or import: progress on standard error, ended by SIGINT or SIGTERM. */
+/** Runs a job from the command line, as warm or import: progress on standard error, ended in order by a signal, or when its reader goes. */
 import type { JobOptions, Progress } from '../admin/control.js';
 import { AbortedError } from '../base/error.js';
 import { ExitCode } from './exit-code.js';
+import { whenReaderGoes } from './output.js';
 import { createProgressView } from './progress.js';
 
 export type JobOutcome<T> = { result: T } | { exitCode: number };
 
-const exitCodeBySignal = { SIGINT: ExitCode.interrupted, SIGTERM: ExitCode.terminated } as const;
+const exitCodeBySignal = { SIGINT: ExitCode.interrupted, SIGTERM: ExitCode.terminated, SIGHUP: ExitCode.hungUp } as const;
+const signals = Object.keys(exitCodeBySignal) as (keyof typeof exitCodeBySignal)[];
 
 /**
  * @param title as in `warm debian-12`
@@ -21,12 +23,14 @@ export async function runJob<T extends Progress>(
   const view = await createProgressView(title, options);
   const abort = new AbortController();
   let exitCode: number | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    exitCode = signal === 'SIGTERM' ? exitCodeBySignal.SIGTERM : exitCodeBySignal.SIGINT;
+  const end = (code: number): void => {
+    exitCode ??= code;
     abort.abort();
   };
-  // Once: whoever presses again ends the program at once.
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const onSignal = (signal: NodeJS.Signals): void => end(exitCodeBySignal[signal as keyof typeof exitCodeBySignal]);
+  // Once: a second one ends the program at once.
+  for (const signal of signals) process.once(signal, onSignal);
+  const forgetReader = whenReaderGoes(() => end(ExitCode.readerGone));
   try {
     const result = await job({ signal: abort.signal, onProgress: (progress) => view.update(progress) });
     view.update(result);
@@ -36,7 +40,8 @@ export async function runJob<T extends Progress>(
     if (abort.signal.aborted) throw new AbortedError(title, { cause: error });
     throw error;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
+    forgetReader();
     view.stop();
   }
 }

@@ -3,10 +3,10 @@
 import { CommanderError } from 'commander';
 import { errorCode } from '../base/error.js';
 import { exitCodeOf } from './exit-code.js';
-import { endQuietlyOnClosedPipe, printError } from './output.js';
+import { printError, watchOutput } from './output.js';
 import { createProgram, exitCodeOfUsage } from './program.js';
 
-endQuietlyOnClosedPipe();
+watchOutput();
 try {
   await createProgram().parseAsync();
 } catch (error) {

@@ -1,5 +1,6 @@
 /** The command line as a whole: every command, the help, and what a wrong command is answered with. */
 import { Command, type CommanderError } from 'commander';
+import { redactUrls } from '../base/display-url.js';
 import { version } from '../base/version.js';
 import { addClusterCommands } from './command/cluster.js';
 import { addDiskCommands } from './command/disk.js';
@@ -36,7 +37,12 @@ export function createProgram(): Command {
     .addHelpText('after', examples)
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(`copse: ${text.replace(/^error: /, '').trimEnd()}${hint(program, text)}\n`),
+      outputError: (text, write) =>
+        write(
+          `copse: ${redactUrls(text)
+            .replace(/^error: /, '')
+            .trimEnd()}${hint(program, text)}\n`,
+        ),
     });
   addServeCommand(program);
   addImageCommands(program);

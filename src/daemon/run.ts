@@ -7,7 +7,7 @@ import { startDaemon } from './daemon.js';
 import { notify } from './systemd.js';
 
 /**
- * Serves until SIGTERM or SIGINT; a second signal ends the process at once.
+ * Serves until SIGTERM or SIGINT; a second signal ends the process at once. SIGHUP, which a login shell sends when it ends, changes nothing.
  *
  * Prints one line that begins with `copse: ready` on standard output once everything listens, and tells systemd.
  *
@@ -23,8 +23,10 @@ export async function runDaemon(config: Config): Promise<number> {
       'unhandled rejection',
     );
   });
-  const daemon = await startDaemon(config, log);
+  // From the beginning on: a start that is cut off would leave its sockets behind.
   const signal = awaitSignal();
+  process.on('SIGHUP', () => log.info('SIGHUP changes nothing: restart the daemon to read the configuration again'));
+  const daemon = await startDaemon(config, log);
   process.stdout.write(`copse: ready ${daemon.uris.join(' ')} admin ${daemon.adminAddresses.map(formatAddress).join(' ')}\n`);
   notify('READY=1', log);
   log.info({ signal: await signal }, 'stopping');

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { FileInput } from '../../config/file-schema.js';
 import { parsePair } from '../../config/value.js';
 import { collect } from '../option.js';
+import { whenReaderGoes } from '../output.js';
 
 interface Options {
   config?: string;
@@ -62,6 +63,8 @@ export function addServeCommand(parent: Command): void {
       const { loadConfig } = await import('../../config/load.js');
       const config = await loadConfig({ file: options.config, flags });
       const { runDaemon } = await import('../../daemon/run.js');
+      // Guests' disks outlive whoever read the ready line.
+      whenReaderGoes(() => {});
       process.exit(await runDaemon(config));
     });
 }

@@ -67,6 +67,8 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
     stdout: 'ignore',
     stderr: 'pipe',
     buffer: false,
+    // A session of its own: what a terminal sends to this process's group (SIGINT, SIGHUP) is not for it.
+    detached: true,
     reject: false,
     forceKillAfterDelay: killDelayMs,
   });
