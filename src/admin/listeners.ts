@@ -45,8 +45,8 @@ export class Listeners {
   /** Ends connections at once. */
   async close(): Promise<void> {
     const closed = this.#open.splice(0).map(({ server, removeFile }) => {
-      const done = new Promise<void>((resolve) => server.close(() => resolve()));
       removeFile();
+      const done = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       return done;
     });

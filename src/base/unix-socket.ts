@@ -28,7 +28,7 @@ export interface UnixSocketOptions {
 /**
  * Makes the path's directory and has the server listen there.
  *
- * @returns what removes the socket's file, if it still is this server's
+ * @returns what removes the socket's file, if it still is this server's; to be called before the server is closed, as its inode's number may be given away then
  * @throws CopseError `ENAMETOOLONG`, `ERR_DIRECTORY`, `ERR_SOCKET_PATH` when something else is in the way, `ERR_SOCKET_TAKEN` when somebody answers there; the system's errors
  */
 export async function listenOnUnixSocket(server: Server, { path, mode, groupId }: UnixSocketOptions): Promise<() => void> {

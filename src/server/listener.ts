@@ -58,9 +58,8 @@ export async function listen(address: ListenAddress, onConnection: (socket: Sock
   return {
     uri,
     close: () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       removeFile();
-      return closed;
+      return new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
 }
