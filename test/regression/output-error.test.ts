@@ -56,10 +56,13 @@ t.test('a reader that has gone ends the command without a word', async (t) => {
   }
 });
 
-t.test('a job whose progress nobody reads ends in order', async (t) => {
+t.test('a job whose progress nobody reads ends in order, and one whose terminal has gone', async (t) => {
   const { control, stateDir } = await fakeDaemon(t);
   control.hangs = true;
-  control.stepCount = 1_000_000;
+  const unread = start(['image', 'warm', 'debian/12', '--state', stateDir]);
+  unread.stderr?.destroy();
+  t.equal((await unread).exitCode, 141);
+  await control.aborted;
   const child = start(['image', 'warm', 'debian/12', '--state', stateDir]);
   if (!child.stderr) throw new Error('no stderr');
   await once(child.stderr, 'data');
