@@ -27,9 +27,15 @@ export async function runJob<T extends Progress>(
     exitCode ??= code;
     abort.abort();
   };
-  const onSignal = (signal: NodeJS.Signals): void => end(exitCodeBySignal[signal as keyof typeof exitCodeBySignal]);
-  // Once: a second one ends the program at once.
-  for (const signal of signals) process.once(signal, onSignal);
+  // The listeners stay on: signal-exit, which execa uses, ends the process itself when it finds no other one left.
+  let isEnding = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const code = exitCodeBySignal[signal as keyof typeof exitCodeBySignal];
+    if (isEnding) process.exit(code);
+    isEnding = true;
+    end(code);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
   const forgetReader = whenReaderGoes(() => end(ExitCode.readerGone));
   try {
     const result = await job({ signal: abort.signal, onProgress: (progress) => view.update(progress) });

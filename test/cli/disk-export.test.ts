@@ -49,10 +49,10 @@ t.test('a file that is there is replaced by --force alone, once the new one is w
   t.same(readdirSync(folder).sort(), ['link.img', 'old.img']);
 
   t.match(await disk('export', 'a', '/dev/null', '--format', 'raw', '--force'), {
-    exitCode: 1,
+    exitCode: 7,
     stderr: /\/dev\/null: it is no regular file/,
   });
-  t.match(await disk('export', 'a', join(folder, 'none/x.raw')), { exitCode: 1, stderr: /none\/x\.raw can't be written: ENOENT/ });
+  t.match(await disk('export', 'a', join(folder, 'none/x.raw')), { exitCode: 7, stderr: /none\/x\.raw can't be written: ENOENT/ });
 });
 
 t.test('a disk that can not be exported', { skip }, async (t) => {
