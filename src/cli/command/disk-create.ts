@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { DiskCreateRequest } from '../../admin/control.js';
 import { CopseError } from '../../base/error.js';
-import { checkExportName } from '../../base/export-name.js';
 import { parseSize } from '../../base/size.js';
 import { parseDuration } from '../../config/value.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
@@ -55,10 +54,10 @@ export function addDiskOptions(command: Command): Command {
     .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever");
 }
 
-/** @throws CopseError `ERR_NAME`, `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
+/** The daemon checks the name. @throws CopseError `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
 export function diskRequest(name: string, { size, handover, multiConn, deadline }: DiskOptions): DiskCreateRequest {
   return {
-    name: checkExportName(name),
+    name,
     sizeBytes: size === undefined ? undefined : parseDiskSize(size),
     handover: handover === undefined ? undefined : checkHandover(handover),
     multiConn,
