@@ -66,7 +66,7 @@ export class StateDirectory implements Closeable {
       makeDirectorySync(path, 0o700);
       this.#lockDescriptor = lock(path);
     } catch (error) {
-      if (error instanceof CopseError) throw error;
+      if (error instanceof CopseError && error.code !== 'ERR_DIRECTORY') throw error;
       throw new CopseError('ERR_STATE', `state directory ${path} can't be used: ${errorMessage(error)}`, { cause: error });
     }
     try {
@@ -78,7 +78,7 @@ export class StateDirectory implements Closeable {
       for (const name of readdirSync(this.runDir)) rmSync(join(this.runDir, name), { recursive: true, force: true });
     } catch (error) {
       native.unlockFile(this.#lockDescriptor);
-      if (error instanceof CopseError) throw error;
+      if (error instanceof CopseError && error.code !== 'ERR_DIRECTORY') throw error;
       throw new CopseError('ERR_STATE', `state directory ${path} can't be used: ${errorMessage(error)}`, { cause: error });
     }
   }
