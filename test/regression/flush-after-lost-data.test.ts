@@ -22,7 +22,7 @@ const fresh = Buffer.alloc(block, lostMarker);
 const flush = async (session: Session): Promise<number> => (await session.do({ type: Cmd.flush })).error;
 
 t.test('a flush after lost data fails for ever, until the loss is accepted', { skip }, async (t) => {
-  const disk = await FaultyDisk.mount(t, 48 * mebibyte, ['mkfs.ext4', '-q', '-F']);
+  const disk = await FaultyDisk.mount(t, 16 * mebibyte, ['mkfs.ext4', '-q', '-F']);
   const host = await DiskHost.start(t, { image: Buffer.alloc(block), state: disk.state, cacheSize: '1M' });
   await host.disk('create', 'vm1', '--size', '1M');
   let session = await host.daemon.attach('vm1');
@@ -83,7 +83,7 @@ t.test('a flush after lost data fails for ever, until the loss is accepted', { s
 });
 
 t.test('a loss that could not be marked beside the disk is known from the state directory', { skip }, async (t) => {
-  const disk = await FaultyDisk.mount(t, 48 * mebibyte, ['mkfs.ext4', '-q', '-F']);
+  const disk = await FaultyDisk.mount(t, 16 * mebibyte, ['mkfs.ext4', '-q', '-F']);
   const host = await DiskHost.start(t, { image: Buffer.alloc(block), state: disk.state, cacheSize: '1M' });
   await host.disk('create', 'vm1', '--size', '1M');
   let session = await host.daemon.attach('vm1');
@@ -105,7 +105,7 @@ t.test('a loss that could not be marked beside the disk is known from the state 
 });
 
 t.test('files that were removed below a disk, and a file system that has become read-only', { skip }, async (t) => {
-  const disk = await FaultyDisk.mount(t, 48 * mebibyte, ['mkfs.ext4', '-q', '-F', '-e', 'remount-ro']);
+  const disk = await FaultyDisk.mount(t, 16 * mebibyte, ['mkfs.ext4', '-q', '-F', '-e', 'remount-ro']);
   const host = await DiskHost.start(t, { image: Buffer.alloc(block), state: disk.state, cacheSize: '1M' });
   await host.disk('create', 'vm1', '--size', '1M');
   await host.disk('create', 'vm2', '--size', '1M');

