@@ -67,7 +67,7 @@ export interface DiskExportOptions {
   log: Logger;
 }
 
-/** How long a handover waits for the lease, in ms: longer than the keeper does. */
+/** How long a handover, or a snapshot, waits for the lease, in ms: longer than the keeper does. */
 const leaseWaitMs = 10_000;
 /** Before a request that found no owner looks again. */
 const retryMs = 200;
@@ -386,6 +386,7 @@ export class DiskExport implements SessionHost {
       const open = await this.gate.close();
       try {
         await hosted.disk.flush();
+        await this.#lease?.settled({ deadlineMs: leaseWaitMs });
         // It was taken by force meanwhile.
         if (!hosted.isOwner) throw this.#notOwner();
         return await work(hosted);

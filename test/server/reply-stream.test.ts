@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { MiB } from '../../src/base/size.js';
+import type { AnswerLease } from '../../src/device/device.js';
 import { batchBytes, ReplyStream } from '../../src/server/reply-stream.js';
 import { RequestMemory } from '../../src/server/request-memory.js';
 
@@ -131,4 +132,96 @@ t.test('a connection that holds nothing but an empty batch counts as holding not
   t.ok(replies.room(1000), 'granted beyond the bound');
   t.ok(replies.take(2 * MiB), 'and so is what the request needs in place of the batch');
   t.ok(others);
+});
+
+/** A lease that the test passes, opens and loses. */
+class ScriptedLease implements AnswerLease {
+  #isOpen = true;
+  #settle: (mayAnswer: boolean) => void = () => {};
+  #settled = Promise.resolve(true);
+
+  isValid(): boolean {
+    return this.#isOpen;
+  }
+
+  settled(): Promise<boolean> {
+    return this.#settled;
+  }
+
+  pass(): void {
+    this.#isOpen = false;
+    this.#settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  settle(mayAnswer: boolean): void {
+    this.#isOpen = mayAnswer;
+    this.#settle(mayAnswer);
+  }
+}
+
+function underLease() {
+  const stream = new SlowStream();
+  const memory = new RequestMemory(512 * MiB);
+  const device: { lease: ScriptedLease | undefined } = { lease: new ScriptedLease() };
+  const replies = new ReplyStream(stream, memory, () => {}, device);
+  return { stream, memory, replies, device, lease: device.lease as ScriptedLease };
+}
+
+function batchOf(replies: ReplyStream, text: string): void {
+  const batch = replies.room(100);
+  if (batch === undefined) throw new Error('no memory');
+  replies.commit(replies.batchAt + batch.write(text, replies.batchAt));
+}
+
+t.test('nothing leaves while the lease that it was answered under has passed', async (t) => {
+  for (const way of ['batch', 'send'] as const) {
+    const { stream, memory, replies, device, lease } = underLease();
+    if (way === 'batch') batchOf(replies, 'one');
+    else replies.send([Buffer.from('one')], undefined);
+    // All is done, and the process sleeps.
+    lease.pass();
+    // The disk may have gone elsewhere by then.
+    device.lease = undefined;
+    replies.flush();
+    await nextTurn();
+    t.same(stream.writes, [], way);
+    replies.send([Buffer.from(' two')], undefined);
+    await nextTurn();
+    t.same(stream.writes, []);
+    lease.settle(true);
+    await nextTurn();
+    t.same(stream.writes.map(String), ['one two']);
+    await stream.takeOne();
+    t.equal(memory.takenBytes, 0);
+    t.equal(replies.heldBytes, 0);
+  }
+});
+
+t.test('what waits for a lease that is lost never leaves: the connection ends', async (t) => {
+  const { stream, memory, replies, lease } = underLease();
+  batchOf(replies, 'one');
+  lease.pass();
+  replies.flush();
+  lease.settle(false);
+  await nextTurn();
+  t.ok(stream.destroyed);
+  t.same(stream.writes, []);
+  t.equal(memory.takenBytes, 0);
+});
+
+t.test('under a lease nothing is given to a stream that has not sent what is before it', async (t) => {
+  const { stream, replies, lease } = underLease();
+  batchOf(replies, 'one');
+  replies.flush();
+  t.same(stream.writes.map(String), ['one']);
+  batchOf(replies, 'two');
+  replies.flush();
+  lease.pass();
+  await stream.takeOne();
+  t.same(stream.writes.map(String), ['one'], 'it could not be held back any more');
+  lease.settle(true);
+  await nextTurn();
+  t.same(stream.writes.map(String), ['one', 'two']);
 });
