@@ -14,7 +14,8 @@ import type { Closeable } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
 import { diskKeyOf, imageKeyOf, parseSharedImage } from '../catalog/shared-record.js';
 import { type KnownDisk, type KnownDisks, knownDiskSchema } from './known-disks.js';
-import type { OwnerClaim } from './lease-keeper.js';
+
+import type { OwnerClaim } from './owner-round.js';
 import { olderFirst } from './record.js';
 
 export interface DiskIndexOptions {

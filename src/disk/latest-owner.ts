@@ -1,5 +1,5 @@
 /** The latest owner of a disk that this node knows of: from its own files, or as others told. */
-import type { OwnerClaim } from './lease-keeper.js';
+import type { OwnerClaim } from './owner-round.js';
 import type { DiskRegistry } from './registry.js';
 
 export function latestOwner(registry: DiskRegistry, uuid: string): OwnerClaim | undefined {

@@ -14,48 +14,10 @@
  * wakes with a valid lease was not deposed.
  */
 import type { Clock } from '../base/clock.js';
-import { waitFor } from '../base/deadline.js';
-import { AbortedError, errorMessage } from '../base/error.js';
+import { AbortedError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { DiskLease, type LeaseWord } from './lease.js';
-import type { NodeRef } from './record.js';
-
-/** What a node says of one disk: the latest owner that it knows. */
-export interface OwnerClaim {
-  uuid: string;
-  epoch: number;
-  owner: NodeRef;
-}
-
-/** The members of the cluster, as far as leases depend on them. */
-export interface LeaseMembers {
-  /** True if the cluster has members besides this node, up or not. */
-  readonly hasOthers: boolean;
-  /** Nodes that answer. */
-  up(): NodeRef[];
-  /** Pings those that are down once, without delay. Resolves when each has answered, or has not. */
-  look(): Promise<void>;
-  /**
-   * Calls back when a member answers that was not heard for longer than the pings' patience.
-   *
-   * @returns ends it
-   */
-  onReturn(listener: (id: string, isFirst: boolean) => void): () => void;
-  /** How long the node has been silent: since the first ping that it did not answer, in ms. 0 while it is up. */
-  silentMs(id: string): number;
-  /** The latest owners that the node knows of these disks. */
-  ask(node: NodeRef, uuids: string[], options: { timeoutMs: number }): Promise<OwnerClaim[]>;
-  /** The same from an index of all disks. Absent: there is none. */
-  readonly askIndex?: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined;
-}
-
-/** A disk that this node owns. */
-export interface LeasedDisk {
-  uuid: string;
-  epoch: number;
-  /** Another node claims it under a later epoch. */
-  superseded(epoch: number, owner: NodeRef): unknown;
-}
+import { type LeasedDisk, type LeaseMembers, OwnerRound } from './owner-round.js';
 
 export interface LeaseKeeperOptions<Word extends LeaseWord> {
   createWord(): Word;
@@ -71,14 +33,8 @@ export const leaseMs = 5000;
 export const moveMs = 500;
 /** How long answers are waited for before the node goes on without, in ms. */
 export const answerMs = 5000;
-/** How long one member is waited for before it is asked again, in ms. */
-const askMs = 2000;
-/** Before who did not answer is asked again, in ms. */
-const againMs = 200;
 /** For the way of a ping, and for clocks that differ, in ms. */
 const marginMs = 250;
-/** Disks that one call asks about: the call fits its bound of 64 KiB. */
-const mostAsked = 1000;
 
 export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   readonly #options: LeaseKeeperOptions<Word>;
@@ -186,7 +142,12 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
     let look = isCutOff;
     do {
       this.#isDoubtNew = false;
-      const told = await this.#tell(clock.nowMs() + answerMs, look);
+      const told = await new OwnerRound({
+        ...this.#options,
+        endMs: clock.nowMs() + answerMs,
+        isCutOff: look,
+        isClosed: () => this.#closed,
+      }).run();
       look = true;
       if (!told) log.warn({ waitedMs: answerMs }, 'no other node says whose the disks are: this node goes on as their owner');
     } while (!this.#closed && (!this.#isRunning() || this.#isDoubtNew));
@@ -194,58 +155,5 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
     this.#round = undefined;
     // What nobody else was named the owner of is this node's still.
     for (const { word } of this.#leases) word.open(leaseMs);
-  }
-
-  /** One round. Resolves to whether anybody told. */
-  async #tell(endMs: number, isCutOff: boolean): Promise<boolean> {
-    const { members, clock } = this.#options;
-    const told = new Set<string>();
-    let isIndexTold = false;
-    const ask = async (claims: Promise<OwnerClaim[]>, onTold: () => void): Promise<void> => {
-      const owners = await claims;
-      await this.#believe(owners);
-      onTold();
-    };
-    const quietly = (work: Promise<void>): Promise<void> =>
-      work.catch((error: unknown) => this.#options.log.debug({ reason: errorMessage(error) }, 'no word of the disks from there'));
-    const uuids = this.#options.owned().map(({ uuid }) => uuid);
-    if (uuids.length === 0) return true;
-    if (members.askIndex !== undefined) {
-      void quietly(
-        ask(members.askIndex(uuids), () => {
-          isIndexTold = true;
-        }),
-      );
-    }
-    const looked = isCutOff ? quietly(members.look()) : Promise.resolve();
-    for (let isFirst = true; ; isFirst = false) {
-      const up = members.up().filter(({ id }) => !told.has(id));
-      const asked = up.map((node) => quietly(ask(this.#askOne(node, uuids, endMs), () => void told.add(node.id))));
-      await Promise.all([...asked, isFirst ? looked : undefined]);
-      // Who came up meanwhile is asked, too.
-      const isOpen = members.up().some(({ id }) => !told.has(id));
-      if (!isOpen && (told.size > 0 || isIndexTold || !members.hasOthers)) return true;
-      const leftMs = endMs - clock.nowMs();
-      if (this.#closed || leftMs <= 0) return told.size > 0 || isIndexTold;
-      if (up.length === 0 || isOpen) await new Promise<void>((resolve) => void clock.after(Math.min(againMs, leftMs), resolve));
-    }
-  }
-
-  async #askOne(node: NodeRef, uuids: string[], endMs: number): Promise<OwnerClaim[]> {
-    const { members, clock } = this.#options;
-    const claims: OwnerClaim[] = [];
-    for (let at = 0; at < uuids.length; at += mostAsked) {
-      const timeoutMs = Math.max(1, Math.min(askMs, endMs - clock.nowMs()));
-      const part = uuids.slice(at, at + mostAsked);
-      claims.push(...(await waitFor(`node ${node.id}: owners of disks`, members.ask(node, part, { timeoutMs }), { timeoutMs, clock })));
-    }
-    return claims;
-  }
-
-  /** Disks that somebody owns under a later epoch are not this node's any more. */
-  async #believe(claims: OwnerClaim[]): Promise<void> {
-    const owned = new Map(this.#options.owned().map((disk) => [disk.uuid, disk]));
-    const later = claims.filter(({ uuid, epoch }) => epoch > (owned.get(uuid)?.epoch ?? Number.POSITIVE_INFINITY));
-    for (const { uuid, epoch, owner } of later) await owned.get(uuid)?.superseded(epoch, owner);
   }
 }

@@ -2,7 +2,8 @@
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import type { LeaseWord } from '../../src/disk/lease.js';
-import { answerMs, LeaseKeeper, type LeaseMembers, leaseMs, moveMs, type OwnerClaim } from '../../src/disk/lease-keeper.js';
+import { answerMs, LeaseKeeper, leaseMs, moveMs } from '../../src/disk/lease-keeper.js';
+import type { LeaseMembers, OwnerClaim } from '../../src/disk/owner-round.js';
 import type { NodeRef } from '../../src/disk/record.js';
 import { ManualClock } from '../cache/manual-clock.js';
 

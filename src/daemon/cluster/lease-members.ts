@@ -1,6 +1,6 @@
 /** The members of the cluster as leases of disks depend on them: pings from the prober, owners by calls and from etcd's index. */
 import { errorCode } from '../../base/error.js';
-import type { LeaseMembers, OwnerClaim } from '../../disk/lease-keeper.js';
+import type { LeaseMembers, OwnerClaim } from '../../disk/owner-round.js';
 import type { DiskPeers } from '../../disk/peers.js';
 import type { NodeRef } from '../../disk/record.js';
 import type { Cluster } from './cluster.js';
