@@ -7,7 +7,7 @@ import { type FileOptions, FileOrigin, type FilePinOptions, pinFile } from './fi
 import { HttpOrigin, type HttpOriginOptions, pinHttp } from './http/http.js';
 import { nbdError } from './nbd/failure.js';
 import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
-import { type Origin, OriginError, type OriginIdentity } from './origin.js';
+import { type Origin, OriginError, type OriginIdentity, originUserTimeoutMs } from './origin.js';
 import { originKind } from './url.js';
 
 /** `sealed`: a manifest guards each chunk, so that nothing but the size is asked of the origin. */
@@ -59,5 +59,5 @@ async function pinNbd(url: string, options: OriginOptions & { signal?: AbortSign
 
 function connectNbd(url: string, options: OriginOptions, signal?: AbortSignal): Promise<NbdClient> {
   const { connectTimeoutMs = 10_000, log = silentLogger } = options;
-  return NbdClient.connect(url, { contexts: nbdContexts, timeoutMs: connectTimeoutMs, log, signal });
+  return NbdClient.connect(url, { contexts: nbdContexts, timeoutMs: connectTimeoutMs, userTimeoutMs: originUserTimeoutMs, log, signal });
 }

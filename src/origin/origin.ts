@@ -47,6 +47,13 @@ export type OriginIdentity =
     }
   | { kind: 'nbd'; sizeBytes: number };
 
+/**
+ * Time that the kernel lets bytes to an origin stay unacknowledged before it ends the connection, in ms. An origin that
+ * is slow acknowledges what it was asked; a connection that a firewall forgot does not. A foreign server can't be asked
+ * for a sign of life, so this is shorter than for peers.
+ */
+export const originUserTimeoutMs = 4000;
+
 export interface Origin {
   /** For people and logs; never holds a password. */
   readonly url: string;

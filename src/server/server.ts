@@ -30,7 +30,10 @@ export interface ServerOptions {
   clock?: Clock;
   /** Whether native code answers what it can, on plain sockets; it does unless this says no. */
   fastPath?: boolean;
-  /** Time that a TCP client may leave bytes unacknowledged, or its window closed, in ms; the kernel's own rule when absent. */
+  /**
+   * Time that a TCP client may acknowledge nothing, or leave its window closed, in ms. The kernel asks idle ones after
+   * that time. Default: the kernel's rule for bytes that were sent, a minute for idle connections.
+   */
   userTimeoutMs?: number;
 }
 
@@ -115,7 +118,11 @@ export class Server {
 
   #onSocket(socket: Socket): void {
     const { userTimeoutMs } = this.#options;
-    if (userTimeoutMs !== undefined) setUserTimeout(socket, userTimeoutMs);
+    if (userTimeoutMs !== undefined) {
+      setUserTimeout(socket, userTimeoutMs);
+      // One that nothing is sent on is asked by the kernel, and ends by the same rule.
+      socket.setKeepAlive(true, userTimeoutMs);
+    }
     void this.accept(socket, identifyClient(socket));
   }
 }

@@ -46,9 +46,9 @@ export class ForgetfulRelay {
     return `${address}:${port}`;
   }
 
-  /** Connections of the kind that are open and pass bytes. */
-  count(kind: Kind): number {
-    return this.#relayed.filter((each) => each.kind === kind && each.isOpen && !each.isForgotten).length;
+  /** Connections of the kind, or of any, that are open and pass bytes. */
+  count(kind?: Kind): number {
+    return this.#relayed.filter((each) => (kind === undefined || each.kind === kind) && each.isOpen && !each.isForgotten).length;
   }
 
   /** Of all that ever were. */
@@ -56,10 +56,10 @@ export class ForgetfulRelay {
     return this.#relayed.filter((each) => each.kind === kind).length;
   }
 
-  /** Forgets the connections of these kinds that there are. @returns how many */
+  /** Forgets the connections of these kinds that there are; without a kind all, whatever they carry. @returns how many */
   forget(...forgotten: Kind[]): number {
     const now = this.#relayed.filter(
-      ({ kind, isOpen, isForgotten }) => kind !== undefined && forgotten.includes(kind) && isOpen && !isForgotten,
+      ({ kind, isOpen, isForgotten }) => (forgotten.length === 0 || forgotten.some((each) => each === kind)) && isOpen && !isForgotten,
     );
     for (const each of now) each.isForgotten = true;
     return now.length;

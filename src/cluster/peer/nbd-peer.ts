@@ -37,6 +37,8 @@ const maxInFlight = 1024;
 
 /** A home gives up sooner by itself, so that its error is told from its silence; what it holds a healthy peer gives within 5 s. */
 const defaultWaitMs: Record<ContentRole, number> = { home: 15_000, held: 6000 };
+/** A guest may wait for a home, and behind it for a holder: both together are to be noticed in 5 s. */
+const quietMs: Record<ContentRole, number> = { home: 2000, held: 500 };
 
 /**
  * A home answers a request when it has all of it, so a chunk that it is still fetching would travel twice, one transfer after the other. In pieces it flows through.
@@ -154,6 +156,7 @@ export class NbdPeer implements Peer {
       maxInFlight,
       idleMs,
       mostWaitMs: waitMs?.[role] ?? defaultWaitMs[role],
+      quietMs: quietMs[role],
       clock,
       onIdle: () => {
         if (this.#links.get(exportName) === link) this.#links.delete(exportName);

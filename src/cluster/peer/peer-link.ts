@@ -29,6 +29,8 @@ export interface PeerLinkOptions {
   idleMs: number;
   /** See `PeerConnectOptions`. */
   mostWaitMs?: number | undefined;
+  /** The same. */
+  quietMs?: number | undefined;
   clock: Clock;
   /** The connection was idle and is closed: the link holds nothing any more. */
   onIdle(): void;
@@ -94,7 +96,7 @@ export class PeerLink {
 
   async #connect(): Promise<NbdClient> {
     const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, onOpen } = this.#options;
-    const { maxInFlight, mostWaitMs, clock } = this.#options;
+    const { maxInFlight, mostWaitMs, quietMs, clock } = this.#options;
     let client: NbdClient;
     try {
       client = await connectToPeer(address, {
@@ -103,6 +105,7 @@ export class PeerLink {
         maxInFlight,
         timeoutMs: connectTimeoutMs,
         mostWaitMs,
+        quietMs,
         clock,
         signal: this.#end.signal,
       });

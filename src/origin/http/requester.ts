@@ -4,9 +4,10 @@
  * A redirect's end is remembered for a minute, so that it costs its latency once and not with each read. Whatever goes wrong
  * there sends the next request back to the first URL; a final "no" (an expired signature, for example) is asked again from there at once.
  */
+import type { Dispatcher } from 'undici';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
-import { CopseError } from '../../base/error.js';
+import { CopseError, errorCode } from '../../base/error.js';
 import { type OriginCredential, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
 import { CountingSink } from '../sink.js';
 import { httpUrl } from '../url.js';
@@ -107,10 +108,15 @@ export class HttpRequester {
     const headers = [...target.headers, 'range', `bytes=${offset}-${offset + lengthBytes - 1}`];
     if (pin !== undefined) headers.push(...conditionsOf(pin));
     return new Promise((resolve, reject) => {
-      const attempt = new Attempt(wanted, sink, options.signal, resolve, reject);
+      let dispatcher: Dispatcher | undefined;
+      const fail = (error: unknown): void => {
+        if (dispatcher !== undefined && wasSilent(error)) this.#transport.retire(dispatcher);
+        reject(error);
+      };
+      const attempt = new Attempt(wanted, sink, options.signal, resolve, fail);
       if (attempt.settled) return;
       try {
-        const dispatcher = this.#transport.dispatcher(
+        dispatcher = this.#transport.dispatcher(
           options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch',
           target.caFile,
         );
@@ -131,4 +137,10 @@ export class HttpRequester {
   #forget(target: HttpTarget): void {
     if (this.#remembered?.target === target) this.#remembered = undefined;
   }
+}
+
+/** Nothing came on a connection that stood, or nothing was acknowledged. */
+function wasSilent(error: unknown): boolean {
+  const cause = error instanceof OriginError ? error.cause : undefined;
+  return ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'].includes(errorCode(cause));
 }

@@ -1,11 +1,15 @@
 /**
  * Connections: for each set of trusted authorities two pools, one for what guests wait for and one for prefetch, so that neither stands in
  * front of the other. HTTP/1.1, kept alive, bounded per host.
+ *
+ * A connection that is kept alive may have died without a word, and then its neighbours may have, too. So a pool is retired with the first of its connections
+ * that was silent: requests under way end on it, new ones are made on new connections.
  */
 import { readFileSync } from 'node:fs';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { ClosedError } from '../../base/error.js';
-import { OriginError } from '../origin.js';
+import { setUserTimeout } from '../../base/user-timeout.js';
+import { OriginError, originUserTimeoutMs } from '../origin.js';
 
 export interface TransportOptions {
   /** Most connections to one host for demand reads; default 16. */
@@ -25,6 +29,8 @@ type Priority = 'demand' | 'prefetch';
 export class Transport {
   readonly #options: TransportOptions;
   readonly #agents = new Map<string, Agent>();
+  /** Pools that get no new requests, until those under way have ended. */
+  readonly #retired = new Set<Agent>();
   #closed = false;
 
   constructor(options: TransportOptions) {
@@ -47,22 +53,45 @@ export class Transport {
     return agent;
   }
 
+  /** A connection of the pool was silent: the next request is made on a new one. */
+  retire(dispatcher: Dispatcher): void {
+    for (const [key, agent] of this.#agents) {
+      if (agent !== dispatcher) continue;
+      this.#agents.delete(key);
+      this.#retired.add(agent);
+      const forget = (): boolean => this.#retired.delete(agent);
+      agent.close().then(forget, forget);
+    }
+  }
+
   /** Ends what is under way with `ERR_CLOSED`. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy(new ClosedError('the HTTP origin'))));
+    const agents = [...this.#agents.values(), ...this.#retired];
+    await Promise.all(agents.map((agent) => agent.destroy(new ClosedError('the HTTP origin'))));
   }
 
   #createAgent(priority: Priority, caFile: string | undefined): Agent {
     const { demandConnections = 16, prefetchConnections = 8, connectTimeoutMs = 10_000 } = this.#options;
     const { headerTimeoutMs = 10_000, idleTimeoutMs = 10_000 } = this.#options;
+    const connect = buildConnector({
+      allowH2: false,
+      timeout: connectTimeoutMs,
+      ...(caFile === undefined ? {} : { ca: readAuthorities(caFile) }),
+    });
     return new Agent({
       connections: priority === 'demand' ? demandConnections : prefetchConnections,
       pipelining: 1,
       allowH2: false,
       headersTimeout: headerTimeoutMs,
       bodyTimeout: idleTimeoutMs,
-      connect: { timeout: connectTimeoutMs, ...(caFile === undefined ? {} : { ca: readAuthorities(caFile) }) },
+      connect: (options, callback) => {
+        connect(options, (...result) => {
+          const [error, socket] = result;
+          if (error === null) setUserTimeout(socket, originUserTimeoutMs);
+          callback(...result);
+        });
+      },
     });
   }
 }
