@@ -37,7 +37,8 @@ export interface CachedRun {
 export interface Peer {
   readonly id: string;
   /**
-   * Delivers the range, which the peer gets by all its means. Waits as long as the peer is well: only its connection's end, its failing pings or an answer end the wait.
+   * Delivers the range, which the peer gets by all its means. Waits as long as the peer is well: its connection's end or silence, its failing pings, an answer, or
+   * half of a guest's deadline end the wait.
    * What rejects may have delivered a prefix.
    */
   readHome(content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options?: PeerRequestOptions): Promise<void>;
@@ -50,7 +51,7 @@ export interface Peer {
 }
 
 /**
- * - `ERR_PEER_GONE`: not reached, disconnected, or its pings fail: the next one is asked.
+ * - `ERR_PEER_GONE`: not reached, disconnected, silent, without an answer for too long, or its pings fail: the next one is asked.
  * - `ERR_PEER_REFUSED`: it answered with an error (its origin failed, it does not serve the content).
  * - `ERR_PEER_ABSENT`: asked what it holds, it does not hold it.
  * - `ERR_PEER_LIED`: short or long answers, another size, bytes that do not match the manifest: set aside for that content.

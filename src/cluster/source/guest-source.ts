@@ -2,7 +2,7 @@
  * For a chunk whose home is another node: asks the home, and when that fails the next in rendezvous order; when it is this node's turn, or nobody is left, this node
  * acts as home itself.
  *
- * Invariants: a home that is well is waited for, however slow its origin; what one home delivered is not asked of the next; a prefetch asks one home once.
+ * Invariants: a home that gives signs of life is waited for, however slow its origin, for half of a guest's deadline; what one home delivered is not asked of the next; a prefetch asks one home once.
  */
 import { AbortedError, errorCode } from '../../base/error.js';
 import type { OriginReadOptions } from '../../origin/origin.js';
