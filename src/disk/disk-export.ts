@@ -407,7 +407,10 @@ export class DiskExport implements SessionHost {
       try {
         await change(hosted.folder);
       } finally {
-        await this.#open(open(hosted.folder));
+        await this.#open(open(hosted.folder)).catch((error: unknown) => {
+          this.#reopenLater();
+          throw error;
+        });
         void this.#refresh();
         this.#complete();
         this.#options.home.changed(this);
