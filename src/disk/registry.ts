@@ -45,6 +45,12 @@ export interface DiskRegistryOptions {
   log: Logger;
 }
 
+/** A disk that somebody knows, and its owner, unless it is between two nodes. */
+interface Asked {
+  record: DiskRecord;
+  owner?: { node: NodeRef; epoch: number };
+}
+
 /** How often ownership is followed from node to node before the search is given up. */
 const mostHops = 8;
 const askMs = 2000;
@@ -121,7 +127,11 @@ export class DiskRegistry implements DiskHome {
 
   /** As `find`; asks the nodes that answer when nothing is known. */
   async search(name: string): Promise<DiskExport | undefined> {
-    return this.find(name) ?? ((await this.#ask({ name })) === undefined ? undefined : this.find(name));
+    const here = this.find(name);
+    if (here !== undefined) return here;
+    const asked = await this.#ask({ name });
+    // What was known of it may have been forgotten by now: its old owner knows it no more, its new one not yet.
+    return this.find(name) ?? (asked && this.exportOf(asked.record));
   }
 
   /** @throws CopseError `ERR_NO_SUCH_DISK` */
@@ -246,7 +256,7 @@ export class DiskRegistry implements DiskHome {
     const followed = await this.#follow(peers, node, uuid, leastEpoch);
     if (followed.owner !== undefined) return followed.owner;
     const { trouble } = followed;
-    const owner = await this.#ask({ uuid });
+    const owner = (await this.#ask({ uuid }))?.owner;
     if (owner !== undefined && owner.epoch >= leastEpoch) return owner.node;
     const last = known.get(uuid)?.owner.id ?? state?.to?.id;
     const why = trouble === undefined ? '' : ` (${errorMessage(trouble)})`;
@@ -357,7 +367,7 @@ export class DiskRegistry implements DiskHome {
   }
 
   /** Asks all nodes that answer whose disk it is. */
-  async #ask(question: { name: string } | { uuid: string }): Promise<{ node: NodeRef; epoch: number } | undefined> {
+  async #ask(question: { name: string } | { uuid: string }): Promise<Asked | undefined> {
     const { peers } = this.options;
     if (peers === undefined) return undefined;
     const answers = await Promise.all(
@@ -379,7 +389,7 @@ export class DiskRegistry implements DiskHome {
     const oldest = found.map(({ answer }) => answer.record).sort(olderFirst)[0]?.uuid;
     const [best] = found.filter(({ answer }) => answer.record.uuid === oldest).sort((left, right) => right.epoch - left.epoch);
     if (best === undefined) return this.#onItsWay(peers, answers);
-    return { node: this.#learn(best.node, best.answer), epoch: best.epoch };
+    return { record: best.answer.record, owner: { node: this.#learn(best.node, best.answer), epoch: best.epoch } };
   }
 
   /** It was handed to this node, which has not accepted it yet. */
@@ -394,10 +404,7 @@ export class DiskRegistry implements DiskHome {
   }
 
   /** One that nobody said to own was handed over, and was asked for at its old place too late, and at its new one too early. */
-  async #onItsWay(
-    peers: DiskPeers,
-    answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[],
-  ): Promise<{ node: NodeRef; epoch: number } | undefined> {
+  async #onItsWay(peers: DiskPeers, answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[]): Promise<Asked | undefined> {
     const { known } = this.options;
     const granted = answers.flatMap((one) => (one?.answer.to === undefined ? [] : [one.answer]));
     const [latest] = granted.sort((left, right) => right.epoch - left.epoch);
@@ -405,10 +412,11 @@ export class DiskRegistry implements DiskHome {
     const { record, to, dataBytes } = latest;
     const epoch = latest.epoch + 1;
     const { owner } = await this.#follow(peers, to, record.uuid, epoch);
-    if (owner !== undefined) return { node: owner, epoch: known.get(record.uuid)?.epoch ?? epoch };
+    if (owner !== undefined) return { record, owner: { node: owner, epoch: known.get(record.uuid)?.epoch ?? epoch } };
+    if (to.accepted !== false) return undefined;
     // It is there in a moment, or back at its old place.
-    if (to.accepted === false) known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
-    return undefined;
+    known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
+    return { record };
   }
 
   /** Made when there is none. */
