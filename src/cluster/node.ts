@@ -40,6 +40,9 @@ export const sharedContentSchema = z.object({
 
 export type SharedContent = z.infer<typeof sharedContentSchema>;
 
+/** IP addresses that a node names of its host. */
+export const mostAddresses = 64;
+
 export const nodeStatementSchema = nodeRecordSchema.extend({
   /** Of the process: a restart is a new one. */
   startedAt: z.string().max(40),
@@ -47,6 +50,8 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   contents: z.array(sharedContentSchema).max(100_000),
   /** Names of the images and disks that guests are attached to. */
   attached: z.array(z.string().max(255)).max(100_000).default([]),
+  /** Further IP addresses of its host. A host with several may connect from any of them. */
+  addresses: z.array(z.string().max(64)).max(mostAddresses).optional(),
   /** What it owns. */
   disks: z
     .array(z.object({ uuid: z.uuid(), epoch: z.int().positive(), renames: z.int().positive().optional() }))

@@ -169,6 +169,11 @@ export class Prober implements Neighbourhood, Closeable {
     await Promise.all([...this.#watches.values()].map((watch) => watch.refresh()));
   }
 
+  /** Pings an address that membership names, now. Resolves after the answer, or when there was none. */
+  async meet(address: string): Promise<void> {
+    await this.#watches.get(address)?.meet();
+  }
+
   /** What this node says of itself has changed. */
   selfChanged(): void {
     this.#assess();

@@ -21,6 +21,7 @@ t.test('a change that nobody tells of is noticed, also when a ping saw it first'
     usedBytes: () => 7,
     attached: () => attached,
     disks: () => [],
+    addresses: () => [],
     clock,
     onChange: () => (changeCount += 1),
   });

@@ -18,6 +18,8 @@ export interface MemberView {
   rttUs?: number | undefined;
   /** Names of the images that its guests are attached to. */
   attached?: readonly string[] | undefined;
+  /** IP addresses of its host, as it said itself. */
+  addresses?: readonly string[] | undefined;
   /** Disks that it owns. */
   disks?: readonly OwnedDisk[] | undefined;
 }
@@ -29,13 +31,13 @@ export function memberView(watch: Watch, verdict: Verdict, seedId: string | unde
   const { address, state, lastStatement, rttUs } = watch;
   if (verdict.kind === 'self' || verdict.kind === 'alias') return undefined;
   if (verdict.kind === 'member') {
-    const { id, version, donatedBytes, usedBytes, draining, attached, disks } = verdict.statement;
-    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs, attached, disks };
+    const { id, version, donatedBytes, usedBytes, draining, attached, disks, addresses } = verdict.statement;
+    return { id, address, state: draining ? 'draining' : 'up', version, donatedBytes, usedBytes, rttUs, attached, disks, addresses };
   }
   const { kind, message } = verdict;
   if (state.kind === 'incompatible') {
     return { id: state.id ?? seedId ?? address, address, state: states[kind], message, version: state.version };
   }
-  const { id = seedId ?? address, version, donatedBytes, usedBytes } = lastStatement ?? {};
-  return { id, address, state: states[kind], message, version, donatedBytes, usedBytes };
+  const { id = seedId ?? address, version, donatedBytes, usedBytes, addresses } = lastStatement ?? {};
+  return { id, address, state: states[kind], message, version, donatedBytes, usedBytes, addresses };
 }

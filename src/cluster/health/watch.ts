@@ -139,6 +139,12 @@ export class Watch {
     await this.#asking;
   }
 
+  /** Pings now, whatever the last answer was. Resolves after the ping; a ping that is under way counts. */
+  async meet(): Promise<void> {
+    this.#now(this.#options.pingTimeoutMs);
+    await this.#asking;
+  }
+
   /** @param again the connection broke, and this is the attempt to make another */
   async #ask(timeoutMs: number, again: boolean): Promise<void> {
     const startMs = this.#options.clock.nowMs();

@@ -35,13 +35,18 @@ export type PeerExport =
     }
   | { kind: 'blocks' /** What lies in that node's overlay. */; uuid: string; from: string; background?: boolean | undefined }
   | { kind: 'map' /** A byte a block. */; uuid: string; from: string; changes?: boolean | undefined }
-  | { kind: 'call' };
+  | {
+      kind: 'call';
+      /** The node that asks. Several nodes of one host need it, because they share an address. */
+      from?: string | undefined;
+    };
 
 export function formatPeerExport(name: PeerExport): string {
   switch (name.kind) {
     case 'node':
-    case 'call':
       return name.kind;
+    case 'call':
+      return `${name.kind}${parameters(name.from)}`;
     case 'image':
       return `image/${name.name}`;
     case 'manifest':
@@ -60,10 +65,11 @@ export function formatPeerExport(name: PeerExport): string {
 /** `undefined`: no name of a peer export. */
 export function parsePeerExport(text: string): PeerExport | undefined {
   const [base = '', ...parameters] = text.split(';');
-  if (base === 'node' || base === 'call') return { kind: base };
+  if (base === 'node') return { kind: base };
   if (base.startsWith('image/')) return { kind: 'image', name: base.slice('image/'.length) };
   const from = parameters.find((parameter) => parameter.startsWith('from='))?.slice('from='.length);
   if (from !== undefined && !nodeNamePattern.test(from)) return undefined;
+  if (base === 'call') return { kind: base, ...(from === undefined ? {} : { from }) };
   const slash = base.indexOf('/');
   const [kind, key] = [base.slice(0, slash), base.slice(slash + 1)];
   switch (kind) {

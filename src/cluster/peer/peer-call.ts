@@ -28,12 +28,16 @@ export interface CallOptions {
   /** Ends the wait with `ERR_ABORTED`; what was asked may be done all the same. */
   signal?: AbortSignal | undefined;
   clock?: Clock | undefined;
-  /** Where there may be a connection already (`callExport`). */
+  /** Where there may be a connection already (`callExport(selfId)`). */
   ready?: ReadyConnections | undefined;
+  /** This node's id. The far node compares it with the address of the connection. */
+  selfId?: string | undefined;
 }
 
-/** As `ReadyConnections` knows it. */
-export const callExport = formatPeerExport({ kind: 'call' });
+/** Name of the export `call` for `ReadyConnections`. @param selfId the node that asks */
+export function callExport(selfId?: string): string {
+  return formatPeerExport({ kind: 'call', from: selfId });
+}
 
 /** The first read of an answer: most have no more. */
 const shortAnswerBytes = 4 * KiB;
@@ -55,14 +59,15 @@ export class PeerCallError extends CopseError {
  *   CopseError `ERR_CALL_TOO_LARGE`, `ERR_ABORTED`
  */
 export async function callPeer(peer: PeerTarget, method: string, argument: unknown, options: CallOptions = {}): Promise<unknown> {
-  const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock, ready } = options;
+  const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock, ready, selfId } = options;
+  const exportName = callExport(selfId);
   const request = encodeCall({ method, argument });
   // Ends what is under way when the wait is over, whatever ended it.
   const end = new AbortController();
   const what = `${method} at node ${peer.id}`;
   let answer: Answer;
   try {
-    const prepared = ready?.take(peer, callExport);
+    const prepared = ready?.take(peer, exportName);
     const talk = (client: NbdClient): Promise<Answer> => converse(client, peer, what, request, end.signal);
     const conversation = async (): Promise<Answer> => {
       if (prepared !== undefined) {
@@ -73,7 +78,7 @@ export async function callPeer(peer: PeerTarget, method: string, argument: unkno
           if (errorCode(error) !== 'ERR_PEER_GONE' || end.signal.aborted) throw error;
         }
       }
-      return talk(await connect(peer, what, { timeoutMs: connectTimeoutMs, signal: end.signal, clock }));
+      return talk(await connect(peer, exportName, what, { timeoutMs: connectTimeoutMs, signal: end.signal, clock }));
     };
     answer = await waitFor(what, conversation(), { timeoutMs, signal, clock });
   } catch (error) {
@@ -108,10 +113,15 @@ async function converse(client: NbdClient, peer: PeerTarget, what: string, reque
   }
 }
 
-async function connect(peer: PeerTarget, what: string, options: Omit<PeerConnectOptions, 'exportName'>): Promise<NbdClient> {
+async function connect(
+  peer: PeerTarget,
+  exportName: string,
+  what: string,
+  options: Omit<PeerConnectOptions, 'exportName'>,
+): Promise<NbdClient> {
   const address = parsePeerAddress(peer.address);
   try {
-    return await connectToPeer(address, { ...options, exportName: callExport });
+    return await connectToPeer(address, { ...options, exportName });
   } catch (error) {
     if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT') throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it knows no calls');
     throw connectError(peer.id, what, error);

@@ -8,9 +8,16 @@ import { CopseError } from '../../base/error.js';
 import { MiB } from '../../base/size.js';
 import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, mostRequestBytes } from '../../cluster/peer/call-page.js';
 import { PeerCallDevice } from '../../device/peer-call.js';
+import type { Caller } from '../../disk/caller.js';
 
 /** @throws CopseError `ERR_NO_SUCH_METHOD`, and whatever the method throws: its code and message are told */
-export type AnswerCall = (method: string, argument: unknown, context: { signal: AbortSignal | undefined }) => Promise<unknown>;
+export type AnswerCall = (method: string, argument: unknown, context: CallContext) => Promise<unknown>;
+
+export interface CallContext {
+  signal: AbortSignal | undefined;
+  /** The member that asks; `undefined` for a stranger. */
+  caller: Caller | undefined;
+}
 
 export interface CallDeskBounds {
   callCount: number;
@@ -36,15 +43,19 @@ export class CallDesk {
     return this.#held.taken;
   }
 
-  /** For one connection. `release` when it ends. */
-  open(): { device: PeerCallDevice; release(): void } {
+  /**
+   * For one connection. `release` when it ends.
+   *
+   * @param identify tells the member that asks, at the moment of the call. What it rejects with is the answer
+   */
+  open(identify?: () => Promise<Caller | undefined>): { device: PeerCallDevice; release(): void } {
     let heldBytes = 0;
     let isReleased = false;
     const device = new PeerCallDevice({
       sizeBytes: callPageBytes,
       mostRequestBytes,
       answer: async (request, signal) => {
-        const body = await this.#answer(request, signal);
+        const body = await this.#answer(request, signal, identify);
         // Nobody is there to read it.
         if (isReleased) return body;
         const page = Buffer.concat([encodeAnswerHeader(body.length), body]);
@@ -63,12 +74,16 @@ export class CallDesk {
     };
   }
 
-  async #answer(request: Buffer, signal: AbortSignal | undefined): Promise<Buffer> {
+  async #answer(
+    request: Buffer,
+    signal: AbortSignal | undefined,
+    identify: (() => Promise<Caller | undefined>) | undefined,
+  ): Promise<Buffer> {
     if (this.#callCount >= this.#bounds.callCount) return busyAnswer;
     this.#callCount += 1;
     try {
       const { method, argument } = decodeCall(request);
-      return encodeAnswer({ result: await this.#call(method, argument, { signal }) });
+      return encodeAnswer({ result: await this.#call(method, argument, { signal, caller: identify && (await identify()) }) });
     } catch (error) {
       return encodeAnswer(answerOf(error));
     } finally {

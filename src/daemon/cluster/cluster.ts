@@ -28,6 +28,8 @@ import { Server } from '../../server/server.js';
 import type { Content, ContentCluster } from '../content.js';
 import type { ContentLease, ContentPool } from '../content-pool.js';
 import type { ManifestFetcher } from '../manifest-source.js';
+import { Callers } from './callers.js';
+import { hostAddresses } from './host-address.js';
 import { manifestFetcher } from './manifest-fetcher.js';
 import { PeerDirectory } from './peer-directory.js';
 import type { PeerDisks } from './peer-disk-directory.js';
@@ -100,10 +102,26 @@ export class Cluster {
     this.#options = options;
     this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
-    this.self = this.#lifecycle.own(new Self({ record, usedBytes, attached, disks, clock: systemClock, onChange: () => this.#onSelf() }));
+    this.self = this.#lifecycle.own(
+      new Self({
+        record,
+        usedBytes,
+        attached,
+        disks,
+        addresses: hostAddresses(systemClock),
+        clock: systemClock,
+        onChange: () => this.#onSelf(),
+      }),
+    );
     const waitMs = waitMsOf(options.guestDeadlineMs);
     this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, waitMs, log }));
+    const callers = new Callers({
+      members: () => this.prober.members(),
+      meet: (address) => this.prober.meet(address),
+      clock: systemClock,
+    });
     this.directory = new PeerDirectory({
+      identify: (client, name) => callers.identify(client, name),
       statement: () => this.self.statement,
       open: (id) => this.#open(id),
       manifest: options.manifest,

@@ -46,7 +46,11 @@ export class ClusterDiskPeers implements DiskPeers {
     argument: ArgumentOf<M>,
     options: { timeoutMs?: number } = {},
   ): Promise<AnswerOf<M>> {
-    const answer = await callPeer(node, method, argument, { timeoutMs: options.timeoutMs ?? callMs, ready: this.#ready });
+    const answer = await callPeer(node, method, argument, {
+      timeoutMs: options.timeoutMs ?? callMs,
+      ready: this.#ready,
+      selfId: this.self.id,
+    });
     return diskCalls[method].answer.parse(answer) as AnswerOf<M>;
   }
 
@@ -55,7 +59,8 @@ export class ClusterDiskPeers implements DiskPeers {
     // Attached from the first moment on: the owner has to know that somebody waits here. What fails is told by the first read.
     view.attach({ deadlineMs: callMs }).catch(() => {});
     // What a handover asks before the first write here is answered.
-    const release = [this.#ready.keep(node, callExport, handoverCalls), this.#ready.keep(node, mapExport(uuid, this.self.id), 1)];
+    const { id: selfId } = this.self;
+    const release = [this.#ready.keep(node, callExport(selfId), handoverCalls), this.#ready.keep(node, mapExport(uuid, selfId), 1)];
     view.onEnd(() => {
       for (const end of release) end();
     });

@@ -12,7 +12,8 @@ import { type ContentRole, formatPeerExport, type PeerExport, parsePeerExport } 
 import { StatementPress, statementPageBytes } from '../../cluster/peer/statement-page.js';
 import { PeerBytesDevice } from '../../device/peer-bytes.js';
 import { type PeerCache, PeerImageDevice } from '../../device/peer-image.js';
-import type { Export, ExportDirectory, ExportMetrics } from '../../server/export.js';
+import type { Caller } from '../../disk/caller.js';
+import type { ClientIdentity, Export, ExportDirectory, ExportMetrics } from '../../server/export.js';
 import { createExportMetrics } from '../../server/export-metrics.js';
 import { RequestMemory } from '../../server/request-memory.js';
 import { defaultPeerDiskMemoryBytes, PeerDiskDirectory, type PeerDiskMemoryBytes, type PeerDisks } from './peer-disk-directory.js';
@@ -37,6 +38,8 @@ export interface PeerContents extends PeerDisks {
   manifest(digest: string): Buffer | undefined | Promise<Buffer | undefined>;
   /** What the catalog says of an image. */
   record(name: string): ImageRecord | undefined;
+  /** The member behind a connection; `undefined` for a stranger. @throws CopseError `ERR_CALLER` when it gives another's name */
+  identify(client: ClientIdentity, name: string | undefined): Promise<Caller | undefined>;
 }
 
 /** Bounds on requests and replies on their way, over all peers. */
@@ -86,7 +89,7 @@ export class PeerDirectory implements ExportDirectory {
     return [{ name: formatPeerExport({ kind: 'node' }), description: `what node ${nodeId} says of itself` }, ...shared];
   }
 
-  async open(name: string): Promise<Export | undefined> {
+  async open(name: string, client: ClientIdentity): Promise<Export | undefined> {
     const wanted = parsePeerExport(name);
     if (wanted === undefined) return undefined;
     switch (wanted.kind) {
@@ -98,9 +101,9 @@ export class PeerDirectory implements ExportDirectory {
         return this.#manifest(wanted.digest);
       case 'home':
       case 'held':
-        return this.#content(wanted);
+        return this.#content(wanted, await this.#contents.identify(client, wanted.from));
       default:
-        return this.#disks.open(wanted);
+        return this.#disks.open(wanted, () => this.#contents.identify(client, wanted.from));
     }
   }
 
@@ -136,12 +139,13 @@ export class PeerDirectory implements ExportDirectory {
     return { name: formatPeerExport(wanted), description, device, metrics: this.metrics[wanted.kind], release: () => {} };
   }
 
-  async #content(wanted: Extract<PeerExport, { kind: ContentRole }>): Promise<Export | undefined> {
+  /** A stranger is served, as every NBD tool is; only a member counts as a holder of what it was given. */
+  async #content(wanted: Extract<PeerExport, { kind: ContentRole }>, caller: Caller | undefined): Promise<Export | undefined> {
     const { kind: role, id, from, background = false } = wanted;
     const content = await this.#contents.open(id);
     if (content === undefined) return undefined;
     const onServed = (offset: number, lengthBytes: number): void => {
-      if (from !== undefined) content.onServed(from, offset, lengthBytes);
+      if (from !== undefined && caller !== undefined) content.onServed(caller.id, offset, lengthBytes);
     };
     return {
       name: formatPeerExport({ kind: role, id }),

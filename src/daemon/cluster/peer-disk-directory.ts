@@ -13,6 +13,7 @@ import type { BlockDevice } from '../../device/device.js';
 import { PeerBlocksDevice, type PeerOverlay } from '../../device/peer-blocks.js';
 import { PeerDiskDevice } from '../../device/peer-disk.js';
 import { PeerMapDevice } from '../../device/peer-map.js';
+import { type Caller, requireMember } from '../../disk/caller.js';
 import type { Export, ExportMetrics } from '../../server/export.js';
 import { RequestMemory } from '../../server/request-memory.js';
 import { type AnswerCall, CallDesk } from './call-desk.js';
@@ -86,37 +87,41 @@ export class PeerDiskDirectory {
     this.#desk = disks.call === undefined ? undefined : new CallDesk((...call) => disks.call?.(...call) ?? Promise.resolve());
   }
 
-  async open(wanted: DiskExportName): Promise<Export | undefined> {
+  /**
+   * @param identify tells the member behind the connection. A call asks it again: its connection may be older than what is known of the members
+   * @throws CopseError `ERR_NOT_MEMBER`, and what `identify` rejects with
+   */
+  async open(wanted: DiskExportName, identify: () => Promise<Caller | undefined>): Promise<Export | undefined> {
+    if (wanted.kind === 'call') return this.#call(wanted, identify);
+    const { id } = requireMember(await identify(), formatPeerExport(wanted));
     switch (wanted.kind) {
       case 'disk':
-        return this.#disk(wanted);
+        return this.#disk(wanted, id);
       case 'blocks':
-        return this.#blocks(wanted);
+        return this.#blocks(wanted, id);
       case 'map':
-        return this.#map(wanted);
-      default:
-        return this.#call(wanted);
+        return this.#map(wanted, id);
     }
   }
 
-  async #disk(wanted: Extract<DiskExportName, { kind: 'disk' }>): Promise<Export | undefined> {
-    const served = await this.#disks.disk?.(wanted.uuid, wanted.from);
+  async #disk(wanted: Extract<DiskExportName, { kind: 'disk' }>, fromNodeId: string): Promise<Export | undefined> {
+    const served = await this.#disks.disk?.(wanted.uuid, fromNodeId);
     if (served === undefined) return undefined;
     const { device, deadlineMs } = served;
     const description = 'a disk as its owner, this node, sees it';
     return { ...this.#export(wanted, description, 'disk', served), device: new PeerDiskDevice(device), deadlineMs };
   }
 
-  async #blocks(wanted: Extract<DiskExportName, { kind: 'blocks' }>): Promise<Export | undefined> {
-    const served = await this.#disks.blocks?.(wanted.uuid, wanted.from);
+  async #blocks(wanted: Extract<DiskExportName, { kind: 'blocks' }>, fromNodeId: string): Promise<Export | undefined> {
+    const served = await this.#disks.blocks?.(wanted.uuid, fromNodeId);
     if (served === undefined) return undefined;
     const lane = wanted.background === true ? 'background' : 'disk';
     const device = new PeerBlocksDevice(served.overlay);
     return { ...this.#export(wanted, "what this node's overlay has of a disk", lane, served), device };
   }
 
-  async #map(wanted: Extract<DiskExportName, { kind: 'map' }>): Promise<Export | undefined> {
-    const served = await this.#disks.map?.(wanted.uuid, { fromNodeId: wanted.from, takeChanges: wanted.changes === true });
+  async #map(wanted: Extract<DiskExportName, { kind: 'map' }>, fromNodeId: string): Promise<Export | undefined> {
+    const served = await this.#disks.map?.(wanted.uuid, { fromNodeId, takeChanges: wanted.changes === true });
     if (served === undefined) return undefined;
     const device = new PeerMapDevice({ blockCount: served.blockCount, copy: (target) => served.copy(target), budget: this.#maps });
     const release = (): void => {
@@ -126,8 +131,8 @@ export class PeerDiskDirectory {
     return { ...this.#export(wanted, 'the map of a disk, a byte a block', 'background', { release }), device };
   }
 
-  #call(wanted: DiskExportName): Export | undefined {
-    const served = this.#desk?.open();
+  #call(wanted: DiskExportName, identify: () => Promise<Caller | undefined>): Export | undefined {
+    const served = this.#desk?.open(identify);
     if (served === undefined) return undefined;
     return { ...this.#export(wanted, 'write a call, read its answer: JSON', 'call', served), device: served.device };
   }

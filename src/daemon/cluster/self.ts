@@ -23,6 +23,8 @@ export interface SelfOptions {
   /** Names of the images and disks that guests are attached to, sorted. */
   attached(): string[];
   disks(): OwnedDisk[];
+  /** IP addresses of this host, but those of the loopback. */
+  addresses(): string[];
   clock: Clock;
   /** The record has changed, or what is shared. */
   onChange(): void;
@@ -53,10 +55,11 @@ export class Self {
     const contents = this.#contents();
     const attached = this.#options.attached();
     const disks = this.#options.disks();
-    const key = JSON.stringify([this.#record, contents, attached, disks]);
+    const addresses = this.#options.addresses();
+    const key = JSON.stringify([this.#record, contents, attached, disks, addresses]);
     if (this.#statement === undefined || key !== this.#key) {
       this.#key = key;
-      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents, attached, disks };
+      this.#statement = { ...this.#record, startedAt: this.#startedAt, usedBytes: 0, contents, attached, disks, addresses };
     }
     this.#statement.usedBytes = this.#options.usedBytes();
     return this.#statement;

@@ -15,6 +15,7 @@ t.test('names are read as they are written', async (t) => {
     [`manifest/${digest}`, { kind: 'manifest', digest }],
     ['image/a b/c', { kind: 'image', name: 'a b/c' }],
     ['call', { kind: 'call' }],
+    ['call;from=host-a', { kind: 'call', from: 'host-a' }],
     [`disk/${uuid};from=a`, { kind: 'disk', uuid, from: 'a' }],
     [`blocks/${uuid};from=a`, { kind: 'blocks', uuid, from: 'a' }],
     [`blocks/${uuid};from=a;background`, { kind: 'blocks', uuid, from: 'a', background: true }],
@@ -31,7 +32,7 @@ t.test('names are read as they are written', async (t) => {
 t.test('parameters of a later version are passed over', async (t) => {
   t.same(parsePeerExport(`home/${id};urgent=1;from=b;x`), { kind: 'home', id, from: 'b' });
   t.same(parsePeerExport('node;x=1'), { kind: 'node' });
-  t.same(parsePeerExport('call;from=a'), { kind: 'call' });
+  t.same(parsePeerExport('call;x=1;from=a'), { kind: 'call', from: 'a' });
   t.same(parsePeerExport(`map/${uuid};x;changes;from=b;background`), { kind: 'map', uuid, from: 'b', changes: true });
   t.same(parsePeerExport(`disk/${uuid};changes;from=b`), { kind: 'disk', uuid, from: 'b' });
 });

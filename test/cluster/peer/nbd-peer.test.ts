@@ -11,7 +11,7 @@ import { ManualClock } from '../../cache/manual-clock.js';
 import { chunkBytes, open, type Subject, until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { contentIdOf } from './node-statement.js';
-import { type PeerServer, servePeers, TestContents } from './peer-server.js';
+import { nobody, type PeerServer, servePeers, TestContents } from './peer-server.js';
 
 const chunkCount = 32;
 const image = pattern(chunkCount * chunkBytes - 77);
@@ -236,7 +236,7 @@ t.test('background requests that take all of their memory keep no demand waiting
   // Room for nothing but what a connection with nothing under way gets in any case.
   const { directory } = await servePeers(t, contents, { memoryBytes: { home: 2 ** 20, held: 2 ** 20, background: 1 } });
   const [home, background, held] = await Promise.all(
-    ['home', 'home', 'held'].map((role, index) => directory.open(`${role}/${content.id}${index === 1 ? ';background' : ''}`)),
+    ['home', 'home', 'held'].map((role, index) => directory.open(`${role}/${content.id}${index === 1 ? ';background' : ''}`, nobody)),
   );
   t.ok(home?.memory !== undefined && home.memory.tryTake(1000, false) !== undefined);
   t.equal(background?.memory?.tryTake(1000, false), undefined);
@@ -263,6 +263,6 @@ t.test('requests draw on the memory of their export, not on the server', async (
   await until(() => subject.source.reads.length === 3);
   for (const read of subject.source.reads) read.send().end();
   await Promise.all(reads);
-  const memory = (await directory.open(`home/${content.id}`))?.memory;
+  const memory = (await directory.open(`home/${content.id}`, nobody))?.memory;
   await until(() => memory?.takenBytes === 0);
 });

@@ -6,7 +6,7 @@ import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { codeOf, MemoryOverlay, TestDisks, uuid } from './disk-server.js';
-import { servePeers } from './peer-server.js';
+import { nobody, servePeers } from './peer-server.js';
 
 const blockCount = 256;
 const sizeBytes = blockCount * blockBytes;
@@ -97,7 +97,7 @@ t.test('background takes memory of its own', async (t) => {
   const { served } = await stand(t);
   const { directory } = served;
   const [demand, background, disk] = await Promise.all(
-    [`blocks/${uuid};from=b`, `blocks/${uuid};from=b;background`, `blocks/${uuid};from=c`].map((name) => directory.open(name)),
+    [`blocks/${uuid};from=b`, `blocks/${uuid};from=b;background`, `blocks/${uuid};from=c`].map((name) => directory.open(name, nobody)),
   );
   t.ok(demand?.memory !== undefined && background?.memory !== undefined);
   t.not(demand?.memory, background?.memory);

@@ -14,7 +14,7 @@ import { pattern } from '../../conformance/content.js';
 import { listen } from '../../nbd/client/scripted-server.js';
 import { u16, u32, u64 } from '../../nbd/raw-peer.js';
 import { codeOf, TestDisks } from './disk-server.js';
-import { servePeers } from './peer-server.js';
+import { nobody, servePeers } from './peer-server.js';
 
 async function stand(t: Test, call?: AnswerCall) {
   const contents = new TestDisks('a');
@@ -50,7 +50,7 @@ t.test('what a method returns comes back, and what it throws, with its code', as
   await t.rejects(ask('throwText'), { code: 'ERR_UNKNOWN', message: /just text/ });
   await t.rejects(ask('oddCode'), { code: 'ERR_UNKNOWN', message: /odd/ });
   await until(() => served.server.connectionCount === 0);
-  const opened = await served.directory.open('call');
+  const opened = await served.directory.open('call', nobody);
   t.equal(opened?.memory?.takenBytes, 0);
   opened?.release();
 });

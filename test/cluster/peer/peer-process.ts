@@ -43,6 +43,7 @@ async function main(statement: NodeStatement, host: string, port: number): Promi
     open: () => ({ cache, deadlineMs: { home: 0, held: 0 }, onServed: () => {}, release: () => {} }),
     manifest: () => undefined,
     record: () => undefined,
+    identify: async () => undefined,
   });
   const server = new Server({
     directory,

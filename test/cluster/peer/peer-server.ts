@@ -5,6 +5,7 @@ import type { ImageRecord } from '../../../src/catalog/image-record.js';
 import type { NodeStatement } from '../../../src/cluster/node.js';
 import { type PeerContents, PeerDirectory, type PeerMemoryBytes } from '../../../src/daemon/cluster/peer-directory.js';
 import type { PeerCache } from '../../../src/device/peer-image.js';
+import type { ClientIdentity } from '../../../src/server/export.js';
 import { Server } from '../../../src/server/server.js';
 import { ownHost } from '../../fault/own-host.js';
 import { contentIdOf, sharedContent, statementOf } from './node-statement.js';
@@ -57,7 +58,15 @@ export class TestContents implements PeerContents {
   record(name: string): ImageRecord | undefined {
     return this.records.get(name);
   }
+
+  /** Everybody is the member that it says it is. */
+  async identify(_client: ClientIdentity, id = 'nameless') {
+    return { id, address: '' };
+  }
 }
+
+/** For who opens an export without a connection. */
+export const nobody: ClientIdentity = { key: 'unknown', text: 'nobody' };
 
 export interface PeerServer {
   /** HOST:PORT */

@@ -43,22 +43,22 @@ async function stand(t: Test) {
   const ready = new ReadyConnections({ clock, connectTimeoutMs: 60_000 });
   t.teardown(() => ready.close());
   const connections = (count: number) => until(() => served.server.connectionCount === count);
-  const kept = (count: number, exportName = callExport) => until(() => ready.count(peer, exportName) === count);
+  const kept = (count: number, exportName = callExport()) => until(() => ready.count(peer, exportName) === count);
   return { served, peer, clock, ready, seen, map, connections, kept };
 }
 
 t.test('calls use the connections that there are, each once, and others when there are none', async (t) => {
   const { peer, ready, seen, connections, kept, clock } = await stand(t);
-  ready.keep(peer, callExport, 2);
+  ready.keep(peer, callExport(), 2);
   await kept(2);
-  const first = ready.take(peer, callExport);
+  const first = ready.take(peer, callExport());
   t.ok(first, 'one is ready');
   t.equal(first?.failure, undefined);
   first?.destroy();
   await connections(1);
   t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 1);
   await connections(0);
-  t.equal(ready.take(peer, callExport), undefined, 'none is left');
+  t.equal(ready.take(peer, callExport()), undefined, 'none is left');
   t.equal(await callPeer(peer, 'count', {}, { ready, connectTimeoutMs: 60_000 }), 2);
   t.equal(await callPeer(peer, 'long', {}, { ready, connectTimeoutMs: 60_000 }).then((answer) => String(answer).length), 100_000);
   t.equal(seen.calls, 2);
@@ -70,9 +70,9 @@ t.test('calls use the connections that there are, each once, and others when the
 
 t.test('a connection that has died since is not the answer', async (t) => {
   const { served, peer, ready, kept } = await stand(t);
-  ready.keep(peer, callExport, 1);
+  ready.keep(peer, callExport(), 1);
   await kept(1);
-  const taken = ready.take(peer, callExport);
+  const taken = ready.take(peer, callExport());
   // As if it had died, and nobody had noticed.
   ready.take = () => taken;
   taken?.destroy();
@@ -105,30 +105,30 @@ t.test('a map over such a connection is as of when it is read; where it is refus
 
 t.test('they are kept for a while after the last who wanted them, and not beyond', async (t) => {
   const { peer, clock, ready, kept } = await stand(t);
-  const releases = [ready.keep(peer, callExport, 2), ready.keep(peer, callExport, 1), ready.keep(peer, callExport, 20)];
+  const releases = [ready.keep(peer, callExport(), 2), ready.keep(peer, callExport(), 1), ready.keep(peer, callExport(), 20)];
   await kept(8);
   for (const release of [...releases, ...releases]) release();
   clock.advance(4000);
-  const release = ready.keep(peer, callExport, 1);
+  const release = ready.keep(peer, callExport(), 1);
   clock.advance(4000);
-  t.ok(ready.take(peer, callExport), 'somebody wants them again');
+  t.ok(ready.take(peer, callExport()), 'somebody wants them again');
   release();
   clock.advance(5000);
-  t.equal(ready.count(peer, callExport), 0);
-  t.equal(ready.take(peer, callExport), undefined);
+  t.equal(ready.count(peer, callExport()), 0);
+  t.equal(ready.take(peer, callExport()), undefined);
 });
 
 t.test('a node that does not answer is tried again; after the end nobody is', async (t) => {
   const { served, peer, clock, ready, kept } = await stand(t);
-  ready.keep(peer, callExport, 1);
+  ready.keep(peer, callExport(), 1);
   await kept(1);
   await served.server.stop(0);
   await kept(0);
   clock.advance(1000);
   await ready.close();
-  t.equal(ready.take(peer, callExport), undefined);
-  ready.keep(peer, callExport, 1)();
+  t.equal(ready.take(peer, callExport()), undefined);
+  ready.keep(peer, callExport(), 1)();
   clock.advance(10_000);
-  t.equal(ready.take(peer, callExport), undefined);
-  t.throws(() => new ReadyConnections().keep({ id: 'x', address: 'nowhere' }, callExport, 1), { code: 'ERR_URL' });
+  t.equal(ready.take(peer, callExport()), undefined);
+  t.throws(() => new ReadyConnections().keep({ id: 'x', address: 'nowhere' }, callExport(), 1), { code: 'ERR_URL' });
 });

@@ -70,8 +70,8 @@ t.test('what is asked of a disk elsewhere goes on', { jobs: 4 }, async (t) => {
       const { relay, peer } = await stand(t);
       const ready = new ReadyConnections();
       t.after(() => ready.close());
-      const release = [ready.keep(peer, callExport, 1), ready.keep(peer, mapExport(uuid, 'b'), 1)];
-      await until(() => ready.count(peer, callExport) === 1 && ready.count(peer, mapExport(uuid, 'b')) === 1);
+      const release = [ready.keep(peer, callExport(), 1), ready.keep(peer, mapExport(uuid, 'b'), 1)];
+      await until(() => ready.count(peer, callExport()) === 1 && ready.count(peer, mapExport(uuid, 'b')) === 1);
       t.equal(relay.forget('call', 'map/'), 2);
       const [answer, states] = await Promise.all([
         callPeer(peer, 'disk.test', {}, { ready, timeoutMs: deadlineMs }),
