@@ -40,6 +40,8 @@ export const sharedContentSchema = z.object({
 
 export type SharedContent = z.infer<typeof sharedContentSchema>;
 
+/** Of disks: `disk/record.ts` has the same. */
+const mostEpoch = 2 ** 48;
 /** IP addresses that a node names of its host. */
 export const mostAddresses = 64;
 
@@ -54,7 +56,7 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   addresses: z.array(z.string().max(64)).max(mostAddresses).optional(),
   /** What it owns. */
   disks: z
-    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive(), renames: z.int().positive().optional() }))
+    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive().max(mostEpoch), renames: z.int().positive().optional() }))
     .max(100_000)
     .default([]),
 });

@@ -19,7 +19,11 @@ export function requireMember(caller: Caller | undefined, what: string): Caller 
   );
 }
 
-/** @param named the node that the request speaks for. @throws CopseError `ERR_CALLER` when the caller is another one */
+/**
+ * @param named the node that the request speaks for.
+ *
+ * @throws CopseError `ERR_CALLER` when the caller is another one
+ */
 export function requireCaller(caller: Caller, named: NodeRef, what: string): void {
   if (named.id === caller.id) return;
   throw new CopseError('ERR_CALLER', `${what}: node ${caller.id} asks, and names node ${named.id}: a node speaks for itself alone`);

@@ -18,6 +18,7 @@ import { MiB } from '../base/size.js';
 import type { BlockDevice, FastFiles, RequestOptions } from '../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../server/export.js';
 import { Attachment } from './attachment.js';
+import { checkHandover } from './chain.js';
 import { Completion, requestCountOf } from './completion.js';
 import type { DiskFolder } from './folder.js';
 import { Gate } from './gate.js';
@@ -498,6 +499,8 @@ export class DiskExport implements SessionHost {
     await Promise.all([this.#refresh(), this.#completion?.stop()]);
     this.#isAccepting = true;
     try {
+      const { state } = this.#hosted ?? {};
+      checkHandover(this.#record.uuid, state?.state === 'granted' ? state.epoch : 0, handover);
       await this.#open(this.#options.home.accept(handover, giver, this.#hosted));
     } catch (error) {
       // It may be this node's durably all the same.
@@ -595,7 +598,7 @@ export class DiskExport implements SessionHost {
     ) {
       const copy = this.#hosted?.copy;
       const known = copy?.to === to.id ? { copy: copy.id } : {};
-      return { epoch: state.epoch + 1, record, nodes: state.nodes, ...known };
+      return { epoch: state.epoch + 1, record, nodes: state.nodes, forced: state.forced, ...known };
     }
     throw this.#notOwner();
   }

@@ -8,14 +8,16 @@ import { z } from 'zod';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { replaceFile } from '../base/replace-file.js';
-import { diskRecordSchema, nodeRefSchema, olderFirst } from './record.js';
+import { diskRecordSchema, epochSchema, forceSchema, nodeRefSchema, olderFirst } from './record.js';
 
 export const knownDiskSchema = z.object({
   record: diskRecordSchema,
   owner: nodeRefSchema,
-  epoch: z.int().positive(),
+  epoch: epochSchema,
   /** Of its overlay, as told last. */
   dataBytes: z.number().nonnegative(),
+  /** The last force that led to this ownership. */
+  forced: forceSchema.optional(),
 });
 
 export type KnownDisk = z.infer<typeof knownDiskSchema>;

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { replaceFile } from '../base/replace-file.js';
+import { epochSchema, type Force, forceSchema, type NodeRef, nodeRefSchema } from './record.js';
 
 /** A client whose writes another client's have displaced. */
 const fenceSchema = z.object({
@@ -31,6 +32,10 @@ const notesSchema = z.object({
   refused: z.record(z.string(), z.int().positive()),
   /** By uuid, of disks whose blocks are not here any more: the last epoch under which this node owned it. */
   held: z.record(z.string(), z.int().positive()).default({}),
+  /** By uuid, of disks whose blocks are not here any more: the last grant from here. The chain of grants goes on after a release. */
+  granted: z.record(z.string(), z.object({ epoch: epochSchema, to: nodeRefSchema })).default({}),
+  /** By uuid: the last force that a member told of, and proved. */
+  forced: z.record(z.string(), forceSchema).default({}),
   /** By uuid: the client that wrote last, while it is attached, or was when the process ended. */
   writers: z.record(z.string(), z.string()).default({}),
 });
@@ -39,8 +44,8 @@ type Notes = z.infer<typeof notesSchema>;
 
 /** Of one disk; the oldest go. A process that has ended leaves earlier. */
 const mostFences = 64;
-/** Of all disks that have come and gone; the oldest go. They matter for as long as a former owner has not heard of its handover's end. */
-const mostHeld = 10_000;
+/** Notes of each kind, over all disks that have come and gone; the oldest go. They matter for as long as a former owner has not heard of its handover's end. */
+const mostDisks = 10_000;
 
 export interface DiskNotesOptions {
   path: string;
@@ -123,9 +128,7 @@ export class DiskNotes {
 
   refuse(uuid: string, epoch: number): void {
     if (this.refusedEpoch(uuid) >= epoch) return;
-    this.#change((notes) => {
-      notes.refused[uuid] = epoch;
-    });
+    this.#change((notes) => keep(notes.refused, uuid, epoch));
   }
 
   /** The last epoch under which this node owned a disk that it has no blocks of any more; 0: none. */
@@ -133,15 +136,34 @@ export class DiskNotes {
     return this.#notes.held[uuid] ?? 0;
   }
 
-  /** To be told before the disk's files go: a former owner may not have heard yet that it was handed over, and asks some day. */
-  hold(uuid: string, epoch: number): void {
+  /**
+   * To be told before the disk's files go: a former owner may not have heard yet that it was handed over, and asks some day.
+   *
+   * @param to the node that the disk was granted to under the next epoch; absent: it was removed here
+   */
+  hold(uuid: string, epoch: number, to?: NodeRef): void {
     const heldEpoch = Math.max(epoch, this.heldEpoch(uuid));
-    this.#change(({ held }) => {
-      delete held[uuid];
-      held[uuid] = heldEpoch;
-      const [oldest] = Object.keys(held);
-      if (oldest !== undefined && Object.keys(held).length > mostHeld) delete held[oldest];
+    this.#change(({ held, granted }) => {
+      keep(held, uuid, heldEpoch);
+      delete granted[uuid];
+      if (to !== undefined && heldEpoch === epoch) keep(granted, uuid, { epoch, to: { id: to.id, address: to.address } });
     });
+  }
+
+  /** The last grant from here of a disk that this node has no blocks of any more. */
+  grantOf(uuid: string): { epoch: number; to: NodeRef } | undefined {
+    return this.#notes.granted[uuid];
+  }
+
+  /** The last force that a member proved. */
+  forceOf(uuid: string): Force | undefined {
+    return this.#notes.forced[uuid];
+  }
+
+  /** To be told only of a force that was proven. */
+  force(uuid: string, force: Force): void {
+    if ((this.forceOf(uuid)?.to ?? 0) >= force.to) return;
+    this.#change((notes) => keep(notes.forced, uuid, force));
   }
 
   /** The disk is gone for good. What was promised of it stays. */
@@ -159,11 +181,19 @@ export class DiskNotes {
   }
 }
 
+/** Puts it last, and drops the oldest where there are too many. */
+function keep<T>(notes: Record<string, T>, uuid: string, note: T): void {
+  delete notes[uuid];
+  notes[uuid] = note;
+  const [oldest] = Object.keys(notes);
+  if (oldest !== undefined && Object.keys(notes).length > mostDisks) delete notes[oldest];
+}
+
 function read(path: string): Notes {
   try {
     return notesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {}, held: {}, writers: {} };
+    if (errorCode(error) === 'ENOENT') return { format: 1, fences: {}, refused: {}, held: {}, granted: {}, forced: {}, writers: {} };
     throw new CopseError(
       'ERR_STATE',
       `${path} can't be read: ${errorMessage(error)}; restore it, or remove it if no disk was ever moved or fenced here`,

@@ -43,8 +43,8 @@ export interface LeaseMembers {
 export interface LeasedDisk {
   uuid: string;
   epoch: number;
-  /** Another node claims it under a later epoch. */
-  superseded(epoch: number, owner: NodeRef): unknown;
+  /** Another node claims it under a later epoch. A promise that it returns settles when the claim is proven or has failed. */
+  claimed(epoch: number, owner: NodeRef): unknown;
 }
 
 export interface OwnerRoundOptions {
@@ -116,7 +116,7 @@ export class OwnerRound {
     const owned = new Map(this.#options.owned().map((disk) => [disk.uuid, disk]));
     for (const { uuid, epoch, owner } of claims) {
       const disk = owned.get(uuid);
-      if (disk !== undefined && epoch > disk.epoch) await disk.superseded(epoch, owner);
+      if (disk !== undefined && epoch > disk.epoch) await disk.claimed(epoch, owner);
     }
   }
 

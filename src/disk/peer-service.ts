@@ -2,32 +2,48 @@
 import { CopseError, errorMessage } from '../base/error.js';
 import type { NativeOverlayFile } from '../base/native.js';
 import type { BlockDevice } from '../device/device.js';
+import { admitAcceptance, admitCopy, admitForce, admitInvitation, admitResolve } from './admission.js';
+import { type Caller, requireCaller, requireMember } from './caller.js';
 import { DiskFolder } from './folder.js';
 import type { HostedDisk } from './hosted-disk.js';
 import { latestOwner } from './latest-owner.js';
 import { LiveView } from './live-view.js';
+import { forcesOf, ownWord, requireProof } from './own-word.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from './protocol.js';
 import type { DiskRegistry } from './registry.js';
 import { Replica } from './replica.js';
 
-type Answers = { [M in DiskMethod]: (argument: ArgumentOf<M>) => Promise<AnswerOf<M>> };
+type Answers = { [M in DiskMethod]: (argument: ArgumentOf<M>, caller: Caller) => Promise<AnswerOf<M>> };
 
 export class DiskPeerService {
   readonly #registry: DiskRegistry;
   readonly #answers: Answers = {
     'disk.describe': (argument) => this.#describe(argument),
     'disk.epoch': async ({ uuids }) => ({ disks: uuids.flatMap((uuid) => latestOwner(this.#registry, uuid) ?? []) }),
-    'disk.handover': async ({ uuid, to, reason }) => this.#require(uuid).grant(to, reason),
-    'disk.accepted': async ({ uuid, epoch, by }) => {
-      this.#registry.get(uuid)?.accepted(epoch, by);
+    'disk.trace': async ({ uuid }) => ownWord(this.#registry, uuid),
+    'disk.forces': async ({ uuids }) => ({ forces: forcesOf(this.#registry, uuids) }),
+    'disk.forced': async (argument, caller) => admitForce(this.#registry, argument, caller),
+    'disk.handover': async ({ uuid, to, reason }, caller) => {
+      requireCaller(caller, to, 'disk.handover');
+      return this.#require(uuid).grant(caller, reason);
+    },
+    'disk.accepted': async ({ uuid, epoch, by }, caller) => {
+      admitAcceptance(this.#registry, { uuid, epoch, by }, caller);
+      this.#registry.get(uuid)?.accepted(epoch, caller);
       return {};
     },
-    'disk.resolve': async ({ uuid, epoch }) => ({
-      answer: this.#registry.decisions.resolve(uuid, epoch, this.#registry.get(uuid)?.isTakingOver ?? false),
-    }),
-    'disk.release': async ({ uuid, epoch }) => this.#release(uuid, epoch),
-    'disk.invite': async ({ uuid, reason }) => this.#invite(uuid, reason),
-    'disk.receive': (argument) => this.#receive(argument),
+    'disk.resolve': async ({ uuid, epoch }, caller) => {
+      await admitResolve(this.#registry, { uuid, epoch }, caller);
+      // Decided in one turn, whatever was awaited before.
+      return { answer: this.#registry.decisions.resolve(uuid, epoch, this.#registry.get(uuid)?.isTakingOver ?? false) };
+    },
+    'disk.release': (argument, caller) => this.#release(argument, caller),
+    'disk.invite': async (argument, caller) => {
+      if (this.#registry.get(argument.uuid) === undefined) return { owner: false };
+      await admitInvitation(this.#registry, argument.uuid, caller);
+      return this.#invite(argument.uuid, argument.reason);
+    },
+    'disk.receive': async (argument, caller) => this.#receive(await admitCopy(this.#registry, argument, caller)),
     'disk.replica': async ({ uuid }) => this.#registry.replicas.get(uuid)?.progress ?? { state: 'none', doneBytes: 0, totalBytes: 0 },
   };
 
@@ -35,11 +51,11 @@ export class DiskPeerService {
     this.#registry = registry;
   }
 
-  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_ARGUMENT`; what the method rejects with */
-  async call(method: string, argument: unknown): Promise<unknown> {
+  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`; what the method rejects with */
+  async call(method: string, argument: unknown, { caller }: { caller: Caller | undefined }): Promise<unknown> {
     if (!isDiskMethod(method))
       throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
-    return this.#answer(method, argument);
+    return this.#answer(method, argument, requireMember(caller, method));
   }
 
   /** The disk for clients of another node, counted as attached until `release`. */
@@ -79,11 +95,11 @@ export class DiskPeerService {
     return { blockCount: hosted.blockCount, copy, release: () => {} };
   }
 
-  async #answer<M extends DiskMethod>(method: M, argument: unknown): Promise<unknown> {
+  async #answer<M extends DiskMethod>(method: M, argument: unknown, caller: Caller): Promise<unknown> {
     const parsed = diskCalls[method].argument.safeParse(argument);
     if (!parsed.success) throw new CopseError('ERR_ARGUMENT', `${method}: ${errorMessage(parsed.error)}`);
-    const answer: (checked: ArgumentOf<M>) => Promise<unknown> = this.#answers[method];
-    return answer(parsed.data as ArgumentOf<M>);
+    const answer: (checked: ArgumentOf<M>, caller: Caller) => Promise<unknown> = this.#answers[method];
+    return answer(parsed.data as ArgumentOf<M>, caller);
   }
 
   async #describe({ name, uuid }: ArgumentOf<'disk.describe'>): Promise<AnswerOf<'disk.describe'>> {
@@ -98,10 +114,10 @@ export class DiskPeerService {
     const { record, state, overlay } = hosted;
     if (state.state === 'incoming') throw noSuchDisk(name ?? uuid);
     const to = state.to && { id: state.to.id, address: state.to.address, accepted: state.to.accepted };
-    return { record, state: state.state, epoch: state.epoch, to, dataBytes: overlay.dataBytes };
+    return { record, state: state.state, epoch: state.epoch, to, dataBytes: overlay.dataBytes, forced: state.forced };
   }
 
-  async #release(uuid: string, epoch: number): Promise<Record<string, never>> {
+  async #release({ uuid, epoch }: ArgumentOf<'disk.release'>, caller: Caller): Promise<Record<string, never>> {
     const disk = this.#registry.get(uuid);
     const hosted = disk?.hosted;
     if (disk === undefined || hosted === undefined) return {};
@@ -112,6 +128,8 @@ export class DiskPeerService {
       if (isOld)
         throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": a release under epoch ${epoch} does not count here any more`);
     };
+    check(hosted);
+    await requireProof(this.#registry, { uuid, node: caller, epoch }, 'disk.release');
     check(hosted);
     if (hosted.folder.snapshots().length > 0) {
       const { to } = hosted.state;

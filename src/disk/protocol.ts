@@ -4,10 +4,10 @@
  * Source: docs/formats.md, "What peers tell each other".
  */
 import { z } from 'zod';
-import { diskRecordSchema, nodeRefSchema, ownerStateSchema } from './record.js';
+import { diskRecordSchema, epochSchema, forceSchema, mostEpoch, nodeRefSchema, ownerStateSchema } from './record.js';
 
 const uuid = z.uuid();
-const epoch = z.int().positive();
+const epoch = epochSchema;
 const bytes = z.number().nonnegative();
 
 /**
@@ -16,6 +16,9 @@ const bytes = z.number().nonnegative();
  */
 export const handoverReasons = ['write', 'idle', 'take', 'migrate'] as const;
 export type HandoverReason = (typeof handoverReasons)[number];
+
+/** Of one call: its request has room for them. */
+export const mostUuids = 1000;
 
 /** A run of the disk, in bytes. */
 const rangeSchema = z.tuple([z.int().nonnegative(), z.int().positive()]);
@@ -31,6 +34,7 @@ export const diskCalls = {
       /** Whom a granted disk was handed to; older nodes do not say whether that has accepted it. */
       to: nodeRefSchema.extend({ accepted: z.boolean().optional() }).optional(),
       dataBytes: bytes,
+      forced: forceSchema.optional(),
     }),
   },
   /** The latest owners that the node knows of these disks; those that it knows nothing of are left out. */
@@ -38,6 +42,27 @@ export const diskCalls = {
     argument: z.object({ uuids: z.array(uuid).max(1024) }),
     answer: z.object({ disks: z.array(z.object({ uuid, epoch, owner: nodeRefSchema })).max(1024) }),
   },
+  /** The node's own latest word on who owns the disk, also when it has no block of it any more. It needs no lock there. */
+  'disk.trace': {
+    argument: z.object({ uuid }),
+    answer: z.object({
+      /** `none`: the node never owned it, or removed it. */
+      state: z.enum(['owner', 'granted', 'none']),
+      /** The last epoch under which the node owned it; 0: it never did. */
+      epoch: z.int().nonnegative().max(mostEpoch),
+      /** Whom it was granted to. */
+      to: nodeRefSchema.optional(),
+      forced: forceSchema.optional(),
+      by: ownerStateSchema.shape.by,
+    }),
+  },
+  /** Records of force that the node has of these disks, by uuid: for a node that was away and does not know whether its disks were taken. */
+  'disk.forces': {
+    argument: z.object({ uuids: z.array(uuid).max(mostUuids) }),
+    answer: z.object({ forces: z.record(z.string(), forceSchema) }),
+  },
+  /** The asking node has taken the disk by force. The node keeps the record. */
+  'disk.forced': { argument: z.object({ uuid, force: forceSchema }), answer: z.object({}) },
   /** Hands the disk over; the same answer again for the same node until it has accepted. Codes `ERR_NOT_OWNER`, `ERR_HANDOVER_EXPLICIT`, `ENOSPC` and `EIO` of the last flush. */
   'disk.handover': {
     argument: z.object({ uuid, to: nodeRefSchema, reason: z.enum(handoverReasons) }),
@@ -47,6 +72,7 @@ export const diskCalls = {
       nodes: ownerStateSchema.shape.nodes,
       /** Of the copy whose changes the giver has marked all the time until now; another copy is worth nothing. */
       copy: z.uuid().optional(),
+      forced: forceSchema.optional(),
     }),
   },
   /** The asking node owns it now, durably. */

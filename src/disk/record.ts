@@ -14,6 +14,24 @@ export const nodeRefSchema = z.object({
 
 export type NodeRef = z.infer<typeof nodeRefSchema>;
 
+/** Greatest epoch of a disk. It leaves room to add to an epoch without leaving the safe integers. */
+export const mostEpoch = 2 ** 48;
+
+export const epochSchema = z.int().positive().max(mostEpoch);
+
+/** Record of a disk that was taken from a lost owner. It stands for the grant that nobody could give. */
+export const forceSchema = z.object({
+  /** The last epoch that the taker knew of; 0: none. */
+  from: z.int().nonnegative().max(mostEpoch),
+  /** The epoch under which the taker began to own the disk. */
+  to: epochSchema,
+  node: nodeRefSchema,
+  /** ISO 8601 */
+  at: z.string().max(40),
+});
+
+export type Force = z.infer<typeof forceSchema>;
+
 export const handoverModes = ['auto', 'explicit'] as const;
 
 /** Changes by resize and rename alone. */
@@ -51,12 +69,16 @@ export const ownerStateSchema = z.object({
   format: z.literal(1),
   state: z.enum(['owner', 'granted', 'incoming']),
   /** Grows with each change of owner; of `granted`, the last one under which this node owned it. */
-  epoch: z.int().positive(),
+  epoch: epochSchema,
   to: nodeRefSchema.extend({ accepted: z.boolean(), free: z.boolean().optional() }).optional(),
   /** File name of the map in force. A new one is written beside it, then named here. */
   map: z.string(),
   /** Where remote blocks are, by the node index of the map; 1 to 31, 0 is unused. */
-  nodes: z.record(z.string(), nodeRefSchema.extend({ epoch: z.int().positive() })),
+  nodes: z.record(z.string().regex(/^(?:[1-9]|[12]\d|3[01])$/), nodeRefSchema.extend({ epoch: epochSchema })),
+  /** The last force that led to this node's ownership. It travels with each handover. */
+  forced: forceSchema.optional(),
+  /** Grant that made this node the owner: the giver, and the last epoch under which it owned the disk. Absent: created here, or taken by force. */
+  by: z.object({ id: z.string().max(255), epoch: epochSchema }).optional(),
 });
 
 export type OwnerState = z.infer<typeof ownerStateSchema>;

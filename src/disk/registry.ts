@@ -191,7 +191,7 @@ export class DiskRegistry implements DiskHome {
       await this.#endCopy(uuid);
       check(hosted);
       const { state, folder } = hosted;
-      if (state.state !== 'incoming') this.options.notes.hold(uuid, state.epoch);
+      if (state.state !== 'incoming') this.options.notes.hold(uuid, state.epoch, state.state === 'granted' ? state.to : undefined);
       return () => folder.remove();
     });
     this.idle(disk);
@@ -307,7 +307,7 @@ export class DiskRegistry implements DiskHome {
     }
   }
 
-  async #accept({ epoch, record, nodes, copy }: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk> {
+  async #accept({ epoch, record, nodes, copy, forced }: Handover, giver: NodeRef, present: HostedDisk | undefined): Promise<HostedDisk> {
     const { peers, diskDir, room } = this.options;
     const { uuid } = record;
     if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
@@ -327,7 +327,8 @@ export class DiskRegistry implements DiskHome {
       selfId: peers.self.id,
       own: present === undefined ? undefined : { states: present.states(), replicated: replicated ?? (() => false) },
     });
-    const state: Omit<OwnerState, 'map' | 'data'> = { format: 1, state: 'owner', epoch, nodes: inherited.nodes };
+    const by = { id: giver.id, epoch: epoch - 1 };
+    const state: Omit<OwnerState, 'map' | 'data'> = { format: 1, state: 'owner', epoch, nodes: inherited.nodes, forced, by };
     if (present === undefined) return this.openHosted(await DiskFolder.create(diskDir, record, state, { states: inherited.states, room }));
     // What was copied ahead has to be durable before a map says so.
     await present.overlay.flush();
@@ -397,9 +398,9 @@ export class DiskRegistry implements DiskHome {
     return state === 'granted' && to?.id === this.options.peers?.self.id && epoch >= this.heldEpoch(record.uuid);
   }
 
-  #learn(node: NodeRef, { record, epoch, dataBytes }: AnswerOf<'disk.describe'>): NodeRef {
+  #learn(node: NodeRef, { record, epoch, dataBytes, forced }: AnswerOf<'disk.describe'>): NodeRef {
     const { id, address } = node;
-    this.options.known.offer({ record, owner: { id, address }, epoch, dataBytes });
+    this.options.known.offer({ record, owner: { id, address }, epoch, dataBytes, forced });
     return { id, address };
   }
 

@@ -191,7 +191,9 @@ t.test('a release that arrives in the middle of its receiver taking the disk bac
   t.equal(await guest('B').write(40, 32), undefined);
   const wrote = guest('A', 'unix:A:2', 60_000).write(100, 8);
   await room.until('the map is asked for', () => room.steps.includes('A>B map'));
-  await t.rejects(room.node('A').service.call('disk.release', { uuid: room.uuid, epoch: 2 }), { code: 'ERR_NOT_OWNER' });
+  await t.rejects(room.node('A').service.call('disk.release', { uuid: room.uuid, epoch: 2 }, { caller: room.node('B').self }), {
+    code: 'ERR_NOT_OWNER',
+  });
   t.equal(await wrote, undefined);
   await settle(play, 'A');
   t.same(room.wrong, []);

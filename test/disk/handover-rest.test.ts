@@ -3,4 +3,6 @@ import t from 'tap';
 import { enumerate } from './handover/enumerate.js';
 import { liveMigration } from './handover/live-migration.js';
 
-t.test('up to the end of the old copy', (t) => enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(blocks|demand|release)$/ }));
+t.test('up to the end of the old copy', (t) =>
+  enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(blocks|demand|release|trace)$/ }),
+);

@@ -7,7 +7,7 @@ import { enumerate } from './handover/enumerate.js';
 import { liveMigration } from './handover/live-migration.js';
 
 t.test('up to the new owner', (t) =>
-  enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(describe|handover|map|resolve|accepted|view(#1\d)?)$/ }),
+  enumerate(t, { scenario: liveMigration, lastId: 'B', steps: /(describe|handover|map|resolve|trace|accepted|view(#1\d)?)$/ }),
 );
 
 t.test('where the new owner fails at first, and is asked how it ended', (t) =>

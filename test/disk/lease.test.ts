@@ -84,7 +84,7 @@ function scene(t: Test, { up = ['b', 'c'], index = false }: { up?: string[]; ind
       {
         uuid,
         epoch: state.epoch,
-        superseded: (epoch, owner) => {
+        claimed: (epoch, owner) => {
           state.deposed.push([epoch, owner]);
           lease.lose();
         },

@@ -110,3 +110,31 @@ t.test('what an earlier version wrote is read, what nobody wrote is not gone on 
   }
   t.end();
 });
+
+t.test('to whom a disk went stays known after its release, and so does a force', (t) => {
+  const { notes: again } = open(t);
+  const to = { id: 'b', address: 'b:1' };
+  const force = { from: 3, to: 1003, node: to, at: '2026-11-22T10:00:00.000Z' };
+  again().hold(uuid, 5, to);
+  again().force(uuid, force);
+  t.same(again().grantOf(uuid), { epoch: 5, to });
+  t.equal(again().heldEpoch(uuid), 5);
+  again().force(uuid, { ...force, to: 900 });
+  t.same(again().forceOf(uuid), force, 'the last one counts');
+  again().hold(uuid, 7);
+  t.equal(again().grantOf(uuid), undefined, 'it was removed here');
+  t.equal(again().heldEpoch(uuid), 7);
+  t.end();
+});
+
+t.test('promises of disks that come and go are bounded', (t) => {
+  const { path, notes: again } = open(t);
+  const uuids = Array.from({ length: 10_000 }, (_, index) => `0b64ee5d-2a0a-4a58-a68f-${String(index).padStart(12, '0')}`);
+  writeFileSync(path, JSON.stringify({ format: 1, fences: {}, refused: Object.fromEntries(uuids.map((each) => [each, 1])) }));
+  const notes = again();
+  notes.refuse(uuid, 5);
+  t.equal(notes.refusedEpoch(uuid), 5);
+  t.equal(notes.refusedEpoch(uuids[0] ?? ''), 0, 'the oldest is gone');
+  t.equal(notes.refusedEpoch(uuids[1] ?? ''), 1);
+  t.end();
+});

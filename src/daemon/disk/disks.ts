@@ -164,7 +164,7 @@ export class Disks {
         this.control.owned.flatMap((disk) => {
           const { record, hosted } = disk;
           if (hosted === undefined) return [];
-          return [{ uuid: record.uuid, epoch: hosted.state.epoch, superseded: (epoch, owner) => disk.superseded(epoch, owner) }];
+          return [{ uuid: record.uuid, epoch: hosted.state.epoch, claimed: (epoch, owner) => this.#watch?.hear(disk, owner, epoch) }];
         }),
       clock: systemClock,
       log,

@@ -1,6 +1,9 @@
 /**
  * Taking a disk whose owner is lost for good. What only that owner had is lost with it, and is said first.
  *
+ * The record of the force is the proof that deposes the lost owner: it is in `owner.json` before the disk is served, in etcd with the
+ * next look of the index, and in the notes of the members that answer.
+ *
  * Invariant: the new epoch is greater than any that the lost owner can have given, so that it is deposed should it come back.
  */
 import { CopseError } from '../../base/error.js';
@@ -8,7 +11,9 @@ import type { Logger } from '../../base/log.js';
 import { formatSize } from '../../base/size.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import { DiskFolder } from '../../disk/folder.js';
+import { type Force, mostEpoch } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
+import { ForceNews } from './force-news.js';
 
 export interface ForceOptions {
   registry: DiskRegistry;
@@ -45,20 +50,29 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
       `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
     );
   }
-  const { diskDir, known } = registry.options;
+  const { diskDir, known, peers } = registry.options;
+  const node = peers?.self ?? { id: selfId, address: '' };
   await disk.seize(async (present) => {
     // As of now: others may have been at the disk meanwhile.
-    const epoch = Math.max(known.get(record.uuid)?.epoch ?? 0, (present?.state.epoch ?? 0) + 1) + forcedEpochs;
+    const from = Math.max(known.get(record.uuid)?.epoch ?? 0, (present?.state.epoch ?? 0) + 1);
+    const epoch = from + forcedEpochs;
+    if (epoch > mostEpoch)
+      throw new CopseError(
+        'ERR_EPOCH',
+        `disk "${record.name}" is said to be at epoch ${from}, which leaves no epoch for a force: no node can take it`,
+      );
+    const forced: Force = { from, to: epoch, node: { id: node.id, address: node.address }, at: new Date().toISOString() };
     log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
     if (present === undefined) {
-      return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {} }));
+      return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {}, forced }));
     }
+    const { to: _to, by: _by, ...rest } = present.state;
     await registry.replicas.get(record.uuid)?.stop();
     registry.replicas.delete(record.uuid);
     await present.overlay.flush();
     if (present.record.name !== record.name) present.folder.rename(record.name, record.renames);
-    const { to: _to, ...rest } = present.state;
-    present.folder.setState({ ...rest, state: 'owner', epoch });
+    present.folder.setState({ ...rest, state: 'owner', epoch, forced });
     return present;
   });
+  await new ForceNews(registry).tell();
 }

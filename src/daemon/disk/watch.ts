@@ -1,16 +1,21 @@
 /**
  * Keeps what this node knows of other nodes' disks in step with what they say of themselves: who owns what, since which epoch.
  *
- * A disk of this node that another one owns under a later epoch was taken by force: this node stops serving it at once.
+ * A disk of this node that another one claims under a later epoch: `disk/claim.ts` holds its writes back, and fences it on proof.
  */
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
+import { checkUuid } from '../../disk/chain.js';
+import { Claims } from '../../disk/claim.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { KnownDisks } from '../../disk/known-disks.js';
+import { proveClaim } from '../../disk/own-word.js';
 import type { DiskPeers } from '../../disk/peers.js';
+import type { NodeRef } from '../../disk/record.js';
 import type { DiskRegistry } from '../../disk/registry.js';
+import { ForceNews } from './force-news.js';
 
 export interface DiskWatchOptions {
   registry: DiskRegistry;
@@ -25,11 +30,16 @@ const lookMs = 500;
 
 export class DiskWatch {
   readonly #options: DiskWatchOptions;
+  readonly #claims: Claims;
+  readonly #news: ForceNews;
   #cancel: () => void = () => {};
+  #hasLooked = false;
   #closed = false;
 
   constructor(options: DiskWatchOptions) {
     this.#options = options;
+    this.#claims = new Claims(options);
+    this.#news = new ForceNews(options.registry);
   }
 
   /** Looks once, then goes on by itself. */
@@ -41,6 +51,11 @@ export class DiskWatch {
     this.#cancel = this.#options.clock.after(lookMs, () => void this.start());
   }
 
+  /** As `Claims.hear`: one claim to a disk is judged once, whoever heard of it. */
+  hear(disk: DiskExport, node: NodeRef, epoch: number): Promise<void> {
+    return this.#claims.hear(disk, node, epoch);
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancel();
@@ -48,13 +63,14 @@ export class DiskWatch {
 
   async look(): Promise<void> {
     const { members, registry, known, peers } = this.#options;
+    const judged: Promise<void>[] = [];
     for (const { id, address, state, disks } of members()) {
       if ((state !== 'up' && state !== 'draining') || disks === undefined) continue;
       for (const { uuid, epoch, renames = 0 } of disks) {
         const own = registry.get(uuid);
         if (own?.isOwner) {
-          own.superseded(epoch, { id, address });
-          if (own.isOwner) continue;
+          judged.push(this.#claims.hear(own, { id, address }, epoch));
+          if (epoch <= (own.hosted?.state.epoch ?? 0)) continue;
         }
         const told = known.get(uuid);
         if (
@@ -72,12 +88,21 @@ export class DiskWatch {
       }
     }
     // Taken by force, as the index or this node's own notes tell, though its taker does not answer just now.
-    for (const disk of registry.exports) {
+    const { exports } = registry;
+    for (const disk of exports) {
       const told = known.get(disk.record.uuid);
-      if (told !== undefined && told.owner.id !== peers.self.id) disk.superseded(told.epoch, told.owner);
+      if (told !== undefined && told.owner.id !== peers.self.id) judged.push(this.#claims.hear(disk, told.owner, told.epoch));
       disk.follow();
       if (told === undefined) registry.idle(disk);
     }
+    void this.#news.tell(exports);
+    const asked = this.#news.ask(exports, (disk, { node, to }) => void judged.push(this.#claims.hear(disk, node, to)));
+    // Before anybody is served. Later claims are judged beside everything else.
+    if (!this.#hasLooked) {
+      await asked;
+      await Promise.all(judged);
+    }
+    this.#hasLooked = true;
     await this.#dropFailedCopies();
   }
 
@@ -85,12 +110,15 @@ export class DiskWatch {
     const { peers, known, log } = this.#options;
     const before = known.get(uuid);
     try {
-      const { record, state, epoch, to, dataBytes } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: 2000 });
+      const { record, state, epoch, to, dataBytes, forced } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: 2000 });
+      checkUuid(uuid, record.uuid);
       // The owner knows how it is named. An index may have told of a name that the disk never got.
       const told = known.get(uuid);
       if (state === 'owner' && told?.epoch === epoch && (told.record.renames ?? 0) > (record.renames ?? 0)) known.forget(uuid);
-      if (state === 'owner') known.offer({ record, owner: node, epoch, dataBytes });
-      else if (to !== undefined && to.id !== peers.self.id) known.offer({ record, owner: to, epoch: epoch + 1, dataBytes });
+      if (state === 'owner' && (await this.#isBelievable(node, uuid, epoch)))
+        known.offer({ record, owner: node, epoch, dataBytes, forced });
+      else if (state !== 'owner' && to !== undefined && to.id !== peers.self.id)
+        known.offer({ record, owner: { id: to.id, address: to.address }, epoch: epoch + 1, dataBytes });
     } catch (error) {
       // Removed, or moved away with all its blocks: its new owner says so itself.
       const isGone = errorCode(error) === 'ERR_NO_SUCH_DISK';
@@ -98,6 +126,14 @@ export class DiskWatch {
       if (isGone && known.get(uuid) === before) known.forget(uuid);
       if (!isGone) log.debug({ node: node.id, uuid, reason: errorMessage(error) }, 'no word of a disk from there');
     }
+  }
+
+  /** What was told last is a hint, and a claim against it is one, too, unless the chain of grants says that it is wrong. */
+  async #isBelievable(node: NodeRef, uuid: string, epoch: number): Promise<boolean> {
+    const { known, registry } = this.#options;
+    const told = known.get(uuid);
+    if (told !== undefined && (told.owner.id === node.id || told.epoch >= epoch)) return true;
+    return (await proveClaim(registry, { uuid, node, epoch })) !== 'disproven';
   }
 
   /** A copy that was made ahead and is of no use: its owner has gone, or handed the disk to somebody else. */

@@ -26,6 +26,8 @@ export class RoomNode implements DiskPeers {
   readonly notes: DiskNotes;
   readonly lines: { text: string; fields: Record<string, unknown> }[];
   alive = true;
+  /** What it says of itself beside what is so. */
+  readonly claims: { uuid: string; epoch: number }[] = [];
   /** Where it goes on after it was killed. */
   nextDir: string | undefined;
   /** Resolves when it is killed. */
@@ -93,7 +95,9 @@ export class RoomNode implements DiskPeers {
   }
 
   async call<M extends DiskMethod>(node: NodeRef, method: M, argument: ArgumentOf<M>): Promise<AnswerOf<M>> {
-    const answer = await this.#room.ask(this, node.id, method, async (asked) => asked.service.call(method, overWire(argument)));
+    const answer = await this.#room.ask(this, node.id, method, async (asked) =>
+      asked.service.call(method, overWire(argument), { caller: this.self }),
+    );
     return diskCalls[method].answer.parse(overWire(answer)) as AnswerOf<M>;
   }
 
@@ -130,11 +134,13 @@ export class RoomNode implements DiskPeers {
   #members(): MemberView[] {
     return this.#room.live
       .filter(({ id }) => id !== this.id)
-      .map(({ self, registry }) => ({
+      .map(({ self, registry, claims }) => ({
         ...self,
         state: 'up',
-        disks: registry.exports.flatMap(({ record, hosted, isOwner }) =>
-          isOwner && hosted !== undefined ? [{ uuid: record.uuid, epoch: hosted.state.epoch }] : [],
+        disks: claims.concat(
+          registry.exports.flatMap(({ record, hosted, isOwner }) =>
+            isOwner && hosted !== undefined ? [{ uuid: record.uuid, epoch: hosted.state.epoch }] : [],
+          ),
         ),
       }));
   }

@@ -43,6 +43,8 @@ export class Room {
   readonly #ownerOf = new Map<number, string>();
   #killCount = 0;
   #askCount = 0;
+  /** Asks that a node is at, by its id. */
+  readonly #serving = new Map<string, number>();
   #doneCount = 0;
 
   constructor(t: Test, plans: Plan[]) {
@@ -129,7 +131,12 @@ export class Room {
     const arrive = async (): Promise<T> => {
       const asked = this.nodes[askedId];
       if (asked === undefined || !asked.alive) throw new Gone(askedId);
-      return serve(asked);
+      this.#serving.set(askedId, (this.#serving.get(askedId) ?? 0) + 1);
+      try {
+        return await serve(asked);
+      } finally {
+        this.#serving.set(askedId, (this.#serving.get(askedId) ?? 0) - 1);
+      }
     };
     const kill = (who: string): void => {
       if (who !== 'asked') this.kill(asker.id);
@@ -143,10 +150,10 @@ export class Room {
     }
     if (verb === 'kill' && when === 'before') kill(who ?? '');
     if (!asker.alive) throw new Gone(askedId);
-    if (fault === 'slow-request') await this.#slowly();
+    if (fault === 'slow-request') await this.#slowly(asker.id);
     const answer = await arrive();
     this.look();
-    if (fault === 'slow-answer') await this.#slowly();
+    if (fault === 'slow-answer') await this.#slowly(asker.id);
     if (fault === 'twice') await arrive().catch(() => {});
     if (verb === 'kill' && when === 'after') kill(who ?? '');
     await turn();
@@ -198,10 +205,12 @@ export class Room {
     return work;
   }
 
-  async #slowly(): Promise<void> {
-    this.#askCount -= 1;
+  /** What the asker is asked itself meanwhile may wait for the same: a node asks back before it answers. */
+  async #slowly(askerId: string): Promise<void> {
+    const waitingCount = 1 + (this.#serving.get(askerId) ?? 0);
+    this.#askCount -= waitingCount;
     await new Promise<void>((resolve) => this.clock.after(slowMs, resolve));
-    this.#askCount += 1;
+    this.#askCount += waitingCount;
   }
 
   /** 100 ms of the nodes' time, when nothing is being asked and no thread works: what files and processors take is none of the nodes' time. */

@@ -103,7 +103,9 @@ export class MovesNode implements DiskPeers {
     const { links, time } = this.#world;
     const work = async (): Promise<unknown> => {
       await links.shake(this.id, node.id, this.#world.shakesOf(method));
-      return links.ask(this.id, node.id, method, () => this.#world.node(node.id).service.call(method, overWire(argument)));
+      return links.ask(this.id, node.id, method, () =>
+        this.#world.node(node.id).service.call(method, overWire(argument), { caller: this.self }),
+      );
     };
     const answer = await waitFor(method, work(), { timeoutMs, clock: time }).catch((error: unknown) => {
       if (error instanceof CopseError && error.code === 'ERR_DEADLINE') throw new CopseError('ERR_PEER_GONE', 'no answer in time');
