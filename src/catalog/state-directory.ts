@@ -43,6 +43,8 @@ export class StateDirectory implements Closeable {
   readonly diskLossesPath: string;
   /** A file: the disks of other nodes as they were last known. */
   readonly disksKnownPath: string;
+  /** A file: contents of disks whose origin this node may open by its own word. */
+  readonly diskOriginsPath: string;
   readonly #lockDescriptor: number;
 
   /**
@@ -62,6 +64,7 @@ export class StateDirectory implements Closeable {
     this.diskNotesPath = join(path, 'disk-notes.json');
     this.diskLossesPath = join(path, 'disk-losses.json');
     this.disksKnownPath = join(path, 'disks-known.json');
+    this.diskOriginsPath = join(path, 'disk-origins.json');
     try {
       makeDirectorySync(path, 0o700);
       this.#lockDescriptor = lock(path);

@@ -12,6 +12,7 @@ import { checkNodeId } from '../base/node-name.js';
 import { parseSize } from '../base/size.js';
 import { checkHostName, checkHostPort, parseAddress } from './address.js';
 import { addresses, atLeast, nonEmpty, positiveDuration, secret, size, text } from './field.js';
+import { checkOriginPrefix } from './origin-prefix.js';
 import { maxRequestBytes, peerPolicies, sharePolicies } from './schema.js';
 import {
   checkClusterChoice,
@@ -146,6 +147,14 @@ export const fileSchema = z.strictObject({
   node: nodeSchema.optional(),
   cluster: clusterSchema.optional(),
   etcd: etcdSchema.optional(),
+  disk: z
+    .strictObject({
+      allow_origins: z
+        .array(text(checkOriginPrefix, 'https://images.example/'))
+        .optional()
+        .describe('Beginnings of URLs, and paths, that may be opened for a disk whose image only another node named; without credentials.'),
+    })
+    .optional(),
   image: z.array(imageSchema).optional(),
   credential: z.array(credentialSchema).optional(),
 });

@@ -58,6 +58,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
       requestMemoryBytes: written.limit?.request_memory ?? defaults.limit.requestMemoryBytes,
     },
     ...(await readCluster({ file, flags, written, surroundings, cacheSizeBytes, bytesOf })),
+    disk: { allowOrigins: written.disk?.allow_origins ?? [] },
     images: (written.image ?? []).map(configuredImage),
     credentials: await readCredentials(file),
   };
@@ -70,6 +71,7 @@ function layer(file: FileConfig, flags: FileConfig): FileConfig {
     ...given(flags),
     server: { ...file.server, ...given(flags.server ?? {}) },
     cache: { ...file.cache, ...given(flags.cache ?? {}) },
+    disk: layerTable(file.disk, flags.disk),
     node: layerTable(file.node, flags.node),
     cluster: layerTable(file.cluster, flags.cluster),
     etcd: layerTable(file.etcd, flags.etcd),

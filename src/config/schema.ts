@@ -70,6 +70,10 @@ export interface Config {
   cluster: ClusterConfig | undefined;
   /** Absent without a cluster. Never together with static members. */
   etcd: EtcdConfig | undefined;
+  disk: {
+    /** As `checkOriginPrefix` returns them. */
+    allowOrigins: string[];
+  };
   /** Images to add at start, in order; names are unique. */
   images: ConfiguredImage[];
   credentials: OriginCredential[];

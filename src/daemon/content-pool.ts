@@ -14,7 +14,7 @@ import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkStore, removeStoreFiles } from '../cache/chunk-store.js';
 import { readMapHeader } from '../cache/map-header.js';
 import type { ShareRule } from '../catalog/cluster-id.js';
-import { type ContentSpec, containerSpec, contentId } from '../catalog/image-record.js';
+import { type ContentSpec, containerSpec, contentId, contentsUnder } from '../catalog/image-record.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { openFormatOrigin } from '../origin/format/format-origin.js';
 import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
@@ -22,6 +22,7 @@ import { openOrigin } from '../origin/open.js';
 import type { Origin, OriginCredential } from '../origin/origin.js';
 import { CachedOrigin } from './cached-origin.js';
 import { Content, type ContentCluster, contentPaths, demandRequests, prefetchRequests, type Releasable } from './content.js';
+import { type OriginRule, OriginSlot, ownOrigin } from './origin-slot.js';
 import { privateExport } from './private-export.js';
 
 export interface ContentPoolOptions {
@@ -46,6 +47,8 @@ export interface ContentLease extends Releasable {
 
 interface Entry {
   content: Content;
+  /** Of a raw content. */
+  slot: OriginSlot | undefined;
   useCount: number;
   /** Somebody released it for good: what it cached goes when the last user does. */
   forget: boolean;
@@ -74,25 +77,33 @@ export class ContentPool {
    * Opens a content, and what lies below it. Asks no origin.
    *
    * @param share whether peers may have its bytes; where it is open already, what was said first holds
+   * @param rule which origins may be opened for it; where it is open already, those that it allows are opened, too
    */
-  async lease(spec: ContentSpec, share: ShareRule['share'] = undefined): Promise<ContentLease> {
+  async lease(spec: ContentSpec, share: ShareRule['share'] = undefined, rule: OriginRule = ownOrigin): Promise<ContentLease> {
     const id = contentId(spec);
     const open = this.#entries.get(id);
-    if (open !== undefined) return this.#leaseOf(id, open);
+    if (open !== undefined) {
+      this.#allow(spec, rule);
+      return this.#leaseOf(id, open);
+    }
     const below: ContentLease[] = [];
     let origin: Origin | undefined;
     try {
-      origin = spec.format === 'raw' ? this.#openOrigin(spec) : await this.#openDecoder(spec, below, share);
-      const manifest = spec.format === 'raw' ? await this.#options.manifestOf(spec) : undefined;
+      const slot = spec.format === 'raw' ? this.#slotOf(spec, rule) : undefined;
+      origin = slot ?? (await this.#openDecoder(spec, below, share, rule));
+      const manifest =
+        slot === undefined ? undefined : await this.#options.manifestOf(slot.access === 'own' ? spec : withoutManifestUrl(spec));
       // The files are one store's at a time: whoever has them must be gone. Others may have waited for the same, and been quicker.
       for (let closing = this.#vacate(id); closing !== undefined; closing = this.#vacate(id)) await closing;
       let entry = this.#entries.get(id);
       if (entry === undefined) {
-        entry = { content: this.#create(spec, { origin, manifest, share, below: [...below] }), useCount: 0, forget: false };
+        entry = { content: this.#create(spec, { origin, manifest, share, below: [...below] }), slot, useCount: 0, forget: false };
         this.#entries.set(id, entry);
         // They are the content's now.
         origin = undefined;
         below.length = 0;
+      } else {
+        this.#allow(spec, rule);
       }
       return this.#leaseOf(id, entry);
     } finally {
@@ -102,18 +113,18 @@ export class ContentPool {
   }
 
   /** The container of a content as the format room wants it, and the leases that it stands on. */
-  async container(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatContainer> {
-    const lease = await this.lease(containerSpec(spec), share);
+  async container(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share'], rule?: OriginRule): Promise<FormatContainer> {
+    const lease = await this.lease(containerSpec(spec), share, rule);
     below.push(lease);
     const { content } = lease;
     return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
   }
 
   /** A backing file as a layer, and the leases that it stands on. */
-  async layer(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatLayer> {
+  async layer(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share'], rule?: OriginRule): Promise<FormatLayer> {
     const backing: Record<string, FormatLayer> = {};
-    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below, share);
-    return { container: await this.container(spec, below, share), format: spec.format, backing };
+    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below, share, rule);
+    return { container: await this.container(spec, below, share, rule), format: spec.format, backing };
   }
 
   /** Takes up what lies in the cache directory and belongs to none of `knownIds`. */
@@ -157,10 +168,28 @@ export class ContentPool {
     };
   }
 
-  #openOrigin(spec: ContentSpec): Origin {
+  /** The open content of that spec, and its origin where it is a raw one. */
+  find(spec: ContentSpec): { content: Content; origin: OriginSlot | undefined } | undefined {
+    const entry = this.#entries.get(contentId(spec));
+    return entry && { content: entry.content, origin: entry.slot };
+  }
+
+  #slotOf(spec: ContentSpec, rule: OriginRule): OriginSlot {
+    const { url, identity } = spec;
+    const slot = new OriginSlot({ url, identity, open: (access) => this.#openOrigin(spec, access === 'own') });
+    slot.allow(rule(spec));
+    return slot;
+  }
+
+  /** Opens the origins that the rule allows, of the content and what lies below it. */
+  #allow(spec: ContentSpec, rule: OriginRule): void {
+    for (const content of contentsUnder(spec)) this.#entries.get(contentId(content))?.slot?.allow(rule(content));
+  }
+
+  #openOrigin(spec: ContentSpec, withCredentials: boolean): Origin {
     const { credentials, log } = this.#options;
     return openOrigin(spec.url, spec.identity, {
-      credentials,
+      credentials: withCredentials ? credentials : [],
       sealed: spec.manifest !== undefined,
       log,
       demandConnections: demandRequests,
@@ -168,9 +197,9 @@ export class ContentPool {
     });
   }
 
-  async #openDecoder(spec: ContentSpec, below: ContentLease[], share: ShareRule['share']): Promise<Origin> {
+  async #openDecoder(spec: ContentSpec, below: ContentLease[], share: ShareRule['share'], rule: OriginRule): Promise<Origin> {
     const { runDir, log } = this.#options;
-    return openFormatOrigin({ ...(await this.layer(spec, below, share)), sizeBytes: spec.sizeBytes, runDir, log });
+    return openFormatOrigin({ ...(await this.layer(spec, below, share, rule)), sizeBytes: spec.sizeBytes, runDir, log });
   }
 
   #create(
@@ -182,6 +211,7 @@ export class ContentPool {
     return new Content({
       spec,
       origin,
+      hasOrigin: origin instanceof OriginSlot ? () => origin.access !== 'none' : undefined,
       manifest,
       cluster: spec.format === 'raw' ? clusterOf(spec, share) : undefined,
       cacheDir,
@@ -239,4 +269,9 @@ export class ContentPool {
     this.#closing.set(id, closing);
     return closing;
   }
+}
+
+/** Where a manifest lies is another node's word, too: it comes from this node's store, or from a member. */
+function withoutManifestUrl(spec: ContentSpec): ContentSpec {
+  return spec.manifest === undefined ? spec : { ...spec, manifest: { digest: spec.manifest.digest } };
 }

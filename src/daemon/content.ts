@@ -58,6 +58,8 @@ export interface ContentOptions {
   spec: ContentSpec;
   /** Owned, and closed, by the content. */
   origin: Origin;
+  /** Whether the origin is there, where it may be missing. */
+  hasOrigin?: (() => boolean) | undefined;
   cacheDir: string;
   space: CacheSpace;
   memory: Budget;
@@ -98,12 +100,14 @@ export class Content {
   readonly #cluster: ContentCluster | undefined;
   readonly #origin: HealthyOrigin;
   readonly #below: Releasable[];
+  readonly #hasOrigin: () => boolean;
 
   constructor(options: ContentOptions) {
     const { spec, log, space } = options;
     this.spec = spec;
     this.id = contentId(spec);
     this.#below = options.below;
+    this.#hasOrigin = options.hasOrigin ?? (() => true);
     const { sizeBytes, chunkSizeBytes: chunkBytes } = spec;
     const { manifest, cluster } = options;
     this.manifest = manifest;
@@ -146,6 +150,11 @@ export class Content {
       log,
     });
     this.device = new ImageDevice(this.cache);
+  }
+
+  /** False while this node may not open the origin: others are home to the chunks. */
+  get hasOrigin(): boolean {
+    return this.#hasOrigin();
   }
 
   get health(): HealthyOrigin['health'] {

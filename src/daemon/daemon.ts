@@ -161,6 +161,8 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     images: registry,
     names,
     files,
+    catalog,
+    allowOrigins: config.disk.allowOrigins,
     cluster,
     etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
     manifestStore,

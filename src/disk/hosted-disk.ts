@@ -24,6 +24,8 @@ export interface DiskBase {
   touched(): [number, number][];
   /** Brings the runs into this host's cache, behind all demand. */
   warm(ranges: readonly [number, number][], signal: AbortSignal): Promise<void>;
+  /** What people are told of chunks that could be had from nobody. */
+  trouble?(): string | undefined;
   release(): Promise<void>;
 }
 

@@ -34,6 +34,7 @@ t.test('defaults', async (t) => {
     node: { id: 'host-a', address: undefined, listen: undefined },
     cluster: undefined,
     etcd: undefined,
+    disk: { allowOrigins: [] },
     images: [],
     credentials: [],
   });

@@ -1,4 +1,7 @@
-/** Which member a connection of the peers' port comes from: its address decides, and a name only chooses among the members of that address. */
+/**
+ * The address of a connection decides which member it comes from. A name only chooses among the
+ * members of that address.
+ */
 import t from 'tap';
 import type { MemberView } from '../../src/cluster/health/member-view.js';
 import { Callers } from '../../src/daemon/cluster/callers.js';

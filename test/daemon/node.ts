@@ -56,6 +56,7 @@ export class Node {
       etcd: undefined,
       images: [],
       credentials: [],
+      disk: { allowOrigins: [] },
       ...overrides,
     });
     t.after(() => node.stop());

@@ -1,6 +1,6 @@
 /**
- * The member behind a connection of the peers' port, as long as nodes do not prove who they are: the
- * one whose address the connection comes from.
+ * The member behind a connection of the peers' port, as long as nodes do not prove who they are:
+ * the one whose address the connection comes from.
  *
  * Several members of one host share an address: there the name that the caller gives decides among
  * them. A host with several addresses may connect from any: a member's statement lists them. The

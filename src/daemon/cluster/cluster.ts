@@ -28,6 +28,7 @@ import { Server } from '../../server/server.js';
 import type { Content, ContentCluster } from '../content.js';
 import type { ContentLease, ContentPool } from '../content-pool.js';
 import type { ManifestFetcher } from '../manifest-source.js';
+import { noOrigin } from '../origin-slot.js';
 import { Callers } from './callers.js';
 import { hostAddresses } from './host-address.js';
 import { manifestFetcher } from './manifest-fetcher.js';
@@ -254,7 +255,7 @@ export class Cluster {
   async #open(id: string) {
     const content = this.self.content(id);
     if (content === undefined || this.#pool === undefined) return undefined;
-    const lease: ContentLease = await this.#pool.lease(content.spec);
+    const lease: ContentLease = await this.#pool.lease(content.spec, undefined, noOrigin);
     const held: Content = lease.content;
     return {
       cache: held.cache,

@@ -6,7 +6,10 @@ import { mostAddresses } from '../../cluster/node.js';
 /** How long a reading of the host's interfaces is used. */
 const readMs = 10_000;
 
-/** The returned function lists the addresses but those of the loopback, sorted; it asks the system every 10 s at most. */
+/**
+ * The returned function lists the addresses but those of the loopback, sorted; it asks the system
+ * every 10 s at most.
+ */
 export function hostAddresses(clock: Clock): () => string[] {
   let untilMs = Number.NEGATIVE_INFINITY;
   let addresses: string[] = [];

@@ -107,7 +107,7 @@ export class Self {
       const [content] = contents;
       if (content === undefined) return [];
       const { sizeBytes, chunkSizeBytes } = content.spec;
-      return { id, sizeBytes, chunkSizeBytes, originReachable: reach.isReachable(content.health) };
+      return { id, sizeBytes, chunkSizeBytes, originReachable: content.hasOrigin && reach.isReachable(content.health) };
     });
   }
 

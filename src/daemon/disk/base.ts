@@ -1,15 +1,21 @@
-/** What lies below a disk: the content that it was created over, whatever the image's name stands for now. */
+/**
+ * What lies below a disk: the content that it was created over, whatever the image's name stands for now.
+ *
+ * Every disk's record comes through here, whoever wrote it: `base-origin.ts` decides which origins it may make this node open.
+ */
 import type { DiskBase } from '../../disk/hosted-disk.js';
 import type { DiskRecord } from '../../disk/record.js';
 import type { ContentPool } from '../content-pool.js';
+import type { BaseOrigins } from './base-origin.js';
 
 /** Runs that another node is told of; a guest that has read more than that everywhere is better served by warming the whole image. */
 const mostRuns = 4096;
 
 /** Asks no origin. `undefined` for a disk over nothing. */
-export async function openDiskBase(pool: ContentPool, { image }: DiskRecord): Promise<DiskBase | undefined> {
+export async function openDiskBase(pool: ContentPool, origins: BaseOrigins, { image }: DiskRecord): Promise<DiskBase | undefined> {
   if (image === undefined) return undefined;
-  const lease = await pool.lease(image.content, image.share);
+  const { spec, rule } = origins.choose(image.content);
+  const lease = await pool.lease(spec, image.share, rule);
   const { cache, device } = lease.content;
   const { store, touched } = cache;
   return {
@@ -33,6 +39,7 @@ export async function openDiskBase(pool: ContentPool, { image }: DiskRecord): Pr
         }
       }
     },
+    trouble: () => origins.trouble(pool, spec),
     release: () => lease.release(),
   };
 }

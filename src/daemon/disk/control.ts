@@ -7,6 +7,7 @@ import { checkExportName } from '../../base/export-name.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
+import type { DiskOrigins } from '../../catalog/disk-origin.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
 import { DiskFolder } from '../../disk/folder.js';
@@ -39,6 +40,8 @@ export interface NodeDisksOptions {
   defaultChunkSizeBytes: number;
   /** Where the names of disks are agreed on. */
   index: EtcdDiskIndex | undefined;
+  /** Which contents' origins this node may open, whatever becomes of their names. */
+  origins: DiskOrigins;
   log: Logger;
 }
 
@@ -56,7 +59,9 @@ export class NodeDisks implements DiskControl {
     checkExportName(name);
     return this.#options.names.claim(name, 'disk', async () => {
       await this.#refuseTaken(name);
-      return this.#statusOf(await this.#make(this.#recordOf(request)));
+      const record = this.#recordOf(request);
+      if (record.image !== undefined) this.#options.origins.remember(record.image.content);
+      return this.#statusOf(await this.#make(record));
     });
   }
 

@@ -5,10 +5,13 @@ import type { Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { type NativeLease, native } from '../../base/native.js';
 import type { Room } from '../../base/room.js';
+import type { Catalog } from '../../catalog/catalog.js';
+import { DiskOrigins } from '../../catalog/disk-origin.js';
 import { contentId, contentsUnder } from '../../catalog/image-record.js';
 import type { StateDirectory } from '../../catalog/state-directory.js';
 import type { OwnedDisk } from '../../cluster/node.js';
 import { EtcdDiskIndex } from '../../disk/etcd-index.js';
+import { DiskFolder } from '../../disk/folder.js';
 import { type KnownDisk, KnownDisks } from '../../disk/known-disks.js';
 import { LeaseKeeper } from '../../disk/lease-keeper.js';
 import { DiskLosses } from '../../disk/loss.js';
@@ -27,6 +30,8 @@ import type { ImageRegistry } from '../image-registry.js';
 import type { ManifestStore } from '../manifest-store.js';
 import type { PromotedFiles } from '../promoted-files.js';
 import { openDiskBase } from './base.js';
+import { BaseKeeper } from './base-keeper.js';
+import { BaseOrigins } from './base-origin.js';
 import { NodeDisks } from './control.js';
 import { DiskWatch } from './watch.js';
 
@@ -39,6 +44,9 @@ export interface DisksOptions {
   cluster: Cluster | undefined;
   /** In a cluster whose nodes agree by etcd. */
   etcd: { client: EtcdClient; prefix: string } | undefined;
+  catalog: Catalog;
+  /** Origins that disks may use which only other nodes named. */
+  allowOrigins: readonly string[];
   manifestStore: ManifestStore;
   selfId: string;
   defaultDeadlineMs: number;
@@ -56,6 +64,7 @@ export class Disks {
   readonly service: DiskPeerService;
   readonly #selfId: string;
   readonly #watch: DiskWatch | undefined;
+  readonly #keeper: BaseKeeper | undefined;
   readonly #index: EtcdDiskIndex | undefined;
 
   /** @throws CopseError `ERR_STATE` */
@@ -79,6 +88,12 @@ export class Disks {
     this.#selfId = selfId;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
+    const origins = new DiskOrigins({
+      path: state.diskOriginsPath,
+      images: () => options.catalog.list(),
+      present: () => DiskFolder.list(state.diskDir, log).flatMap(({ record }) => record.image?.content ?? []),
+    });
+    const baseOrigins = new BaseOrigins(origins, options.allowOrigins);
     const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(cluster));
     const leases =
       cluster === undefined || peers === undefined ? undefined : lifecycle.own(this.#keepLeases(cluster, peers, etcd !== undefined, log));
@@ -91,7 +106,7 @@ export class Disks {
         known,
         peers,
         leases,
-        openBase: (record) => openDiskBase(pool, record),
+        openBase: (record) => openDiskBase(pool, baseOrigins, record),
         defaultDeadlineMs,
         clock: systemClock,
         log,
@@ -112,10 +127,12 @@ export class Disks {
       files,
       defaultChunkSizeBytes,
       index: this.#index,
+      origins,
       log,
     });
     this.service = new DiskPeerService(this.registry);
     if (cluster !== undefined && peers !== undefined) {
+      this.#keeper = lifecycle.own(new BaseKeeper({ registry: this.registry, pool, origins, clock: systemClock, log }));
       this.#watch = lifecycle.own(
         new DiskWatch({ registry: this.registry, known, peers, members: () => cluster.prober.members(), clock: systemClock, log }),
       );
@@ -152,6 +169,7 @@ export class Disks {
   async follow(): Promise<void> {
     await this.#index?.start();
     await this.#watch?.start();
+    this.#keeper?.start();
   }
 
   /** What the leases need is asked for when it is there: after the constructor. */
@@ -173,7 +191,9 @@ export class Disks {
 
   #owned({ self }: DiskPeers): KnownDisk[] {
     return this.control.owned.flatMap(({ record, hosted }) =>
-      hosted === undefined ? [] : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes }],
+      hosted === undefined
+        ? []
+        : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes, forced: hosted.state.forced }],
     );
   }
 }

@@ -26,6 +26,8 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
   const owner = isOwner ? selfId : (away?.owner.id ?? 'unknown');
   const trouble = [...disk.trouble].map(([node, reason]) => `node ${node} does not give its blocks: ${reason}`);
   const standing = diskTrouble(disk);
+  const missing = isOwner ? hosted?.base?.trouble?.() : undefined;
+  if (missing !== undefined) trouble.push(missing);
   const replica = context.migratingTo(record.uuid);
   return {
     name: record.name,
