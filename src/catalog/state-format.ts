@@ -16,7 +16,7 @@ const formatLine = 'copse-state 1';
 /** Names that version 1 may have in a state directory, and one that mkfs makes. */
 const knownNames = new Set([
   ...['format', 'lock', 'catalog', 'cache', 'manifest', 'disk', 'run', 'image', 'lost+found'],
-  ...['node.json', 'neighbours.json', 'disk-notes.json', 'disk-losses.json', 'disks-known.json'],
+  ...['node.json', 'neighbours.json', 'disk-notes.json', 'disk-losses.json', 'disk-origins.json', 'disks-known.json'],
 ]);
 
 /** Writes the file where it is missing, or came back empty. @throws CopseError `ERR_STATE_VERSION` */
