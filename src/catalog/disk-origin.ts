@@ -7,11 +7,13 @@
  * opens for it: the same one, or one of this node's catalog that has the same bytes by manifest,
  * ETag or digest. A peer's word never gets in here.
  *
- * Invariant: durable before `origin` returns a content that was not known before.
+ * Invariant: a word is durable before it is used, but on a full disk: there it holds until the
+ * process ends, so that no disk has to wait for room.
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
 import { replaceFile } from '../base/replace-file.js';
 import { clusterIdOf } from './cluster-id.js';
 import { type ContentSpec, contentId, type ImageRecord, imageRecordSchema } from './image-record.js';
@@ -30,6 +32,7 @@ export interface DiskOriginsOptions {
    * opened before there was one.
    */
   present(): readonly ContentSpec[];
+  log: Logger;
 }
 
 export class DiskOrigins {
@@ -42,8 +45,8 @@ export class DiskOrigins {
     const known = read(options.path);
     this.#contents = known ?? {};
     if (known !== undefined) return;
-    const present = options.present();
-    if (present.length > 0) this.#save(Object.fromEntries(present.map((spec) => [contentId(spec), spec])));
+    // Also where there are none: a disk that a peer brings later must not count at the next start.
+    this.#save(Object.fromEntries(options.present().map((spec) => [contentId(spec), spec])));
   }
 
   /**
@@ -91,8 +94,16 @@ export class DiskOrigins {
   }
 
   #save(contents: Record<string, ContentSpec>): void {
-    replaceFile(this.#options.path, `${JSON.stringify({ format: 1, contents }, undefined, 2)}\n`);
     this.#contents = contents;
+    const { path, log } = this.#options;
+    try {
+      replaceFile(path, `${JSON.stringify({ format: 1, contents }, undefined, 2)}\n`);
+    } catch (error) {
+      log.error(
+        { file: path, reason: errorMessage(error) },
+        'origins of disks are known until this process ends alone: make room for the file',
+      );
+    }
   }
 }
 

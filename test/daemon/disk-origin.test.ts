@@ -133,6 +133,11 @@ t.test('over a file that only one host allows', async (t) => {
   await atB.detach();
 
   await b.stop();
+  await b.start();
+  atB = await runAt(b, 'vm');
+  t.not(await atB.read(6), 0, 'nor after a restart');
+  await atB.detach();
+  await b.stop();
   b.config = { ...b.config, disk: { allowOrigins: [dir] } };
   await b.start();
   atB = await runAt(b, 'vm');

@@ -91,6 +91,7 @@ export class Disks {
     const origins = new DiskOrigins({
       path: state.diskOriginsPath,
       images: () => options.catalog.list(),
+      log,
       present: () => DiskFolder.list(state.diskDir, log).flatMap(({ record }) => record.image?.content ?? []),
     });
     const baseOrigins = new BaseOrigins(origins, options.allowOrigins);
