@@ -348,7 +348,7 @@ export interface NativeAddon {
   peerCredentials(descriptor: number): { pid: number; uid: number; gid: number };
   /**
    * Has the kernel end a TCP connection once bytes that were sent stay unacknowledged, or wait for the other end's
-   * window, for that time (TCP_USER_TIMEOUT, tcp(7)). 0: the kernel's own rule. Throws the system's error, `EOPNOTSUPP`
+   * window, for that time (TCP_USER_TIMEOUT, tcp(7)). 0: the kernel's own rule. Throws the system's error, `ENOTSUP`
    * for what is no TCP socket.
    */
   setUserTimeout(descriptor: number, timeoutMs: number): void;

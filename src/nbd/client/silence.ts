@@ -90,7 +90,8 @@ export class SilenceWatch {
       this.#sign = undefined;
       return true;
     }
-    this.#answeredAtMs = this.#clock.nowMs();
+    // Its last bytes have just been heard.
+    this.#answeredAtMs = this.#quietSinceMs;
     return false;
   }
 
