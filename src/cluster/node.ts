@@ -54,9 +54,16 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   attached: z.array(z.string().max(255)).max(100_000).default([]),
   /** Further IP addresses of its host. A host with several may connect from any of them. */
   addresses: z.array(z.string().max(64)).max(mostAddresses).optional(),
-  /** What it owns. */
+  /** What it owns. A disk's size tells others of a resize, which changes no epoch; nodes before 0.2.0 do not say it. */
   disks: z
-    .array(z.object({ uuid: z.uuid(), epoch: z.int().positive().max(mostEpoch), renames: z.int().positive().optional() }))
+    .array(
+      z.object({
+        uuid: z.uuid(),
+        epoch: z.int().positive().max(mostEpoch),
+        sizeBytes: z.int().positive().optional(),
+        renames: z.int().positive().optional(),
+      }),
+    )
     .max(100_000)
     .default([]),
 });

@@ -153,7 +153,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     disksOver: (name) => disks?.control.usersOf(name) ?? [],
     log,
   });
-  record = (name) => registry.images.find((image) => image.record.name === name)?.record;
+  record = (name) => registry.find(name)?.record;
   await registry.start();
   disks = new Disks({
     state,

@@ -1,30 +1,51 @@
 /** What clients of this node can attach to: disks and images, which share the names. */
+import type { DiskExport } from '../disk/disk-export.js';
 import type { DiskRegistry } from '../disk/registry.js';
-import type { ClientIdentity, Export, ExportDirectory } from '../server/export.js';
+import type { ClientIdentity, Export, ExportDirectory, ExportView } from '../server/export.js';
+import type { ImageRegistry } from './image-registry.js';
 
 export class NodeExports implements ExportDirectory {
-  readonly #images: ExportDirectory;
+  readonly #images: ImageRegistry;
   readonly #disks: DiskRegistry;
 
-  constructor(images: ExportDirectory, disks: DiskRegistry) {
+  constructor(images: ImageRegistry, disks: DiskRegistry) {
     this.#images = images;
     this.#disks = disks;
   }
 
-  list(): { name: string; description: string }[] {
-    const disks = this.#disks.list();
-    const names = new Set(disks.map(({ name }) => name));
+  *list(): Iterable<{ name: string; description: string }> {
     // Of an image and a disk of one name, which an earlier version let be, clients get the disk.
-    return [...this.#images.list().filter(({ name }) => !names.has(name)), ...disks];
+    for (const image of this.#images.list()) if (!this.#disks.has(image.name)) yield image;
+    yield* this.#disks.list();
+  }
+
+  exportCount(): number {
+    return this.#images.exportCount() + this.#disks.exportCount;
   }
 
   async open(name: string, client: ClientIdentity): Promise<Export | undefined> {
+    return this.#find(
+      name,
+      (disk) => this.#disks.attach(disk, client),
+      () => this.#images.open(name),
+    );
+  }
+
+  async view(name: string): Promise<ExportView | undefined> {
+    return this.#find(
+      name,
+      async (disk) => this.#disks.view(disk),
+      async () => this.#images.view(name),
+    );
+  }
+
+  async #find<T>(name: string, ofDisk: (disk: DiskExport) => Promise<T>, ofImage: () => Promise<T | undefined>): Promise<T | undefined> {
     const known = this.#disks.find(name);
-    if (known !== undefined) return this.#disks.attach(known, client);
-    const image = await this.#images.open(name, client);
+    if (known !== undefined) return ofDisk(known);
+    const image = await ofImage();
     if (image !== undefined) return image;
-    // Made on another node a moment ago, perhaps.
+    // It may have been made on another node a moment ago.
     const found = await this.#disks.search(name);
-    return found === undefined ? undefined : this.#disks.attach(found, client);
+    return found && ofDisk(found);
   }
 }

@@ -10,9 +10,10 @@ import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { checkExportName } from '../base/export-name.js';
 import type { Logger } from '../base/log.js';
+import { SortedMap } from '../base/sorted-map.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { checkChunkSize, contentId, type ImageRecord } from '../catalog/image-record.js';
-import type { Export, ExportDirectory, ExportMetrics } from '../server/export.js';
+import type { Export, ExportMetrics, ExportView } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
 import { type ExportNames, takenError } from './export-names.js';
@@ -49,9 +50,9 @@ export interface ImageRegistryOptions {
   log: Logger;
 }
 
-export class ImageRegistry implements ExportDirectory {
+export class ImageRegistry {
   readonly #options: ImageRegistryOptions;
-  readonly #served = new Map<string, ServedImage>();
+  readonly #served = new SortedMap<ServedImage>();
   /** The last change of each name. */
   readonly #changes = new Map<string, Promise<unknown>>();
 
@@ -59,8 +60,14 @@ export class ImageRegistry implements ExportDirectory {
     this.#options = options;
   }
 
-  get images(): ServedImage[] {
-    return [...this.#served.values()].sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
+  /** Sorted by name. */
+  get images(): readonly ServedImage[] {
+    return this.#served.sorted;
+  }
+
+  /** The image of that name. */
+  find(name: string): ServedImage | undefined {
+    return this.#served.get(name);
   }
 
   /** @throws CopseError `ERR_NO_SUCH_IMAGE` */
@@ -98,8 +105,17 @@ export class ImageRegistry implements ExportDirectory {
     }
   }
 
-  list(): { name: string; description: string }[] {
-    return this.images.map(({ record }) => ({ name: record.name, description: describe(record) }));
+  *list(): Iterable<{ name: string; description: string }> {
+    for (const { record } of this.images) yield { name: record.name, description: describe(record) };
+  }
+
+  exportCount(): number {
+    return this.#served.size;
+  }
+
+  view(name: string): ExportView | undefined {
+    const image = this.#served.get(name);
+    return image && { name, description: describe(image.record), device: image.lease.content.device };
   }
 
   async open(name: string): Promise<Export | undefined> {

@@ -28,12 +28,17 @@ export class KnownDisks {
   readonly #path: string;
   readonly #log: Logger;
   readonly #disks = new Map<string, KnownDisk>();
+  /** Uuids by name. */
+  readonly #names = new Map<string, Set<string>>();
+
+  /** Called with the uuid of a disk that is heard of under another name than before. */
+  onName: (uuid: string) => void = () => {};
 
   constructor(path: string, log: Logger) {
     this.#path = path;
     this.#log = log;
     try {
-      for (const disk of fileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).disks) this.#disks.set(disk.record.uuid, disk);
+      for (const disk of fileSchema.parse(JSON.parse(readFileSync(path, 'utf8'))).disks) this.#put(disk);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT')
         log.warn({ file: path, reason: errorMessage(error) }, 'which disks other nodes own is learnt anew from them');
@@ -48,10 +53,14 @@ export class KnownDisks {
     return this.#disks.get(uuid);
   }
 
+  get size(): number {
+    return this.#disks.size;
+  }
+
   /** Of several, the one that was made first. */
   byName(name: string): KnownDisk | undefined {
-    return this.list()
-      .filter(({ record }) => record.name === name)
+    return [...(this.#names.get(name) ?? [])]
+      .flatMap((uuid) => this.#disks.get(uuid) ?? [])
       .sort((left, right) => olderFirst(left.record, right.record))[0];
   }
 
@@ -66,12 +75,30 @@ export class KnownDisks {
       known.owner.id === disk.owner.id &&
       known.record.name === disk.record.name &&
       known.record.sizeBytes === disk.record.sizeBytes;
-    this.#disks.set(disk.record.uuid, disk);
+    this.#put(disk);
     if (!isSame) this.#save();
   }
 
   forget(uuid: string): void {
-    if (this.#disks.delete(uuid)) this.#save();
+    if (this.#drop(uuid)) this.#save();
+  }
+
+  #put(disk: KnownDisk): void {
+    const { uuid, name } = disk.record;
+    const before = this.#disks.get(uuid)?.record.name;
+    this.#drop(uuid);
+    this.#disks.set(uuid, disk);
+    this.#names.set(name, (this.#names.get(name) ?? new Set()).add(uuid));
+    if (before !== name) this.onName(uuid);
+  }
+
+  #drop(uuid: string): boolean {
+    const name = this.#disks.get(uuid)?.record.name;
+    if (name === undefined) return false;
+    const uuids = this.#names.get(name);
+    uuids?.delete(uuid);
+    if (uuids?.size === 0) this.#names.delete(name);
+    return this.#disks.delete(uuid);
   }
 
   #save(): void {

@@ -11,10 +11,12 @@ import type { Logger } from '../base/log.js';
 import type { NativeLease } from '../base/native.js';
 import { syncDirectory } from '../base/replace-file.js';
 import type { Room } from '../base/room.js';
-import type { ClientIdentity, Export } from '../server/export.js';
+import { blockSize } from '../device/block-size.js';
+import type { ClientIdentity, Export, ExportView } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import { HandoverDecisions } from './decision.js';
 import { DiskExport, type DiskHome } from './disk-export.js';
+import { ExportIndex } from './export-index.js';
 import { readOwnerFile } from './folder/owner-file.js';
 import { DiskFolder } from './folder.js';
 import { type DiskBase, HostedDisk } from './hosted-disk.js';
@@ -27,6 +29,7 @@ import type { DiskPeers } from './peers.js';
 import type { AnswerOf, Handover } from './protocol.js';
 import { type DiskRecord, type NodeRef, type OwnerState, olderFirst } from './record.js';
 import type { Replica } from './replica.js';
+import { diskFeatures } from './session.js';
 
 export interface DiskRegistryOptions {
   diskDir: string;
@@ -60,19 +63,21 @@ export class DiskRegistry implements DiskHome {
   /** Copies that are made here ahead of a handover, by uuid. */
   readonly replicas = new Map<string, Replica>();
   readonly decisions: HandoverDecisions;
-  readonly #exports = new Map<string, DiskExport>();
+  readonly #exports = new ExportIndex<DiskExport>();
 
   constructor(options: DiskRegistryOptions) {
     this.options = options;
+    options.known.onName = (uuid) => this.#exports.touch(uuid);
     this.decisions = new HandoverDecisions({ notes: options.notes, heldEpoch: (uuid) => this.#durablyHeldEpoch(uuid) });
   }
 
   get exports(): DiskExport[] {
-    const { known } = this.options;
-    // One that nobody has any more was only looked at.
-    const isThere = ({ hosted, attachment, isBusy, record }: DiskExport): boolean =>
-      hosted !== undefined || attachment.count > 0 || isBusy || known.get(record.uuid) !== undefined;
-    return [...this.#exports.values()].filter(isThere).sort((left, right) => (left.record.name < right.record.name ? -1 : 1));
+    return this.#exports.sorted.filter((disk) => this.#isThere(disk));
+  }
+
+  /** How many exports there are at most. Disks of other nodes that this node's clients are attached to count twice. */
+  get exportCount(): number {
+    return this.#exports.size + this.options.known.size;
   }
 
   /** Opens what lies on this host's disk. What can't be opened is logged and keeps no other from its guests. */
@@ -96,10 +101,16 @@ export class DiskRegistry implements DiskHome {
     return this.#exports.get(uuid);
   }
 
+  /** True if a disk of that name is here, or known to be elsewhere. */
+  has(name: string): boolean {
+    return this.byName(name) !== undefined || this.options.known.byName(name) !== undefined;
+  }
+
   /** This node's own first, then those that others own. */
   byName(name: string): DiskExport | undefined {
-    const named = this.exports
-      .filter(({ record, hosted }) => record.name === name && hosted?.state.state !== 'incoming')
+    const named = this.#exports
+      .named(name)
+      .filter((disk) => this.#isThere(disk) && disk.hosted?.state.state !== 'incoming')
       .sort((left, right) => olderFirst(left.record, right.record));
     return named.find(({ isOwner }) => isOwner) ?? named[0];
   }
@@ -141,15 +152,32 @@ export class DiskRegistry implements DiskHome {
     throw new CopseError('ERR_NO_SUCH_DISK', `there is no disk "${name}": "copse disk ls" lists those that there are`);
   }
 
-  list(): { name: string; description: string }[] {
-    const here = this.exports.filter(({ isOwner, attachment }) => isOwner || attachment.count > 0).map(({ record }) => record);
-    // Of one name the older disk is served, unless this node owns the other one.
-    const elsewhere = this.options.known
-      .list()
-      .map(({ record }) => record)
-      .sort((left, right) => olderFirst(right, left));
-    const names = new Map([...elsewhere, ...here].map((record) => [record.name, record]));
-    return [...names.values()].map((record) => ({ name: record.name, description: describe(record) }));
+  /** One entry for each name, as the caller goes on: disks may come and go meanwhile. */
+  *list(): Iterable<{ name: string; description: string }> {
+    const names = new Set<string>();
+    for (const disk of this.exports) {
+      if (!disk.isOwner && disk.attachment.count === 0) continue;
+      const { record } = disk;
+      if (names.has(record.name)) continue;
+      names.add(record.name);
+      yield { name: record.name, description: describe(record) };
+    }
+    const { known } = this.options;
+    for (const { record } of known.list()) {
+      // Of one name the older disk is served, unless this node owns the other one.
+      if (names.has(record.name) || known.byName(record.name)?.record !== record) continue;
+      names.add(record.name);
+      yield { name: record.name, description: describe(record) };
+    }
+  }
+
+  /**
+   * A disk as a client is told of it that only asks. Nobody is attached, and no node is asked: the size of another node's disk
+   * is as that node said it last.
+   */
+  view({ record }: DiskExport): ExportView {
+    const { sizeBytes, multiConn } = record;
+    return { name: record.name, description: describe(record), device: { sizeBytes, blockSize, features: diskFeatures(multiConn) } };
   }
 
   async attach(disk: DiskExport, client: ClientIdentity): Promise<Export> {
@@ -233,7 +261,7 @@ export class DiskRegistry implements DiskHome {
 
   async close(): Promise<void> {
     for (const replica of this.replicas.values()) await replica.stop();
-    const results = await Promise.allSettled([...this.#exports.values()].map((disk) => disk.close()));
+    const results = await Promise.allSettled([...this.#exports.sorted].map((disk) => disk.close()));
     for (const result of results) {
       if (result.status === 'rejected') this.options.log.error({ reason: errorMessage(result.reason) }, 'a disk did not close cleanly');
     }
@@ -355,7 +383,8 @@ export class DiskRegistry implements DiskHome {
     return this.options.known.get(uuid);
   }
 
-  changed(): void {
+  changed(disk?: DiskExport): void {
+    if (disk !== undefined) this.#exports.touch(disk.record.uuid);
     this.options.peers?.announce();
   }
 
@@ -418,6 +447,11 @@ export class DiskRegistry implements DiskHome {
     // It is there in a moment, or back at its old place.
     known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
     return { record };
+  }
+
+  /** False for an export that was only looked at: its disk is on no node any more. */
+  #isThere({ hosted, attachment, isBusy, record }: DiskExport): boolean {
+    return hosted !== undefined || attachment.count > 0 || isBusy || this.options.known.get(record.uuid) !== undefined;
   }
 
   /** Made when there is none. */

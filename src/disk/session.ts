@@ -93,7 +93,7 @@ export class DiskSession implements BlockDevice {
     this.order = order;
     this.#fence = fence;
     this.sizeBytes = host.sizeBytes;
-    this.features = { readOnly: false, multiConn: host.multiConn, trim: true, writeZeroes: true, fastZero: true };
+    this.features = diskFeatures(host.multiConn);
     this.fast = new FastAccess({ offer: () => this.#offer(), onWritable: () => this.#beginNativeWrites() });
   }
 
@@ -288,6 +288,11 @@ export class DiskSession implements BlockDevice {
       return;
     }
   }
+}
+
+/** What every disk can be asked for, wherever its owner is. */
+export function diskFeatures(multiConn: boolean): DeviceFeatures {
+  return { readOnly: false, multiConn, trim: true, writeZeroes: true, fastZero: true };
 }
 
 /** Reaches the client as EIO. */

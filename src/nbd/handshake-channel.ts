@@ -68,6 +68,11 @@ export class HandshakeChannel {
     for (let left = sizeBytes; left > 0; left -= FLUSH_BYTES) await this.readRest(Math.min(left, FLUSH_BYTES));
   }
 
+  /** Lets the handshake read more than `maxBytes`. */
+  allow(bytes: number): void {
+    this.#leftBytes += bytes;
+  }
+
   /** Gathers bytes to be written. Waits only when much is gathered. */
   async put(bytes: Buffer): Promise<void> {
     this.#gathered.push(bytes);

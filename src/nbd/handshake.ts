@@ -1,8 +1,8 @@
 /**
  * The server's side of the handshake, over any duplex stream: fixed newstyle, from the first magic to the session.
  *
- * Bounded in time (one deadline for all), in bytes (an option's and the handshake's) and in the number of options. Each option is
- * answered with as few writes as possible, the next is read when the client has taken the answer.
+ * Bounded in time, in bytes (an option's and the handshake's) and in the number of options: see `handshake/budget.ts`. Each
+ * option is answered with as few writes as possible. The next one is read when the client has taken the answer.
  *
  * Source: doc/proto.md, "Newstyle negotiation", "Fixed newstyle negotiation".
  */
@@ -10,19 +10,19 @@ import type { Duplex } from 'node:stream';
 import { waitFor } from '../base/deadline.js';
 import { ClientFlag, HandshakeFlag, INIT_MAGIC, MAX_STRING_BYTES, OPTION_BYTES, OPTION_MAGIC, Option, OptionReply } from './constant.js';
 import { NbdProtocolError } from './error.js';
+import { HandshakeBudget } from './handshake/budget.js';
 import type { HandshakeDirectory, HandshakeOptions, Session } from './handshake/contract.js';
 import { Negotiation, type Outcome } from './handshake/negotiation.js';
 import { HandshakeChannel } from './handshake-channel.js';
 import { decodeOptionHeader } from './option.js';
 import { uint16 } from './payload.js';
 
-export type { HandshakeDirectory, HandshakeExport, HandshakeOptions, Session } from './handshake/contract.js';
+export { MAX_OPTION_COUNT } from './handshake/budget.js';
+export type { ExportFacts, HandshakeDirectory, HandshakeExport, HandshakeOptions, Session } from './handshake/contract.js';
 
-/** Most options that one client may send: far more than any needs, few enough to end a flood. */
-export const MAX_OPTION_COUNT = 1000;
 /** Most data of one option: room for a name and a dozen of the longest queries. More is skipped and answered with ERR_TOO_BIG. */
 export const MAX_OPTION_DATA_BYTES = 64 * 1024;
-/** Most that one handshake reads, skipped data included. */
+/** Most that one handshake reads, skipped data included, and questions about exports that exist left out. */
 export const MAX_HANDSHAKE_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -40,10 +40,11 @@ export async function negotiate<E>(
   options: HandshakeOptions,
 ): Promise<Session<E> | undefined> {
   const channel = new HandshakeChannel(stream, 'client', MAX_HANDSHAKE_BYTES);
-  const work = haggle(channel, directory);
+  const budget = new HandshakeBudget({ ...options, onReturn: (bytes) => channel.allow(bytes) });
+  const work = haggle(channel, directory, budget);
   let outcome: Outcome<E>;
   try {
-    outcome = await waitFor('NBD handshake', work, options);
+    outcome = await waitFor('NBD handshake', Promise.race([work, budget.expired]), { signal: options.signal });
   } catch (error) {
     channel.fail(error instanceof Error ? error : new NbdProtocolError('handshake failed', { cause: error }));
     channel.release();
@@ -53,12 +54,14 @@ export async function negotiate<E>(
       () => {},
     );
     throw error;
+  } finally {
+    budget.close();
   }
   const leftover = channel.release();
   return outcome === undefined || outcome === 'aborted' ? undefined : { ...outcome, leftover };
 }
 
-async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirectory<E>): Promise<Outcome<E>> {
+async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirectory<E>, budget: HandshakeBudget): Promise<Outcome<E>> {
   await channel.put(Buffer.concat([INIT_MAGIC, OPTION_MAGIC, uint16(HandshakeFlag.FIXED_NEWSTYLE | HandshakeFlag.NO_ZEROES)]));
   await channel.flush();
   const flags = (await channel.read(4))?.readUInt32BE();
@@ -66,10 +69,11 @@ async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirector
   if ((flags & ~(ClientFlag.FIXED_NEWSTYLE | ClientFlag.NO_ZEROES)) !== 0) {
     throw new NbdProtocolError(`client sent flags 0x${flags.toString(16)}, some of which do not exist`);
   }
-  const negotiation = new Negotiation(channel, directory, (flags & ClientFlag.NO_ZEROES) === 0);
-  for (let count = 0; count < MAX_OPTION_COUNT; count += 1) {
+  const negotiation = new Negotiation(channel, directory, budget, (flags & ClientFlag.NO_ZEROES) === 0);
+  for (;;) {
     const header = await channel.read(OPTION_BYTES);
     if (header === undefined) return undefined;
+    budget.spend();
     const { option, lengthBytes } = decodeOptionHeader(header);
     if (option === Option.EXPORT_NAME ? lengthBytes > MAX_STRING_BYTES : (flags & ClientFlag.FIXED_NEWSTYLE) === 0) {
       throw new NbdProtocolError(`client sent option ${option} with ${lengthBytes} bytes, which can't be answered`);
@@ -85,5 +89,4 @@ async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirector
     const outcome = await negotiation.answer(option, data);
     if (outcome !== undefined) return outcome;
   }
-  throw new NbdProtocolError(`client sent more than ${MAX_OPTION_COUNT} options`);
 }

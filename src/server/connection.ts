@@ -4,8 +4,8 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { FastHold } from '../device/device.js';
-import { type HandshakeDirectory, negotiate, type Session } from '../nbd/handshake.js';
-import type { ClientIdentity, Export, ExportDirectory } from './export.js';
+import { type ExportFacts, type HandshakeDirectory, negotiate, type Session } from '../nbd/handshake.js';
+import type { ClientIdentity, Export, ExportDirectory, ExportView } from './export.js';
 import type { FailureLog } from './failure-log.js';
 import { handOver } from './fast-path.js';
 import type { RequestMemory } from './request-memory.js';
@@ -141,19 +141,20 @@ function closed(stream: Duplex): Promise<void> {
 function handshakeDirectory(directory: ExportDirectory, client: ClientIdentity): HandshakeDirectory<Export> {
   return {
     list: () => directory.list(),
+    exportCount: () => directory.exportCount?.() ?? 0,
     open: async (name) => {
       const opened = await directory.open(name, client);
-      if (opened === undefined) return undefined;
-      const { device, description } = opened;
-      return {
-        value: opened,
-        name: opened.name,
-        description,
-        sizeBytes: device.sizeBytes,
-        transmissionFlags: transmissionFlags(device.features),
-        blockSize: device.blockSize,
-        release: () => opened.release(),
-      };
+      return opened && { ...factsOf(opened), value: opened, release: () => opened.release() };
     },
+    describe: directory.view && (async (name) => viewOf(await directory.view?.(name))),
   };
+}
+
+function viewOf(view: ExportView | undefined): ExportFacts | undefined {
+  return view && factsOf(view);
+}
+
+function factsOf({ name, description, device }: ExportView): ExportFacts {
+  const { sizeBytes, blockSize, features } = device;
+  return { name, description, sizeBytes, blockSize, transmissionFlags: transmissionFlags(features) };
 }

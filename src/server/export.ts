@@ -31,10 +31,7 @@ export interface ExportMetrics {
   readonly fast: FastPathMetrics;
 }
 
-export interface Export {
-  readonly name: string;
-  /** For people: shown by `nbdinfo --list`. */
-  readonly description: string;
+export interface Export extends ExportView {
   readonly device: BlockDevice;
   /** Of each request, in milliseconds; 0 or absent waits for ever. */
   readonly deadlineMs?: number | undefined;
@@ -43,6 +40,14 @@ export interface Export {
   readonly memory?: RequestMemory | undefined;
   /** To be called once when a connection lets go of the export. */
   release(): void;
+}
+
+/** An export as a client is told of it that only asks. */
+export interface ExportView {
+  readonly name: string;
+  /** For people: shown by `nbdinfo --list`. */
+  readonly description: string;
+  readonly device: Pick<BlockDevice, 'sizeBytes' | 'blockSize' | 'features'>;
 }
 
 /** Who is at the other end of a connection, as far as the kernel says. */
@@ -54,7 +59,12 @@ export interface ClientIdentity {
 }
 
 export interface ExportDirectory {
-  list(): { name: string; description: string }[];
+  /** Read entry by entry, as fast as the client takes them; exports may come and go meanwhile. */
+  list(): Iterable<{ name: string; description: string }>;
+  /** How many entries `list` has, or a little more; absent: a few. */
+  exportCount?(): number;
+  /** As `open`, for a client that only asks. Nothing is held. Absent: the export is opened and let go of. */
+  view?(name: string): Promise<ExportView | undefined>;
   /**
    * Takes hold of an export for one connection; `undefined` if there is none of that name. May reject (`ERR_…`) when the
    * export exists but can't be opened: the client is told the message.

@@ -26,6 +26,10 @@ class Directory implements HandshakeDirectory<string> {
     return this.exports;
   }
 
+  exportCount(): number {
+    return this.exports.length;
+  }
+
   async open(name: string): Promise<HandshakeExport<string> | undefined> {
     if (name === 'broken') throw new Error('its origin is gone');
     const entry = this.exports.find((candidate) => candidate.name === name);
@@ -310,10 +314,60 @@ t.test('bounds', async (t) => {
   await t.rejects(big.outcome, { code: 'ERR_NBD_PROTOCOL' }, 'announced too much');
 
   const many = await talk();
-  for (let count = 0; count < MAX_OPTION_COUNT; count += 100) {
+  for (let count = 0; count <= MAX_OPTION_COUNT; count += 100) {
     many.peer.write(...Array.from({ length: 100 }, () => encodeOption(Option.STARTTLS)));
   }
   await t.rejects(many.outcome, { code: 'ERR_NBD_PROTOCOL' }, 'too many options');
+});
+
+t.test('questions about exports that exist are bounded by their number', async (t) => {
+  const { peer, directory, outcome } = await talk();
+  directory.exports = Array.from({ length: 600 }, (_, index) => ({ name: `export-${index}`, description: '' }));
+  const put = async (option: number, count: number, data: (index: number) => Buffer): Promise<number[]> => {
+    const last: number[] = [];
+    for (let index = 0; index < count; index += 1) last.push(types(await ask(peer, option, data(index))).at(-1) ?? 0);
+    return [...new Set(last)];
+  };
+  t.same(types(await ask(peer, Option.STRUCTURED_REPLY)), [ACK]);
+  t.same(await put(Option.INFO, 600, (index) => info(`export-${index}`)), [ACK]);
+  t.same(await put(Option.LIST_META_CONTEXT, 600, (index) => query(`export-${index}`)), [ACK]);
+  t.same(await put(Option.SET_META_CONTEXT, 600, (index) => query(`export-${index}`)), [ACK], 'each export once by each option');
+  t.same(await put(Option.INFO, 900, () => info('none')), [ERR_UNKNOWN], 'what is refused counts against the other bound');
+  const flood = Array.from({ length: 1500 }, () => encodeOption(Option.INFO, info('export-0')));
+  peer.write(...flood);
+  await t.rejects(outcome, { code: 'ERR_NBD_PROTOCOL' }, 'a client that asks the same for ever is ended');
+});
+
+t.test('questions about exports bring time, silence does not', async (t) => {
+  let nowMs = 0;
+  let fire = (): void => {};
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    after: (_delayMs, callback) => {
+      fire = callback;
+      return () => {};
+    },
+  };
+  const { peer, outcome } = await talk(3, { timeoutMs: 1000, clock });
+  for (const at of [900, 990, 1080]) {
+    nowMs = at;
+    t.same(types(await ask(peer, Option.INFO, info('one'))).at(-1), ACK);
+    fire();
+  }
+  t.same(types(await ask(peer, Option.LIST)).at(-1), ACK, 'goes on past the first deadline');
+  nowMs = 1400;
+  fire();
+  await t.rejects(outcome, { code: 'ERR_DEADLINE' }, 'a client that was silent since is ended');
+});
+
+t.test('a list counts by its names', async (t) => {
+  const { peer, directory, outcome } = await talk();
+  directory.exports = Array.from({ length: 65_000 }, (_, index) => ({ name: `export-${index}`, description: '' }));
+  const startMs = performance.now();
+  t.equal((await ask(peer, Option.LIST)).length, 65_001);
+  t.comment(`a list of 65 000 names took ${Math.round(performance.now() - startMs)} ms`);
+  peer.write(...Array.from({ length: MAX_OPTION_COUNT - 50 }, () => encodeOption(Option.STARTTLS)));
+  await t.rejects(outcome, { code: 'ERR_NBD_PROTOCOL' }, 'with fewer other options than after a short list');
 });
 
 t.test('garbage', async (t) => {

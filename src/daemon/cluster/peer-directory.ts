@@ -89,6 +89,10 @@ export class PeerDirectory implements ExportDirectory {
     return [{ name: formatPeerExport({ kind: 'node' }), description: `what node ${nodeId} says of itself` }, ...shared];
   }
 
+  exportCount(): number {
+    return 1 + 2 * this.#contents.statement().contents.length;
+  }
+
   async open(name: string, client: ClientIdentity): Promise<Export | undefined> {
     const wanted = parsePeerExport(name);
     if (wanted === undefined) return undefined;

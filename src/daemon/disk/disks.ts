@@ -149,7 +149,7 @@ export class Disks {
 
   owned(): OwnedDisk[] {
     return this.control.owned.flatMap(({ record, hosted }) =>
-      hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch, renames: record.renames }],
+      hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch, sizeBytes: record.sizeBytes, renames: record.renames }],
     );
   }
 

@@ -35,10 +35,11 @@ export async function renameDisk(disk: DiskExport, newName: string, { registry, 
     await disk.frozen(async ({ folder }) => {
       check();
       folder.rename(newName, renames);
+      registry.changed(disk);
     });
   } finally {
     index?.made(newName);
   }
   await index?.remove(record.name, record.uuid);
-  registry.changed();
+  registry.changed(disk);
 }

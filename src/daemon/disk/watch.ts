@@ -66,7 +66,7 @@ export class DiskWatch {
     const judged: Promise<void>[] = [];
     for (const { id, address, state, disks } of members()) {
       if ((state !== 'up' && state !== 'draining') || disks === undefined) continue;
-      for (const { uuid, epoch, renames = 0 } of disks) {
+      for (const { uuid, epoch, sizeBytes, renames = 0 } of disks) {
         const own = registry.get(uuid);
         if (own?.isOwner) {
           judged.push(this.#claims.hear(own, { id, address }, epoch));
@@ -77,7 +77,8 @@ export class DiskWatch {
           told === undefined ||
           told.epoch < epoch ||
           (told.epoch === epoch && (told.record.renames ?? 0) !== renames) ||
-          (told.epoch === epoch && (told.owner.id !== id || told.owner.address !== address))
+          (told.epoch === epoch &&
+            (told.owner.id !== id || told.owner.address !== address || isOtherSize(told.record.sizeBytes, sizeBytes)))
         ) {
           await this.#describe({ id, address }, uuid);
         }
@@ -155,4 +156,9 @@ async function dropIf(registry: DiskRegistry, disk: DiskExport, isOld: () => boo
     if (!isOld()) throw new CopseError('ERR_DISK_IN_USE', `disk "${disk.record.name}" is copied here anew`);
   };
   await registry.drop(disk, check).catch(() => {});
+}
+
+/** A disk that was resized where it is keeps its epoch. */
+function isOtherSize(knownBytes: number, toldBytes: number | undefined): boolean {
+  return toldBytes !== undefined && toldBytes !== knownBytes;
 }

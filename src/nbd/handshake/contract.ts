@@ -3,9 +3,8 @@ import type { Clock } from '../../base/clock.js';
 import type { ContextName, ReplyMode } from '../constant.js';
 import type { BlockSizeInfo, ExportEntry } from '../option.js';
 
-export interface HandshakeExport<E> {
-  /** The server's own; the handshake only carries it. */
-  value: E;
+/** An export as INFO describes it. */
+export interface ExportFacts {
   /** Canonical; may differ from the name that was asked for. */
   name: string;
   /** For people; may be empty. Cut to 4096 bytes on the wire. */
@@ -15,18 +14,28 @@ export interface HandshakeExport<E> {
   transmissionFlags: number;
   /** Powers of two but the maximum, as "Size constraints" wants them. */
   blockSize: BlockSizeInfo;
+}
+
+export interface HandshakeExport<E> extends ExportFacts {
+  /** The server's own; the handshake only carries it. */
+  value: E;
   /** Lets go of the export. Called once for each export that `open` gave, unless it went into a Session. */
   release(): void;
 }
 
 export interface HandshakeDirectory<E> {
-  list(): readonly ExportEntry[] | Promise<readonly ExportEntry[]>;
+  /** Read entry by entry, as fast as the client takes them. */
+  list(): Iterable<ExportEntry>;
+  /** How many exports `list` tells of; absent: a few. */
+  exportCount?(): number;
+  /** As `open`, for a client that only asks: nothing is held. Absent: the export is opened and let go of. */
+  describe?: ((name: string) => Promise<ExportFacts | undefined>) | undefined;
   /** `undefined` when there is none of that name. The empty name asks for the default export. A rejection's message is told to the client. */
   open(name: string): Promise<HandshakeExport<E> | undefined>;
 }
 
 export interface HandshakeOptions {
-  /** For the whole handshake, however many options; 0 for ever. */
+  /** For the whole handshake, but for questions about exports that exist; 0 for ever. */
   timeoutMs: number;
   clock?: Clock | undefined;
   signal?: AbortSignal | undefined;

@@ -13,6 +13,7 @@ import {
   contextNames,
   Info,
   MAX_PAYLOAD_BYTES,
+  OPTION_BYTES,
   Option,
   OptionReply,
   type ReplyMode,
@@ -36,7 +37,8 @@ import {
   encodeServer,
   type InfoRequest,
 } from '../option.js';
-import type { HandshakeDirectory, HandshakeExport, Session } from './contract.js';
+import type { HandshakeBudget } from './budget.js';
+import type { ExportFacts, HandshakeDirectory, HandshakeExport, Session } from './contract.js';
 
 /** An option that is answered with an error; the handshake goes on. */
 class Refusal extends Error {
@@ -54,15 +56,17 @@ export type Outcome<E> = Omit<Session<E>, 'leftover'> | 'aborted' | undefined;
 export class Negotiation<E> {
   readonly #channel: HandshakeChannel;
   readonly #directory: HandshakeDirectory<E>;
+  readonly #budget: HandshakeBudget;
   /** Whether EXPORT_NAME is answered with its 124 zeros. */
   readonly #padding: boolean;
   #replies: ReplyMode = 'simple';
   /** Selected last, and for which export: SET_META_CONTEXT binds them to a name. */
   #selected: { name: string; contexts: ReadonlyMap<ContextName, number> } | undefined;
 
-  constructor(channel: HandshakeChannel, directory: HandshakeDirectory<E>, padding: boolean) {
+  constructor(channel: HandshakeChannel, directory: HandshakeDirectory<E>, budget: HandshakeBudget, padding: boolean) {
     this.#channel = channel;
     this.#directory = directory;
+    this.#budget = budget;
     this.#padding = padding;
   }
 
@@ -137,7 +141,8 @@ export class Negotiation<E> {
 
   async #list(data: Buffer): Promise<undefined> {
     refuseData(data, 'LIST');
-    for (const entry of await this.#directory.list()) {
+    this.#budget.spendOnNames(this.#exportCount());
+    for (const entry of this.#directory.list()) {
       const description = errorText(entry.description).toString();
       await this.#channel.put(encodeOptionReply(Option.LIST, OptionReply.SERVER, encodeServer({ name: entry.name, description })));
     }
@@ -146,13 +151,8 @@ export class Negotiation<E> {
 
   async #info(data: Buffer): Promise<undefined> {
     const request = decodeInfoRequest(data);
-    const opened = await this.#open(request.name);
-    try {
-      await this.#describe(Option.INFO, opened, request);
-      await this.#acknowledge(Option.INFO);
-    } finally {
-      opened.release();
-    }
+    await this.#describe(Option.INFO, await this.#lookAt(request.name, data), request);
+    await this.#acknowledge(Option.INFO);
   }
 
   async #go(data: Buffer): Promise<Outcome<E>> {
@@ -183,7 +183,7 @@ export class Negotiation<E> {
   async #listMetaContext(data: Buffer): Promise<undefined> {
     this.#refuseSimple('LIST_META_CONTEXT');
     const { name, queries } = decodeMetaContextRequest(data);
-    (await this.#open(name)).release();
+    await this.#lookAt(name, data);
     for (const query of queries) refuseWithoutNamespace(query);
     // The empty leaf name asks for all of a namespace; no query at all asks for everything.
     const matches = (context: string): boolean => queries.some((query) => query === context || query === `${namespace(context)}:`);
@@ -200,7 +200,7 @@ export class Negotiation<E> {
     this.#selected = undefined;
     this.#refuseSimple('SET_META_CONTEXT');
     const { name, queries } = decodeMetaContextRequest(data);
-    (await this.#open(name)).release();
+    await this.#lookAt(name, data);
     for (const query of queries) refuseWithoutNamespace(query);
     const contexts = new Map<ContextName, number>();
     for (const [index, context] of contextNames.entries()) {
@@ -219,7 +219,7 @@ export class Negotiation<E> {
   }
 
   /** What INFO and GO tell before their ACK: EXPORT always, the rest when asked for, constraints that are tighter than usual in any case. */
-  async #describe(option: number, opened: HandshakeExport<E>, { requests }: InfoRequest): Promise<void> {
+  async #describe(option: number, opened: ExportFacts, { requests }: InfoRequest): Promise<void> {
     const { blockSize } = opened;
     const tight = blockSize.minimumBytes > 1 || blockSize.maximumBytes < MAX_PAYLOAD_BYTES;
     const items = [encodeInfoExport({ sizeBytes: opened.sizeBytes, transmissionFlags: this.#transmissionFlags(opened) })];
@@ -229,10 +229,33 @@ export class Negotiation<E> {
     for (const item of items) await this.#channel.put(encodeOptionReply(option, OptionReply.INFO, item));
   }
 
-  async #open(name: string): Promise<HandshakeExport<E>> {
-    let opened: HandshakeExport<E> | undefined;
+  #open(name: string): Promise<HandshakeExport<E>> {
+    return this.#find(name, this.#directory.open(name));
+  }
+
+  /** Finds the export that an option of a client that only asks is about. */
+  async #lookAt(name: string, data: Buffer): Promise<ExportFacts> {
+    const facts = await this.#find(name, this.#factsOf(name));
+    this.#budget.return(OPTION_BYTES + data.length, () => this.#exportCount());
+    return facts;
+  }
+
+  async #factsOf(name: string): Promise<ExportFacts | undefined> {
+    const directory = this.#directory;
+    if (directory.describe !== undefined) return directory.describe(name);
+    const opened = await directory.open(name);
+    opened?.release();
+    return opened;
+  }
+
+  #exportCount(): number {
+    return this.#directory.exportCount?.() ?? 0;
+  }
+
+  async #find<T>(name: string, opening: Promise<T | undefined>): Promise<T> {
+    let opened: T | undefined;
     try {
-      opened = await this.#directory.open(name);
+      opened = await opening;
     } catch (error) {
       throw new Refusal(OptionReply.ERR_UNKNOWN, `export "${name}" can't be opened: ${errorMessage(error)}`);
     }
@@ -254,7 +277,7 @@ export class Negotiation<E> {
     return { export: opened, replies: this.#replies, transmissionFlags: this.#transmissionFlags(opened), contexts, blockSizeAgreed };
   }
 
-  #transmissionFlags(opened: HandshakeExport<E>): number {
+  #transmissionFlags(opened: ExportFacts): number {
     let flags = opened.transmissionFlags | TransmissionFlag.HAS_FLAGS;
     if (this.#replies === 'simple') flags &= ~TransmissionFlag.SEND_DF;
     if (this.#replies !== 'extended') flags &= ~TransmissionFlag.BLOCK_STATUS_PAYLOAD;
