@@ -8,6 +8,7 @@
         "native/binding/block_file_class.cc",
         "native/binding/chunk_file_call.cc",
         "native/binding/chunk_file_class.cc",
+        "native/binding/chunk_file_descriptor.cc",
         "native/binding/chunk_file_mark.cc",
         "native/binding/datagram_function.cc",
         "native/binding/environment.cc",

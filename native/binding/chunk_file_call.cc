@@ -20,6 +20,17 @@ ChunkHandle* Open(const Arguments& arguments, void** wrapped, napi_value* reject
   return nullptr;
 }
 
+// As Open, for what needs the descriptors.
+ChunkHandle* OpenWithFiles(const Arguments& arguments, void** wrapped, napi_value* rejection) {
+  ChunkHandle* const file = Open(arguments, wrapped, rejection);
+  const char* failed_path;
+  if (file == nullptr) return nullptr;
+  const Status status = EnsureFiles(file, &failed_path);
+  if (status.ok()) return file;
+  *rejection = Rejected(arguments.env(), MakeSystemError(arguments.env(), status, failed_path));
+  return nullptr;
+}
+
 napi_value RejectedBy(napi_env env, const Status& status, const ChunkHandle& file) {
   return Rejected(env, MakeSystemError(env, status, file.path));
 }
@@ -28,7 +39,7 @@ napi_value Read(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   uint8_t* target;
   size_t size;
   uint64_t offset;
@@ -50,7 +61,7 @@ napi_value Store(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   uint32_t index;
   uint8_t* source;
   size_t whole;
@@ -77,7 +88,7 @@ napi_value StoreZero(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   uint64_t first, count;
   if (file == nullptr) return rejection;
   const uint32_t chunk_count = file->core->map().count();
@@ -93,7 +104,7 @@ napi_value Verify(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   uint32_t index;
   if (file == nullptr) return rejection;
   if (!ChunkIndex(arguments, *file->core, &index)) return nullptr;
@@ -111,7 +122,7 @@ napi_value Evict(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   const uint32_t* indices;
   size_t count;
   if (file == nullptr) return rejection;
@@ -134,7 +145,7 @@ napi_value Sync(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   void* wrapped;
   napi_value rejection;
-  ChunkHandle* const file = Open(arguments, &wrapped, &rejection);
+  ChunkHandle* const file = OpenWithFiles(arguments, &wrapped, &rejection);
   if (file == nullptr) return rejection;
   return Launch(env, wrapped, PoolLane::kSync, nullptr, [core = file->core](Result* result) { result->status = core->Sync(); });
 }

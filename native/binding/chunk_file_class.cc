@@ -1,6 +1,7 @@
 // NativeChunkFile, its calls that return at once. Those that return promises are in chunk_file_call.cc, those for marks in chunk_file_mark.cc.
 #include "chunk_file_class.h"
 
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -20,7 +21,11 @@ napi_value ReadNow(napi_env env, napi_callback_info info) {
   bool guest = false;
   if (file == nullptr || !arguments.Slice(0, "target", &target, &size) || !ReadOffset(arguments, *file->core, size, &offset)) return nullptr;
   if (arguments.Has(4) && !arguments.Boolean(4, "guest", &guest)) return nullptr;
-  const NowResult result = file->core->ReadNow(target, size, offset, guest ? Reader::kGuest : Reader::kHost);
+  const char* failed_path;
+  // Where the files can't be opened, `read` says why.
+  const NowResult result = EnsureFiles(file, &failed_path).ok()
+                               ? file->core->ReadNow(target, size, offset, guest ? Reader::kGuest : Reader::kHost)
+                               : NowResult::kWouldBlock;
   napi_value found = nullptr;
   napi_create_int32(env, static_cast<int32_t>(result), &found);
   return found;
@@ -119,6 +124,10 @@ napi_value ZeroBytes(napi_env env, napi_callback_info info) {
   return Number(env, info, [](ChunkMap& map) { return static_cast<double>(map.zero_bytes()); });
 }
 
+napi_value UnverifiedBytes(napi_env env, napi_callback_info info) {
+  return Number(env, info, [](ChunkMap& map) { return static_cast<double>(map.unverified_bytes()); });
+}
+
 napi_value TouchedCount(napi_env env, napi_callback_info info) {
   return Number(env, info, [](ChunkMap& map) { return static_cast<double>(map.touched_count()); });
 }
@@ -168,10 +177,11 @@ bool ChunkIndex(const Arguments& arguments, ChunkFile& file, uint32_t* index) {
 
 bool DefineChunkFileClass(napi_env env) {
   std::vector<napi_property_descriptor> properties = {
-      Getter("chunkCount", ChunkCount), Getter("dataBytes", DataBytes), Getter("zeroBytes", ZeroBytes), Getter("touchedCount", TouchedCount),
+      Getter("chunkCount", ChunkCount), Getter("dataBytes", DataBytes), Getter("zeroBytes", ZeroBytes), Getter("unverifiedBytes", UnverifiedBytes),
+      Getter("touchedCount", TouchedCount),
       Method("state", State),           Method("runs", Runs),           Method("isZero", IsZero),       Method("readNow", ReadNow),
       Method("sweep", Sweep)};
-  for (const auto& more : {ChunkFileCalls(), ChunkFileMarks()}) properties.insert(properties.end(), more.begin(), more.end());
+  for (const auto& more : {ChunkFileCalls(), ChunkFileDescriptors(), ChunkFileMarks()}) properties.insert(properties.end(), more.begin(), more.end());
   return DefineFileClass(env, "NativeChunkFile", properties, &Environment::Of(env)->chunk_file_class);
 }
 
@@ -183,9 +193,11 @@ napi_value OpenChunkFile(napi_env env, napi_callback_info info) {
       !arguments.TextProperty(0, "mapPath", &map_path) || !ReadLayout(arguments, &layout)) {
     return nullptr;
   }
-  std::shared_ptr<ChunkFile> file;
-  const char* failed_path = "";
-  const Status status = ChunkFile::Open(data_path.c_str(), map_path.c_str(), layout, &file, &failed_path);
+  bool load = true;
+  if (!arguments.BooleanProperty(0, "load", true, &load)) return nullptr;
+  std::shared_ptr<ChunkFile> file = ChunkFile::Create(data_path.c_str(), map_path.c_str(), layout);
+  const char* failed_path = map_path.c_str();
+  const Status status = !file ? Status{ENOMEM, "malloc"} : load ? file->Load(&failed_path) : Status{};
   if (!status.ok()) return ThrowSystemError(env, status, failed_path);
   return WrapFile(env, Environment::Of(env)->chunk_file_class, kChunkFileTag, std::make_shared<ChunkHandle>(data_path, std::move(file)));
 }

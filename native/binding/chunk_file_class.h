@@ -27,6 +27,15 @@ inline ChunkHandle* OpenChunks(const Arguments& arguments) {
   return file;
 }
 
+// Opens the file's descriptors where they are closed. A status that is not ok is about `*failed_path`.
+inline Status EnsureFiles(ChunkHandle* file, const char** failed_path) {
+  if (file->core->has_files()) return {};
+  std::shared_ptr<ChunkFile> opened;
+  const Status status = file->core->WithFiles(&opened, failed_path);
+  if (status.ok()) file->core = std::move(opened);
+  return status;
+}
+
 // The offset at argument 3 of a read of `size` bytes, the range inside the image.
 bool ReadOffset(const Arguments& arguments, const ChunkFile& file, size_t size, uint64_t* offset);
 
@@ -35,6 +44,8 @@ bool ChunkIndex(const Arguments& arguments, ChunkFile& file, uint32_t* index);
 
 // The calls that return promises.
 std::vector<napi_property_descriptor> ChunkFileCalls();
+// Those for descriptors: load, park.
+std::vector<napi_property_descriptor> ChunkFileDescriptors();
 // Those for marks.
 std::vector<napi_property_descriptor> ChunkFileMarks();
 

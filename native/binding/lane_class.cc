@@ -139,6 +139,9 @@ napi_value Grant(napi_env env, napi_callback_info info) {
     image = FileOf<ChunkFile>(arguments.Native(1, "image", kChunkFileTag));
     if (image == nullptr) return nullptr;
     if (image->closing) return ThrowClosedError(env, image->path);
+    const char* failed_path;
+    const Status status = EnsureFiles(image, &failed_path);
+    if (!status.ok()) return ThrowSystemError(env, status, failed_path);
   }
   if (!arguments.Boolean(2, "writable", &writable)) return nullptr;
   std::shared_ptr<const AnswerLease> lease;

@@ -60,15 +60,15 @@ void ChunkFile::Free(uint32_t index) {
     Punch(index, 1);
     return;
   }
-  const std::lock_guard<std::mutex> guard(left_mutex_);
-  left_.push_back(index);
+  const std::lock_guard<std::mutex> guard(states_->left_mutex);
+  states_->left.push_back(index);
 }
 
 void ChunkFile::FreeLeft() {
   std::vector<uint32_t> left;
   {
-    const std::lock_guard<std::mutex> guard(left_mutex_);
-    left.swap(left_);
+    const std::lock_guard<std::mutex> guard(states_->left_mutex);
+    left.swap(states_->left);
   }
   for (const uint32_t index : left) {
     ChunkState before;
@@ -77,8 +77,8 @@ void ChunkFile::FreeLeft() {
       if (!HadData(before)) Free(index);
       map_.Publish(index, before);
     } else {
-      const std::lock_guard<std::mutex> guard(left_mutex_);
-      left_.push_back(index);
+      const std::lock_guard<std::mutex> guard(states_->left_mutex);
+      states_->left.push_back(index);
     }
   }
 }

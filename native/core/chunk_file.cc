@@ -12,34 +12,91 @@
 
 namespace copse {
 
-Status ChunkFile::Open(const char* data_path, const char* map_path, const ChunkFileLayout& layout, std::shared_ptr<ChunkFile>* opened,
-                       const char** failed_path) {
-  auto file = std::make_shared<ChunkFile>();
-  file->layout_ = layout;
+namespace {
+
+// Opens one of the two files. A file that was there before has to be the same one, and as long as it has to be: filled up, it would have zeros for
+// bytes. A file that was not there is made.
+Status OpenSame(const std::string& path, uint64_t size_bytes, ChunkStates::Identity* identity, Descriptor* opened) {
+  const bool is_known = identity->inode != 0;
+  *opened = Descriptor(open(path.c_str(), O_RDWR | O_CLOEXEC | (is_known ? 0 : O_CREAT), 0600));
+  if (!opened->valid()) return {errno, "open"};
+  struct stat info;
+  if (fstat(opened->get(), &info) != 0) return {errno, "fstat"};
+  const bool is_short = static_cast<uint64_t>(info.st_size) < size_bytes;
+  if (is_known && (is_short || info.st_ino != identity->inode || info.st_dev != identity->device)) return {ESTALE, "open"};
+  if (is_short && ftruncate(opened->get(), static_cast<off_t>(size_bytes)) != 0) return {errno, "ftruncate"};
+  *identity = {info.st_dev, info.st_ino};
+  return {};
+}
+
+}  // namespace
+
+std::shared_ptr<ChunkFile> ChunkFile::Create(const char* data_path, const char* map_path, const ChunkFileLayout& layout) {
+  auto states = std::make_shared<ChunkStates>();
+  states->layout = layout;
+  states->data_path = data_path;
+  states->map_path = map_path;
   const uint64_t count = (layout.size_bytes + layout.chunk_bytes - 1) / layout.chunk_bytes;
   const uint32_t tail = count == 0 ? 0 : static_cast<uint32_t>(layout.size_bytes - (count - 1) * layout.chunk_bytes);
+  if (!states->map.Allocate(static_cast<uint32_t>(count), layout.chunk_bytes, tail)) return nullptr;
+  return std::make_shared<ChunkFile>(std::move(states));
+}
+
+Status ChunkFile::Open(const char* data_path, const char* map_path, const ChunkFileLayout& layout, std::shared_ptr<ChunkFile>* opened,
+                       const char** failed_path) {
   *failed_path = map_path;
-  if (!file->map_.Allocate(static_cast<uint32_t>(count), layout.chunk_bytes, tail)) return {ENOMEM, "malloc"};
-  file->map_fd_ = Descriptor(open(map_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file->map_fd_.valid()) return {errno, "open"};
-  *failed_path = data_path;
-  file->data_fd_ = Descriptor(open(data_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file->data_fd_.valid()) return {errno, "open"};
-  struct stat info;
-  if (fstat(file->data_fd_.get(), &info) != 0) return {errno, "fstat"};
-  const bool shorter = static_cast<uint64_t>(info.st_size) < layout.size_bytes;
-  if (shorter && ftruncate(file->data_fd_.get(), static_cast<off_t>(layout.size_bytes)) != 0) return {errno, "ftruncate"};
-  *failed_path = map_path;
-  const Status status = file->Load();
+  const std::shared_ptr<ChunkFile> file = Create(data_path, map_path, layout);
+  if (!file) return {ENOMEM, "malloc"};
+  const Status status = file->Load(failed_path);
+  return status.ok() ? file->WithFiles(opened, failed_path) : status;
+}
+
+Status ChunkFile::WithFiles(std::shared_ptr<ChunkFile>* opened, const char** failed_path) const {
+  auto file = std::make_shared<ChunkFile>(states_);
+  const std::lock_guard<std::mutex> guard(states_->identity_mutex);
+  *failed_path = states_->map_path.c_str();
+  Status status = OpenSame(states_->map_path, 0, &states_->map_identity, &file->map_fd_);
+  if (!status.ok()) return status;
+  *failed_path = states_->data_path.c_str();
+  status = OpenSame(states_->data_path, layout_.size_bytes, &states_->data_identity, &file->data_fd_);
   if (status.ok()) *opened = std::move(file);
   return status;
 }
 
-Status ChunkFile::Load() {
-  std::vector<uint8_t> records(std::min<size_t>(map_.count(), 65536) * kChunkRecordBytes);
-  for (uint32_t first = 0; first < map_.count();) {
-    const uint32_t count = std::min<uint32_t>(map_.count() - first, 65536);
-    const Status status = ReadFull(map_fd_.get(), records.data(), count * kChunkRecordBytes, RecordOffset(first), AtEnd::kZeros);
+Status ChunkFile::Load(const char** failed_path) {
+  *failed_path = states_->map_path.c_str();
+  const Descriptor map(open(states_->map_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!map.valid()) return errno == ENOENT ? Status{} : Status{errno, "open"};
+  struct stat info;
+  if (fstat(map.get(), &info) != 0) return {errno, "fstat"};
+  const std::lock_guard<std::mutex> guard(states_->identity_mutex);
+  states_->map_identity = {info.st_dev, info.st_ino};
+  struct stat data;
+  if (stat(states_->data_path.c_str(), &data) == 0) states_->data_identity = {data.st_dev, data.st_ino};
+  const uint64_t end = std::min<uint64_t>(static_cast<uint64_t>(info.st_size), RecordOffset(map_.count()));
+  for (uint64_t at = layout_.records_offset; at < end;) {
+    // A hole is records of absent chunks. A file system that knows no holes says that all is data.
+    const off_t start = lseek(map.get(), static_cast<off_t>(at), SEEK_DATA);
+    if (start < 0) return errno == ENXIO ? Status{} : Status{errno, "lseek"};
+    const off_t stop = lseek(map.get(), start, SEEK_HOLE);
+    if (stop < 0) return {errno, "lseek"};
+    const Status status = LoadRecords(map.get(), static_cast<uint64_t>(start), std::min(end, static_cast<uint64_t>(stop)));
+    if (!status.ok()) return status;
+    at = static_cast<uint64_t>(stop);
+  }
+  return {};
+}
+
+// All records of which some byte lies in [start, end).
+Status ChunkFile::LoadRecords(int fd, uint64_t start, uint64_t end) {
+  if (start >= end) return {};
+  constexpr uint32_t kBatch = 65536;
+  uint32_t first = static_cast<uint32_t>((start - layout_.records_offset) / kChunkRecordBytes);
+  const uint32_t last = static_cast<uint32_t>((end - 1 - layout_.records_offset) / kChunkRecordBytes);
+  std::vector<uint8_t> records(std::min(last - first + 1, kBatch) * kChunkRecordBytes);
+  while (first <= last) {
+    const uint32_t count = std::min(last - first + 1, kBatch);
+    const Status status = ReadFull(fd, records.data(), count * kChunkRecordBytes, RecordOffset(first), AtEnd::kZeros);
     if (!status.ok()) return status;
     for (uint32_t i = 0; i < count; i += 1) {
       ChunkState state = DecodeChunkRecord(&records[i * kChunkRecordBytes], first + i, layout_.record_seed).state;
@@ -103,12 +160,12 @@ Status ChunkFile::Read(PinnedRange& range, uint8_t* target, bool* valid) const {
 
 Status ChunkFile::SyncOnce(int fd) {
   const Status status = SyncData(fd);
-  if (!status.ok()) sync_failed_.store(true, std::memory_order_relaxed);
+  if (!status.ok()) states_->sync_failed.store(true, std::memory_order_relaxed);
   return status;
 }
 
 Status ChunkFile::Sync() {
-  if (sync_failed_.load(std::memory_order_relaxed)) return {EIO, "fdatasync"};
+  if (states_->sync_failed.load(std::memory_order_relaxed)) return {EIO, "fdatasync"};
   const Status data = SyncOnce(data_fd_.get());
   return data.ok() ? SyncOnce(map_fd_.get()) : data;
 }

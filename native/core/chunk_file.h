@@ -13,12 +13,18 @@
 //   store over data   writes over pages in flight what they say already: an image does not change. Where they don't (rot), it makes them right.
 //   rot               the pages that are in flight are those that the page cache has, so what they say was wrong when it was sent, as far as it was, and stays as it is.
 // The descriptors are closed when the last holder of the ChunkFile lets go, so no thread ever reads a closed one.
+//
+// Descriptors are opened when they are needed. A ChunkFile is either without files, or has both for as long as it lives. The states outlive it: `WithFiles` and
+// `WithoutFiles` make another ChunkFile over the same ones. Files that were exchanged meanwhile are not opened (ESTALE): their bytes are not what the states say.
 #pragma once
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -87,11 +93,42 @@ class TakenChunks {
   std::vector<Chunk> chunks_;
 };
 
+// What all ChunkFiles of one image share.
+struct ChunkStates {
+  // Which file a path named when it was last looked at; no inode: none yet.
+  struct Identity {
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+  ChunkFileLayout layout{};
+  std::string data_path;
+  std::string map_path;
+  ChunkMap map;
+  std::mutex identity_mutex;
+  Identity data_identity;
+  Identity map_identity;
+  std::mutex left_mutex;
+  // Chunks without data whose space could not be punched then.
+  std::vector<uint32_t> left;
+  std::atomic<bool> sync_failed{false};
+};
+
 class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
  public:
-  // `*failed_path` is the file that the status is about.
+  explicit ChunkFile(std::shared_ptr<ChunkStates> states) : states_(std::move(states)), layout_(states_->layout), map_(states_->map) {}
+
+  // Without files, all chunks absent. Null: there is no memory.
+  static std::shared_ptr<ChunkFile> Create(const char* data_path, const char* map_path, const ChunkFileLayout& layout);
+  // Created, loaded, and with files. `*failed_path` is the file that the status is about.
   static Status Open(const char* data_path, const char* map_path, const ChunkFileLayout& layout, std::shared_ptr<ChunkFile>* opened,
                      const char** failed_path);
+
+  // Reads the records, passing over holes; a map that is missing has none. Once, before anything else is asked.
+  Status Load(const char** failed_path);
+  // Files that are missing are made, unless they were there before.
+  Status WithFiles(std::shared_ptr<ChunkFile>* opened, const char** failed_path) const;
+  std::shared_ptr<ChunkFile> WithoutFiles() const { return std::make_shared<ChunkFile>(states_); }
+  bool has_files() const { return data_fd_.valid(); }
 
   ChunkMap& map() { return map_; }
   uint64_t size_bytes() const { return layout_.size_bytes; }
@@ -128,7 +165,7 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   Status Sync();
 
  private:
-  Status Load();
+  Status LoadRecords(int fd, uint64_t start, uint64_t end);
   uint64_t RecordOffset(uint32_t index) const { return layout_.records_offset + static_cast<uint64_t>(index) * 8; }
   uint64_t ChunkOffset(uint32_t index) const { return static_cast<uint64_t>(index) * layout_.chunk_bytes; }
   Status WriteRecord(uint32_t index, ChunkState state, uint32_t data_crc) const;
@@ -142,18 +179,15 @@ class ChunkFile : public std::enable_shared_from_this<ChunkFile> {
   void FreeLeft();
   // Gives those in flight back as they were.
   void KeepInFlight(TakenChunks& taken);
+  Status SyncOnce(int fd);
 
-  ChunkFileLayout layout_{};
+  const std::shared_ptr<ChunkStates> states_;
+  const ChunkFileLayout layout_;
+  ChunkMap& map_;
   Descriptor data_fd_;
   Descriptor map_fd_;
-  Status SyncOnce(int fd);
-  std::atomic<bool> sync_failed_{false};
-  ChunkMap map_;
   PageCacheReader page_cache_;
   PageResidency residency_;
-  std::mutex left_mutex_;
-  // Chunks without data whose space could not be punched then.
-  std::vector<uint32_t> left_;
 };
 
 }  // namespace copse

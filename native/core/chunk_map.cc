@@ -1,12 +1,12 @@
 #include "chunk_map.h"
 
 #include <algorithm>
-#include <new>
 
 namespace copse {
 
 bool ChunkMap::Allocate(uint32_t chunk_count, uint32_t chunk_bytes, uint32_t tail_bytes) {
-  words_.reset(new (std::nothrow) std::atomic<uint32_t>[chunk_count]());
+  // Not `new[]()`, which writes all of it: the zeros of a large map are the kernel's, page by page as they are touched.
+  words_.reset(static_cast<std::atomic<uint32_t>*>(calloc(chunk_count == 0 ? 1 : chunk_count, sizeof(std::atomic<uint32_t>))));
   count_ = chunk_count;
   chunk_bytes_ = chunk_bytes;
   tail_bytes_ = tail_bytes;
@@ -111,6 +111,8 @@ void ChunkMap::Count(uint32_t index, ChunkState before, ChunkState after) {
   const int64_t zero = (after == ChunkState::kZero ? length : 0) - (before == ChunkState::kZero ? length : 0);
   if (data != 0) data_bytes_.fetch_add(data, std::memory_order_relaxed);
   if (zero != 0) zero_bytes_.fetch_add(zero, std::memory_order_relaxed);
+  const int64_t doubted = (after == ChunkState::kUnverified ? length : 0) - (before == ChunkState::kUnverified ? length : 0);
+  if (doubted != 0) unverified_bytes_.fetch_add(doubted, std::memory_order_relaxed);
 }
 
 uint32_t ChunkMap::Sweep(uint32_t hand, uint64_t max_scan, uint64_t max_count, std::vector<uint32_t>* found) {

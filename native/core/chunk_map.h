@@ -30,6 +30,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -51,6 +52,8 @@ class ChunkMap {
   uint32_t ChunkLength(uint32_t index) const { return index + 1 == count_ ? tail_bytes_ : chunk_bytes_; }
   int64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }
   int64_t zero_bytes() const { return zero_bytes_.load(std::memory_order_relaxed); }
+  // Contained in data_bytes.
+  int64_t unverified_bytes() const { return unverified_bytes_.load(std::memory_order_relaxed); }
 
   ChunkState state(uint32_t index) const { return StateOf(words_[index].load(std::memory_order_acquire)); }
   bool IsBusy(uint32_t index) const { return (words_[index].load(std::memory_order_relaxed) & kBusy) != 0; }
@@ -102,12 +105,16 @@ class ChunkMap {
   void Exchange(uint32_t index, uint32_t cleared_bits, ChunkState state);
   void Count(uint32_t index, ChunkState before, ChunkState after);
 
-  std::unique_ptr<std::atomic<uint32_t>[]> words_;
+  struct Free {
+    void operator()(std::atomic<uint32_t>* words) const { free(words); }
+  };
+  std::unique_ptr<std::atomic<uint32_t>[], Free> words_;
   uint32_t count_ = 0;
   uint32_t chunk_bytes_ = 0;
   uint32_t tail_bytes_ = 0;
   std::atomic<int64_t> data_bytes_{0};
   std::atomic<int64_t> zero_bytes_{0};
+  std::atomic<int64_t> unverified_bytes_{0};
   std::atomic<uint32_t> touched_{0};
 };
 

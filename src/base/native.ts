@@ -53,6 +53,8 @@ export interface NativeChunkFile {
   readonly dataBytes: number;
   /** Bytes of chunks in state zero. */
   readonly zeroBytes: number;
+  /** Of `dataBytes`, those of unverified chunks. */
+  readonly unverifiedBytes: number;
   /** Chunks that guests touched since the file was opened, whatever became of them: by `touch`, by `readNow` with `guest`, and by what native threads answer. */
   readonly touchedCount: number;
   isTouched(chunkIndex: number): boolean;
@@ -96,6 +98,14 @@ export interface NativeChunkFile {
   evict(chunkIndices: Uint32Array): Promise<number>;
   /** fdatasync of data, then of the map. */
   sync(): Promise<void>;
+  /** Reads the map's records on a thread, where `openChunkFile` did not. Once, and nothing else before it settles: all chunks are absent until then. */
+  load(): Promise<void>;
+  /** Whether the descriptors are open. */
+  readonly isOpen: boolean;
+  /** Whether a call is under way, or a lane may read. */
+  readonly isInUse: boolean;
+  /** Closes the descriptors, unless the file is in use; the states stay. Does not sync. Resolves to whether it did. */
+  park(): Promise<boolean>;
   /** Waits for what is under way, then closes. Does not sync. Closing again waits for the same end. */
   close(): Promise<void>;
 }
@@ -112,6 +122,8 @@ export interface ChunkFileOptions {
   recordSeed: number;
   /** Records are trusted as they are (clean end); otherwise present ones load as `unverified`. */
   trusted: boolean;
+  /** Default true. */
+  load?: boolean;
 }
 
 /** What a block of a disk's overlay is. The numbers are those of the map on disk. */
@@ -320,7 +332,10 @@ export interface LaneOptions {
 export interface NativeAddon {
   /** `create` with mode 0600. `direct` goes past the page cache (O_DIRECT) for what is aligned to 4096 bytes, where the file system can. */
   openBlockFile(path: string, options: { write: boolean; create?: boolean; direct?: boolean }): NativeBlockFile;
-  /** Opens or creates both files; reads all records. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records. */
+  /**
+   * Makes a chunk file in memory, and reads the records of its map unless `load` is false: then call `load`. Files are opened, and made where they are missing, by the
+   * first call that needs them: `ESTALE` when they are not those that were there before. Synchronous: 10 GiB in 64 KiB chunks are 1.3 MB of records; holes cost nothing.
+   */
   openChunkFile(options: ChunkFileOptions): NativeChunkFile;
   /** Opens or creates both files (mode 0600); reads all sectors of the map that are not holes. Synchronous. Throws `EBADMSG` for a rotten map, `EAGAIN` when the data file is open as an overlay already. */
   openOverlayFile(options: OverlayFileOptions): NativeOverlayFile;

@@ -46,6 +46,9 @@ export class CacheSpace {
   readonly #readFree: () => Promise<number>;
   readonly #eviction = new Eviction();
   readonly #yielded = new YieldedRoom();
+  /** Bytes of each store as they are in `#usedBytes`. */
+  readonly #counted = new Map<ChunkStore, number>();
+  #usedBytes = 0;
   /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
   readonly #reserved: Budget;
   #freeBytes = Number.POSITIVE_INFINITY;
@@ -88,24 +91,43 @@ export class CacheSpace {
     return this.#message;
   }
 
+  /** Counted as it changes: a sum over 20 000 images for each chunk that is stored would take longer than storing it. */
   get usedBytes(): number {
-    let bytes = 0;
-    for (const store of this.#eviction.stores) bytes += store.dataBytes;
-    return bytes;
+    return this.#usedBytes;
   }
 
   /** With `isHome`, copies of chunks whose home is elsewhere go before this node's own, of whatever store. */
   add(store: ChunkStore, options: SharedStore = {}): void {
     this.#eviction.add(store, options);
+    this.#count(store);
   }
 
   /** @param onEmpty called once, when all of the store was evicted; it is no longer known here then */
   addOrphan(store: ChunkStore, onEmpty: () => void): void {
-    this.#eviction.addOrphan(store, onEmpty);
+    this.#eviction.addOrphan(store, () => {
+      this.#uncount(store);
+      onEmpty();
+    });
+    this.#count(store);
   }
 
   remove(store: ChunkStore): void {
     this.#eviction.remove(store);
+    this.#uncount(store);
+  }
+
+  #count(store: ChunkStore): void {
+    this.#counted.set(store, 0);
+    store.onDataBytes((dataBytes) => {
+      this.#usedBytes += dataBytes - (this.#counted.get(store) ?? 0);
+      this.#counted.set(store, dataBytes);
+    });
+  }
+
+  #uncount(store: ChunkStore): void {
+    this.#usedBytes -= this.#counted.get(store) ?? 0;
+    store.onDataBytes(() => {});
+    this.#counted.delete(store);
   }
 
   /** Free bytes of the file system now. */

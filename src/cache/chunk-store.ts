@@ -3,13 +3,26 @@
  *
  * Opening decides trust: after a clean end with an untouched data file the records hold; after anything else each chunk is verified against its
  * checksum before it is first served; a data file that is missing or of another size voids the map.
- * Invariant: the header says `clean` only between a close that synced everything, with no chunk left unverified, and the next open. A record does not
- * tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
+ *
+ * An image that nobody reads holds no descriptors. The addon opens the files with the first call that needs them, and `park`
+ * closes them again. The states of the chunks stay in memory.
+ *
+ * Invariants: the header says `clean` only while nothing was changed since a close that synced everything, with no chunk left
+ * unverified. A record does not tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
+ * A sync that failed is never forgotten: the map does not become clean in this process any more.
  */
 import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
-import { dataFileStamp, type MapHeader, mapHeaderBytes, mapVersion, readMapHeader, writeMapHeader } from './map-header.js';
+import {
+  dataFileStamp,
+  type MapHeader,
+  mapHeaderBytes,
+  mapVersion,
+  readMapHeader,
+  writeMapHeader,
+  writeMapHeaderLater,
+} from './map-header.js';
 
 export interface ChunkStoreOptions {
   dataPath: string;
@@ -19,6 +32,9 @@ export interface ChunkStoreOptions {
   /** Bound into every map record: 32 bits of the image's identity. */
   recordSeed: number;
 }
+
+/** A map of at most so many chunks is loaded by the constructor: waking a thread would take longer. */
+const mostLoadedNow = 16_384;
 
 export class ChunkStore {
   readonly sizeBytes: number;
@@ -30,6 +46,17 @@ export class ChunkStore {
   readonly #evicting = new Map<number, Promise<unknown>>();
   #lastStore: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  /** Resolves when the records of the map are in memory. */
+  readonly ready: Promise<void>;
+  /** True while the header on the disk says `clean`, or there is no header. */
+  #isUntouched: boolean;
+  #touching: Promise<void> | undefined;
+  /** True if something was changed since the last sync. */
+  #isDirty = false;
+  #hasSyncFailed = false;
+  /** True if a call since the last `park` needed the files. */
+  #wasUsed = false;
+  #bytesListener: (dataBytes: number) => void = () => {};
 
   constructor(options: ChunkStoreOptions) {
     this.#options = options;
@@ -40,10 +67,14 @@ export class ChunkStore {
     const usable = stamp !== undefined && header !== undefined && matches(header, options);
     if (!usable) removeStoreFiles(options);
     const trusted = usable && header.clean?.inode === stamp.inode && header.clean.mtimeNs === stamp.mtimeNs;
-    // Durable before the first record is written: from here on only a clean close makes the records trustworthy again.
-    writeMapHeader(options.mapPath, headerOf(options));
-    this.#file = native.openChunkFile({ ...options, recordsOffset: mapHeaderBytes, trusted });
-    this.chunkCount = this.#file.chunkCount;
+    // Also where it says so of other data: nothing may be changed below such a word.
+    this.#isUntouched = !usable || header.clean !== undefined;
+    this.chunkCount = Math.ceil(options.sizeBytes / options.chunkBytes);
+    const load = this.chunkCount <= mostLoadedNow;
+    this.#file = native.openChunkFile({ ...options, recordsOffset: mapHeaderBytes, trusted, load });
+    this.ready = load ? Promise.resolve() : this.#file.load().then(() => this.#recount());
+    // Told to whoever awaits it.
+    this.ready.catch(() => {});
   }
 
   /** For native threads to read from; `undefined` from `close` on. Who gave it to them takes it back before. */
@@ -54,6 +85,22 @@ export class ChunkStore {
   /** Bytes on the disk, those not yet verified included; 0 from `close` on, when nothing of it can be evicted any more. */
   get dataBytes(): number {
     return this.#closing === undefined ? this.#file.dataBytes : 0;
+  }
+
+  /** Bytes of chunks that are not verified yet; 0 from `close` on. */
+  get unverifiedBytes(): number {
+    return this.#closing === undefined ? this.#file.unverifiedBytes : 0;
+  }
+
+  /** True if descriptors are open; false from `close` on. */
+  get isOpen(): boolean {
+    return this.#closing === undefined && this.#file.isOpen;
+  }
+
+  /** Calls the listener with `dataBytes` now, and after each change. One listener; the last call counts. */
+  onDataBytes(listener: (dataBytes: number) => void): void {
+    this.#bytesListener = listener;
+    this.#recount();
   }
 
   /** Bytes that are known to be zeros and take no space; 0 from `close` on. */
@@ -86,6 +133,7 @@ export class ChunkStore {
 
   /** The hit path: everything present or zero, and in the page cache. For a `guest` the chunks are touched. */
   readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number, guest = false): boolean {
+    this.#wasUsed = true;
     return this.#file.readNow(target, targetStart, lengthBytes, offset, guest) === ReadNow.hit;
   }
 
@@ -109,6 +157,7 @@ export class ChunkStore {
 
   /** Reads what is present or zero, from the disk if need be. `false`, and nothing promised of the target, when any of it isn't. */
   read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean> {
+    this.#wasUsed = true;
     return this.#file.read(target, targetStart, lengthBytes, offset);
   }
 
@@ -121,7 +170,8 @@ export class ChunkStore {
     const store = async (): Promise<ChunkStateValue> => {
       await this.#evicting.get(chunkIndex);
       // Whoever was before it in the line may have brought the same.
-      return this.isHeld(chunkIndex) ? this.#file.state(chunkIndex) : this.#file.store(chunkIndex, source, 0);
+      if (this.isHeld(chunkIndex)) return this.#file.state(chunkIndex);
+      return this.#change(() => this.#file.store(chunkIndex, source, 0));
     };
     const stored = this.#lastStore.then(store, store);
     this.#lastStore = stored;
@@ -130,7 +180,7 @@ export class ChunkStore {
 
   async storeZero(chunkIndex: number): Promise<void> {
     await this.#evicting.get(chunkIndex);
-    await this.#file.storeZero(chunkIndex, 1);
+    await this.#change(() => this.#file.storeZero(chunkIndex, 1));
   }
 
   /** The bytes of a chunk as they lie on the disk, right or wrong: for who can tell. Rejects when they can't be read. */
@@ -152,7 +202,7 @@ export class ChunkStore {
   async verify(chunkIndex: number): Promise<boolean> {
     await this.#evicting.get(chunkIndex);
     if (this.#file.state(chunkIndex) === ChunkState.absent) return true;
-    return this.#file.verify(chunkIndex);
+    return this.#change(() => this.#file.verify(chunkIndex));
   }
 
   /**
@@ -165,7 +215,7 @@ export class ChunkStore {
 
   /** Frees chunks (map, sync, punch); those in use are skipped, as are those that clients have yet to take from their sockets. Resolves to the bytes freed. */
   async evict(chunkIndices: Uint32Array): Promise<number> {
-    const done = this.#file.evict(chunkIndices);
+    const done = this.#change(() => this.#file.evict(chunkIndices));
     const settled = done.catch(() => 0);
     for (const index of chunkIndices) this.#evicting.set(index, settled);
     try {
@@ -173,6 +223,23 @@ export class ChunkStore {
     } finally {
       for (const index of chunkIndices) if (this.#evicting.get(index) === settled) this.#evicting.delete(index);
     }
+  }
+
+  /**
+   * Closes the descriptors where nothing needed them since the last call, and nobody reads. What was changed is synced first, so
+   * that no error of the disk goes by unheard while the file is closed.
+   *
+   * @returns whether the descriptors are closed
+   */
+  async park(): Promise<boolean> {
+    if (this.#closing !== undefined) return true;
+    const wasUsed = this.#wasUsed;
+    this.#wasUsed = false;
+    if (wasUsed || this.#file.isInUse) return false;
+    if (this.#isDirty) await this.#sync();
+    if (this.#closing !== undefined || !this.#file.isOpen) return true;
+    if (this.#isDirty || this.#wasUsed) return false;
+    return this.#file.park();
   }
 
   /**
@@ -189,27 +256,73 @@ export class ChunkStore {
     return this.#file.sync();
   }
 
-  async #close(): Promise<void> {
+  async #sync(): Promise<void> {
+    this.#isDirty = false;
     try {
       await this.sync();
-      const verified = !this.#hasUnverified();
+    } catch {
+      // The kernel may have dropped what it could not write, and says so once.
+      this.#hasSyncFailed = true;
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#bytesListener(0);
+    this.#bytesListener = () => {};
+    try {
+      await this.ready;
+      // Nothing was changed: the map is worth what it was worth before.
+      if (this.#isUntouched && this.#touching === undefined) return;
+      await this.#touching;
+      await this.#sync();
+      const verified = this.#file.unverifiedBytes === 0;
       await this.#file.close();
       const stamp = dataFileStamp(this.#options.dataPath, this.sizeBytes);
-      if (verified && stamp !== undefined) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
+      const isClean = verified && !this.#hasSyncFailed && stamp !== undefined;
+      if (isClean) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
     } catch {
+      // As after an unclean end.
+    } finally {
       await this.#file.close();
     }
   }
 
-  #hasUnverified(): boolean {
-    for (let chunk = 0; chunk < this.chunkCount; ) {
-      const runs = this.#file.runs(chunk, this.chunkCount - chunk, 1024);
-      for (let index = 0; index + 1 < runs.length; index += 2) {
-        if (runs[index] === ChunkState.unverified) return true;
-        chunk += runs[index + 1] ?? 0;
-      }
+  /** Runs a call that changes records, once the header on the disk does not say `clean` any more. */
+  #change<T>(call: () => Promise<T>): Promise<T> {
+    this.#wasUsed = true;
+    this.#isDirty = true;
+    // At once where nothing is in the way: the chunks are the call's from here on.
+    return this.#isUntouched ? this.#touch().then(() => this.#counted(call)) : this.#counted(call);
+  }
+
+  async #counted<T>(call: () => Promise<T>): Promise<T> {
+    const result = call();
+    this.#recount();
+    try {
+      return await result;
+    } finally {
+      // A sync that began meanwhile may have missed it.
+      this.#isDirty = true;
+      this.#recount();
     }
-    return false;
+  }
+
+  /** Durable before the first record is written: from here on only a clean close makes the records trustworthy again. */
+  #touch(): Promise<void> {
+    this.#touching ??= writeMapHeaderLater(this.#options.mapPath, headerOf(this.#options)).then(
+      () => {
+        this.#isUntouched = false;
+      },
+      (error: unknown) => {
+        this.#touching = undefined;
+        throw error;
+      },
+    );
+    return this.#touching;
+  }
+
+  #recount(): void {
+    this.#bytesListener(this.dataBytes);
   }
 }
 

@@ -7,7 +7,7 @@
  *
  * The hand stays where it is between evictions. Stores may come and go at any time.
  */
-import { setImmediate } from 'node:timers/promises';
+import { Slice } from '../base/slice.js';
 import type { ChunkStore } from './chunk-store.js';
 import { sweepStep } from './eviction-sweep.js';
 
@@ -37,10 +37,6 @@ export class EvictionRing {
   #memberIndex = 0;
   #chunkIndex = 0;
 
-  get stores(): ChunkStore[] {
-    return this.#members.map((member) => member.store);
-  }
-
   add(member: RingMember): void {
     this.#members.push(member);
   }
@@ -66,18 +62,19 @@ export class EvictionRing {
   /** Once round. `spared`: another lap may find more. */
   async #lap(demand: EvictionDemand, force: boolean): Promise<'enough' | 'exhausted' | 'spared'> {
     let spared = false;
+    const slice = new Slice();
     for (let left = this.#length; left > 0; ) {
       const wantedBytes = demand.wantedBytes();
       const member = this.#members[this.#memberIndex];
       if (wantedBytes <= 0) return 'enough';
       if (member === undefined) return 'exhausted';
-      const { store, belongs, onEmpty } = member;
+      const { store, onEmpty } = member;
       const step = this.#step(member, left, Math.ceil(wantedBytes / store.chunkBytes), force);
       left -= step.scannedCount;
       spared ||= step.spared;
       if (step.found.length > 0) await demand.free(store, Uint32Array.from(step.found));
       // Where nothing goes, only this lets others have a turn in the middle of a long lap.
-      else if (belongs !== undefined && step.scannedCount > 0) await setImmediate();
+      else if (slice.isOver) await slice.turn();
       // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
       if (onEmpty !== undefined && store.dataBytes === 0 && this.#members.includes(member)) {
         this.remove(store);

@@ -24,11 +24,6 @@ export class Eviction {
   readonly #copies = new EvictionRing();
   readonly #rest = new EvictionRing();
 
-  /** Every store that something may be evicted from, once. */
-  get stores(): ChunkStore[] {
-    return [...this.#orphans.stores, ...this.#rest.stores];
-  }
-
   /** Without `isHome` all chunks count as this node's own. */
   add(store: ChunkStore, { isHome }: SharedStore = {}): void {
     this.#rest.add({ store });

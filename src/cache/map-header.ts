@@ -4,7 +4,8 @@
  * One line of JSON in the first 512-byte sector, padded with zeros to `mapHeaderBytes`, so that writing it is atomic on the disk and `head -1` shows it.
  * Behind it come the records, whose format is the addon's (`native.ts`).
  */
-import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { CopseError } from '../base/error.js';
 
@@ -48,19 +49,34 @@ export function readMapHeader(mapPath: string): MapHeader | undefined {
 
 /** Writes the header durably, creating the file (mode 0600) when it is missing. */
 export function writeMapHeader(mapPath: string, header: MapHeader): void {
+  const page = headerPage(mapPath, header);
+  const descriptor = openSync(mapPath, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    writeSync(descriptor, page, 0, page.length, 0);
+    fdatasyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** As `writeMapHeader`, on a thread. */
+export async function writeMapHeaderLater(mapPath: string, header: MapHeader): Promise<void> {
+  const page = headerPage(mapPath, header);
+  const file = await open(mapPath, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    await file.write(page, 0, page.length, 0);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+function headerPage(mapPath: string, header: MapHeader): Buffer {
   const page = Buffer.alloc(mapHeaderBytes);
   const text = `${JSON.stringify(header)}\n`;
   if (Buffer.byteLength(text) > sectorBytes) throw new CopseError('ERR_MAP_HEADER', `header of ${mapPath} does not fit a sector`);
   page.write(text);
-  const descriptor = openSync(mapPath, 'a+', 0o600);
-  closeSync(descriptor);
-  const writable = openSync(mapPath, 'r+');
-  try {
-    writeSync(writable, page, 0, page.length, 0);
-    fdatasyncSync(writable);
-  } finally {
-    closeSync(writable);
-  }
+  return page;
 }
 
 /** What tells a data file that nobody touched since from one that somebody did; `undefined` when it is missing or of another size. */

@@ -6,9 +6,11 @@
  */
 import { readdirSync } from 'node:fs';
 import type { Budget } from '../base/budget.js';
+import { systemClock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
+import { Slice } from '../base/slice.js';
 import { BufferPools } from '../cache/buffer-pool.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { ChunkStore, removeStoreFiles } from '../cache/chunk-store.js';
@@ -54,6 +56,8 @@ interface Entry {
   forget: boolean;
 }
 
+/** How often it is looked which contents nobody has read since the last look. Their files are closed. */
+const parkMs = 5000;
 /** Unused chunk buffers that are kept. */
 const keptBufferBytes = 16 * MiB;
 
@@ -65,8 +69,12 @@ export class ContentPool {
   /** Closing contents, which must be gone before they are opened again. */
   readonly #closing = new Map<string, Promise<void>>();
 
+  #cancelParking: () => void = () => {};
+  #isClosed = false;
+
   constructor(options: ContentPoolOptions) {
     this.#options = options;
+    this.#parkLater();
   }
 
   get contents(): Content[] {
@@ -84,7 +92,7 @@ export class ContentPool {
     const open = this.#entries.get(id);
     if (open !== undefined) {
       this.#allow(spec, rule);
-      return this.#leaseOf(id, open);
+      return this.#readyLease(id, open);
     }
     const below: ContentLease[] = [];
     let origin: Origin | undefined;
@@ -105,7 +113,7 @@ export class ContentPool {
       } else {
         this.#allow(spec, rule);
       }
-      return this.#leaseOf(id, entry);
+      return await this.#readyLease(id, entry);
     } finally {
       await origin?.close();
       for (const lease of below) await lease.release();
@@ -137,6 +145,8 @@ export class ContentPool {
 
   /** No file is open when it resolves. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelParking();
     const contents = this.contents;
     this.#entries.clear();
     // The top ones first: decoders read from their containers.
@@ -145,6 +155,18 @@ export class ContentPool {
     for (const [id, store] of this.#orphans) await this.#track(id, store.close());
     this.#orphans.clear();
     await Promise.all(this.#closing.values());
+  }
+
+  /** A large map is read on a thread, before anybody looks into it. */
+  async #readyLease(id: string, entry: Entry): Promise<ContentLease> {
+    const lease = this.#leaseOf(id, entry);
+    try {
+      await entry.content.ready;
+      return lease;
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
   }
 
   #leaseOf(id: string, entry: Entry): ContentLease {
@@ -166,6 +188,33 @@ export class ContentPool {
         });
       },
     };
+  }
+
+  #parkLater(): void {
+    if (this.#isClosed) return;
+    this.#cancelParking = systemClock.after(parkMs, () => void this.#park().finally(() => this.#parkLater()));
+  }
+
+  /** Closes the files of contents that nobody has read for a while. */
+  async #park(): Promise<void> {
+    const slice = new Slice();
+    for (const store of [...this.#stores()]) {
+      await slice.turn();
+      await this.#parkOne(store);
+    }
+  }
+
+  async #parkOne(store: ChunkStore): Promise<void> {
+    try {
+      if (store.isOpen) await store.park();
+    } catch (error) {
+      this.#options.log.warn({ reason: errorMessage(error) }, 'files of an idle content stay open');
+    }
+  }
+
+  *#stores(): Iterable<ChunkStore> {
+    for (const { content } of this.#entries.values()) yield content.cache.store;
+    yield* this.#orphans.values();
   }
 
   /** The open content of that spec, and its origin where it is a raw one. */

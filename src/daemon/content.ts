@@ -157,6 +157,11 @@ export class Content {
     return this.#hasOrigin();
   }
 
+  /** Resolves when what is cached of it is known. Nobody may read before. @throws the system's error when the map can't be read */
+  get ready(): Promise<void> {
+    return this.cache.store.ready;
+  }
+
   get health(): HealthyOrigin['health'] {
     return this.#origin.health;
   }

@@ -1,12 +1,12 @@
 /** Damaged maps, cut files and a full disk. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
-import { type ChunkFileOptions, ChunkState, native } from '../../src/base/native.js';
+import { type ChunkFileOptions, ChunkState, type NativeChunkFile, native, ReadNow } from '../../src/base/native.js';
 
 const chunkBytes = 4096;
 const chunkCount = 16;
@@ -68,16 +68,35 @@ t.test('records of other chunks, torn records and a short map are absent', async
   t.same(await statesOf(options), Array(chunkCount).fill(ChunkState.absent));
 });
 
-t.test('a data file that was cut: extended at open, found out by verify', async (t) => {
+t.test('a data file that was cut or exchanged is not opened: what it lacks would be zeros', async (t) => {
   const options = optionsIn(t.testdir());
   await fill(options);
+  const target = Buffer.alloc(chunkBytes);
+  const refused = async (file: NativeChunkFile, what: string, code = 'ESTALE'): Promise<void> => {
+    t.not(file.readNow(target, 0, chunkBytes, 5 * chunkBytes), ReadNow.hit, what);
+    await t.rejects(file.read(target, 0, chunkBytes, 5 * chunkBytes), { code }, what);
+    await t.rejects(file.verify(5), { code }, what);
+    await t.rejects(file.store(6, target, 0), { code }, what);
+  };
+  const whole = readFileSync(options.dataPath);
+  const file = native.openChunkFile(options);
+  t.equal(file.isOpen, false);
   truncateSync(options.dataPath, 3 * chunkBytes + 100);
-  const file = native.openChunkFile({ ...options, trusted: false });
-  t.equal(statSync(options.dataPath).size, options.sizeBytes);
-  t.equal(await file.verify(1), true);
-  t.equal(await file.verify(3), false);
-  t.equal(await file.verify(15), false);
-  t.equal(file.state(15), ChunkState.absent);
+  await refused(file, 'cut before it was opened');
+  truncateSync(options.dataPath, 0);
+  writeFileSync(options.dataPath, whole);
+  t.equal(await file.read(target, 0, chunkBytes, 5 * chunkBytes), true, 'whole again');
+  t.equal(file.isOpen, true);
+  t.equal(await file.park(), true);
+  t.equal(file.isOpen, false);
+  truncateSync(options.dataPath, 3 * chunkBytes);
+  await refused(file, 'cut while it was parked');
+  writeFileSync(`${options.dataPath}.copy`, whole);
+  renameSync(`${options.dataPath}.copy`, options.dataPath);
+  await refused(file, 'exchanged while it was parked');
+  rmSync(options.dataPath);
+  await refused(file, 'removed while it was parked', 'ENOENT');
+  t.equal(existsSync(options.dataPath), false, 'and not made anew');
   await file.close();
 });
 
@@ -85,11 +104,42 @@ t.test('a data file that is cut under an open file is an error, never zeros', as
   const options = optionsIn(t.testdir());
   await fill(options);
   const file = native.openChunkFile(options);
-  truncateSync(options.dataPath, 3 * chunkBytes);
   const target = Buffer.alloc(chunkBytes);
+  t.equal(await file.read(target, 0, chunkBytes, 5 * chunkBytes), true);
+  truncateSync(options.dataPath, 3 * chunkBytes);
   t.not(file.readNow(target, 0, chunkBytes, 5 * chunkBytes), 0);
   await t.rejects(file.read(target, 0, chunkBytes, 5 * chunkBytes), { code: 'EIO' });
   await file.close();
+});
+
+t.test('a file that is in use keeps its descriptors', async (t) => {
+  const options = optionsIn(t.testdir());
+  await fill(options);
+  const file = native.openChunkFile(options);
+  const target = Buffer.alloc(chunkBytes);
+  const reading = file.read(target, 0, chunkBytes, 5 * chunkBytes);
+  t.equal(file.isInUse, true);
+  t.equal(await file.park(), false);
+  t.equal(await reading, true);
+  t.equal(await file.park(), true);
+  t.equal(await file.park(), false, 'nothing to close');
+  t.equal(await file.store(1, Buffer.alloc(chunkBytes, 7), 0), ChunkState.present, 'opened again by whoever needs it');
+  t.equal(await file.read(target, 0, chunkBytes, chunkBytes), true);
+  t.ok(target.equals(Buffer.alloc(chunkBytes, 7)));
+  await file.close();
+});
+
+t.test('a map of holes is not read, one with records is', async (t) => {
+  const options = { ...optionsIn(t.testdir()), sizeBytes: 2 ** 41, chunkBytes: 65_536 };
+  const first = native.openChunkFile(options);
+  const last = first.chunkCount - 1;
+  for (const index of [0, 9_000_000, last]) await first.storeZero(index, 1);
+  await first.close();
+  const later = native.openChunkFile({ ...options, load: false });
+  t.same([...later.runs(0, last + 1, 10)], [0, last + 1]);
+  await later.load();
+  t.same([...later.runs(0, last + 1, 10)], [2, 1, 0, 8_999_999, 2, 1, 0, last - 9_000_001, 2, 1]);
+  await later.close();
 });
 
 /** A file system in memory, taken away at the end; undefined, and the test skipped, where one may not mount. */

@@ -1,6 +1,7 @@
 /** What cached chunks are worth after a clean end, an unclean one, and after somebody touched the files. */
 import {
   closeSync,
+  existsSync,
   openSync,
   readFileSync,
   renameSync,
@@ -84,10 +85,50 @@ t.test('a clean end is trusted', async (t) => {
   await (await filled(folder)).close();
   t.ok(readMapHeader(storePaths(folder).mapPath)?.clean);
   const store = openStore(folder, sizeBytes);
-  t.notOk(readMapHeader(storePaths(folder).mapPath)?.clean, 'only until it is opened');
   t.same(states(store), clean);
   for (const index of [1, 2, 7]) t.same(await readChunk(store, index), chunk(index));
+  t.ok(readMapHeader(storePaths(folder).mapPath)?.clean, 'nobody changed anything');
+  await store.store(3, chunk(3));
+  t.notOk(readMapHeader(storePaths(folder).mapPath)?.clean, 'only until something is stored');
   await store.close();
+  t.ok(readMapHeader(storePaths(folder).mapPath)?.clean);
+});
+
+t.test('files are open while somebody reads, and what was stored is synced before they are closed', async (t) => {
+  const folder = t.testdir({});
+  let syncCount = 0;
+  let fails = false;
+  class CountingStore extends ChunkStore {
+    protected override async sync(): Promise<void> {
+      syncCount += 1;
+      if (fails) throw systemError('EIO');
+      await super.sync();
+    }
+  }
+  const open = (): CountingStore => new CountingStore({ ...storePaths(folder), sizeBytes, chunkBytes, recordSeed });
+  const store = open();
+  t.notOk(existsSync(storePaths(folder).mapPath), 'an image that nobody reads has no files');
+  await store.store(1, chunk(1));
+  t.equal(await store.park(), false, 'it was used since the last look');
+  t.equal(await store.park(), true);
+  t.equal(syncCount, 1);
+  t.equal(store.isOpen, false);
+  t.equal(store.state(1), present);
+  t.same(await readChunk(store, 1), chunk(1));
+  t.equal(store.isOpen, true);
+  await store.park();
+  t.equal(await store.park(), true);
+  t.equal(syncCount, 1, 'nothing was changed');
+  await store.store(2, chunk(2));
+  await store.park();
+  fails = true;
+  t.equal(await store.park(), true);
+  fails = false;
+  await store.close();
+  t.notOk(readMapHeader(storePaths(folder).mapPath)?.clean, 'a sync that failed before is not forgotten');
+  const again = open();
+  t.equal(again.state(2), unverified);
+  await again.close();
 });
 
 t.test('after an unclean end each chunk is checked before it is served', async (t) => {
@@ -229,6 +270,7 @@ t.test('closing: twice is once; a sync that fails leaves the map unclean and har
     }
   }
   const failing = new Unsyncable({ ...storePaths(folder), sizeBytes, chunkBytes, recordSeed });
+  await failing.store(3, chunk(3));
   await failing.close();
   t.notOk(readMapHeader(storePaths(folder).mapPath)?.clean);
   const reopened = openStore(folder, sizeBytes);
