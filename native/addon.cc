@@ -19,6 +19,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
       copse::Method("setUserTimeout", copse::SetUserTimeoutOf),
       copse::Method("openLease", copse::OpenLease),
       copse::Method("openPeerProcess", copse::OpenPeerProcessOf), copse::Method("hasProcessEnded", copse::HasProcessEndedOf),
+      copse::Method("discardMemory", copse::DiscardMemory), copse::Method("trimMemory", copse::TrimMemory),
   };
   napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
   return exports;

@@ -20,6 +20,8 @@ napi_value WriteOverlayMapFile(napi_env env, napi_callback_info info);
 napi_value Crc32cOf(napi_env env, napi_callback_info info);
 napi_value Crc32cByTableOf(napi_env env, napi_callback_info info);
 napi_value IsZeroBytes(napi_env env, napi_callback_info info);
+napi_value DiscardMemory(napi_env env, napi_callback_info info);
+napi_value TrimMemory(napi_env env, napi_callback_info info);
 napi_value LockFile(napi_env env, napi_callback_info info);
 napi_value UnlockFile(napi_env env, napi_callback_info info);
 napi_value SendDatagramTo(napi_env env, napi_callback_info info);

@@ -168,6 +168,11 @@ napi_value IsStalled(napi_env env, napi_callback_info info) {
   return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsStalled());
 }
 
+napi_value HasFailed(napi_env env, napi_callback_info info) {
+  LaneHandle* const handle = Running(Arguments(env, info));
+  return handle == nullptr ? nullptr : Boolean(env, handle->lane->HasFailed());
+}
+
 napi_value Shut(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   LaneHandle* const handle = Running(arguments);
@@ -273,7 +278,7 @@ Status Duplicate(int descriptor, Descriptor* duplicate) {
 bool DefineLaneClass(napi_env env) {
   const std::vector<napi_property_descriptor> properties = {
       Method("takeInput", TakeInput), Method("inputBytes", InputBytes), Method("send", Send),           Method("grant", Grant), Method("isQuiet", IsQuiet),
-      Method("isStalled", IsStalled), Method("shut", Shut),             Method("stop", Stop),           Method("counters", CountersOf), Method("close", Close)};
+      Method("isStalled", IsStalled), Method("hasFailed", HasFailed), Method("shut", Shut),             Method("stop", Stop),           Method("counters", CountersOf), Method("close", Close)};
   return DefineFileClass(env, "NativeLane", properties, &Environment::Of(env)->lane_class);
 }
 

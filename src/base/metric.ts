@@ -33,6 +33,11 @@ export class LatencyHistogram {
     this.sumSeconds += sumSeconds;
   }
 
+  /** Adds what another histogram has observed. */
+  merge(other: LatencyHistogram): void {
+    if (other.count > 0) this.add(other.counts, 0, other.sumSeconds);
+  }
+
   /** The least bucket bound, in seconds, that covers the share `quantile` (0 to 1) of what was observed; 0 when nothing was. */
   quantileSeconds(quantile: number): number {
     let left = this.count * quantile;

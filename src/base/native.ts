@@ -273,6 +273,8 @@ export interface NativeLane {
   isQuiet(): boolean;
   /** Whether a client that does not read is in the way of that: it was being sent something from what was granted since the last call, and took none of it. A slow disk is not meant. */
   isStalled(): boolean;
+  /** Whether nothing can be sent any more: the client has gone. What is sent then is taken all the same. */
+  hasFailed(): boolean;
   /** Ends the connection at once, both ways. */
   shut(): void;
   /** Shuts, and resolves when no thread works for the lane any more. No event comes after the call. */
@@ -351,6 +353,10 @@ export interface NativeAddon {
   crc32c(data: Uint8Array, start?: number, end?: number, seed?: number): number;
   /** The same without special instructions: what other processors run. */
   crc32cByTable(data: Uint8Array, start?: number, end?: number, seed?: number): number;
+  /** Gives the whole pages of a buffer's memory back to the system. The buffer stays usable, its content is undefined; nobody else may have a view of it. */
+  discardMemory(data: Uint8Array): void;
+  /** Gives memory that the allocator of native code holds for later back to the system, on a thread. */
+  trimMemory(): Promise<void>;
   /** Whether every byte is zero. */
   isZero(data: Uint8Array, start: number, end: number): boolean;
   /**

@@ -11,7 +11,7 @@
  * unverified. A record does not tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
  * A sync that failed is never forgotten: the map does not become clean in this process any more.
  */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
 import {
@@ -65,7 +65,8 @@ export class ChunkStore {
     const header = readMapHeader(options.mapPath);
     const stamp = dataFileStamp(options.dataPath, options.sizeBytes);
     const usable = stamp !== undefined && header !== undefined && matches(header, options);
-    if (!usable) removeStoreFiles(options);
+    // Most images of a start have neither file.
+    if (!usable && (stamp !== undefined || header !== undefined || hasFiles(options))) removeStoreFiles(options);
     const trusted = usable && header.clean?.inode === stamp.inode && header.clean.mtimeNs === stamp.mtimeNs;
     // Also where it says so of other data: nothing may be changed below such a word.
     this.#isUntouched = !usable || header.clean !== undefined;
@@ -331,6 +332,10 @@ export function removeStoreFiles(paths: { dataPath: string; mapPath: string }): 
   // The map first: data without a map are garbage, a map without data would be a lie.
   rmSync(paths.mapPath, { force: true });
   rmSync(paths.dataPath, { force: true });
+}
+
+function hasFiles({ dataPath, mapPath }: ChunkStoreOptions): boolean {
+  return existsSync(mapPath) || existsSync(dataPath);
 }
 
 function headerOf(options: ChunkStoreOptions): MapHeader {

@@ -10,6 +10,7 @@ import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { checkExportName } from '../base/export-name.js';
 import type { Logger } from '../base/log.js';
+import { Slice } from '../base/slice.js';
 import { SortedMap } from '../base/sorted-map.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { checkChunkSize, contentId, type ImageRecord } from '../catalog/image-record.js';
@@ -92,7 +93,9 @@ export class ImageRegistry {
   async start(): Promise<void> {
     const { catalog, log } = this.#options;
     catalog.onChange((name) => void this.#follow(name));
+    const slice = new Slice();
     for (const record of catalog.list()) {
+      await slice.turn();
       try {
         // One whose manifest has to be fetched first keeps no other waiting.
         await waitFor(`image "${record.name}"`, this.#settle(record.name), { timeoutMs: startMs });

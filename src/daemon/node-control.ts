@@ -29,7 +29,7 @@ import { systemClock } from '../base/clock.js';
 import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { ChunkState } from '../base/native.js';
+import { Slice } from '../base/slice.js';
 import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
@@ -91,7 +91,7 @@ export class NodeControl implements Control {
       listeners: server.uris,
       adminListeners: this.#options.adminListeners(),
       connections: server.connectionCount,
-      fastPath: this.#fastPathStatus(),
+      fastPath: await this.#fastPathStatus(),
       cache: await this.#cacheStatus(),
       imageCount: registry.images.length,
       residentBytes: process.memoryUsage.rss(),
@@ -101,7 +101,13 @@ export class NodeControl implements Control {
   }
 
   async listImages(): Promise<ImageStatus[]> {
-    return this.#options.registry.images.map((image) => this.#statusOf(image));
+    const slice = new Slice();
+    const statuses: ImageStatus[] = [];
+    for (const image of this.#options.registry.images) {
+      await slice.turn();
+      statuses.push(this.#statusOf(image));
+    }
+    return statuses;
   }
 
   async imageStatus(name: string): Promise<ImageStatus> {
@@ -290,10 +296,12 @@ export class NodeControl implements Control {
     );
   }
 
-  #fastPathStatus(): FastPathStatus {
+  async #fastPathStatus(): Promise<FastPathStatus> {
     const { fastPath: enabled, registry, disks } = this.#options;
     const status = { enabled, connections: 0, reads: 0, coldReads: 0, writes: 0, handedUp: 0 };
+    const slice = new Slice();
     for (const { metrics } of [...registry.images, ...disks.registry.exports]) {
+      await slice.turn();
       const { lanes, reads, coldReads, writes, handedUp } = foldLanes(metrics).fast;
       status.connections += lanes.size;
       status.reads += reads;
@@ -334,23 +342,8 @@ export class NodeControl implements Control {
         health: content.health,
         ...(healthMessage === undefined ? {} : { message: healthMessage }),
       },
-      cache: { cachedBytes: store.dataBytes + store.zeroBytes, dataBytes: store.dataBytes, unverifiedBytes: unverifiedBytes(content) },
+      cache: { cachedBytes: store.dataBytes + store.zeroBytes, dataBytes: store.dataBytes, unverifiedBytes: store.unverifiedBytes },
       connections: metrics.connections,
     };
   }
-}
-
-/** Counted when asked for: runs of states are few. */
-function unverifiedBytes(content: Content): number {
-  const { store } = content.cache;
-  let bytes = 0;
-  for (let chunk = 0; chunk < store.chunkCount; ) {
-    const runs = store.runs(chunk, store.chunkCount - chunk, 4096);
-    for (let index = 0; index + 1 < runs.length; index += 2) {
-      const count = runs[index + 1] ?? 0;
-      if (runs[index] === ChunkState.unverified) bytes += Math.min(count * store.chunkBytes, store.sizeBytes - chunk * store.chunkBytes);
-      chunk += count;
-    }
-  }
-  return bytes;
 }

@@ -7,6 +7,7 @@ import { Duplex } from 'node:stream';
 import { AbortedError } from '../base/error.js';
 import { LaneEvent, type LaneOptions, type NativeLane, native } from '../base/native.js';
 import { KiB } from '../base/size.js';
+import { NbdDisconnectedError } from '../nbd/error.js';
 
 export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
   /** See `LaneEvent.quiet`. */
@@ -79,8 +80,9 @@ export class LaneStream extends Duplex {
     if ((events & LaneEvent.sent) !== 0) {
       const onSent = this.#onSent;
       this.#onSent = undefined;
-      onSent?.();
+      if (onSent !== undefined) this.#tell(onSent);
     }
+    if (this.destroyed) return;
     if ((events & LaneEvent.input) !== 0) this.#pull();
   }
 
@@ -96,7 +98,12 @@ export class LaneStream extends Duplex {
   }
 
   #send(pieces: Buffer[], callback: Callback): void {
-    if (this.lane.send(pieces)) callback();
+    if (this.lane.send(pieces)) this.#tell(callback);
     else this.#onSent = callback;
+  }
+
+  /** An error ends the stream, so that no further replies are made for a client that has gone. */
+  #tell(callback: Callback): void {
+    callback(this.lane.hasFailed() ? new NbdDisconnectedError('the client has gone') : undefined);
   }
 }

@@ -4,8 +4,12 @@
  * A connection that has nothing under way always gets its buffer, even beyond the bound: so connections whose clients stopped reading can't starve the others, and
  * nobody ever waits for anybody else's memory. The excess is at most one request a connection.
  *
+ * A buffer that is not kept gives its pages back to the system at once. The garbage collector frees it when it comes to that, which may be never in a daemon
+ * that has nothing to do.
+ *
  * Buffers come in sizes of 64 bytes + a power of two (a header and a payload), and are used again: fresh memory costs a page fault per 4 KiB.
  */
+import { native } from '../base/native.js';
 import { KiB, MiB } from '../base/size.js';
 
 /** Room for any header before a payload. */
@@ -49,19 +53,25 @@ export class RequestMemory {
   give(buffer: Buffer): void {
     const sizeBytes = buffer.length;
     this.#takenBytes -= sizeBytes;
-    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes) return;
+    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes) {
+      native.discardMemory(buffer);
+      return;
+    }
     const kept = this.#free.get(sizeBytes) ?? [];
     // The size that is in use moves to the end; what is kept of others makes room for it.
     this.#free.delete(sizeBytes);
     for (const [otherBytes, others] of this.#free) {
       if (this.#keptBytes + sizeBytes <= this.#keepLimitBytes) break;
       const dropCount = Math.min(others.length, Math.ceil((this.#keptBytes + sizeBytes - this.#keepLimitBytes) / otherBytes));
-      others.length -= dropCount;
+      for (const dropped of others.splice(others.length - dropCount)) native.discardMemory(dropped);
       this.#keptBytes -= dropCount * otherBytes;
       if (others.length === 0) this.#free.delete(otherBytes);
     }
     this.#free.set(sizeBytes, kept);
-    if (this.#keptBytes + sizeBytes > this.#keepLimitBytes) return;
+    if (this.#keptBytes + sizeBytes > this.#keepLimitBytes) {
+      native.discardMemory(buffer);
+      return;
+    }
     kept.push(buffer);
     this.#keptBytes += sizeBytes;
   }

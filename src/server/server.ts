@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { native } from '../base/native.js';
 import { setUserTimeout } from '../base/user-timeout.js';
 import { identifyClient } from './client-identity.js';
 import { Connection } from './connection.js';
@@ -37,6 +38,9 @@ export interface ServerOptions {
   userTimeoutMs?: number;
 }
 
+/** After a connection has ended. */
+const trimMs = 10_000;
+
 export class Server {
   readonly #options: ServerOptions;
   readonly #memory: RequestMemory;
@@ -45,6 +49,7 @@ export class Server {
   readonly #connections = new Map<Connection, Promise<void>>();
   #stopping = false;
   #refusedCount = 0;
+  #isTrimDue = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -99,6 +104,17 @@ export class Server {
     this.#connections.set(connection, served);
     await served;
     this.#connections.delete(connection);
+    this.#trimLater();
+  }
+
+  /** What the allocator of native code keeps of many connections is given back when they have gone. */
+  #trimLater(): void {
+    if (this.#isTrimDue) return;
+    this.#isTrimDue = true;
+    systemClock.after(trimMs, () => {
+      this.#isTrimDue = false;
+      void native.trimMemory();
+    });
   }
 
   /** Accepts nothing more, gives what is under way `drainMs` to be answered, then closes hard. */

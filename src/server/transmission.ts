@@ -34,6 +34,7 @@ import {
   requestPayloadBytes,
 } from '../nbd/frame.js';
 import { blockStatusReply } from './block-status.js';
+import { CopyTurn } from './copy-turn.js';
 import type { ExportMetrics } from './export.js';
 import { piecesOf, replyBuffers } from './read-reply.js';
 import { ReplyStream } from './reply-stream.js';
@@ -68,6 +69,9 @@ export interface TransmissionOptions {
 /** Payloads up to this many bytes are read over when their request is refused; a longer one ends the connection. */
 const mostSkippedBytes = 2 * MAX_PAYLOAD_BYTES;
 
+/** Of all connections of the process: they share the thread. */
+const copyTurn = new CopyTurn();
+
 /** How long a client that closed its end may wait for its answers. */
 const halfClosedGraceMs = 5000;
 
@@ -97,6 +101,10 @@ export class Transmission {
   #failure: unknown;
   #cancelGrace: (() => void) | undefined;
   readonly #finished: Promise<void>;
+  /** Bytes of hits that were copied since the pump began. */
+  #copiedBytes = 0;
+  /** True while the pump waits for the others' turn. */
+  #isPumpDue = false;
   /** Hits answered in this turn: their latency is observed together. */
   #hitCount = 0;
 
@@ -145,7 +153,7 @@ export class Transmission {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#inputOver) return;
     this.#receiver.push(chunk);
-    this.#pump();
+    this.#pump(true);
   };
 
   /**
@@ -171,8 +179,10 @@ export class Transmission {
 
   /** Memory or a place for a request became free. */
   #onProgress(): void {
-    if (!this.#inputOver) this.#pump();
-    else this.#finishIfIdle();
+    // The replies of a connection that died come back before its end is told: nobody waits for more of them.
+    if (this.#stream.destroyed) this.#endInput();
+    else if (this.#inputOver) this.#finishIfIdle();
+    else if (!this.#isPumpDue) this.#pump(false);
   }
 
   #endInput(): void {
@@ -197,10 +207,12 @@ export class Transmission {
   }
 
   /** Handles what has been received, as far as the bounds allow. */
-  #pump(): void {
+  #pump(isFresh: boolean): void {
     const startMs = performance.now();
+    const shareBytes = copyTurn.share(isFresh);
+    this.#copiedBytes = 0;
     try {
-      while (!this.#inputOver && this.#step()) {
+      while (!this.#inputOver && this.#copiedBytes < shareBytes && this.#step()) {
         // Each step takes one request or one payload.
       }
     } catch (error) {
@@ -209,14 +221,26 @@ export class Transmission {
     }
     this.#replies.flush();
     if (this.#hitCount > 0) {
+      copyTurn.spend(this.#copiedBytes);
       this.#metrics.reads.cache.latency.observe(performance.now() - startMs, this.#hitCount);
       this.#hitCount = 0;
     }
     if (this.#inputOver) return;
     this.#endWhenAccepted();
     if (this.#inputOver) return;
+    if (this.#copiedBytes >= shareBytes) this.#pumpLater();
     if (this.#receiver.pendingBytes > 0 || !this.#mayLookAhead) this.#stream.pause();
     else this.#stream.resume();
+  }
+
+  /** Goes on when the other connections had a turn. */
+  #pumpLater(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    copyTurn.wait(() => {
+      this.#isPumpDue = false;
+      this.#onProgress();
+    });
   }
 
   /** `false`: more input, or progress of what is under way, is needed first. */
@@ -349,6 +373,7 @@ export class Transmission {
   }
 
   #countHit(lengthBytes: number): void {
+    this.#copiedBytes += lengthBytes;
     const metrics = this.#metrics.reads.cache;
     metrics.count += 1;
     metrics.bytes += lengthBytes;

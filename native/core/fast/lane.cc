@@ -110,6 +110,8 @@ bool Lane::Grant(std::shared_ptr<RangeSource> source, bool writable) { return sh
 
 bool Lane::IsQuiet() { return shared_->grant.IsQuiet(); }
 
+bool Lane::HasFailed() { return shared_->writer->failed(); }
+
 bool Lane::IsStalled() { return shared_->writer->progress().IsStalled(shared_->writer->fd()); }
 
 size_t Lane::TakeInput(uint8_t* target, size_t size, bool* over) { return shared_->queue.Take(target, size, over); }

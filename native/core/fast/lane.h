@@ -69,6 +69,8 @@ class Lane {
 
   // The host's thread. Whether a client that does not read is in the way of that: since the last call something was being sent to it from what was granted, and it took none.
   bool IsStalled();
+  // Whether nothing can be sent any more: the client has gone, or the lane was shut.
+  bool HasFailed();
 
   // Takes up to `size` bytes of what goes up: to be called until it gives fewer, since OnInput tells only of what is new. `*over`: there will be no more.
   size_t TakeInput(uint8_t* target, size_t size, bool* over);

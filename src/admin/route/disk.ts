@@ -12,6 +12,7 @@ import {
   diskTakeSchema,
   snapshotParamsSchema,
 } from '../schema-disk.js';
+import { sendArray } from './array-answer.js';
 import { type AdminApp, errorResponses } from './type.js';
 
 const tags = ['disk'];
@@ -28,7 +29,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
         response: { 200: z.array(diskStatusSchema), ...errorResponses },
       },
     },
-    () => control.listDisks(),
+    async (_request, reply) => sendArray(reply, await control.listDisks(), diskStatusSchema),
   );
 
   app.get('/v1/disks/:name', { schema: { summary: 'Status of a disk', tags, params, response } }, ({ params: { name } }) =>

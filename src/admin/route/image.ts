@@ -6,6 +6,7 @@ import { checkDigest, missingOfManifest } from '../../config/value.js';
 import type { Control, ImageAddRequest } from '../control.js';
 import { imageAddSchema, imageParamsSchema, imageStatusSchema, renameSchema } from '../schema.js';
 import { explanationSchema } from '../schema-cluster.js';
+import { sendArray } from './array-answer.js';
 import { type AdminApp, errorResponses } from './type.js';
 
 const tags = ['image'];
@@ -16,7 +17,7 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
   app.get(
     '/v1/images',
     { schema: { summary: 'All images, sorted by name', tags, response: { 200: z.array(imageStatusSchema), ...errorResponses } } },
-    () => control.listImages(),
+    async (_request, reply) => sendArray(reply, await control.listImages(), imageStatusSchema),
   );
 
   app.get('/v1/images/:name', { schema: { summary: 'Status of an image', tags, params, response } }, ({ params: { name } }) =>

@@ -7,6 +7,7 @@ import { checkExportName } from '../../base/export-name.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
+import { Slice } from '../../base/slice.js';
 import type { DiskOrigins } from '../../catalog/disk-origin.js';
 import type { DiskExport } from '../../disk/disk-export.js';
 import type { EtcdDiskIndex } from '../../disk/etcd-index.js';
@@ -96,13 +97,17 @@ export class NodeDisks implements DiskControl {
     const names = new Set(here.map(({ record }) => record.uuid));
     const elsewhere = registry.options.known.list().filter(({ record }) => !names.has(record.uuid));
     const keepers = keepersOf([...here.map(({ record }) => record), ...elsewhere.map(({ record }) => record)]);
-    const statuses = [
-      ...here.map((disk) => this.#statusOf(disk)),
-      ...elsewhere.flatMap(({ record }) => {
-        const disk = registry.elsewhere(record.uuid);
-        return disk === undefined ? [] : [this.#statusOf(disk)];
-      }),
-    ];
+    const slice = new Slice();
+    const statuses: DiskStatus[] = [];
+    for (const disk of here) {
+      await slice.turn();
+      statuses.push(this.#statusOf(disk));
+    }
+    for (const { record } of elsewhere) {
+      await slice.turn();
+      const disk = registry.elsewhere(record.uuid);
+      if (disk !== undefined) statuses.push(this.#statusOf(disk));
+    }
     return statuses
       .map((status) => withConflict(status, keepers.get(status.name)))
       .sort((left, right) => (left.name < right.name ? -1 : 1));

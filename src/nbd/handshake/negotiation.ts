@@ -8,6 +8,7 @@
  * Source: doc/proto.md, "Option types"; branch extension-ext-header for EXTENDED_HEADERS.
  */
 import { errorMessage } from '../../base/error.js';
+import { Slice } from '../../base/slice.js';
 import {
   type ContextName,
   contextNames,
@@ -142,7 +143,10 @@ export class Negotiation<E> {
   async #list(data: Buffer): Promise<undefined> {
     refuseData(data, 'LIST');
     this.#budget.spendOnNames(this.#exportCount());
+    const slice = new Slice();
     for (const entry of this.#directory.list()) {
+      // A client that takes all at once does not make the others wait.
+      await slice.turn();
       const description = errorText(entry.description).toString();
       await this.#channel.put(encodeOptionReply(Option.LIST, OptionReply.SERVER, encodeServer({ name: entry.name, description })));
     }
