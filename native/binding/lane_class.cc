@@ -134,6 +134,9 @@ napi_value Grant(napi_env env, napi_callback_info info) {
     overlay = OverlayOf(arguments.Native(0, "overlay", kOverlayFileTag));
     if (overlay == nullptr) return nullptr;
     if (overlay->closing) return ThrowClosedError(env, overlay->path);
+    const char* failed_path;
+    const Status status = EnsureFiles(overlay, &failed_path);
+    if (!status.ok()) return ThrowSystemError(env, status, failed_path);
   }
   if (arguments.Has(1)) {
     image = FileOf<ChunkFile>(arguments.Native(1, "image", kChunkFileTag));

@@ -10,13 +10,20 @@
 namespace copse {
 namespace {
 
-// The receiver of a method; if it is closed, `*rejection` is what to return.
+// The receiver of a method, its descriptors open; if it is closed, or they can't be opened, `*rejection` is what to return.
 OverlayHandle* Open(const Arguments& arguments, void** wrapped, napi_value* rejection) {
   *wrapped = arguments.Unwrap();
   OverlayHandle* const file = OverlayOf(*wrapped);
   *rejection = nullptr;
-  if (file == nullptr || !file->closing) return file;
-  *rejection = Rejected(arguments.env(), MakeClosedError(arguments.env(), file->path));
+  if (file == nullptr) return nullptr;
+  if (file->closing) {
+    *rejection = Rejected(arguments.env(), MakeClosedError(arguments.env(), file->path));
+    return nullptr;
+  }
+  const char* failed_path;
+  const Status status = EnsureFiles(file, &failed_path);
+  if (status.ok()) return file;
+  *rejection = Rejected(arguments.env(), MakeSystemError(arguments.env(), status, failed_path));
   return nullptr;
 }
 

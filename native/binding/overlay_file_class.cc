@@ -29,7 +29,10 @@ napi_value ReadNow(napi_env env, napi_callback_info info) {
   uint64_t offset;
   if (file == nullptr || !arguments.Slice(0, "target", &target, &size) || !OverlayOffset(arguments, *file->core, size, &offset)) return nullptr;
   napi_value found = nullptr;
-  napi_create_int32(env, static_cast<int32_t>(file->core->ReadNow(target, size, offset)), &found);
+  const char* failed_path;
+  // Where the files can't be opened, `read` says why.
+  const bool open = EnsureFiles(file, &failed_path).ok();
+  napi_create_int32(env, static_cast<int32_t>(open ? file->core->ReadNow(target, size, offset) : OverlayNow::kWouldBlock), &found);
   return found;
 }
 
@@ -125,6 +128,16 @@ napi_value AllocatedBytes(napi_env env, napi_callback_info info) {
   return value;
 }
 
+// Only this thread hands the core on, so a count of one stays one until this returns.
+napi_value Park(napi_env env, napi_callback_info info) {
+  OverlayHandle* const file = OverlayOf(Arguments(env, info).Unwrap());
+  if (file == nullptr) return nullptr;
+  const bool is_idle = !std::exchange(file->was_used, false) && !file->closing && file->under_way == 0 && file->core.use_count() == 1;
+  napi_value parked = nullptr;
+  napi_get_boolean(env, is_idle && file->core->Park(), &parked);
+  return parked;
+}
+
 // For accessors.
 OverlayHandle* OpenTagged(napi_env env, napi_callback_info info) {
   OverlayHandle* const file = OverlayOf(Arguments(env, info).Unwrap(kOverlayFileTag));
@@ -184,6 +197,13 @@ napi_value RememberLoss(napi_env env, napi_callback_info info) {
   return arguments.Undefined();
 }
 
+napi_value IsOpen(napi_env env, napi_callback_info info) {
+  OverlayHandle* const file = OpenTagged(env, info);
+  napi_value open = nullptr;
+  if (file != nullptr) napi_get_boolean(env, file->core->has_files(), &open);
+  return open;
+}
+
 napi_value Number(napi_env env, napi_callback_info info, int64_t (*get_blocks)(const OverlayMap&)) {
   OverlayHandle* const file = OpenTagged(env, info);
   napi_value value = nullptr;
@@ -237,7 +257,8 @@ bool DefineOverlayFileClass(napi_env env) {
       Getter("remoteBytes", RemoteBytes),   Getter("changedBytes", ChangedBytes),  Getter("dirty", Dirty),
       Getter("loss", Loss),                 Getter("footing", Footing),            Method("rememberLoss", RememberLoss),
       Method("readNow", ReadNow),           Method("isZero", IsZero),              Method("runs", Runs),
-      Method("trackChanges", TrackChanges), Method("copyMap", CopyMap),            Method("allocatedBytes", AllocatedBytes)};
+      Method("trackChanges", TrackChanges), Method("copyMap", CopyMap),            Method("allocatedBytes", AllocatedBytes),
+      Method("park", Park),                 Getter("isOpen", IsOpen)};
   const std::vector<napi_property_descriptor> calls = OverlayFileCalls();
   properties.insert(properties.end(), calls.begin(), calls.end());
   return DefineFileClass(env, "NativeOverlayFile", properties, &Environment::Of(env)->overlay_file_class);

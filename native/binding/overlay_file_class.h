@@ -28,7 +28,15 @@ struct OverlayHandle final : FileHandle {
   // Changes of few bytes.
   const std::shared_ptr<JobQueue> small_changes = std::make_shared<JobQueue>();
   FlushTurns flushes;
+  // A call since the last `park` needed the descriptors.
+  bool was_used = false;
 };
+
+// Opens the overlay's descriptors where they are closed. A status that is not ok is about `*failed_path`.
+inline Status EnsureFiles(OverlayHandle* file, const char** failed_path) {
+  file->was_used = true;
+  return file->core->has_files() ? Status{} : file->core->Unpark(failed_path);
+}
 
 // What a method works on; null, with an exception pending, if `this` is no overlay.
 inline OverlayHandle* OverlayOf(void* wrapped) {

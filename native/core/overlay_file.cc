@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace copse {
 namespace {
@@ -20,20 +21,13 @@ Status Open(const char* path, Descriptor* opened) {
   return {};
 }
 
-// EWOULDBLOCK: somebody else, in this process or another, has the file open as an overlay.
-Status Lock(const Descriptor& fd) {
-  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EINTR) return {errno, "flock"};
-  }
-  return {};
-}
-
-Status GrowTo(const Descriptor& fd, uint64_t size, bool* was_empty) {
+Status GrowTo(const Descriptor& fd, uint64_t size, FileIdentity* identity, bool* was_empty) {
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return {errno, "fstat"};
   *was_empty = info.st_size == 0;
   const bool shorter = static_cast<uint64_t>(info.st_size) < size;
   if (shorter && ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return {errno, "ftruncate"};
+  *identity = FileIdentity::Of(info);
   return {};
 }
 
@@ -45,6 +39,7 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
                          const char** failed_path) {
   auto file = std::make_shared<OverlayFile>();
   file->layout_ = layout;
+  file->data_path_ = data_path;
   file->map_path_ = map_path;
   file->times_.opened_ms = WallClockMs();
   *failed_path = map_path;
@@ -55,20 +50,21 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   // Nothing is changed before the lock is held: the files may be in use.
   *failed_path = data_path;
   Status status = copse::Open(data_path, &file->data_fd_);
-  if (status.ok()) status = Lock(file->data_fd_);
+  if (status.ok()) status = LockFile(file->data_fd_);
   if (status.ok()) file->is_locked_ = true;
+  if (status.ok()) status = file->claim_.Take(file->data_fd_);
   if (status.ok()) {
     *failed_path = map_path;
     status = copse::Open(map_path, &file->map_fd_);
   }
-  if (status.ok()) status = GrowTo(file->map_fd_, map_size, &was_empty);
+  if (status.ok()) status = GrowTo(file->map_fd_, map_size, &file->map_identity_, &was_empty);
   if (status.ok()) {
     if (was_empty) {
       OverlayLog::Remove(map_path);
       RemoveOverlayMarks(map_path);
     }
     *failed_path = data_path;
-    status = GrowTo(file->data_fd_, layout.size_bytes, &was_empty);
+    status = GrowTo(file->data_fd_, layout.size_bytes, &file->data_identity_, &was_empty);
   }
   if (status.ok()) {
     *failed_path = map_path;
@@ -164,17 +160,23 @@ void OverlayFile::FindStale() {
 
 OverlayFile::Footing OverlayFile::footing() const {
   struct stat info;
+  struct statvfs system;
+  if (!has_files()) {
+    for (const auto& [path, identity] : {std::pair(&data_path_, &data_identity_), std::pair(&map_path_, &map_identity_)}) {
+      if (stat(path->c_str(), &info) != 0 || *identity != FileIdentity::Of(info)) return Footing::kUnlinked;
+    }
+    return statvfs(data_path_.c_str(), &system) == 0 && (system.f_flag & ST_RDONLY) != 0 ? Footing::kReadOnly : Footing::kFirm;
+  }
   for (const int fd : {data_fd_.get(), map_fd_.get()}) {
     if (fstat(fd, &info) == 0 && info.st_nlink == 0) return Footing::kUnlinked;
   }
-  struct statvfs system;
   const bool read_only = fstatvfs(data_fd_.get(), &system) == 0 && (system.f_flag & ST_RDONLY) != 0;
   return read_only ? Footing::kReadOnly : Footing::kFirm;
 }
 
 Status OverlayFile::AllocatedBytes(uint64_t* bytes) const {
   struct stat info;
-  if (fstat(data_fd_.get(), &info) != 0) return {errno, "fstat"};
+  if ((has_files() ? fstat(data_fd_.get(), &info) : stat(data_path_.c_str(), &info)) != 0) return {errno, "stat"};
   *bytes = static_cast<uint64_t>(info.st_blocks) * 512;
   return {};
 }

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "descriptor.h"
+#include "file_identity.h"
 #include "file_io.h"
+#include "overlay_claim.h"
 #include "overlay_log.h"
 #include "overlay_loss.h"
 #include "overlay_map.h"
@@ -44,6 +46,12 @@ class OverlayFile {
   OverlayFile() = default;
   OverlayFile(const OverlayFile&) = delete;
   ~OverlayFile();
+
+  // Closes the descriptors, unless something is to be flushed, or a sync has failed: then it is false. Only while nobody else has the overlay.
+  bool Park();
+  // Opens them again, before anything but the map is asked. ESTALE: the files are not those that were closed.
+  Status Unpark(const char** failed_path);
+  bool has_files() const { return data_fd_.valid(); }
 
   OverlayMap& map() { return map_; }
   uint64_t size_bytes() const { return layout_.size_bytes; }
@@ -116,10 +124,14 @@ class OverlayFile {
   void PunchPart(const BlockRun& run);
 
   OverlayLayout layout_{};
+  std::string data_path_;
   std::string map_path_;
+  FileIdentity data_identity_;
+  FileIdentity map_identity_;
   Descriptor data_fd_;
   Descriptor map_fd_;
   bool is_locked_ = false;
+  OverlayClaim claim_;
   OverlayMap map_;
   RangeLock lock_;
   PageCacheReader page_cache_;

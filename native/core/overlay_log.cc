@@ -34,8 +34,6 @@ constexpr int kStateShift = 56;
 // A file that grew beyond this between two flushes gives its space back when its next turn begins.
 constexpr uint64_t kKeptBytes = 1 << 20;
 
-std::string PathOf(const char* map_path, size_t index) { return std::string(map_path) + (index == 0 ? ".log0" : ".log1"); }
-
 bool ReadBootId(char* boot_id, size_t size) {
   const Descriptor fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   return fd.valid() && read(fd.get(), boot_id, size) == static_cast<ssize_t>(size);
@@ -56,7 +54,10 @@ Status OverlayLog::Open(const char* map_path, int map_fd, std::vector<Record>* r
   const bool knows_boot = ReadBootId(boot_id_, sizeof(boot_id_));
   for (size_t i = 0; i < 2; i += 1) {
     files_[i].fd = Descriptor(open(PathOf(map_path, i).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    struct stat file_info;
     if (!files_[i].fd.valid()) return {errno, "open"};
+    if (fstat(files_[i].fd.get(), &file_info) != 0) return {errno, "fstat"};
+    files_[i].identity = FileIdentity::Of(file_info);
   }
   std::vector<Record> found[2];
   if (knows_boot) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "descriptor.h"
+#include "file_identity.h"
 #include "overlay_map.h"
 #include "status.h"
 
@@ -32,6 +33,9 @@ class OverlayLog {
 
   // Opens or creates MAP_PATH.log0 and .log1, and reads what they say of this map file: empty unless they were written since the machine started.
   Status Open(const char* map_path, int map_fd, std::vector<Record>* records);
+  // Closes the descriptors, while nothing in the files is needed; and opens them again.
+  void Close();
+  Status OpenAgain(const char* map_path);
   // Before a change is answered. ENOSPC: what is to become data is refused, as for want of its own space. A trim goes on without: the log says
   // nothing then before the next flush begins. Fails otherwise only when it could neither be told this nor be made to say nothing.
   Status Append(uint64_t first, uint64_t end, BlockState state);
@@ -45,9 +49,11 @@ class OverlayLog {
  private:
   struct File {
     Descriptor fd;
+    FileIdentity identity;
     uint32_t turn = 0;
     uint64_t end = 0;  // 0: no header of this turn yet
   };
+  static std::string PathOf(const char* map_path, size_t index) { return std::string(map_path) + (index == 0 ? ".log0" : ".log1"); }
   Status Begin();
   Status Write(uint64_t first, uint64_t end, BlockState state);
   void Read(File* file, std::vector<Record>* records);

@@ -224,6 +224,13 @@ export interface NativeOverlayFile {
    * Copies the map's bytes of `blockCount` blocks from `firstBlock` to the target, `changed` marks included; with `takeChanges` the marks are cleared as they are copied. Synchronous; memory speed.
    */
   copyMap(target: Uint8Array, targetStart: number, firstBlock: number, blockCount: number, takeChanges: boolean): void;
+  /** Whether the descriptors are open. */
+  readonly isOpen: boolean;
+  /**
+   * Closes the descriptors where no call needed them since the last `park`, none is under way, no lane may read, nothing is to be flushed, and no sync has failed. The map stays in memory. The next call that
+   * needs them opens them again: `ESTALE` when the files are not those that were closed. Synchronous. Returns whether it closed them.
+   */
+  park(): boolean;
   /** Closes without flushing, after the calls before it. */
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import type { BlockDevice, RequestOptions } from '../device/device.js';
 import { Disk } from '../device/disk.js';
 import type { DiskFolder } from './folder.js';
 import { DiskFooting } from './footing.js';
+import { forgetIdle, watchIdle } from './idle-overlay.js';
 import type { DiskLoss, DiskLosses } from './loss.js';
 import type { BlockSource, DiskPeers } from './peers.js';
 import type { DiskRecord, OwnerState } from './record.js';
@@ -78,7 +79,9 @@ export class HostedDisk {
   static async open(folder: DiskFolder, options: HostedDiskOptions): Promise<HostedDisk> {
     const base = await options.openBase(folder.record);
     try {
-      return new HostedDisk(folder, folder.openOverlay(), base, options);
+      const hosted = new HostedDisk(folder, folder.openOverlay(), base, options);
+      watchIdle(hosted.overlay, options.log);
+      return hosted;
     } catch (error) {
       await base?.release();
       if (error instanceof CopseError) throw error;
@@ -190,6 +193,7 @@ export class HostedDisk {
   /** Ends what is under way, flushes, and lets go of what is below. The folder stays. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    forgetIdle(this.overlay);
     try {
       await this.disk.close();
     } finally {

@@ -261,7 +261,7 @@ export class DiskRegistry implements DiskHome {
 
   async close(): Promise<void> {
     for (const replica of this.replicas.values()) await replica.stop();
-    const results = await Promise.allSettled([...this.#exports.sorted].map((disk) => disk.close()));
+    const results = await Promise.allSettled(this.#exports.sorted.map((disk) => disk.close()));
     for (const result of results) {
       if (result.status === 'rejected') this.options.log.error({ reason: errorMessage(result.reason) }, 'a disk did not close cleanly');
     }
