@@ -13,6 +13,7 @@
  */
 import { existsSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { ClosedError } from '../base/error.js';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
 import {
   dataFileStamp,
@@ -290,6 +291,8 @@ export class ChunkStore {
 
   /** Runs a call that changes records, once the header on the disk does not say `clean` any more. */
   #change<T>(call: () => Promise<T>): Promise<T> {
+    // The files may be gone by now, and would be made again.
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError(this.#options.dataPath));
     this.#wasUsed = true;
     this.#isDirty = true;
     // At once where nothing is in the way: the chunks are the call's from here on.

@@ -286,3 +286,14 @@ t.test('files are removed, also where there are none', async (t) => {
   t.throws(() => statSync(storePaths(folder).mapPath), { code: 'ENOENT' });
   removeStoreFiles(storePaths(folder));
 });
+
+t.test('what is stored after a store was closed makes no files', async (t) => {
+  const folder = t.testdir({});
+  const store = openStore(folder, sizeBytes);
+  const closed = store.close();
+  await t.rejects(store.store(3, chunk(3)), { code: 'ERR_CLOSED' });
+  await t.rejects(store.storeZero(4), { code: 'ERR_CLOSED' });
+  await closed;
+  t.notOk(existsSync(storePaths(folder).mapPath));
+  t.notOk(existsSync(storePaths(folder).dataPath));
+});

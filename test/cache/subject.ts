@@ -58,6 +58,9 @@ export function openStore(folder: string, sizeBytes: number): FaultyStore {
 
 /** Closed with the test. */
 export function open(t: Test, options: SubjectOptions = {}): Subject {
+  // Before the folder is made: tap removes that before it calls what was registered later.
+  let close = async (): Promise<void> => {};
+  t.teardown(() => close());
   const { chunkCount = 16, tailBytes = chunkBytes, folder = t.testdir({}) } = options;
   const content = options.content ?? pattern((chunkCount - 1) * chunkBytes + tailBytes);
   const clock = new ManualClock();
@@ -90,10 +93,10 @@ export function open(t: Test, options: SubjectOptions = {}): Subject {
     clock,
     log,
   });
-  t.teardown(async () => {
+  close = async () => {
     await cache.close();
     space.close();
-  });
+  };
   return {
     cache,
     store,

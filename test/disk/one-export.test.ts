@@ -74,13 +74,13 @@ t.test('while the files of a disk are changed, others are told that it is busy',
   const disk = await registry.host(await DiskFolder.create(join(dir, 'disk'), record, owned));
   await disk.replaced(
     async () => {
-      await t.rejects(service.call('disk.describe', { uuid: record.uuid }, { caller: undefined }), { code: 'ERR_BUSY' });
-      await t.rejects(service.call('disk.describe', { name: record.name }, { caller: undefined }), { code: 'ERR_BUSY' });
+      await t.rejects(service.call('disk.describe', { uuid: record.uuid }, { caller: { id: 'b', address: 'b:1' } }), { code: 'ERR_BUSY' });
+      await t.rejects(service.call('disk.describe', { name: record.name }, { caller: { id: 'b', address: 'b:1' } }), { code: 'ERR_BUSY' });
       t.equal(await registry.require(record.name), disk);
     },
     (folder) => registry.openHosted(folder),
   );
-  t.match(await service.call('disk.describe', { name: record.name }, { caller: undefined }), { state: 'owner' });
+  t.match(await service.call('disk.describe', { name: record.name }, { caller: { id: 'b', address: 'b:1' } }), { state: 'owner' });
 });
 
 t.test('a disk whose files could not be opened again is served once they can be', async (t) => {
@@ -103,7 +103,9 @@ t.test('a disk whose files could not be opened again is served once they can be'
   renameSync(aside, data);
   clock.advance(1000);
   await moment(() => disk.isOwner);
-  t.match(await new DiskPeerService(registry).call('disk.describe', { uuid: record.uuid }, { caller: undefined }), { state: 'owner' });
+  t.match(await new DiskPeerService(registry).call('disk.describe', { uuid: record.uuid }, { caller: { id: 'b', address: 'b:1' } }), {
+    state: 'owner',
+  });
 });
 
 async function moment(isSo: () => boolean): Promise<void> {

@@ -134,7 +134,7 @@ export class World {
   async lookForVanished(): Promise<void> {
     for (const node of this.nodes) {
       if (this.stateOf(node)?.state !== 'owner') continue;
-      const code = await node.service.call('disk.describe', { uuid: this.uuid }, { caller: undefined }).then(() => undefined, errorCode);
+      const code = await node.service.call('disk.describe', { uuid: this.uuid }, { caller: node.self }).then(() => undefined, errorCode);
       if (code === 'ERR_NO_SUCH_DISK' && this.stateOf(node)?.state === 'owner')
         this.fault(`node ${node.id} owns the disk and knows of none`);
     }
