@@ -4,6 +4,7 @@
  *
  * Invariant: requests as home, as held, and in the background each have memory of their own, so that none of them can keep another waiting.
  */
+import { errorCode } from '../../base/error.js';
 import { formatSize, MiB } from '../../base/size.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
 import { publishedRecord } from '../../catalog/published-record.js';
@@ -105,9 +106,19 @@ export class PeerDirectory implements ExportDirectory {
         return this.#manifest(wanted.digest);
       case 'home':
       case 'held':
-        return this.#content(wanted, await this.#contents.identify(client, wanted.from));
+        return this.#content(wanted, await this.#memberOf(client, wanted.from));
       default:
         return this.#disks.open(wanted, () => this.#contents.identify(client, wanted.from));
+    }
+  }
+
+  /** A node that is no member here may share a host, and so an address, with members: it reads images as a stranger. */
+  async #memberOf(client: ClientIdentity, name: string | undefined): Promise<Caller | undefined> {
+    try {
+      return await this.#contents.identify(client, name);
+    } catch (error) {
+      if (errorCode(error) === 'ERR_CALLER') return undefined;
+      throw error;
     }
   }
 
