@@ -1,5 +1,6 @@
 // Descriptors of an overlay that nobody uses: closed and opened again. The states stay in memory, and are those on the disk meanwhile.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -28,6 +29,8 @@ bool OverlayFile::Park() {
   std::atomic_thread_fence(std::memory_order_acquire);
   // What is not on the disk yet may fail to get there, and only a descriptor that is open then is told.
   if (!has_files() || IsDirty() || !data_lost_.ok() || lost_.load(std::memory_order_acquire)) return false;
+  // By its own word, as in the destructor: a mapping (`residency_`) holds the file open longer than the descriptor does, and the lock with it.
+  flock(data_fd_.get(), LOCK_UN);
   data_fd_ = Descriptor();
   map_fd_ = Descriptor();
   log_.Close();
