@@ -6,7 +6,7 @@
  * node (`disk.trace`), each of which answers with its own latest grant. Epochs grow along a chain,
  * and a jump of any size is right when the chain reaches it. A force takes the place of a missing
  * grant: its record is in the taker's `owner.json`, in etcd, and in the notes of the members that
- * heard of it.
+ * heard of it. It goes with the disk to each later owner.
  *
  * Invariant: nothing here changes anything. `unknown` means that a node did not answer: the caller
  * of this node asks again.
@@ -105,12 +105,22 @@ async function followForces(claim: Claim, options: ChainOptions, ask: Ask): Prom
   for (const force of found) {
     if (force.node.id === selfId) continue;
     if (force.node.id !== claim.node.id) {
-      if ((await walk(force.node, force.to, claim, selfId, ask)) === 'proven') return true;
+      const walked = await walk(force.node, force.to, claim, selfId, ask);
+      if (walked === 'proven' || (walked === 'unknown' && hasRecord(claimant, force, claim))) return true;
     } else if (claimant === undefined ? force.to === claim.epoch : claimant.epoch >= claim.epoch) {
       return true;
     }
   }
   return false;
+}
+
+/**
+ * True if the claimant got the record of the force with the disk: it says so itself, and nobody
+ * that answers says otherwise. The taker may be gone for good.
+ */
+function hasRecord(claimant: Trace | undefined, force: Force, claim: Claim): boolean {
+  if (claimant === undefined || claimant.state === 'none' || claimant.epoch < claim.epoch) return false;
+  return claimant.forced?.to === force.to && claimant.forced.node.id === force.node.id;
 }
 
 /**

@@ -41,7 +41,7 @@ export interface ClaimsOptions {
 
 export class Claims {
   readonly #options: ClaimsOptions;
-  /** By uuid. */
+  /** By uuid and node. */
   readonly #pending = new Map<string, Promise<void>>();
   /** By uuid and node. */
   readonly #failures = new Map<string, Failure>();
@@ -57,9 +57,11 @@ export class Claims {
   hear(disk: DiskExport, node: NodeRef, epoch: number): Promise<void> {
     const { hosted, isOwner, record } = disk;
     if (hosted === undefined || !isOwner || epoch <= hosted.state.epoch) return Promise.resolve();
-    const pending = this.#pending.get(record.uuid);
+    const key = `${record.uuid} ${node.id}`;
+    // The claim of another node is another one: it may hold where this one fails.
+    const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
-    const failure = this.#failures.get(`${record.uuid} ${node.id}`);
+    const failure = this.#failures.get(key);
     const nowMs = this.#options.clock.nowMs();
     if (failure !== undefined && nowMs < failure.nextMs) return Promise.resolve();
     const isTrusted = failure === undefined || nowMs >= failure.trustedAgainMs;
@@ -67,8 +69,8 @@ export class Claims {
       .catch((error: unknown) => {
         this.#options.log.error({ disk: record.name, reason: errorMessage(error) }, 'a claim to this disk could not be judged');
       })
-      .finally(() => this.#pending.delete(record.uuid));
-    this.#pending.set(record.uuid, check);
+      .finally(() => this.#pending.delete(key));
+    this.#pending.set(key, check);
     return check;
   }
 

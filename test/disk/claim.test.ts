@@ -109,6 +109,33 @@ t.test('a disk that moved on after it was taken by force, while its taker does n
   t.same(room.owners(), ['C@1002']);
 });
 
+t.test('a disk that moved on after it was taken by force, while its taker is away', async (t) => {
+  for (const isComplete of [true, false]) {
+    for (const sleeps of [true, false]) {
+      await t.test(`${isComplete ? 'released' : 'needed'} there, its owner ${sleeps ? 'slept' : 'was away'}`, async (t) => {
+        const play = begin(t);
+        const { room, guest } = play;
+        await room.start(['A', 'B', 'C']);
+        await writeAtFirst(play, 'A');
+        const owner = room.node('A');
+        if (sleeps) owner.alive = false;
+        else room.kill('A');
+        await force(play, 'B');
+        t.equal(await guest('C', 'unix:C:1', 60_000).write(0, 8), undefined);
+        if (isComplete) await room.until('C has all of it', () => room.node('B').disk?.hosted === undefined);
+        room.kill('B');
+        if (sleeps) owner.alive = true;
+        else await room.restart('A');
+        const look = room.node('A').watch.look();
+        await room.during(look);
+        await room.pass(1000);
+        t.equal(room.node('A').disk?.isOwner, false, 'the new owner has the record of the force');
+        t.same(room.owners(), ['C@1002']);
+      });
+    }
+  }
+});
+
 t.test('a record of force that its node does not have is not noted', async (t) => {
   const play = begin(t);
   const { room } = play;
