@@ -366,6 +366,7 @@ export class DiskRegistry implements DiskHome {
     if (folder.record.name !== record.name) folder.rename(record.name, record.renames);
     const map = await folder.writeMap(epoch, inherited.states);
     folder.setState({ ...folder.state, ...state, map, to: undefined });
+    folder.removeStaleMaps();
     return this.openHosted(folder);
   }
 
