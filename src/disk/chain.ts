@@ -104,23 +104,22 @@ async function followForces(claim: Claim, options: ChainOptions, ask: Ask): Prom
     .sort((left, right) => right.to - left.to);
   for (const force of found) {
     if (force.node.id === selfId) continue;
-    if (force.node.id !== claim.node.id) {
-      const walked = await walk(force.node, force.to, claim, selfId, ask);
-      if (walked === 'proven' || (walked === 'unknown' && hasRecord(claimant, force, claim))) return true;
-    } else if (claimant === undefined ? force.to === claim.epoch : claimant.epoch >= claim.epoch) {
-      return true;
-    }
+    const walked = await walk(force.node, force.to, claim, selfId, ask);
+    if (walked === 'proven' || (walked === 'unknown' && isDeposed(claim, own, force, claimant))) return true;
   }
   return false;
 }
 
 /**
- * True if the claimant got the record of the force with the disk: it says so itself, and nobody
- * that answers says otherwise. The taker may be gone for good.
+ * True if the record of the force is enough, though its taker, or a node after it, does not answer:
+ * the taker may be gone for good. To fence this node any record of it is enough, unless the
+ * claimant answers and has none. To remove anything here, it has to be the claimant's own.
  */
-function hasRecord(claimant: Trace | undefined, force: Force, claim: Claim): boolean {
-  if (claimant === undefined || claimant.state === 'none' || claimant.epoch < claim.epoch) return false;
-  return claimant.forced?.to === force.to && claimant.forced.node.id === force.node.id;
+function isDeposed(claim: Claim, own: Trace, force: Force, claimant: Trace | undefined): boolean {
+  const isTaker = force.node.id === claim.node.id;
+  if (claimant === undefined) return own.state === 'owner' || (isTaker && force.to === claim.epoch);
+  if (isTaker) return claimant.epoch >= claim.epoch;
+  return own.state === 'owner' && claimant.state !== 'none' && claimant.epoch >= claim.epoch && claimant.forced?.to === force.to;
 }
 
 /**

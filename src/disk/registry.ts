@@ -440,13 +440,13 @@ export class DiskRegistry implements DiskHome {
     const granted = answers.flatMap((one) => (one?.answer.to === undefined ? [] : [one.answer]));
     const [latest] = granted.sort((left, right) => right.epoch - left.epoch);
     if (latest?.to === undefined || latest.to.id === peers.self.id) return undefined;
-    const { record, to, dataBytes } = latest;
+    const { record, to, dataBytes, forced } = latest;
     const epoch = latest.epoch + 1;
     const { owner } = await this.#follow(peers, to, record.uuid, epoch);
     if (owner !== undefined) return { record, owner: { node: owner, epoch: known.get(record.uuid)?.epoch ?? epoch } };
     if (to.accepted !== false) return undefined;
     // It is there in a moment, or back at its old place.
-    known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes });
+    known.offer({ record, owner: { id: to.id, address: to.address }, epoch, dataBytes, forced });
     return { record };
   }
 

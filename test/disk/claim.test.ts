@@ -5,6 +5,9 @@
 import t from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { takeByForce } from '../../src/daemon/disk/force.js';
+import { renameDisk } from '../../src/daemon/disk/rename.js';
+import type { EtcdDiskIndex } from '../../src/disk/etcd-index.js';
+import type { KnownDisk } from '../../src/disk/known-disks.js';
 import type { DiskMethod } from '../../src/disk/protocol.js';
 import { begin, isSettled, type Play, settle, writeAtFirst } from './handover/scenario.js';
 
@@ -134,6 +137,45 @@ t.test('a disk that moved on after it was taken by force, while its taker is awa
       });
     }
   }
+});
+
+t.test('an index tells of a force, while no node after it answers', async (t) => {
+  const play = begin(t);
+  const { room, guest } = play;
+  await room.start(['A', 'B', 'C']);
+  await writeAtFirst(play, 'A');
+  room.kill('A');
+  await force(play, 'B');
+  t.equal(await guest('C', 'unix:C:1', 60_000).write(0, 8), undefined);
+  const { record, hosted } = room.node('C').disk ?? {};
+  const owner = room.node('C').self;
+  room.kill('B');
+  room.kill('C');
+  await room.restart('A');
+  t.equal(room.node('A').disk?.isOwner, true);
+  if (record === undefined) throw new Error('C has the disk');
+  room.node('A').registry.options.known.offer({ record, owner, epoch: 1002, dataBytes: 0, forced: hosted?.state.forced });
+  await room.during(room.node('A').watch.look());
+  t.equal(room.node('A').disk?.isOwner, false);
+  t.same(room.owners(), ['C@1002']);
+});
+
+t.test('a disk that was taken by force keeps its record in the index under another name', async (t) => {
+  const play = begin(t);
+  const { room } = play;
+  await room.start(['A', 'B']);
+  await writeAtFirst(play, 'A');
+  room.kill('A');
+  await force(play, 'B');
+  const claimed: KnownDisk[] = [];
+  const parts = { claim: async (disk: KnownDisk) => void claimed.push(disk), made: () => {}, remove: async () => {} };
+  const { registry, disk } = room.node('B');
+  if (disk === undefined) throw new Error('B has the disk');
+  const index = parts as unknown as EtcdDiskIndex;
+  await room.during(renameDisk(disk, 'renamed', { registry, index, refuseUsed: () => {} }));
+  t.match(claimed, [{ record: { name: 'renamed' }, epoch: 1001, forced: { to: 1001, node: { id: 'B' } } }]);
+  t.equal(registry.byName('renamed'), disk);
+  t.equal(registry.byName('vm'), undefined);
 });
 
 t.test('a record of force that its node does not have is not noted', async (t) => {

@@ -29,7 +29,8 @@ export async function renameDisk(disk: DiskExport, newName: string, { registry, 
   const { self } = registry.options.peers ?? {};
   if (index !== undefined && self !== undefined && hosted !== undefined) {
     const { state, overlay } = hosted;
-    await index.claim({ record: { ...record, name: newName, renames }, owner: self, epoch: state.epoch, dataBytes: overlay.dataBytes });
+    const { epoch, forced } = state;
+    await index.claim({ record: { ...record, name: newName, renames }, owner: self, epoch, dataBytes: overlay.dataBytes, forced });
   }
   try {
     await disk.frozen(async ({ folder }) => {

@@ -119,7 +119,7 @@ export class DiskWatch {
       if (state === 'owner' && (await this.#isBelievable(node, uuid, epoch)))
         known.offer({ record, owner: node, epoch, dataBytes, forced });
       else if (state !== 'owner' && to !== undefined && to.id !== peers.self.id)
-        known.offer({ record, owner: { id: to.id, address: to.address }, epoch: epoch + 1, dataBytes });
+        known.offer({ record, owner: { id: to.id, address: to.address }, epoch: epoch + 1, dataBytes, forced });
     } catch (error) {
       // Removed, or moved away with all its blocks: its new owner says so itself.
       const isGone = errorCode(error) === 'ERR_NO_SUCH_DISK';
