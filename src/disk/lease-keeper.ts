@@ -8,7 +8,8 @@
  * this node goes on.
  *
  * Invariants: a lease that has passed is never moved on, it is only opened after such a round; a round that began
- * before the last cause of doubt settles nothing.
+ * before the last cause of doubt settles nothing, and none settles a disk that came in its course. A disk that comes
+ * soon after a cause of doubt is asked about: its handover may have been begun before.
  *
  * A node that takes a disk by force waits until its owner's lease must have passed (`outlive`). So an owner that
  * wakes with a valid lease was not deposed.
@@ -33,6 +34,11 @@ export const leaseMs = 5000;
 export const moveMs = 500;
 /** How long answers are waited for before the node goes on without, in ms. */
 export const answerMs = 5000;
+/**
+ * How long a disk that comes is asked about after a cause of doubt, in ms: longer than a handover takes that was begun
+ * before.
+ */
+export const suspectMs = 30_000;
 /** For the way of a ping, and for clocks that differ, in ms. */
 const marginMs = 250;
 
@@ -44,6 +50,8 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   /** The round that is under way. */
   #round: Promise<void> | undefined;
   #isDoubtNew = false;
+  /** Until then a disk that comes is asked about. */
+  #suspectUntilMs = 0;
   readonly #endReturns: () => void;
   #cancelMove: () => void = () => {};
   #closed = false;
@@ -53,6 +61,7 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
     this.#running = options.createWord();
     this.#running.open(leaseMs);
     this.#endReturns = options.members.onReturn((id, isFirst) => {
+      this.#suspect();
       this.doubt(isFirst ? 'no other node was heard for a while' : `node ${id} was not heard for a while`, isFirst);
     });
     this.#moveLater();
@@ -68,7 +77,12 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
       clock: this.#options.clock,
     });
     this.#leases.add(lease);
-    if (this.#isRunning() && this.#round === undefined) lease.word.open(leaseMs);
+    // Else it is in doubt already.
+    if (!this.#isRunning()) return lease;
+    if (this.#round !== undefined) this.#isDoubtNew = true;
+    // About it alone: the leases of others hold meanwhile.
+    else if (this.#options.clock.nowMs() < this.#suspectUntilMs) this.#round = this.#ask(false);
+    else lease.word.open(leaseMs);
     return lease;
   }
 
@@ -120,9 +134,8 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   #move(): void {
     if (!this.#isRunning()) return;
     this.#running.extend(leaseMs);
-    if (this.#round !== undefined) return;
     for (const { word } of this.#leases) {
-      if (word.extend(leaseMs)) continue;
+      if (word.extend(leaseMs) || this.#round !== undefined) continue;
       this.doubt('a lease has passed');
       return;
     }
@@ -132,8 +145,13 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   #isRunning(): boolean {
     if (this.#running.isValid()) return true;
     this.#running.open(leaseMs);
+    this.#suspect();
     this.doubt('this process did not run for a while');
     return false;
+  }
+
+  #suspect(): void {
+    this.#suspectUntilMs = this.#options.clock.nowMs() + suspectMs;
   }
 
   /** Asks until all have told since the last cause of doubt, then opens the leases. */

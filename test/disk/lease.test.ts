@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import type { LeaseWord } from '../../src/disk/lease.js';
-import { answerMs, LeaseKeeper, leaseMs, moveMs } from '../../src/disk/lease-keeper.js';
+import { answerMs, LeaseKeeper, leaseMs, moveMs, suspectMs } from '../../src/disk/lease-keeper.js';
 import type { LeaseMembers, OwnerClaim } from '../../src/disk/owner-round.js';
 import type { NodeRef } from '../../src/disk/record.js';
 import { ManualClock } from '../cache/manual-clock.js';
@@ -256,7 +256,7 @@ t.test('who fails is asked again', async (t) => {
   t.ok(lease.isValid());
 });
 
-t.test('a disk that comes while others are asked waits, too; one that went by its own leave does not', async (t) => {
+t.test('a disk that comes while others are asked is asked about, too; one that went by its own leave is not waited for', async (t) => {
   const { keeper, lease, returned, asked } = scene(t);
   returned('b');
   const late = keeper.open(3);
@@ -265,8 +265,41 @@ t.test('a disk that comes while others are asked waits, too; one that went by it
   t.ok(lease.isValid());
   t.equal(await lease.settled(), true);
   for (const { answer } of await asked()) answer([]);
+  const again = await asked();
+  t.notOk(late.isValid(), 'the first questions were not about it');
+  t.same(
+    again.map(({ node }) => node),
+    ['b', 'c'],
+  );
+  for (const { answer } of again) answer([]);
   await turns();
   t.ok(late.isValid());
+});
+
+t.test('a disk that comes soon after a sleep is asked about: its handover may have been begun before', async (t) => {
+  for (const doubt of ['return', 'sleep'] as const) {
+    const { clock, keeper, lease, sleep, returned, asked } = scene(t);
+    lease.free();
+    if (doubt === 'sleep') sleep(leaseMs);
+    else returned('b');
+    // The timer fires before what was under way goes on.
+    clock.advance(moveMs);
+    t.same(await asked(), [], 'there is no disk yet');
+    const soon = keeper.open(3);
+    t.notOk(soon.isValid(), doubt);
+    for (const { answer } of await asked()) answer([]);
+    await turns();
+    t.ok(soon.isValid());
+    const next = keeper.open(4);
+    t.notOk(next.isValid());
+    for (let ms = 0; ms < leaseMs; ms += moveMs) clock.advance(moveMs);
+    t.ok(soon.isValid(), 'the others go on while one is asked about');
+    for (const { answer } of await asked()) answer([]);
+    await turns();
+    t.ok(next.isValid());
+    for (let ms = 0; ms < suspectMs; ms += moveMs) clock.advance(moveMs);
+    t.ok(keeper.open(5).isValid(), 'and no more after a while');
+  }
 });
 
 t.test('a wait ends at its deadline, and when it is aborted', async (t) => {
