@@ -43,7 +43,7 @@ export async function listenOnUnixSocket(server: Server, { path, mode, groupId }
     await bindAt(server, path);
     return settle(path, path, { mode, groupId });
   }
-  const dir = await mkdtemp(join(dirname(path), '.'));
+  const dir = await mkdtemp(join(dirname(path), '.bind-'));
   const handle = await open(dir, 'r');
   try {
     // The name is longer than the one that is asked for, and may be too long: by the descriptor the directory has a short one.

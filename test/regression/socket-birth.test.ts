@@ -2,6 +2,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync, watch } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import t from 'tap';
 import { listenOnUnixSocket } from '../../src/base/unix-socket.js';
 import { listen } from '../../src/server/listener.js';
@@ -55,6 +56,16 @@ t.test('a socket lies at its path with its own mode and group from the first mom
       t.same(readdirSync(dir), []);
     }
   }
+});
+
+t.test('the directory of a socket may be a mount point', { skip: process.getuid?.() === 0 ? false : 'mounting needs root' }, async (t) => {
+  const dir = join(shortDir(t), 'run');
+  mkdirSync(dir);
+  await execa('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'none', dir]);
+  t.teardown(() => execa('umount', [dir]));
+  const listener = await listen({ kind: 'unix', path: join(dir, 'n.sock'), mode: 0o640 }, (socket) => socket.destroy());
+  t.same(readdirSync(dir), ['n.sock']);
+  await listener.close();
 });
 
 t.test('closing takes away no other socket than its own', async (t) => {
