@@ -26,6 +26,7 @@ import type { HostedDisk } from './hosted-disk.js';
 import type { KnownDisk } from './known-disks.js';
 import type { DiskLease } from './lease.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import { lossError } from './loss.js';
 import type { DiskNotes } from './notes.js';
 import { OwnerView } from './owner-view.js';
 import type { DiskPeers } from './peers.js';
@@ -487,6 +488,9 @@ export class DiskExport implements SessionHost {
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
     if (this.#settlement.isOpen) await this.#settlement.settle();
     if (this.isOwner || (await this.#reopened())) return;
+    // Blocks of before may be lost. The owner is not asked: it would stop its guests for nothing.
+    const loss = this.#hosted?.loss;
+    if (loss !== undefined) throw lossError(this.record.name, loss);
     await takeover.run(this.record, reason, writer);
     this.#view.close();
     void this.#refresh();

@@ -359,7 +359,7 @@ export class DiskRegistry implements DiskHome {
     const state: Omit<OwnerState, 'map' | 'data'> = { format: 1, state: 'owner', epoch, nodes: inherited.nodes, forced, by };
     if (present === undefined) return this.openHosted(await DiskFolder.create(diskDir, record, state, { states: inherited.states, room }));
     // What was copied ahead has to be durable before a map says so.
-    await present.overlay.flush();
+    await present.footing.flush();
     await present.close();
     const { folder } = present;
     if (folder.record.sizeBytes < record.sizeBytes) await folder.resize(record.sizeBytes);

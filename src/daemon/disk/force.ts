@@ -69,7 +69,7 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
     const { to: _to, by: _by, ...rest } = present.state;
     await registry.replicas.get(record.uuid)?.stop();
     registry.replicas.delete(record.uuid);
-    await present.overlay.flush();
+    await present.footing.flush();
     if (present.record.name !== record.name) present.folder.rename(record.name, record.renames);
     present.folder.setState({ ...rest, state: 'owner', epoch, forced });
     return present;
