@@ -31,7 +31,7 @@ export class KnownDisks {
   /** Uuids by name. */
   readonly #names = new Map<string, Set<string>>();
 
-  /** Called with the uuid of a disk that is heard of under another name than before. */
+  /** Called with the uuid of a disk that may have another name now: something was told of it, or is forgotten. */
   onName: (uuid: string) => void = () => {};
 
   constructor(path: string, log: Logger) {
@@ -80,16 +80,17 @@ export class KnownDisks {
   }
 
   forget(uuid: string): void {
-    if (this.#drop(uuid)) this.#save();
+    if (!this.#drop(uuid)) return;
+    this.onName(uuid);
+    this.#save();
   }
 
   #put(disk: KnownDisk): void {
     const { uuid, name } = disk.record;
-    const before = this.#disks.get(uuid)?.record.name;
     this.#drop(uuid);
     this.#disks.set(uuid, disk);
     this.#names.set(name, (this.#names.get(name) ?? new Set()).add(uuid));
-    if (before !== name) this.onName(uuid);
+    this.onName(uuid);
   }
 
   #drop(uuid: string): boolean {

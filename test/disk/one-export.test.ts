@@ -111,3 +111,17 @@ t.test('a disk whose files could not be opened again is served once they can be'
 async function moment(isSo: () => boolean): Promise<void> {
   while (!isSo()) await turn();
 }
+
+t.test('a disk is found by the name that it has, whatever was told and forgotten', async (t) => {
+  const { registry } = make(t);
+  const record = sampleRecord();
+  const { known } = registry.options;
+  const disk = registry.exportOf(record);
+  const opened = await registry.attach(disk, client);
+  const owner = { id: 'b', address: 'b:1' };
+  known.offer({ record: { ...record, name: 'renamed', renames: 1 }, owner, epoch: 9, dataBytes: 0 });
+  t.same([registry.byName('renamed'), registry.byName(record.name)], [disk, undefined]);
+  known.forget(record.uuid);
+  t.same([registry.byName('renamed'), registry.byName(record.name)], [undefined, disk]);
+  opened.release();
+});
