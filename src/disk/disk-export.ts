@@ -86,6 +86,8 @@ export class DiskExport implements SessionHost {
   #record: DiskRecord;
   #hosted: HostedDisk | undefined;
   #lease: DiskLease<NativeLease> | undefined;
+  /** When the present step began that changes owner or files; for a grant that is undone, the grant. */
+  #sinceMs: number | undefined;
   readonly #view: OwnerView;
   readonly #settlement: Settlement;
   #completion: Completion | undefined;
@@ -322,6 +324,7 @@ export class DiskExport implements SessionHost {
         if (state.state !== 'owner') throw this.#notOwner();
         // Before the grant: who is displaced by it must not come back as if nothing had been, after a crash in between.
         this.attachment.displaceAll(`clients of node ${to.id}, which owns it now`, state.epoch + 1);
+        this.#began();
         // From here on `here` is undefined: no session reaches the overlay any more.
         hosted.folder.setState({ ...state, state: 'granted', to: { ...to, accepted: false } });
         await this.#refresh();
@@ -401,6 +404,7 @@ export class DiskExport implements SessionHost {
   /** Changes the files of the disk while nobody has them open; they are opened again whether that succeeds or not. */
   async replaced(change: (folder: DiskFolder) => Promise<void>, open: (folder: DiskFolder) => Promise<HostedDisk>): Promise<void> {
     return this.frozen(async (hosted) => {
+      this.#began();
       await this.#completion?.stop();
       this.#record = hosted.record;
       this.#hosted = undefined;
@@ -442,6 +446,7 @@ export class DiskExport implements SessionHost {
   /** Makes it this node's by force. @param make given what this node has of it, makes this node the owner on disk */
   seize(make: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
     return this.#serial(async () => {
+      this.#began();
       await this.#refresh();
       // What can't be opened is told by who makes it anew.
       await this.#reopened().catch(() => {});
@@ -483,6 +488,7 @@ export class DiskExport implements SessionHost {
   async #takeOver(reason: HandoverReason, writer: DiskSession | undefined): Promise<void> {
     if (this.isOwner) return;
     if (this.#closed) throw new ClosedError(`disk "${this.record.name}"`);
+    this.#began();
     const takeover = this.#takeover;
     if (takeover === undefined) throw this.#notOwner();
     // What was given away, and not accepted yet, has to be settled first: the other side may be waiting for an answer of this one.
@@ -582,12 +588,17 @@ export class DiskExport implements SessionHost {
     return this.attachment.refresh();
   }
 
+  /** A doubt from here on is about what this step ends with, too: questions that it has asked do not name this disk. */
+  #began(): void {
+    this.#sinceMs = this.#options.clock.nowMs();
+  }
+
   /** One lease for each epoch of this node. */
   #followOwner(): void {
     const epoch = this.isOwner && !this.#closed ? this.#hosted?.state.epoch : undefined;
     if (this.#lease?.epoch === epoch) return;
     this.#lease?.free();
-    this.#lease = epoch === undefined ? undefined : this.#options.leases?.open(epoch);
+    this.#lease = epoch === undefined ? undefined : this.#options.leases?.open(epoch, this.#sinceMs);
   }
 
   /** @throws CopseError `ERR_NOT_OWNER` */

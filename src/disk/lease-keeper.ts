@@ -8,8 +8,8 @@
  * this node goes on.
  *
  * Invariants: a lease that has passed is never moved on, it is only opened after such a round; a round that began
- * before the last cause of doubt settles nothing, and none settles a disk that came in its course. A disk that comes
- * soon after a cause of doubt is asked about: its handover may have been begun before.
+ * before the last cause of doubt settles nothing, and none settles a disk that came in its course. A disk whose
+ * handover began before a cause of doubt, and ended after it, is asked about.
  *
  * A node that takes a disk by force waits until its owner's lease must have passed (`outlive`). So an owner that
  * wakes with a valid lease was not deposed.
@@ -34,11 +34,6 @@ export const leaseMs = 5000;
 export const moveMs = 500;
 /** How long answers are waited for before the node goes on without, in ms. */
 export const answerMs = 5000;
-/**
- * How long a disk that comes is asked about after a cause of doubt, in ms: longer than a handover takes that was begun
- * before.
- */
-export const suspectMs = 30_000;
 /** For the way of a ping, and for clocks that differ, in ms. */
 const marginMs = 250;
 
@@ -50,8 +45,8 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   /** The round that is under way. */
   #round: Promise<void> | undefined;
   #isDoubtNew = false;
-  /** Until then a disk that comes is asked about. */
-  #suspectUntilMs = 0;
+  /** Of the last cause of doubt, by the clock. */
+  #doubtMs = Number.NEGATIVE_INFINITY;
   readonly #endReturns: () => void;
   #cancelMove: () => void = () => {};
   #closed = false;
@@ -61,14 +56,18 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
     this.#running = options.createWord();
     this.#running.open(leaseMs);
     this.#endReturns = options.members.onReturn((id, isFirst) => {
-      this.#suspect();
+      this.#doubtMs = options.clock.nowMs();
       this.doubt(isFirst ? 'no other node was heard for a while' : `node ${id} was not heard for a while`, isFirst);
     });
     this.#moveLater();
   }
 
-  /** A lease for a disk that this node owns from now on. */
-  open(epoch: number): DiskLease<Word> {
+  /**
+   * A lease for a disk that this node owns from now on.
+   *
+   * @param sinceMs when the change of owner, or of files, began that has ended so
+   */
+  open(epoch: number, sinceMs = Number.POSITIVE_INFINITY): DiskLease<Word> {
     const lease: DiskLease<Word> = new DiskLease({
       word: this.#options.createWord(),
       epoch,
@@ -81,7 +80,7 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
     if (!this.#isRunning()) return lease;
     if (this.#round !== undefined) this.#isDoubtNew = true;
     // About it alone: the leases of others hold meanwhile.
-    else if (this.#options.clock.nowMs() < this.#suspectUntilMs) this.#round = this.#ask(false);
+    else if (sinceMs <= this.#doubtMs) this.#round = this.#ask(false);
     else lease.word.open(leaseMs);
     return lease;
   }
@@ -145,13 +144,9 @@ export class LeaseKeeper<Word extends LeaseWord = LeaseWord> {
   #isRunning(): boolean {
     if (this.#running.isValid()) return true;
     this.#running.open(leaseMs);
-    this.#suspect();
+    this.#doubtMs = this.#options.clock.nowMs();
     this.doubt('this process did not run for a while');
     return false;
-  }
-
-  #suspect(): void {
-    this.#suspectUntilMs = this.#options.clock.nowMs() + suspectMs;
   }
 
   /** Asks until all have told since the last cause of doubt, then opens the leases. */
