@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CopseError } from '../base/error.js';
+import { CopseError, errorCode } from '../base/error.js';
 import { type Claim, type Proof, prove, type Trace } from './chain.js';
 import { readOwnerFile } from './folder/owner-file.js';
 import type { DiskPeers } from './peers.js';
@@ -43,8 +43,23 @@ export function forcesOf(registry: DiskRegistry, uuids: readonly string[]): Reco
 }
 
 /** One node's word on a disk. Rejects when it does not answer. */
-export function askWord(peers: DiskPeers, node: NodeRef, uuid: string): Promise<Trace> {
-  return peers.call(node, 'disk.trace', { uuid }, { timeoutMs: askMs });
+export async function askWord(peers: DiskPeers, node: NodeRef, uuid: string): Promise<Trace> {
+  try {
+    return await peers.call(node, 'disk.trace', { uuid }, { timeoutMs: askMs });
+  } catch (error) {
+    if (errorCode(error) !== 'ERR_NO_SUCH_METHOD') throw error;
+    return await describedWord(peers, node, uuid);
+  }
+}
+
+/**
+ * An older node describes the disks that it has files of, and has no word on others: a disk that
+ * left it with all blocks, or that it is opening. It keeps no record of a force.
+ */
+async function describedWord(peers: DiskPeers, node: NodeRef, uuid: string): Promise<Trace> {
+  const { state, epoch, to, forced } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: askMs });
+  if (state === 'incoming') throw new CopseError('ERR_NOT_YET', `node ${node.id} does not own disk ${uuid} yet`);
+  return { state, epoch, to: to === undefined ? undefined : { id: to.id, address: to.address }, forced };
 }
 
 /**
