@@ -11,6 +11,7 @@ import { blockBytes, type NativeOverlayFile } from '../base/native.js';
 import type { Room } from '../base/room.js';
 import type { BlockDevice, RequestOptions } from '../device/device.js';
 import { Disk } from '../device/disk.js';
+import { recordEarlierForce } from './earlier-force.js';
 import type { DiskFolder } from './folder.js';
 import { DiskFooting } from './footing.js';
 import { forgetIdle, watchIdle } from './idle-overlay.js';
@@ -80,6 +81,7 @@ export class HostedDisk {
     const base = await options.openBase(folder.record);
     try {
       const hosted = new HostedDisk(folder, folder.openOverlay(), base, options);
+      recordEarlierForce(folder, options.peers?.self);
       watchIdle(hosted.overlay, options.log);
       return hosted;
     } catch (error) {

@@ -2,8 +2,12 @@
  * A node of a version that has no `disk.trace` beside newer ones, as while a cluster is upgraded
  * node by node: a disk moves both ways, and no copy of it is left behind.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { CopseError } from '../../src/base/error.js';
+import { silentLogger } from '../../src/base/log.js';
+import { takeByForce } from '../../src/daemon/disk/force.js';
 import type { Play } from './handover/scenario.js';
 import { begin, settle, writeAtFirst } from './handover/scenario.js';
 
@@ -57,4 +61,27 @@ t.test('an older owner has its disk copied ahead, and asks how a handover ended'
   await t.rejects(room.during(resolve), { code: 'ERR_NOT_OWNER' });
   await settle(play, 'B');
   t.same(room.wrong, []);
+});
+
+t.test('a force of before there were records of it deposes the owner that comes back', async (t) => {
+  const play = begin(t);
+  const { room } = play;
+  await room.start(['A', 'B']);
+  await writeAtFirst(play, 'A');
+  room.kill('A');
+  const { registry } = room.node('B');
+  const disk = await room.during(registry.require('vm'));
+  await room.during(takeByForce(disk, { registry, selfId: 'B', acceptLoss: true, log: silentLogger }));
+  room.kill('B');
+  const ownerPath = join(room.node('B').nextDir ?? '', 'disk', room.uuid, 'owner.json');
+  const { forced, ...earlier } = JSON.parse(readFileSync(ownerPath, 'utf8'));
+  t.match(forced, { to: 1001 });
+  writeFileSync(ownerPath, JSON.stringify(earlier));
+  await room.restart('B');
+  await room.restart('A');
+  // The model of the disk does not know what a force loses.
+  room.wrong.length = 0;
+  await room.during(room.node('A').watch.look());
+  await room.until('A is deposed', () => room.node('A').disk?.isOwner === false);
+  t.same(room.owners(), ['B@1001']);
 });
