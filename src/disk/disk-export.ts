@@ -120,6 +120,7 @@ export class DiskExport implements SessionHost {
       clock,
       hosted: () => this.#hosted,
       isAccepting: () => this.#isAccepting,
+      laterThan: (epoch) => this.#laterThan(epoch),
       onAccepted: (epoch, by) => this.accepted(epoch, by),
       onRefused: (epoch) => this.attachment.readmit(epoch),
       onUndone: () => this.#undone(),
@@ -571,6 +572,16 @@ export class DiskExport implements SessionHost {
     }
     this.#hosted = hosted;
     this.#followOwner();
+  }
+
+  /** A later owner than of that epoch; `by` where a force is proven. */
+  #laterThan(epoch: number): { by?: NodeRef } | undefined {
+    const { home, notes, peers } = this.#options;
+    const { uuid } = this.#record;
+    const force = notes.forceOf(uuid);
+    if (force !== undefined && force.to > epoch && force.node.id !== peers?.self.id) return { by: force.node };
+    const told = home.latest(uuid);
+    return told !== undefined && told.epoch > epoch && told.owner.id !== peers?.self.id ? {} : undefined;
   }
 
   /** The node to which it was granted will never have it. */

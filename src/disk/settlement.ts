@@ -1,7 +1,8 @@
 /**
  * How a handover ended of which nothing more was heard: asks the node to which the disk was granted, until that has said whether it has it.
  *
- * Invariant: the disk is taken back only on the other node's durable promise never to accept it.
+ * Invariant: the disk is taken back only on the other node's durable promise never to accept it, and not while this
+ * node knows of an owner under a later epoch: the disk was taken by force meanwhile.
  */
 import type { Clock } from '../base/clock.js';
 import { CopseError, errorMessage } from '../base/error.js';
@@ -15,6 +16,8 @@ export interface SettlementOptions {
   hosted(): HostedDisk | undefined;
   /** Whether this node is becoming the owner just now, under another epoch. */
   isAccepting(): boolean;
+  /** A later owner than of that epoch, as far as this node has heard; `by` where the record of the force is proven. */
+  laterThan(epoch: number): { by?: NodeRef | undefined } | undefined;
   onAccepted(epoch: number, by: NodeRef): void;
   /** The handover to that epoch will never be accepted, and is about to be undone. */
   onRefused(epoch: number): void;
@@ -85,6 +88,12 @@ export class Settlement {
     if (this.#options.isAccepting()) return;
     if (answer === 'accepted') onAccepted(epoch + 1, to);
     if (answer !== 'refused') return;
+    const later = this.#options.laterThan(epoch + 1);
+    if (later !== undefined) {
+      const { by } = later;
+      if (by !== undefined) hosted.folder.setState({ ...hosted.state, to: { ...by, accepted: true, free: true } });
+      return;
+    }
     onRefused(epoch + 1);
     const { to: _to, ...state } = hosted.state;
     hosted.folder.setState({ ...state, state: 'owner', epoch: epoch + 2 });
