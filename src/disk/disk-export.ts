@@ -512,6 +512,8 @@ export class DiskExport implements SessionHost {
     try {
       const { state } = this.#hosted ?? {};
       checkHandover(this.#record.uuid, state?.state === 'granted' ? state.epoch : 0, handover);
+      // Heard of since the giver was asked: it may not know.
+      if (this.#laterThan(handover.epoch) !== undefined) throw this.#notOwner();
       await this.#open(this.#options.home.accept(handover, giver, this.#hosted));
     } catch (error) {
       // It may be this node's durably all the same.

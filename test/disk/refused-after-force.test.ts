@@ -30,3 +30,17 @@ t.test('the giver stays what it is', async (t) => {
   t.equal(room.node('A').disk?.hosted?.state.epoch, 1003);
   t.same(room.owners(), ['A@1003']);
 });
+
+t.test('nor does anybody take what a deposed owner grants, who has heard of the force', async (t) => {
+  const play = begin(t);
+  const { room, guest } = play;
+  await room.start(['A', 'B', 'C']);
+  await writeAtFirst(play, 'A');
+  const force = { from: 2, to: 1002, node: room.node('C').self, at: '2026-11-22T10:00:00.000Z' };
+  // It arrives while the owner is asked.
+  room.onStep = (step) => {
+    if (step.startsWith('B>A disk.handover')) room.node('B').notes.force(room.uuid, force);
+  };
+  t.equal(await guest('B', 'unix:B:1', 2000).write(0, 8), 'ERR_NOT_OWNER');
+  t.equal(room.node('B').disk?.isOwner ?? false, false);
+});
