@@ -45,6 +45,7 @@ export class MemoryStore {
   readonly #evicting = new Map<number, Promise<unknown>>();
   #lastStore: Promise<unknown> = Promise.resolve();
   #dataChunks = 0;
+  #bytesListener: (dataBytes: number) => void = () => {};
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
@@ -60,6 +61,11 @@ export class MemoryStore {
 
   get dataBytes(): number {
     return this.#dataChunks * chunkBytes;
+  }
+
+  onDataBytes(listener: (dataBytes: number) => void): void {
+    this.#bytesListener = listener;
+    listener(this.dataBytes);
   }
 
   state(chunkIndex: number): ChunkStateValue {
@@ -222,6 +228,7 @@ export class MemoryStore {
     this.#dataChunks += Number(hasData(state)) - Number(hasData(this.state(chunkIndex)));
     this.#options.disk.states[chunkIndex] = state;
     if (state === ChunkState.absent) this.#options.disk.wrong.delete(chunkIndex);
+    this.#bytesListener(this.dataBytes);
   }
 
   #bytes(chunkIndex: number): Buffer {

@@ -1,6 +1,6 @@
 // Any bytes as one connection's session, over a whole lane: each comes up as it came, or is answered rightly, once; and all ends. See lane/situation.h for the input.
-// core: short_slice block_file chunk_change chunk_file chunk_lease chunk_map chunk_record crc32c direct_io file_io overlay_change overlay_claim overlay_file overlay_flush overlay_log overlay_map
-// core: overlay_map_file overlay_sector overlay_write page_residency range_lock thread_pool
+// core: short_slice block_file chunk_change chunk_file chunk_lease chunk_map chunk_record crc32c direct_io file_io overlay_change overlay_accept overlay_claim overlay_file overlay_flush overlay_log overlay_loss overlay_map
+// core: overlay_map_file overlay_park overlay_sector overlay_write page_residency range_lock thread_pool
 // core: fast/buffer_list fast/cold_read fast/disk_source fast/drainer fast/image_source fast/lane fast/lane_answer fast/lane_counter fast/lane_file_read fast/lane_gather fast/lane_grant
 // core: fast/lane_input fast/lane_piece fast/lane_queue fast/lane_server fast/read_plan fast/reply_frame fast/reply_writer fast/request_frame fast/send_progress fast/socket_info
 #include "lane/session.h"
@@ -23,9 +23,14 @@ void AwaitFiles(int count) {
 
 void RunOnce(const uint8_t* data, size_t size) {
   const lane::Situation situation(data);
-  lane::Session session(situation, data + lane::Situation::kBytes, size - lane::Situation::kBytes);
-  session.Run();
-  lane::Files::Shared().Restore(session.written());
+  std::vector<std::pair<uint64_t, uint64_t>> written;
+  {
+    // The session holds the disk, whose files are opened once at a time.
+    lane::Session session(situation, data + lane::Situation::kBytes, size - lane::Situation::kBytes);
+    session.Run();
+    written = session.written();
+  }
+  lane::Files::Shared().Restore(written);
   lane::Watchdog::Watch(nullptr);
 }
 
