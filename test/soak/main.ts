@@ -18,7 +18,7 @@ const usage = `usage: npm run soak [-- --minutes N --seed N --disks N --calm]
   --minutes N   how long (default: 10)
   --seed N      of what is chosen at random (default: by the clock); the order in which processes run is not repeated
   --disks N     disks, each with guests of its own (default: 3)
-  --calm        no daemon is killed or stopped, no link is cut`;
+  --calm        no daemon is killed or stopped, no link is cut, and no request of a guest may fail`;
 
 const diskBytes = 16 * MiB;
 const imageBytes = 8 * MiB;
@@ -67,7 +67,16 @@ async function soak({ minutes, seed, diskCount, calm }: Options): Promise<Tally>
   try {
     const stories = Array.from({ length: diskCount }, (_, index) => {
       const numbers = randomNumbers(seed + index + 1);
-      return new DiskStory({ fleet, disk: index + 1, name: `vm-${index + 1}`, sizeBytes: diskBytes, imageBytes, random: numbers, tally });
+      return new DiskStory({
+        fleet,
+        disk: index + 1,
+        name: `vm-${index + 1}`,
+        sizeBytes: diskBytes,
+        imageBytes,
+        random: numbers,
+        tally,
+        isCalm: calm,
+      });
     });
     for (const story of stories) await story.create();
     await Promise.all([...stories.map((story) => story.run(isOver)), ...(calm ? [] : [weather(fleet, random, tally, isOver)])]);

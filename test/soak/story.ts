@@ -27,6 +27,8 @@ export interface StoryOptions {
   imageBytes: number;
   random: Random;
   tally: Tally;
+  /** True if nothing befalls the daemons: then no request may fail. */
+  isCalm: boolean;
 }
 
 export class DiskStory {
@@ -166,16 +168,17 @@ export class DiskStory {
     for (const fault of this.#model.faults(sector, versions)) tally.fault(`${name}, read at ${where}: ${fault}`);
   }
 
-  /** `undefined` when it failed. A failure is no fault, unless it is a hang. */
+  /** `undefined` when it failed. A failure is a fault when it is a hang, or when nothing had befallen the daemons. */
   async #try<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
-    const { name, tally } = this.#options;
+    const { name, tally, isCalm } = this.#options;
     try {
       const result = await work();
       if (what === 'take' || what === 'migrate' || what === 'flush') tally.count(what);
       return result;
     } catch (error) {
       const code = errorCode(error);
-      if (code === 'ERR_HANG') tally.fault(`${name}: ${String(error)}`);
+      const isGuests = what !== 'take' && what !== 'migrate' && code !== 'ERR_GUEST_GONE';
+      if (code === 'ERR_HANG' || (isCalm && isGuests)) tally.fault(`${name}: ${what}: ${String(error)}`);
       tally.count(`failed ${what} ${code}`);
       return undefined;
     }
