@@ -18,6 +18,9 @@ const sizeBytes = 512 * 1024;
 const bytes = content(sizeBytes, 9);
 
 async function setUp(t: Test): Promise<{ pool: ContentPool; spec: ContentSpec; mapPath: string; space: CacheSpace }> {
+  // Before the folder is made: tap removes that before it calls what was registered later.
+  let close = async (): Promise<void> => {};
+  t.after(() => close());
   const dir = t.testdir({ run: {}, cache: {} });
   const url = join(dir, 'origin');
   writeFileSync(url, bytes);
@@ -35,10 +38,10 @@ async function setUp(t: Test): Promise<{ pool: ContentPool; spec: ContentSpec; m
     credentials: [],
     ...single,
   });
-  t.after(async () => {
+  close = async () => {
     await pool.close();
     space.close();
-  });
+  };
   const spec: ContentSpec = { url, identity: await pinFile(url), format: 'raw', sizeBytes, chunkSizeBytes: 65_536 };
   return { pool, spec, space, mapPath: contentPaths(cacheDir, contentId(spec)).mapPath };
 }

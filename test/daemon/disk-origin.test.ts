@@ -3,7 +3,7 @@
  * has the chunks from the members that serve it, unless its own catalog names the content, or its
  * configuration allows the URL.
  */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
@@ -34,6 +34,12 @@ async function tokenCluster(t: Test) {
   const b = await startMember(t, 'b', atB, addresses);
   await allUp([a, b], ['a', 'b']);
   return { server, strangers, a, b };
+}
+
+/** True if the owner's file names no former owner any more: the answer to the last release has come. */
+function hasReleasedAll(owner: Node, uuid: string): boolean {
+  const { nodes } = JSON.parse(readFileSync(join(folderOf(owner, uuid), 'owner.json'), 'utf8'));
+  return Object.keys(nodes).length === 0;
 }
 
 async function known(node: Node, disk: string): Promise<void> {
@@ -80,7 +86,7 @@ t.test('over HTTP with a token, after image rm: the former owner goes on as the 
   t.equal(await atB.read(1), 0, 'what the former owner holds');
   t.equal(await atB.read(2), 0, 'what it has to ask the origin for');
   await atA.detach();
-  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)));
+  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
   t.equal(await atB.read(3), 0, 'the content is served though no disk over it is there, nor any image');
   await atB.detach();
   t.same(strangers, [], 'nobody asked without the token');
@@ -125,7 +131,7 @@ t.test('over a file that only one host allows', async (t) => {
   let atB = await runAt(b, 'vm');
   t.equal(await atB.read(1), 0, 'from the other node');
   t.equal((await b.admin.diskStatus('vm')).message, undefined);
-  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)));
+  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
   await a.stop();
   t.not(await atB.read(5), 0, 'the file is there, and is not opened');
   t.equal(await atB.read(1), 0, 'what is cached');
