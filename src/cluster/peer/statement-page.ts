@@ -102,12 +102,19 @@ export class StatementPress {
     this.#json = json;
     this.#generation += 1;
     this.#body = Buffer.from(json);
-    // What has no room is not shared: better than a node that nobody can read.
-    for (let { contents } = statement; this.#body.length > statementPageBytes - statementHeaderBytes - 1; ) {
-      contents = contents.slice(0, Math.floor(contents.length * 0.9));
-      this.#body = Buffer.from(JSON.stringify({ ...statement, usedBytes: 0, contents }));
+    // What has no room is left out: better than a node that nobody can read. Of a disk that is left out the others ask.
+    let { contents, attached, disks } = statement;
+    while (this.#body.length > statementPageBytes - statementHeaderBytes - 1) {
+      if (contents.length > 0) contents = shorter(contents);
+      else if (attached.length > 0) attached = shorter(attached);
+      else disks = shorter(disks);
+      this.#body = Buffer.from(JSON.stringify({ ...statement, usedBytes: 0, contents, attached, disks }));
     }
   }
+}
+
+function shorter<T>(items: T[]): T[] {
+  return items.slice(0, Math.floor(items.length * 0.9));
 }
 
 /** @throws IncompatibleError */

@@ -69,6 +69,14 @@ t.test('contents that have no room are left out', async (t) => {
   t.same(told, contents.slice(0, told.length));
 });
 
+t.test('so are disks, where they alone have no room', async (t) => {
+  const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
+  const disks = Array.from({ length: 30_000 }, (_, index) => ({ uuid: uuid(index), epoch: 1 }));
+  const told = read(bytesOf(new StatementPress().page(statementOf('a', { contents: [sharedContent(1)], attached: ['x'], disks }))));
+  t.ok(told.disks.length > 5000 && told.disks.length < disks.length, `${told.disks.length} of ${disks.length}`);
+  t.equal(disks.length, 30_000, 'the statement itself keeps them');
+});
+
 t.test('another protocol is told by whom, before anything else is read', async (t) => {
   const protocol = { least: 7, greatest: 9 };
   const press = new StatementPress();
