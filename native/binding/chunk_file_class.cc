@@ -22,7 +22,7 @@ napi_value ReadNow(napi_env env, napi_callback_info info) {
   if (file == nullptr || !arguments.Slice(0, "target", &target, &size) || !ReadOffset(arguments, *file->core, size, &offset)) return nullptr;
   if (arguments.Has(4) && !arguments.Boolean(4, "guest", &guest)) return nullptr;
   const char* failed_path;
-  // Where the files can't be opened, `read` says why.
+  // `read` says why the files can't be opened.
   const NowResult result = EnsureFiles(file, &failed_path).ok()
                                ? file->core->ReadNow(target, size, offset, guest ? Reader::kGuest : Reader::kHost)
                                : NowResult::kWouldBlock;

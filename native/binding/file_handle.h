@@ -20,7 +20,7 @@ struct FileHandle {
   virtual std::shared_ptr<void> Detach() = 0;
 
   const std::string path;
-  // Of a pair of files that of the map; else empty.
+  // The map's path of a pair of files; else empty.
   std::string map_path;
   const std::string& PathOf(const Status& status) const { return status.of_map && !map_path.empty() ? map_path : path; }
   size_t under_way = 0;

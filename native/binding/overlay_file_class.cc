@@ -30,7 +30,7 @@ napi_value ReadNow(napi_env env, napi_callback_info info) {
   if (file == nullptr || !arguments.Slice(0, "target", &target, &size) || !OverlayOffset(arguments, *file->core, size, &offset)) return nullptr;
   napi_value found = nullptr;
   const char* failed_path;
-  // Where the files can't be opened, `read` says why.
+  // `read` says why the files can't be opened.
   const bool open = EnsureFiles(file, &failed_path).ok();
   napi_create_int32(env, static_cast<int32_t>(open ? file->core->ReadNow(target, size, offset) : OverlayNow::kWouldBlock), &found);
   return found;
