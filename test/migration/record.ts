@@ -3,6 +3,8 @@ import { MiB } from '../../src/base/size.js';
 
 /** The part of the disk in which they lie. */
 export const recordsOffset = 16 * MiB;
+/** Threads of the guest that write records (`writers` in guest/scribe.c). */
+export const writerCount = 3;
 /** A multiple of the guest's writers. */
 export const slotCount = 1536;
 const recordBytes = 1536;
