@@ -1,0 +1,101 @@
+/**
+ * The rooms of `src`, and which room may import which.
+ *
+ * Invariant: a room imports only rooms above it in this list. `architecture.test.ts` holds the list against every import
+ * of every file, types included. `print.ts` prints it into docs/architecture.md.
+ */
+
+export interface Room {
+  /** Folder below `src`. A file belongs to the longest folder that is listed. */
+  room: string;
+  /** Rooms that its files may import; an entry with `.ts` is a single file. */
+  imports: readonly string[];
+  /** What the room is responsible for. */
+  knows: string;
+  /** What it must stay ignorant of. */
+  ignores: string;
+}
+
+export const rooms: readonly Room[] = [
+  {
+    room: 'base',
+    imports: [],
+    knows: 'clock, deadline, error, log, metric, size, lifecycle, the client of etcd, the loader of the addon',
+    ignores: 'every other room',
+  },
+  { room: 'nbd', imports: ['base'], knows: 'codecs, both handshakes, the client', ignores: 'disks, exports, caches' },
+  {
+    room: 'origin',
+    imports: ['base', 'nbd'],
+    knows: 'one range read: right bytes or an error; kinds, retries, health, formats',
+    ignores: 'who asks, and that there is a cache',
+  },
+  {
+    room: 'manifest',
+    imports: ['base', 'origin'],
+    knows: "a manifest's bytes, sealing, verification of what is read",
+    ignores: 'who has a manifest elsewhere',
+  },
+  {
+    room: 'cluster',
+    imports: ['base', 'origin', 'nbd', 'manifest'],
+    knows:
+      "who is there (`membership`, `health`), whose chunk it is (`placement`), whom to ask and whom not (`source`), the peers' wire (`peer`)",
+    ignores: 'caches and files: it sees a source to read from, and is one',
+  },
+  {
+    room: 'cache',
+    imports: ['base', 'origin/origin.ts', 'device/device.ts', 'cluster/sink.ts', 'manifest/verifier.ts'],
+    knows: 'single flight, fetch queue, readahead, store, eviction',
+    ignores: 'HTTP, NBD, nodes: it sees two `ChunkSource`s, and which chunk goes to which',
+  },
+  {
+    room: 'device',
+    imports: ['base', 'cache'],
+    knows: '`BlockDevice`: what an export can be asked',
+    ignores: 'connections, owners, epochs',
+  },
+  {
+    room: 'server',
+    imports: ['base', 'nbd', 'device/device.ts'],
+    knows: 'listeners, connections, transmission',
+    ignores: 'where exports come from: it sees `ExportDirectory`',
+  },
+  {
+    room: 'catalog',
+    imports: ['base'],
+    knows: 'state directory, image records, on this host or in etcd; under which id a content is shared',
+    ignores: 'what is done with them',
+  },
+  {
+    room: 'disk',
+    imports: ['base', 'catalog', 'device', 'server'],
+    knows: "a disk's files, sessions and fences, handover from owner to owner, what moves when",
+    ignores: 'how nodes are reached; images: it sees a base to read from',
+  },
+  { room: 'config', imports: ['base', 'origin'], knows: 'what operators write', ignores: 'the object graph' },
+  {
+    room: 'admin',
+    imports: ['base', 'origin', 'config'],
+    knows: 'what operators ask: `Control`, its client and its server',
+    ignores: 'the object graph',
+  },
+  {
+    room: 'libvirt',
+    imports: ['base', 'nbd', 'admin/control.ts'],
+    knows: 'domain XML, both ways; the binding and virsh; what the hook asks',
+    ignores: 'how the daemon is reached: it is given a `Control`',
+  },
+  {
+    room: 'daemon',
+    imports: ['base', 'origin', 'manifest', 'cluster', 'cache', 'device', 'server', 'catalog', 'disk', 'config', 'admin'],
+    knows: 'all of them: it composes the object graph',
+    ignores: '',
+  },
+  {
+    room: 'cli',
+    imports: ['base', 'nbd', 'config', 'admin', 'libvirt', 'daemon/run.ts', 'daemon/seal.ts', 'origin/format/check-file.ts'],
+    knows: 'the command line: its commands, options, texts and exit codes',
+    ignores: 'the object graph: it sees `Config` and `Control`',
+  },
+];
