@@ -7,8 +7,8 @@ import { ManifestError, maxManifestBytes } from '../manifest/format.js';
 import { Manifest } from '../manifest/manifest.js';
 import { openOrigin, pinOrigin } from '../origin/open.js';
 import type { OriginCredential } from '../origin/origin.js';
+import { patiently } from '../origin/patience.js';
 import { BufferSink } from '../origin/sink.js';
-import { patiently } from './patience.js';
 
 export interface ManifestFetchOptions {
   credentials: readonly OriginCredential[];

@@ -8,9 +8,9 @@ import type { Logger } from '../base/log.js';
 import type { ManifestPin } from '../catalog/image-record.js';
 import { ManifestError } from '../manifest/format.js';
 import { Manifest } from '../manifest/manifest.js';
+import type { ManifestStore } from '../manifest/store.js';
 import type { OriginCredential } from '../origin/origin.js';
 import { fetchManifest } from './manifest-fetch.js';
-import type { ManifestStore } from './manifest-store.js';
 
 /** Somebody who may have manifests, a peer. */
 export interface ManifestFetcher {

@@ -34,6 +34,7 @@ import { version } from '../base/version.js';
 import type { CacheSpace } from '../cache/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
 import type { NodeConfig } from '../config/schema.js';
+import type { ManifestStore } from '../manifest/store.js';
 import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
@@ -49,7 +50,6 @@ import { diskTrouble } from './disk/status.js';
 import { explain } from './explain.js';
 import type { ImageRegistry, ServedImage } from './image-registry.js';
 import { verify, warm } from './job.js';
-import type { ManifestStore } from './manifest-store.js';
 import { renderMetrics } from './metrics.js';
 import { sealContent } from './seal-content.js';
 

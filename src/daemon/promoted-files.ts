@@ -14,7 +14,7 @@ import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { replaceFile, syncDirectory } from '../base/replace-file.js';
 import { type ContentSpec, contentsUnder } from '../catalog/image-record.js';
-import type { ManifestStore } from './manifest-store.js';
+import type { ManifestStore } from '../manifest/store.js';
 
 export interface PromotedFilesOptions {
   dir: string;

@@ -5,9 +5,9 @@
  */
 import type { JobOptions, SealResult } from '../admin/control.js';
 import { seal } from '../manifest/seal.js';
+import type { ManifestStore } from '../manifest/store.js';
 import { CachedOrigin } from './cached-origin.js';
 import type { Content } from './content.js';
-import type { ManifestStore } from './manifest-store.js';
 
 /**
  * @param content raw: of a foreign format the container

@@ -12,8 +12,8 @@ import { writeDurably } from '../base/write-durably.js';
 import { type SealOptions, type SealSource, seal } from '../manifest/seal.js';
 import { openOrigin, pinOrigin } from '../origin/open.js';
 import type { OriginCredential } from '../origin/origin.js';
+import { patiently } from '../origin/patience.js';
 import { httpUrl, originKind, originPath } from '../origin/url.js';
-import { patiently } from './patience.js';
 
 export const defaultSealChunkBytes = 256 * KiB;
 

@@ -9,7 +9,7 @@ import type { RequestOptions, Source } from './device.js';
 import type { DiskBase } from './disk-base.js';
 import { firstPiece, type Piece, piecesOf, stateAt } from './disk-piece.js';
 import { fetchBytes, type RemoteFetcher } from './disk-remote.js';
-import { RequestTime } from './disk-time.js';
+import { RequestTime } from './request-time.js';
 
 /** Runs that are looked at without waiting: a range that is more checkered is worth a thread. */
 const runsNow = 16;

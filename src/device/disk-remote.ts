@@ -15,7 +15,7 @@ import { BlockState, blockBytes, type NativeOverlayFile } from '../base/native.j
 import { type Room, withRoom } from '../base/room.js';
 import { KiB, MiB } from '../base/size.js';
 import type { RequestOptions } from './device.js';
-import type { RequestTime } from './disk-time.js';
+import type { RequestTime } from './request-time.js';
 
 /** Blocks on other nodes. Implemented by who knows the nodes. */
 export interface RemoteBlocks {

@@ -10,6 +10,7 @@ import type { Logger } from '../base/log.js';
 import type { NativeOverlayFile } from '../base/native.js';
 import { type Room, withRoom } from '../base/room.js';
 import { KiB } from '../base/size.js';
+import { UnderWay } from '../base/under-way.js';
 import { blockSize } from './block-size.js';
 import type {
   BlockDevice,
@@ -28,7 +29,6 @@ import { diskCachedExtents, diskExtents } from './disk-extent.js';
 import { DiskFlusher } from './disk-flusher.js';
 import { DiskReader } from './disk-reader.js';
 import { type RemoteBlocks, RemoteFetcher } from './disk-remote.js';
-import { UnderWay } from './disk-under-way.js';
 
 export type { RemoteBlocks } from './disk-remote.js';
 

@@ -38,14 +38,14 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'cluster',
-    imports: ['base', 'origin', 'nbd', 'manifest'],
+    imports: ['base', 'nbd', 'origin', 'manifest'],
     knows:
       "who is there (`membership`, `health`), whose chunk it is (`placement`), whom to ask and whom not (`source`), the peers' wire (`peer`)",
     ignores: 'caches and files: it sees a source to read from, and is one',
   },
   {
     room: 'cache',
-    imports: ['base', 'origin/origin.ts', 'device/device.ts', 'cluster/sink.ts', 'manifest/verifier.ts'],
+    imports: ['base', 'origin/origin.ts', 'manifest/verifier.ts', 'cluster/sink.ts', 'device/device.ts'],
     knows: 'single flight, fetch queue, readahead, store, eviction',
     ignores: 'HTTP, NBD, nodes: it sees two `ChunkSource`s, and which chunk goes to which',
   },
@@ -69,7 +69,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'disk',
-    imports: ['base', 'catalog', 'device', 'server'],
+    imports: ['base', 'device', 'server', 'catalog'],
     knows: "a disk's files, sessions and fences, handover from owner to owner, what moves when",
     ignores: 'how nodes are reached; images: it sees a base to read from',
   },
@@ -94,7 +94,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'cli',
-    imports: ['base', 'nbd', 'config', 'admin', 'libvirt', 'daemon/run.ts', 'daemon/seal.ts', 'origin/format/check-file.ts'],
+    imports: ['base', 'nbd', 'origin/format/check-file.ts', 'config', 'admin', 'libvirt', 'daemon/run.ts', 'daemon/seal.ts'],
     knows: 'the command line: its commands, options, texts and exit codes',
     ignores: 'the object graph: it sees `Config` and `Control`',
   },

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { type ManifestFetcher, ManifestSource } from '../../src/daemon/manifest-source.js';
-import { ManifestStore } from '../../src/daemon/manifest-store.js';
 import { maxManifestBytes } from '../../src/manifest/format.js';
+import { ManifestStore } from '../../src/manifest/store.js';
 import { chunkBytes, manifestOf, sampleImage } from '../manifest/sample.js';
 import { scriptedServer } from '../origin/http-server.js';
 

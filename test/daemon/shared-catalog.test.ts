@@ -14,7 +14,7 @@ import { ExportNames } from '../../src/daemon/export-names.js';
 import { ImagePinner } from '../../src/daemon/image-pinner.js';
 import { ImageRegistry } from '../../src/daemon/image-registry.js';
 import { ManifestSource } from '../../src/daemon/manifest-source.js';
-import { ManifestStore } from '../../src/daemon/manifest-store.js';
+import { ManifestStore } from '../../src/manifest/store.js';
 import type { Export } from '../../src/server/export.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
 import { poll } from '../cluster/until.js';

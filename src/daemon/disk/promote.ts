@@ -11,7 +11,7 @@ import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';
 import type { BlockDevice } from '../../device/device.js';
 import { seal } from '../../manifest/seal.js';
-import type { ManifestStore } from '../manifest-store.js';
+import type { ManifestStore } from '../../manifest/store.js';
 
 export interface PromoteOptions extends JobOptions {
   image: string;

@@ -3,9 +3,9 @@ import { readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import t from 'tap';
 import { silentLogger } from '../../src/base/log.js';
-import { ManifestStore } from '../../src/daemon/manifest-store.js';
 import { maxManifestBytes } from '../../src/manifest/format.js';
-import { chunkBytes, manifestOf, reread, sampleImage } from '../manifest/sample.js';
+import { ManifestStore } from '../../src/manifest/store.js';
+import { chunkBytes, manifestOf, reread, sampleImage } from './sample.js';
 
 const first = manifestOf(sampleImage(3 * chunkBytes, [1, 0, 2]));
 const second = manifestOf(sampleImage(2 * chunkBytes + 1, [3, 4, 5]));

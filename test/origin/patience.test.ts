@@ -2,8 +2,8 @@
 import t from 'tap';
 import { AbortedError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
-import { patiently } from '../../src/daemon/patience.js';
 import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../../src/origin/origin.js';
+import { patiently } from '../../src/origin/patience.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { ManualClock } from '../cache/manual-clock.js';
 

@@ -9,8 +9,8 @@ import { digestHex } from '../base/digest.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { writeDurably } from '../base/write-durably.js';
-import { maxManifestBytes } from '../manifest/format.js';
-import { Manifest } from '../manifest/manifest.js';
+import { maxManifestBytes } from './format.js';
+import { Manifest } from './manifest.js';
 
 export class ManifestStore {
   readonly #dir: string;

@@ -1,6 +1,6 @@
 /** Names of groups, which Node can't look up: read from the group database, as getent(1) shows it. */
 import { execFileSync } from 'node:child_process';
-import { CopseError } from '../base/error.js';
+import { CopseError } from './error.js';
 
 /** @throws CopseError `ERR_CONFIG` when there is no such group */
 export function groupIdOf(group: string): number {

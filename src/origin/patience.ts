@@ -7,9 +7,9 @@ import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { DeadlineError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { OriginDecorator } from '../origin/decorator.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
-import { withRetry } from '../origin/retry.js';
+import { OriginDecorator } from './decorator.js';
+import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
+import { withRetry } from './retry.js';
 
 /** For one read; a link of 1 Mbit/s brings 7 MiB in that time. */
 const patienceMs = 60_000;

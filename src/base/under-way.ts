@@ -1,5 +1,5 @@
 /** Counts the calls that are under way, so that what they use is closed after them. */
-import { ClosedError } from '../base/error.js';
+import { ClosedError } from './error.js';
 
 export class UnderWay {
   readonly #what: string;
