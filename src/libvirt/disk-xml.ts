@@ -4,7 +4,7 @@
  * Source: https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
  */
 import { CopseError } from '../base/error.js';
-import { formatNbdUri, type NbdAddress } from '../nbd/uri.js';
+import { formatNbdUri, type NbdAddress } from '../nbd/codec/uri.js';
 import type { CacheMode, DiskBus } from './target.js';
 import { type ElementSpec, formatXml } from './xml.js';
 

@@ -4,8 +4,8 @@
  * A running domain's XML has the whole chain of overlays; one that is shut off only what was written into it.
  */
 import { CopseError } from '../base/error.js';
-import { DEFAULT_PORT } from '../nbd/constant.js';
-import type { NbdAddress } from '../nbd/uri.js';
+import { DEFAULT_PORT } from '../nbd/codec/constant.js';
+import type { NbdAddress } from '../nbd/codec/uri.js';
 import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from './xml.js';
 
 export interface NbdSource {

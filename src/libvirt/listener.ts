@@ -6,7 +6,7 @@
 import { realpathSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { CopseError } from '../base/error.js';
-import { type NbdAddress, parseNbdUri } from '../nbd/uri.js';
+import { type NbdAddress, parseNbdUri } from '../nbd/codec/uri.js';
 
 const wildcards = ['0.0.0.0', '::'];
 

@@ -1,7 +1,7 @@
 /** The answer to BLOCK_STATUS: one chunk for each agreed context. Source: doc/proto.md, "NBD_CMD_BLOCK_STATUS", "base:allocation". */
 import type { BlockDevice, Extent } from '../device/device.js';
-import { AllocationFlag, CACHED_CONTEXT, CachedFlag, CommandFlag, type ContextName } from '../nbd/constant.js';
-import { blockStatusBytes, putBlockStatus, type Request, type StatusExtent } from '../nbd/frame.js';
+import { AllocationFlag, CACHED_CONTEXT, CachedFlag, CommandFlag, type ContextName } from '../nbd/codec/constant.js';
+import { blockStatusBytes, putBlockStatus, type Request, type StatusExtent } from '../nbd/codec/frame.js';
 
 /** Extents in one chunk: 32 KiB of them; clients ask on where the last one ends. */
 const mostExtents = 4096;

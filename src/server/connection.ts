@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { FastHold } from '../device/device.js';
-import { type ExportFacts, type HandshakeDirectory, negotiate, type Session } from '../nbd/handshake.js';
+import { type ExportFacts, type HandshakeDirectory, negotiate, type Session } from '../nbd/server/handshake.js';
 import type { ClientIdentity, Export, ExportDirectory, ExportView } from './export.js';
 import type { FailureLog } from './failure-log.js';
 import { handOver } from './fast-path.js';

@@ -7,7 +7,7 @@ import { Duplex } from 'node:stream';
 import { AbortedError } from '../base/error.js';
 import { LaneEvent, type LaneOptions, type NativeLane, native } from '../base/native.js';
 import { KiB } from '../base/size.js';
-import { NbdDisconnectedError } from '../nbd/error.js';
+import { NbdDisconnectedError } from '../nbd/codec/error.js';
 
 export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
   /** See `LaneEvent.quiet`. */

@@ -5,7 +5,7 @@ import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { isLoopbackHost } from '../base/loopback.js';
 import { maxUnixPathBytes } from '../base/unix-path.js';
 import { listenOnUnixSocket } from '../base/unix-socket.js';
-import { formatNbdUri } from '../nbd/uri.js';
+import { formatNbdUri } from '../nbd/codec/uri.js';
 
 export type ListenAddress =
   | {

@@ -4,7 +4,7 @@
  * Holes are looked for in aligned pieces of 64 KiB: finer ones would cost more in headers and splitting than they save, and an image's chunks are no smaller.
  */
 import type { BlockDevice } from '../device/device.js';
-import { chunkHeaderBytes, putOffsetData, putOffsetHole, type Request } from '../nbd/frame.js';
+import { chunkHeaderBytes, putOffsetData, putOffsetHole, type Request } from '../nbd/codec/frame.js';
 
 const pieceBytes = 64 * 1024;
 

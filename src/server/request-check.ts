@@ -6,8 +6,8 @@
  * commands that read or hint, ENOSPC for those that write.
  */
 import type { BlockDevice } from '../device/device.js';
-import { Command, CommandFlag, ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode } from '../nbd/constant.js';
-import type { Request } from '../nbd/frame.js';
+import { Command, CommandFlag, ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode } from '../nbd/codec/constant.js';
+import type { Request } from '../nbd/codec/frame.js';
 
 export interface Refusal {
   error: number;

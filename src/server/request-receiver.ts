@@ -3,9 +3,9 @@
  *
  * Invariant: at most one pushed chunk is held; the puller pauses its stream while it does not pull.
  */
-import { EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../nbd/constant.js';
-import { NbdProtocolError } from '../nbd/error.js';
-import { parseCompactRequest, parseExtendedRequest, type Request } from '../nbd/frame.js';
+import { EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../nbd/codec/constant.js';
+import { NbdProtocolError } from '../nbd/codec/error.js';
+import { parseCompactRequest, parseExtendedRequest, type Request } from '../nbd/codec/frame.js';
 
 const empty = Buffer.alloc(0);
 

@@ -1,6 +1,6 @@
 /** What an export's features are on the wire. Source: doc/proto.md, "Transmission flags". */
 import type { DeviceFeatures } from '../device/device.js';
-import { TransmissionFlag } from '../nbd/constant.js';
+import { TransmissionFlag } from '../nbd/codec/constant.js';
 
 export function transmissionFlags(features: DeviceFeatures): number {
   let flags = TransmissionFlag.HAS_FLAGS | TransmissionFlag.SEND_DF | TransmissionFlag.SEND_CACHE | TransmissionFlag.SEND_FLUSH;

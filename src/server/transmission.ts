@@ -18,9 +18,9 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { BlockDevice } from '../device/device.js';
-import { Command, CommandFlag, type ContextName, MAX_PAYLOAD_BYTES, type ReplyMode, SIMPLE_REPLY_BYTES } from '../nbd/constant.js';
-import { toNbdError } from '../nbd/errno.js';
-import { NbdProtocolError } from '../nbd/error.js';
+import { Command, CommandFlag, type ContextName, MAX_PAYLOAD_BYTES, type ReplyMode, SIMPLE_REPLY_BYTES } from '../nbd/codec/constant.js';
+import { toNbdError } from '../nbd/codec/errno.js';
+import { NbdProtocolError } from '../nbd/codec/error.js';
 import {
   chunkHeaderBytes,
   emptyRequest,
@@ -32,7 +32,7 @@ import {
   putSimpleReply,
   type Request,
   requestPayloadBytes,
-} from '../nbd/frame.js';
+} from '../nbd/codec/frame.js';
 import { blockStatusReply } from './block-status.js';
 import { CopyTurn } from './copy-turn.js';
 import type { ExportMetrics } from './export.js';

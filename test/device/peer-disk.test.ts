@@ -1,7 +1,7 @@
 import t from 'tap';
 import { CopseError } from '../../src/base/error.js';
 import { PeerDiskDevice } from '../../src/device/peer-disk.js';
-import { toNbdError } from '../../src/nbd/errno.js';
+import { toNbdError } from '../../src/nbd/codec/errno.js';
 import { ScriptedDevice } from '../server/scripted-device.js';
 
 t.test('what the view answers is passed on, and what it says of zeros and hits', async (t) => {

@@ -1,4 +1,4 @@
-// Replies byte by byte, as src/nbd/frame.ts puts them.
+// Replies byte by byte, as src/nbd/codec/frame.ts puts them.
 #include "../../native/core/fast/reply_frame.h"
 
 #include "lane_client.h"

@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Test } from 'tap';
-import { EXTENDED_REQUEST_MAGIC, REQUEST_MAGIC } from '../../src/nbd/constant.js';
+import { EXTENDED_REQUEST_MAGIC, REQUEST_MAGIC } from '../../src/nbd/codec/constant.js';
 import { until } from '../fault/check.js';
 import { ownHost } from '../fault/own-host.js';
 

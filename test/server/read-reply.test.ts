@@ -1,9 +1,9 @@
 /** The chunks of a READ's answer cover exactly its range, once, and holes are holes. */
 import fc from 'fast-check';
 import t from 'tap';
-import { Command, ReplyType } from '../../src/nbd/constant.js';
-import { emptyRequest } from '../../src/nbd/frame.js';
-import { decodeHole, emptyReplyHeader, type ReplyHeader as Header, parseReplyHeader, replyHeaderBytes } from '../../src/nbd/reply.js';
+import { Command, ReplyType } from '../../src/nbd/codec/constant.js';
+import { emptyRequest } from '../../src/nbd/codec/frame.js';
+import { decodeHole, emptyReplyHeader, type ReplyHeader as Header, parseReplyHeader, replyHeaderBytes } from '../../src/nbd/codec/reply.js';
 import { piecesOf, replyBuffers } from '../../src/server/read-reply.js';
 import { ScriptedDevice } from './scripted-device.js';
 

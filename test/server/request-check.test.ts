@@ -1,7 +1,7 @@
 /** Every command with every flag, on every kind of connection and export, and ranges at the borders. */
 import t from 'tap';
-import { Command, CommandFlag, ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode } from '../../src/nbd/constant.js';
-import { emptyRequest, OUT_OF_RANGE, type Request } from '../../src/nbd/frame.js';
+import { Command, CommandFlag, ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode } from '../../src/nbd/codec/constant.js';
+import { emptyRequest, OUT_OF_RANGE, type Request } from '../../src/nbd/codec/frame.js';
 import { type CheckContext, refusalOf } from '../../src/server/request-check.js';
 import { ScriptedDevice } from './scripted-device.js';
 

@@ -1,8 +1,8 @@
 /** However the input is cut, the same requests and payloads come out. */
 import fc from 'fast-check';
 import t from 'tap';
-import { Command, CommandFlag } from '../../src/nbd/constant.js';
-import { emptyRequest, putCompactRequest, putExtendedRequest, type Request, requestPayloadBytes } from '../../src/nbd/frame.js';
+import { Command, CommandFlag } from '../../src/nbd/codec/constant.js';
+import { emptyRequest, putCompactRequest, putExtendedRequest, type Request, requestPayloadBytes } from '../../src/nbd/codec/frame.js';
 import { RequestReceiver } from '../../src/server/request-receiver.js';
 
 interface Message {

@@ -1,6 +1,6 @@
 /** Transmission in memory over a device whose answers the test decides: order, bounds, ends. */
 import t from 'tap';
-import { Command, ReplyType } from '../../src/nbd/constant.js';
+import { Command, ReplyType } from '../../src/nbd/codec/constant.js';
 import { RequestMemory } from '../../src/server/request-memory.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { ScriptedDevice } from './scripted-device.js';

@@ -1,5 +1,5 @@
 // Headers of the replies that are answered natively: successful ones. Puts bytes at a position and returns how many. Source: doc/proto.md, "Simple reply message" to
-// "Structured reply types"; branch extension-ext-header. What comes out equals what src/nbd/frame.ts puts.
+// "Structured reply types"; branch extension-ext-header. What comes out equals what src/nbd/codec/frame.ts puts.
 #pragma once
 
 #include <cstddef>

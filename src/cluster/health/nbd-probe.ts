@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { errorCode } from '../../base/error.js';
 import { NbdClient } from '../../nbd/client/nbd-client.js';
-import type { NbdAddress } from '../../nbd/uri.js';
+import type { NbdAddress } from '../../nbd/codec/uri.js';
 import type { NodeStatement } from '../node.js';
 import { parsePeerAddress } from '../peer/address.js';
 import { formatPeerExport } from '../peer/export-name.js';

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { NbdConnectOptions } from '../../nbd/client/contract.js';
 import { NbdClient } from '../../nbd/client/nbd-client.js';
-import type { NbdAddress } from '../../nbd/uri.js';
+import type { NbdAddress } from '../../nbd/codec/uri.js';
 
 export interface PeerConnectOptions extends Pick<NbdConnectOptions, 'contexts' | 'maxInFlight' | 'timeoutMs' | 'signal'> {
   exportName: string;

@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError, errorCode } from '../../base/error.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import { NbdRequestError } from '../../nbd/error.js';
+import { NbdRequestError } from '../../nbd/codec/error.js';
 import { parsePeerAddress } from './address.js';
 import { formatPeerExport, type PeerExport } from './export-name.js';
 import { requestError } from './failure.js';

@@ -7,8 +7,8 @@
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import { CACHED_CONTEXT, CachedFlag } from '../../nbd/constant.js';
-import type { NbdAddress } from '../../nbd/uri.js';
+import { CACHED_CONTEXT, CachedFlag } from '../../nbd/codec/constant.js';
+import type { NbdAddress } from '../../nbd/codec/uri.js';
 import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
 import type { RangeSink } from '../../origin/origin.js';
 import { parsePeerAddress } from './address.js';

@@ -9,7 +9,7 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import { ALLOCATION_CONTEXT, AllocationFlag } from '../../nbd/constant.js';
+import { ALLOCATION_CONTEXT, AllocationFlag } from '../../nbd/codec/constant.js';
 import { DiskLink, type DiskLinkTiming } from './disk-link.js';
 import { PeerError, type PeerTarget } from './peer.js';
 import { TargetSink } from './target-sink.js';

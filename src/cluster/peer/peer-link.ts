@@ -7,7 +7,7 @@
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import type { NbdAddress } from '../../nbd/uri.js';
+import type { NbdAddress } from '../../nbd/codec/uri.js';
 import { connectToPeer } from './connect.js';
 import { connectError } from './failure.js';
 import { PeerError } from './peer.js';

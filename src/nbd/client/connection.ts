@@ -9,9 +9,9 @@
 import type { Socket } from 'node:net';
 import { ClosedError } from '../../base/error.js';
 import { type Logger, silentLogger } from '../../base/log.js';
-import { Command, CommandFlag, EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../constant.js';
-import { NbdDisconnectedError, NbdProtocolError, NbdRequestError } from '../error.js';
-import { putCompactRequest, putExtendedRequest } from '../frame.js';
+import { Command, CommandFlag, EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../codec/constant.js';
+import { NbdDisconnectedError, NbdProtocolError, NbdRequestError } from '../codec/error.js';
+import { putCompactRequest, putExtendedRequest } from '../codec/frame.js';
 import { type Ask, Exchange } from './exchange.js';
 import type { Attached } from './handshake.js';
 import { ReplyReceiver } from './receiver.js';

@@ -1,8 +1,8 @@
 /** What can be asked of an export on another NBD server, whether over one connection or over a line of them. */
 import type { Logger } from '../../base/log.js';
-import type { ReplyMode } from '../constant.js';
-import type { StatusExtent } from '../frame.js';
-import type { BlockSizeInfo } from '../option.js';
+import type { ReplyMode } from '../codec/constant.js';
+import type { StatusExtent } from '../codec/frame.js';
+import type { BlockSizeInfo } from '../codec/option.js';
 import type { PatienceOptions } from './silence.js';
 
 /**

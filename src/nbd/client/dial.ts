@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 import { setUserTimeout } from '../../base/user-timeout.js';
-import { NbdDisconnectedError } from '../error.js';
-import { formatNbdUri, type NbdAddress, type NbdUri, parseNbdUri } from '../uri.js';
+import { NbdDisconnectedError } from '../codec/error.js';
+import { formatNbdUri, type NbdAddress, type NbdUri, parseNbdUri } from '../codec/uri.js';
 
 /** Where to connect to: a URI, or its parts. */
 export type NbdTarget = string | NbdAddress | NbdUri;

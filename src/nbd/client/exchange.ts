@@ -4,11 +4,11 @@
  * Invariant: a throw (NbdProtocolError) means that the server can't be trusted any more and the connection dies; an error that the
  * server reports, or that the sink throws, ends this request alone, after its last chunk.
  */
-import { Command, CommandFlag, type ReplyMode, ReplyType, ReplyTypeErrorBit } from '../constant.js';
-import { nbdErrorName } from '../errno.js';
-import { NbdProtocolError, NbdRequestError } from '../error.js';
-import type { StatusExtent } from '../frame.js';
-import { decodeBlockStatus, decodeHole, decodeReplyError } from '../reply.js';
+import { Command, CommandFlag, type ReplyMode, ReplyType, ReplyTypeErrorBit } from '../codec/constant.js';
+import { nbdErrorName } from '../codec/errno.js';
+import { NbdProtocolError, NbdRequestError } from '../codec/error.js';
+import type { StatusExtent } from '../codec/frame.js';
+import { decodeBlockStatus, decodeHole, decodeReplyError } from '../codec/reply.js';
 import type { NbdReadSink } from './contract.js';
 import { Coverage } from './coverage.js';
 

@@ -15,10 +15,9 @@ import {
   Option,
   OptionReply,
   type ReplyMode,
-} from '../constant.js';
-import { NbdProtocolError, NbdRefusedError } from '../error.js';
-import { OUT_OF_RANGE } from '../frame.js';
-import type { HandshakeChannel } from '../handshake-channel.js';
+} from '../codec/constant.js';
+import { NbdProtocolError, NbdRefusedError } from '../codec/error.js';
+import { OUT_OF_RANGE } from '../codec/frame.js';
 import {
   decodeErrorText,
   decodeExportNameReply,
@@ -32,8 +31,9 @@ import {
   encodeMetaContextRequest,
   encodeOption,
   isErrorReply,
-} from '../option.js';
-import { uint32 } from '../payload.js';
+} from '../codec/option.js';
+import { uint32 } from '../codec/payload.js';
+import type { HandshakeChannel } from '../server/handshake-channel.js';
 import type { NbdAgreement, NbdExportInfo } from './contract.js';
 
 /** Longest reply that is taken: two of the longest strings and some fields. */

@@ -1,11 +1,11 @@
 /** Connects, shakes hands under one deadline, and leaves nothing open when that fails. */
 import type { Socket } from 'node:net';
 import { waitFor } from '../../base/deadline.js';
-import type { ReplyMode } from '../constant.js';
-import { NbdDisconnectedError } from '../error.js';
-import { HandshakeChannel } from '../handshake-channel.js';
-import type { ExportEntry } from '../option.js';
-import { formatNbdUri, type NbdUri } from '../uri.js';
+import type { ReplyMode } from '../codec/constant.js';
+import { NbdDisconnectedError } from '../codec/error.js';
+import type { ExportEntry } from '../codec/option.js';
+import { formatNbdUri, type NbdUri } from '../codec/uri.js';
+import { HandshakeChannel } from '../server/handshake-channel.js';
 import type { NbdAgreement, NbdExportInfo } from './contract.js';
 import { dial, type NbdTarget, resolveTarget } from './dial.js';
 import { Haggle } from './haggle.js';

@@ -5,10 +5,10 @@
  * headers longer effects, are split and run at once). Below, the connection only transmits.
  */
 import { ClosedError } from '../../base/error.js';
-import { Command, CommandFlag, type ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode, TransmissionFlag } from '../constant.js';
-import { NbdRequestError } from '../error.js';
-import type { StatusExtent } from '../frame.js';
-import type { BlockSizeInfo } from '../option.js';
+import { Command, CommandFlag, type ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode, TransmissionFlag } from '../codec/constant.js';
+import { NbdRequestError } from '../codec/error.js';
+import type { StatusExtent } from '../codec/frame.js';
+import type { BlockSizeInfo } from '../codec/option.js';
 import { Connection } from './connection.js';
 import type {
   NbdAgreement,

@@ -4,10 +4,10 @@
  *
  * Invariants: nothing is allocated from a length before the length is bounded; at most one header or one small payload is gathered.
  */
-import { MAX_PAYLOAD_BYTES, type ReplyMode, ReplyType } from '../constant.js';
-import { NbdProtocolError } from '../error.js';
-import { fromHalves } from '../frame.js';
-import { emptyReplyHeader, maxChunkPayloadBytes, parseReplyHeader, replyHeaderBytes } from '../reply.js';
+import { MAX_PAYLOAD_BYTES, type ReplyMode, ReplyType } from '../codec/constant.js';
+import { NbdProtocolError } from '../codec/error.js';
+import { fromHalves } from '../codec/frame.js';
+import { emptyReplyHeader, maxChunkPayloadBytes, parseReplyHeader, replyHeaderBytes } from '../codec/reply.js';
 import type { Exchange } from './exchange.js';
 
 export interface ExchangeSource {

@@ -11,8 +11,8 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { ClosedError } from '../../base/error.js';
-import { NbdChangedError } from '../error.js';
-import type { StatusExtent } from '../frame.js';
+import { NbdChangedError } from '../codec/error.js';
+import type { StatusExtent } from '../codec/frame.js';
 import type {
   NbdBlockStatusOptions,
   NbdConnectOptions,

@@ -13,8 +13,8 @@
  * once more for input, so a process that did not run for a while does not blame the server for that.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
-import { Command } from '../constant.js';
-import { NbdSilentError, NbdUnansweredError } from '../error.js';
+import { Command } from '../codec/constant.js';
+import { NbdSilentError, NbdUnansweredError } from '../codec/error.js';
 import { type Ask, Exchange } from './exchange.js';
 
 export interface PatienceOptions {

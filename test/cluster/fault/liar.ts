@@ -8,7 +8,7 @@ import type { Test } from 'tap';
 import type { NodeStatement } from '../../../src/cluster/node.js';
 import { type PeerExport, parsePeerExport } from '../../../src/cluster/peer/export-name.js';
 import { StatementPress, statementPageBytes } from '../../../src/cluster/peer/statement-page.js';
-import { CACHED_CONTEXT, CachedFlag, Command, TransmissionFlag } from '../../../src/nbd/constant.js';
+import { CACHED_CONTEXT, CachedFlag, Command, TransmissionFlag } from '../../../src/nbd/codec/constant.js';
 import {
   blockStatusBytes,
   chunkHeaderBytes,
@@ -18,9 +18,9 @@ import {
   putBlockStatus,
   putOffsetData,
   type Request,
-} from '../../../src/nbd/frame.js';
-import { negotiate, type Session } from '../../../src/nbd/handshake.js';
-import { RawPeer } from '../../nbd/raw-peer.js';
+} from '../../../src/nbd/codec/frame.js';
+import { negotiate, type Session } from '../../../src/nbd/server/handshake.js';
+import { RawPeer } from '../../nbd/server/raw-peer.js';
 import { statementOf } from '../peer/node-statement.js';
 
 export interface Asked {

@@ -2,11 +2,11 @@
 import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { NbdPeer } from '../../../src/cluster/peer/nbd-peer.js';
-import { ReplyFlag, ReplyType } from '../../../src/nbd/constant.js';
-import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/frame.js';
+import { ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
+import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
 import { BufferSink } from '../../../src/origin/sink.js';
 import { listen } from '../../nbd/client/scripted-server.js';
-import { type RawPeer, u16, u32, u64 } from '../../nbd/raw-peer.js';
+import { type RawPeer, u16, u32, u64 } from '../../nbd/server/raw-peer.js';
 import { contentIdOf } from './node-statement.js';
 
 const sizeBytes = 2 ** 20;

@@ -6,13 +6,13 @@ import { callPageBytes, mostAnswerBytes, mostRequestBytes } from '../../../src/c
 import { type CallOptions, callPeer, PeerCallError } from '../../../src/cluster/peer/peer-call.js';
 import { type AnswerCall, callMethods } from '../../../src/daemon/cluster/call-desk.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
-import { Command, ReplyFlag, ReplyType } from '../../../src/nbd/constant.js';
-import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/frame.js';
+import { Command, ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
+import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { listen } from '../../nbd/client/scripted-server.js';
-import { u16, u32, u64 } from '../../nbd/raw-peer.js';
+import { u16, u32, u64 } from '../../nbd/server/raw-peer.js';
 import { codeOf, TestDisks } from './disk-server.js';
 import { nobody, servePeers } from './peer-server.js';
 

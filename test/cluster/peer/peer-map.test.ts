@@ -6,13 +6,13 @@ import { type PeerMapOptions, readPeerMap } from '../../../src/cluster/peer/peer
 import { defaultPeerMemoryBytes } from '../../../src/daemon/cluster/peer-directory.js';
 import { defaultPeerDiskMemoryBytes } from '../../../src/daemon/cluster/peer-disk-directory.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
-import { ReplyFlag, ReplyType } from '../../../src/nbd/constant.js';
-import { emptyRequest, parseExtendedRequest } from '../../../src/nbd/frame.js';
+import { ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
+import { emptyRequest, parseExtendedRequest } from '../../../src/nbd/codec/frame.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';
 import { missing, run } from '../../interop/serving.js';
 import { listen } from '../../nbd/client/scripted-server.js';
-import { u16, u32, u64 } from '../../nbd/raw-peer.js';
+import { u16, u32, u64 } from '../../nbd/server/raw-peer.js';
 import { codeOf, TestDisks, uuid } from './disk-server.js';
 import { servePeers } from './peer-server.js';
 

@@ -2,8 +2,8 @@ import { createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
-import { Option, OptionReply } from '../../../src/nbd/constant.js';
-import { encodeInfoBlockSize, encodeInfoExport, encodeMetaContext, encodeOptionReply } from '../../../src/nbd/option.js';
+import { Option, OptionReply } from '../../../src/nbd/codec/constant.js';
+import { encodeInfoBlockSize, encodeInfoExport, encodeMetaContext, encodeOptionReply } from '../../../src/nbd/codec/option.js';
 
 const hello = Buffer.concat([Buffer.from('NBDMAGICIHAVEOPT'), Buffer.from([0, 3])]);
 const extendedAck = encodeOptionReply(Option.EXTENDED_HEADERS, OptionReply.ACK);

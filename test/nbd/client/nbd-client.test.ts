@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { describeExport, listExports } from '../../../src/nbd/client/handshake.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
-import { TransmissionFlag } from '../../../src/nbd/constant.js';
-import { formatNbdUri } from '../../../src/nbd/uri.js';
+import { TransmissionFlag } from '../../../src/nbd/codec/constant.js';
+import { formatNbdUri } from '../../../src/nbd/codec/uri.js';
 import { Assembly } from './assembly.js';
 import { startNbdkit, startQemuNbd } from './server-process.js';
 

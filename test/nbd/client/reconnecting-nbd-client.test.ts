@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Clock } from '../../../src/base/clock.js';
 import { ReconnectingNbdClient } from '../../../src/nbd/client/reconnecting-nbd-client.js';
-import type { RawPeer } from '../raw-peer.js';
+import type { RawPeer } from '../server/raw-peer.js';
 import { Assembly } from './assembly.js';
 import { listen } from './scripted-server.js';
 

@@ -3,10 +3,10 @@ import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
 import type { PatienceOptions } from '../../../src/nbd/client/silence.js';
-import { type ReplyMode, TransmissionFlag } from '../../../src/nbd/constant.js';
-import { emptyRequest, parseCompactRequest, parseExtendedRequest, type Request } from '../../../src/nbd/frame.js';
-import { negotiate } from '../../../src/nbd/handshake.js';
-import { RawPeer, u16, u32, u64 } from '../raw-peer.js';
+import { type ReplyMode, TransmissionFlag } from '../../../src/nbd/codec/constant.js';
+import { emptyRequest, parseCompactRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
+import { negotiate } from '../../../src/nbd/server/handshake.js';
+import { RawPeer, u16, u32, u64 } from '../server/raw-peer.js';
 
 const F = TransmissionFlag;
 const allFlags = F.SEND_FLUSH | F.SEND_FUA | F.SEND_TRIM | F.SEND_WRITE_ZEROES | F.SEND_DF | F.SEND_CACHE | F.SEND_FAST_ZERO;

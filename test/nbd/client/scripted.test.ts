@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { Command, CommandFlag, ReplyType } from '../../../src/nbd/constant.js';
-import type { Request } from '../../../src/nbd/frame.js';
-import { u16, u32, u64 } from '../raw-peer.js';
+import { Command, CommandFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
+import type { Request } from '../../../src/nbd/codec/frame.js';
+import { u16, u32, u64 } from '../server/raw-peer.js';
 import { Assembly } from './assembly.js';
 import { type Scripted, script } from './scripted-server.js';
 

@@ -2,10 +2,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { PatienceOptions } from '../../../src/nbd/client/silence.js';
-import { Command, ReplyType } from '../../../src/nbd/constant.js';
-import type { Request } from '../../../src/nbd/frame.js';
+import { Command, ReplyType } from '../../../src/nbd/codec/constant.js';
+import type { Request } from '../../../src/nbd/codec/frame.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { u64 } from '../raw-peer.js';
+import { u64 } from '../server/raw-peer.js';
 import { Assembly } from './assembly.js';
 import { type Scripted, script } from './scripted-server.js';
 

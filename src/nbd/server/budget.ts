@@ -10,7 +10,7 @@
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { DeadlineError } from '../../base/error.js';
-import { NbdProtocolError } from '../error.js';
+import { NbdProtocolError } from '../codec/error.js';
 
 /** Most options of one client that are not about an export, or that are refused. */
 export const MAX_OPTION_COUNT = 1000;

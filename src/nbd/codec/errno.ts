@@ -4,7 +4,7 @@
  * Source: doc/proto.md, "Error values". ESHUTDOWN is never sent to a guest: QEMU would hand it on. Peers are told by it that a node does not own a disk any more, and
  * only the device behind `disk/UUID` has the code for it.
  */
-import { errorCode } from '../base/error.js';
+import { errorCode } from '../../base/error.js';
 import { ErrorNumber } from './constant.js';
 
 const numberOfCode: Readonly<Record<string, number>> = {

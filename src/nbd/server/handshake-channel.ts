@@ -5,7 +5,7 @@
  * bounded; whoever writes waits for the peer to take it.
  */
 import type { Duplex } from 'node:stream';
-import { NbdDisconnectedError, NbdProtocolError } from './error.js';
+import { NbdDisconnectedError, NbdProtocolError } from '../codec/error.js';
 
 /** Gathered replies are written when they reach this size, or when the answer is complete. */
 const FLUSH_BYTES = 64 * 1024;

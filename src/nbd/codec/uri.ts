@@ -3,8 +3,8 @@
  *
  * `nbd://HOST[:PORT]/EXPORT` and `nbd+unix:///EXPORT?socket=PATH`. The TLS schemes are refused until there is TLS.
  */
-import { displayUrl } from '../base/display-url.js';
-import { CopseError } from '../base/error.js';
+import { displayUrl } from '../../base/display-url.js';
+import { CopseError } from '../../base/error.js';
 import { DEFAULT_PORT, MAX_STRING_BYTES } from './constant.js';
 
 export type NbdAddress = { host: string; port: number } | { path: string };

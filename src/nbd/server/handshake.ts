@@ -7,18 +7,27 @@
  * Source: doc/proto.md, "Newstyle negotiation", "Fixed newstyle negotiation".
  */
 import type { Duplex } from 'node:stream';
-import { waitFor } from '../base/deadline.js';
-import { ClientFlag, HandshakeFlag, INIT_MAGIC, MAX_STRING_BYTES, OPTION_BYTES, OPTION_MAGIC, Option, OptionReply } from './constant.js';
-import { NbdProtocolError } from './error.js';
-import { HandshakeBudget } from './handshake/budget.js';
-import type { HandshakeDirectory, HandshakeOptions, Session } from './handshake/contract.js';
-import { Negotiation, type Outcome } from './handshake/negotiation.js';
+import { waitFor } from '../../base/deadline.js';
+import {
+  ClientFlag,
+  HandshakeFlag,
+  INIT_MAGIC,
+  MAX_STRING_BYTES,
+  OPTION_BYTES,
+  OPTION_MAGIC,
+  Option,
+  OptionReply,
+} from '../codec/constant.js';
+import { NbdProtocolError } from '../codec/error.js';
+import { decodeOptionHeader } from '../codec/option.js';
+import { uint16 } from '../codec/payload.js';
+import { HandshakeBudget } from './budget.js';
+import type { HandshakeDirectory, HandshakeOptions, Session } from './contract.js';
 import { HandshakeChannel } from './handshake-channel.js';
-import { decodeOptionHeader } from './option.js';
-import { uint16 } from './payload.js';
+import { Negotiation, type Outcome } from './negotiation.js';
 
-export { MAX_OPTION_COUNT } from './handshake/budget.js';
-export type { ExportFacts, HandshakeDirectory, HandshakeExport, HandshakeOptions, Session } from './handshake/contract.js';
+export { MAX_OPTION_COUNT } from './budget.js';
+export type { ExportFacts, HandshakeDirectory, HandshakeExport, HandshakeOptions, Session } from './contract.js';
 
 /** Most data of one option: room for a name and a dozen of the longest queries. More is skipped and answered with ERR_TOO_BIG. */
 export const MAX_OPTION_DATA_BYTES = 64 * 1024;

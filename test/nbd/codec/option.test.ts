@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { NbdProtocolError } from '../../src/nbd/error.js';
-import * as option from '../../src/nbd/option.js';
+import { NbdProtocolError } from '../../../src/nbd/codec/error.js';
+import * as option from '../../../src/nbd/codec/option.js';
 
 const name = fc.string({ unit: 'grapheme', maxLength: 64 }).filter((text) => !text.includes('\0'));
 const uint16 = fc.integer({ min: 0, max: 0xffff });

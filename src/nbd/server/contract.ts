@@ -1,7 +1,7 @@
 /** What the server's handshake needs from the one who serves, and what it hands back. */
 import type { Clock } from '../../base/clock.js';
-import type { ContextName, ReplyMode } from '../constant.js';
-import type { BlockSizeInfo, ExportEntry } from '../option.js';
+import type { ContextName, ReplyMode } from '../codec/constant.js';
+import type { BlockSizeInfo, ExportEntry } from '../codec/option.js';
 
 /** An export as INFO describes it. */
 export interface ExportFacts {

@@ -19,10 +19,9 @@ import {
   OptionReply,
   type ReplyMode,
   TransmissionFlag,
-} from '../constant.js';
-import { NbdDisconnectedError, NbdProtocolError, NbdRefusedError } from '../error.js';
-import { errorText } from '../frame.js';
-import type { HandshakeChannel } from '../handshake-channel.js';
+} from '../codec/constant.js';
+import { NbdDisconnectedError, NbdProtocolError, NbdRefusedError } from '../codec/error.js';
+import { errorText } from '../codec/frame.js';
 import {
   decodeExportName,
   decodeInfoRequest,
@@ -37,9 +36,10 @@ import {
   encodeOptionReply,
   encodeServer,
   type InfoRequest,
-} from '../option.js';
+} from '../codec/option.js';
 import type { HandshakeBudget } from './budget.js';
 import type { ExportFacts, HandshakeDirectory, HandshakeExport, Session } from './contract.js';
+import type { HandshakeChannel } from './handshake-channel.js';
 
 /** An option that is answered with an error; the handshake goes on. */
 class Refusal extends Error {

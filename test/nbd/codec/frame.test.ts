@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Command, CommandFlag, ErrorNumber, MAX_ERROR_TEXT_BYTES, ReplyType } from '../../src/nbd/constant.js';
-import { NbdProtocolError } from '../../src/nbd/error.js';
+import { Command, CommandFlag, ErrorNumber, MAX_ERROR_TEXT_BYTES, ReplyType } from '../../../src/nbd/codec/constant.js';
+import { NbdProtocolError } from '../../../src/nbd/codec/error.js';
 import {
   blockStatusBytes,
   chunkHeaderBytes,
@@ -21,7 +21,7 @@ import {
   putOffsetHole,
   putSimpleReply,
   requestPayloadBytes,
-} from '../../src/nbd/frame.js';
+} from '../../../src/nbd/codec/frame.js';
 import {
   decodeBlockStatus,
   decodeHole,
@@ -29,7 +29,7 @@ import {
   emptyReplyHeader,
   parseReplyHeader,
   replyHeaderBytes,
-} from '../../src/nbd/reply.js';
+} from '../../../src/nbd/codec/reply.js';
 
 const uint16 = fc.integer({ min: 0, max: 0xffff });
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });

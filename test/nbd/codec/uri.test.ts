@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { formatNbdUri, parseNbdUri } from '../../src/nbd/uri.js';
+import { formatNbdUri, parseNbdUri } from '../../../src/nbd/codec/uri.js';
 
 t.test('URIs of the specification', async (t) => {
   const cases: Record<string, unknown> = {

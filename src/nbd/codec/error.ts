@@ -1,7 +1,7 @@
 /**
  * Everything that can go wrong on the wire, as either end of a connection sees it.
  */
-import { CopseError } from '../base/error.js';
+import { CopseError } from '../../base/error.js';
 
 /** The peer does not keep to the protocol; nothing more can be said to it. Code `ERR_NBD_PROTOCOL`. */
 export class NbdProtocolError extends CopseError {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { CopseError, DeadlineError } from '../../src/base/error.js';
-import { nbdErrorName, toNbdError } from '../../src/nbd/errno.js';
+import { CopseError, DeadlineError } from '../../../src/base/error.js';
+import { nbdErrorName, toNbdError } from '../../../src/nbd/codec/errno.js';
 
 t.test('codes become the numbers that NBD knows', async (t) => {
   const expected = {

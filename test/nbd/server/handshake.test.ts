@@ -1,6 +1,7 @@
 import t from 'tap';
-import type { Clock } from '../../src/base/clock.js';
-import { Info, Option, OptionReply, TransmissionFlag } from '../../src/nbd/constant.js';
+import type { Clock } from '../../../src/base/clock.js';
+import { Info, Option, OptionReply, TransmissionFlag } from '../../../src/nbd/codec/constant.js';
+import { encodeInfoRequest, encodeMetaContextRequest, encodeOption } from '../../../src/nbd/codec/option.js';
 import {
   type HandshakeDirectory,
   type HandshakeExport,
@@ -10,8 +11,7 @@ import {
   MAX_OPTION_DATA_BYTES,
   negotiate,
   type Session,
-} from '../../src/nbd/handshake.js';
-import { encodeInfoRequest, encodeMetaContextRequest, encodeOption } from '../../src/nbd/option.js';
+} from '../../../src/nbd/server/handshake.js';
 import { type RawPeer, rawPair, u16, u32, u64 } from './raw-peer.js';
 
 class Directory implements HandshakeDirectory<string> {
