@@ -23,11 +23,11 @@ import { CacheMetrics } from './cache-metrics.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
 import { ChunkFetcher, type ChunkFetcherOptions } from './chunk-fetcher.js';
 import type { ChunkSource } from './chunk-source.js';
-import type { ChunkStore } from './chunk-store.js';
+import { TouchedChunks } from './evict/touched.js';
 import type { FlightPriority } from './flight.js';
 import { type Operation, ReadOperation, StoreOperation } from './operation.js';
 import { type PrefetchRange, Readahead } from './readahead.js';
-import { TouchedChunks } from './touched.js';
+import type { ChunkStore } from './store/chunk-store.js';
 
 /** Where chunks come from whose home is another node. */
 export interface Elsewhere {

@@ -8,13 +8,13 @@ import { ClosedError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
 import type { BufferPool, BufferPools } from './buffer-pool.js';
 import type { CacheMetrics } from './cache-metrics.js';
-import type { CacheSpace } from './cache-space.js';
 import type { ChunkSource } from './chunk-source.js';
-import type { ChunkStore } from './chunk-store.js';
+import type { CacheSpace } from './evict/cache-space.js';
 import { Fetch } from './fetch.js';
 import { type FetchLimits, type FetchMemory, FetchQueue, type Run } from './fetch-queue.js';
 import { Flight, type FlightPriority } from './flight.js';
 import type { FlightOwner, Operation } from './operation.js';
+import type { ChunkStore } from './store/chunk-store.js';
 
 export interface ChunkFetcherOptions {
   /** Of the image, for errors and logs. */

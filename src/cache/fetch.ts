@@ -8,9 +8,9 @@ import type { Place } from '../cluster/sink.js';
 import type { BufferPool } from './buffer-pool.js';
 import type { CacheMetrics } from './cache-metrics.js';
 import type { ChunkSource } from './chunk-source.js';
-import type { ChunkStore } from './chunk-store.js';
 import type { Run } from './fetch-queue.js';
 import type { Flight } from './flight.js';
+import type { ChunkStore } from './store/chunk-store.js';
 
 export interface FetchOptions {
   run: Run;

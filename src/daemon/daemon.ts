@@ -12,7 +12,7 @@ import { groupIdOf } from '../base/group.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
-import { CacheSpace } from '../cache/cache-space.js';
+import { CacheSpace } from '../cache/evict/cache-space.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { EtcdCatalog } from '../catalog/etcd-catalog.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';

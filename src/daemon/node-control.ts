@@ -31,7 +31,7 @@ import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Slice } from '../base/slice.js';
 import { version } from '../base/version.js';
-import type { CacheSpace } from '../cache/cache-space.js';
+import type { CacheSpace } from '../cache/evict/cache-space.js';
 import { containerSpec } from '../catalog/image-record.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { ManifestStore } from '../manifest/store.js';

@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { ChunkState } from '../../src/base/native.js';
-import { readMapHeader, writeMapHeader } from '../../src/cache/map-header.js';
+import { readMapHeader, writeMapHeader } from '../../src/cache/store/map-header.js';
 import { systemError } from './faulty-store.js';
 import { chunkBytes, open, type Subject, type SubjectOptions, storePaths, turns, until } from './subject.js';
 

@@ -1,5 +1,5 @@
 /** A real store whose disk fails when a test says so. */
-import { ChunkStore } from '../../src/cache/chunk-store.js';
+import { ChunkStore } from '../../src/cache/store/chunk-store.js';
 
 type Fault = (chunkIndex: number) => Error | undefined;
 

@@ -6,7 +6,7 @@ import { Budget } from '../../src/base/budget.js';
 import { systemClock } from '../../src/base/clock.js';
 import { EtcdClient } from '../../src/base/etcd/client.js';
 import { silentLogger as log } from '../../src/base/log.js';
-import { CacheSpace } from '../../src/cache/cache-space.js';
+import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { EtcdCatalog } from '../../src/catalog/etcd-catalog.js';
 import { ImageCatalog } from '../../src/catalog/image-catalog.js';
 import { ContentPool } from '../../src/daemon/content-pool.js';

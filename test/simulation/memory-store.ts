@@ -4,7 +4,7 @@
  * Bytes are compared with the image's when they are stored, and only wrong ones are kept: a thousand hosts fit into memory.
  */
 import { ChunkState, type ChunkStateValue } from '../../src/base/native.js';
-import type { ChunkStore } from '../../src/cache/chunk-store.js';
+import type { ChunkStore } from '../../src/cache/store/chunk-store.js';
 import type { Chance } from './chance.js';
 import { chunkBytes, type Image } from './image.js';
 import type { Owner, Schedule } from './schedule.js';

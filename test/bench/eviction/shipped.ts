@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { systemClock } from '../../../src/base/clock.js';
 import { ChunkState } from '../../../src/base/native.js';
-import { CacheSpace } from '../../../src/cache/cache-space.js';
-import { ChunkStore } from '../../../src/cache/chunk-store.js';
+import { CacheSpace } from '../../../src/cache/evict/cache-space.js';
+import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
 import type { Mix } from './mix.js';
 import type { ReplayPolicy } from './policy.js';
 

@@ -3,11 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../src/base/native.js';
-import { ChunkStore } from '../../src/cache/chunk-store.js';
-import { Eviction } from '../../src/cache/eviction.js';
-import { pattern } from '../conformance/content.js';
-import { chunkBytes, recordSeed, storePaths } from './subject.js';
+import { ChunkState } from '../../../src/base/native.js';
+import { Eviction } from '../../../src/cache/evict/eviction.js';
+import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
+import { pattern } from '../../conformance/content.js';
+import { chunkBytes, recordSeed, storePaths } from '../subject.js';
 
 const bytes = pattern(chunkBytes);
 

@@ -8,7 +8,7 @@
  * So the cluster's last copy goes last without a message between nodes. Within a class all stores are equal, in one ring. What is being read is skipped, never
  * waited for. An eviction goes through the classes once, by the homes as they are then: what becomes a copy after that is one of the rest until the next.
  */
-import type { ChunkStore } from './chunk-store.js';
+import type { ChunkStore } from '../store/chunk-store.js';
 import { type EvictionDemand, EvictionRing } from './eviction-ring.js';
 
 export interface SharedStore {

@@ -7,7 +7,7 @@
 import { closeSync, constants, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
-import { CopseError } from '../base/error.js';
+import { CopseError } from '../../base/error.js';
 
 export const mapHeaderBytes = 4096;
 const sectorBytes = 512;

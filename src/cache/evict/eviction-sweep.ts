@@ -4,8 +4,8 @@
  * Chunks of the other class keep their used marks. The native sweep knows no classes, so it is called for each stretch of chunks that belong; absent chunks
  * don't divide one, and classes come in long stretches (a home has 4 MiB at a time).
  */
-import { ChunkState } from '../base/native.js';
-import type { ChunkStore } from './chunk-store.js';
+import { ChunkState } from '../../base/native.js';
+import type { ChunkStore } from '../store/chunk-store.js';
 
 export interface SweepStep {
   store: ChunkStore;

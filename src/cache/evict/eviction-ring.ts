@@ -7,8 +7,8 @@
  *
  * The hand stays where it is between evictions. Stores may come and go at any time.
  */
-import { Slice } from '../base/slice.js';
-import type { ChunkStore } from './chunk-store.js';
+import { Slice } from '../../base/slice.js';
+import type { ChunkStore } from '../store/chunk-store.js';
 import { sweepStep } from './eviction-sweep.js';
 
 export interface RingMember {

@@ -13,8 +13,8 @@
  */
 import { existsSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { ClosedError } from '../base/error.js';
-import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../base/native.js';
+import { ClosedError } from '../../base/error.js';
+import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../../base/native.js';
 import {
   dataFileStamp,
   type MapHeader,

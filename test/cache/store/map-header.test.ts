@@ -2,7 +2,14 @@
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { dataFileStamp, type MapHeader, mapHeaderBytes, mapVersion, readMapHeader, writeMapHeader } from '../../src/cache/map-header.js';
+import {
+  dataFileStamp,
+  type MapHeader,
+  mapHeaderBytes,
+  mapVersion,
+  readMapHeader,
+  writeMapHeader,
+} from '../../../src/cache/store/map-header.js';
 
 const header: MapHeader = { format: 'copse-map', version: mapVersion, sizeBytes: 10 * 2 ** 30, chunkBytes: 262144, recordSeed: 0xffffffff };
 

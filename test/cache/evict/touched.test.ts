@@ -1,6 +1,6 @@
 /** What guests touch of an image, through its cache: asked for is touched, whether it was there or not; what peers and fills ask for is not. */
 import t from 'tap';
-import { chunkBytes, open } from './subject.js';
+import { chunkBytes, open } from '../subject.js';
 
 const touchedOf = (cache: ReturnType<typeof open>['cache']): number[] =>
   Array.from({ length: 16 }, (_, chunk) => chunk).filter((chunk) => cache.touched.has(chunk));

@@ -3,12 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../src/base/native.js';
-import { CacheSpace } from '../../src/cache/cache-space.js';
-import { pattern } from '../conformance/content.js';
-import { type FaultyStore, systemError } from './faulty-store.js';
-import { ManualClock } from './manual-clock.js';
-import { chunkBytes, open, openStore, turns, until } from './subject.js';
+import { ChunkState } from '../../../src/base/native.js';
+import { CacheSpace } from '../../../src/cache/evict/cache-space.js';
+import { pattern } from '../../conformance/content.js';
+import { type FaultyStore, systemError } from '../faulty-store.js';
+import { ManualClock } from '../manual-clock.js';
+import { chunkBytes, open, openStore, turns, until } from '../subject.js';
 
 const mebibyte = 1024 * 1024;
 

@@ -13,12 +13,12 @@ import {
   writeSync,
 } from 'node:fs';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../src/base/native.js';
-import { ChunkStore, removeStoreFiles } from '../../src/cache/chunk-store.js';
-import { mapHeaderBytes, readMapHeader, writeMapHeader } from '../../src/cache/map-header.js';
-import { pattern } from '../conformance/content.js';
-import { systemError } from './faulty-store.js';
-import { chunkBytes, openStore, recordSeed, storePaths } from './subject.js';
+import { ChunkState } from '../../../src/base/native.js';
+import { ChunkStore, removeStoreFiles } from '../../../src/cache/store/chunk-store.js';
+import { mapHeaderBytes, readMapHeader, writeMapHeader } from '../../../src/cache/store/map-header.js';
+import { pattern } from '../../conformance/content.js';
+import { systemError } from '../faulty-store.js';
+import { chunkBytes, openStore, recordSeed, storePaths } from '../subject.js';
 
 const chunkCount = 8;
 const sizeBytes = chunkCount * chunkBytes - 1000;

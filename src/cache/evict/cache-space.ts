@@ -10,12 +10,12 @@
  * Invariants: bytes on the disk + bytes being stored stay at or below the budget; nothing is stored while free space is below the floor.
  */
 import { statfs } from 'node:fs/promises';
-import { Budget } from '../base/budget.js';
-import type { Clock } from '../base/clock.js';
-import { CopseError, errorCode, errorMessage } from '../base/error.js';
-import type { Logger } from '../base/log.js';
-import { formatSize, MiB } from '../base/size.js';
-import type { ChunkStore } from './chunk-store.js';
+import { Budget } from '../../base/budget.js';
+import type { Clock } from '../../base/clock.js';
+import { CopseError, errorCode, errorMessage } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import { formatSize, MiB } from '../../base/size.js';
+import type { ChunkStore } from '../store/chunk-store.js';
 import { Eviction, type SharedStore } from './eviction.js';
 import { YieldedRoom } from './yielded-room.js';
 
