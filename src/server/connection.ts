@@ -7,7 +7,7 @@ import type { FastHold } from '../device/device.js';
 import { type ExportFacts, type HandshakeDirectory, negotiate, type Session } from '../nbd/server/handshake.js';
 import type { ClientIdentity, Export, ExportDirectory, ExportView } from './export.js';
 import type { FailureLog } from './failure-log.js';
-import { handOver } from './fast-path.js';
+import { handOver } from './fast/hand-over.js';
 import type { RequestMemory } from './request-memory.js';
 import { Transmission, type TransmissionLimits } from './transmission.js';
 import { transmissionFlags } from './transmission-flag.js';

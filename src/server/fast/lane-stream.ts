@@ -4,10 +4,10 @@
  * Invariants: buffers that were written stay the lane's until their write's callback, also when the connection dies; the stream has closed when no native thread works for it any more.
  */
 import { Duplex } from 'node:stream';
-import { AbortedError } from '../base/error.js';
-import { LaneEvent, type LaneOptions, type NativeLane, native } from '../base/native.js';
-import { KiB } from '../base/size.js';
-import { NbdDisconnectedError } from '../nbd/codec/error.js';
+import { AbortedError } from '../../base/error.js';
+import { LaneEvent, type LaneOptions, type NativeLane, native } from '../../base/native.js';
+import { KiB } from '../../base/size.js';
+import { NbdDisconnectedError } from '../../nbd/codec/error.js';
 
 export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
   /** See `LaneEvent.quiet`. */

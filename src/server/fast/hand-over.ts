@@ -6,12 +6,12 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { Clock } from '../base/clock.js';
-import { errorCode, errorMessage } from '../base/error.js';
-import type { Logger } from '../base/log.js';
-import type { FastAccess, FastHold, FastOffer, FastUser } from '../device/device.js';
-import type { ReplyMode } from '../nbd/codec/constant.js';
-import type { ExportMetrics } from './export.js';
+import type { Clock } from '../../base/clock.js';
+import { errorCode, errorMessage } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import type { FastAccess, FastHold, FastOffer, FastUser } from '../../device/device.js';
+import type { ReplyMode } from '../../nbd/codec/constant.js';
+import type { ExportMetrics } from '../export.js';
 import { LaneCounts } from './lane-counts.js';
 import { LaneStream } from './lane-stream.js';
 

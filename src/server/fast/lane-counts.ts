@@ -3,8 +3,8 @@
  *
  * Invariant: everything is added once.
  */
-import { LaneCount, laneCounterCount, type NativeLane } from '../base/native.js';
-import type { ExportMetrics } from './export.js';
+import { LaneCount, laneCounterCount, type NativeLane } from '../../base/native.js';
+import type { ExportMetrics } from '../export.js';
 
 export class LaneCounts {
   readonly #lane: NativeLane;
