@@ -15,7 +15,7 @@ import type { Breaker } from './breaker.js';
 import { ClusterMetrics } from './cluster-metrics.js';
 import type { HedgeBudget } from './hedge-budget.js';
 import type { Neighbourhood } from './neighbourhood.js';
-import type { PeerContent } from './peer/peer.js';
+import type { PeerContent } from './peer.js';
 import { extentBytes, Placement } from './placement.js';
 import type { SourcedSink } from './sink.js';
 import { GuestSource } from './source/guest-source.js';

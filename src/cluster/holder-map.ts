@@ -6,7 +6,7 @@
  * Invariants: memory is one bit a chunk and peer, reserved when a peer is first heard of, at most `peerLimit` peers; the kernel gives large bitmaps their
  * pages only when they are touched. Nobody is in the map twice.
  */
-import type { CachedRun, PeerContent } from './peer/peer.js';
+import type { CachedRun, PeerContent } from './peer.js';
 
 /** Far beyond any cluster: names come from the wire. */
 const peerLimit = 1024;

@@ -3,7 +3,7 @@
  *
  * Invariant: `revision` grows with every change of any answer, so that what is computed from an answer can be kept until then.
  */
-import type { Peer } from './peer/peer.js';
+import type { Peer } from './peer.js';
 
 /** A possible home and its weight: donated bytes, positive. */
 export interface WeightedNode {

@@ -6,7 +6,7 @@
  */
 import { MiB } from '../base/size.js';
 import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
-import type { PeerContent } from './peer/peer.js';
+import type { PeerContent } from './peer.js';
 import { Electorate, hashText } from './rendezvous.js';
 
 /** Chunks of one extent have one home, so that neighbours travel as one request; many extents make the shares even. */

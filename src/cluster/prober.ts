@@ -8,8 +8,10 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
+import { NbdPeer, type NbdPeerOptions } from '../peer/client/nbd-peer.js';
+import { NbdProbe } from '../peer/client/probe.js';
+import { IncompatibleError } from '../peer/wire/statement-page.js';
 import { type MemberView, memberView } from './health/member-view.js';
-import { NbdProbe } from './health/nbd-probe.js';
 import type { OpenProbe, Probe } from './health/probe.js';
 import { Roster, type Verdict } from './health/roster.js';
 import { type LiveNode, View } from './health/view.js';
@@ -17,9 +19,7 @@ import { Watch, type WatchTimes } from './health/watch.js';
 import type { Membership } from './membership/membership.js';
 import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
 import type { NodeStatement } from './node.js';
-import { NbdPeer, type NbdPeerOptions } from './peer/nbd-peer.js';
-import type { Peer } from './peer/peer.js';
-import { IncompatibleError } from './peer/statement-page.js';
+import type { Peer } from './peer.js';
 
 /** A peer that can be told that it is gone. */
 export interface LivePeer extends Peer {

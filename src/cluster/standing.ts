@@ -6,10 +6,10 @@
 import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { silenceOf } from '../peer/client/failure.js';
 import type { Breaker } from './breaker.js';
 import type { ClusterMetrics } from './cluster-metrics.js';
 import type { Neighbourhood } from './neighbourhood.js';
-import { silenceOf } from './peer/failure.js';
 
 /** So long a peer that sent wrong bytes is not asked for that content. */
 const setAsideMs = 600_000;

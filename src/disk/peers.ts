@@ -1,4 +1,4 @@
-/** The other nodes as disks see them: what can be asked of one, and what can be read from it. The real ones speak NBD (`daemon/cluster/disk-peers.ts`). */
+/** The other nodes as disks see them: what can be asked of one, and what can be read from it. The real ones speak NBD (`peer/client/disk-nodes.ts`). */
 import type { BlockDevice, RequestOptions } from '../device/device.js';
 import type { AnswerOf, ArgumentOf, DiskMethod } from './protocol.js';
 import type { NodeRef } from './record.js';

@@ -38,9 +38,8 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'cluster',
-    imports: ['base', 'nbd', 'origin', 'manifest'],
-    knows:
-      "who is there (`membership`, `health`), whose chunk it is (`placement`), whom to ask and whom not (`source`), the peers' wire (`peer`)",
+    imports: ['base', 'origin', 'manifest', 'peer/wire', 'peer/client'],
+    knows: 'who is there (`membership`, `health`), whose chunk it is (`placement`), whom to ask and whom not (`source`)',
     ignores: 'caches and files: it sees a source to read from, and is one',
   },
   {
@@ -73,6 +72,24 @@ export const rooms: readonly Room[] = [
     knows: "a disk's files, sessions and fences, handover from owner to owner, what moves when",
     ignores: 'how nodes are reached; images: it sees a base to read from',
   },
+  {
+    room: 'peer/wire',
+    imports: ['base', 'nbd', 'cluster'],
+    knows: 'what nodes write to each other: addresses, export names, pages of calls and statements',
+    ignores: 'connections, and what is served',
+  },
+  {
+    room: 'peer/client',
+    imports: ['base', 'nbd', 'origin', 'manifest', 'cluster', 'device', 'catalog', 'disk', 'peer/wire', 'daemon'],
+    knows: "how another node's exports are asked: probe, reads, blocks, maps, calls about disks",
+    ignores: 'who is asked, and why',
+  },
+  {
+    room: 'peer/server',
+    imports: ['base', 'cluster', 'device', 'server', 'catalog', 'disk', 'peer/wire'],
+    knows: 'what other nodes may ask here: one device for each kind of export, limits on calls',
+    ignores: 'how exports are opened',
+  },
   { room: 'config', imports: ['base', 'origin'], knows: 'what operators write', ignores: 'the object graph' },
   {
     room: 'admin',
@@ -88,7 +105,22 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'daemon',
-    imports: ['base', 'origin', 'manifest', 'cluster', 'cache', 'device', 'server', 'catalog', 'disk', 'config', 'admin'],
+    imports: [
+      'base',
+      'origin',
+      'manifest',
+      'cluster',
+      'cache',
+      'device',
+      'server',
+      'catalog',
+      'disk',
+      'peer/wire',
+      'peer/client',
+      'peer/server',
+      'config',
+      'admin',
+    ],
     knows: 'all of them: it composes the object graph',
     ignores: '',
   },

@@ -5,7 +5,7 @@ import t from 'tap';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
 import { HolderMap } from '../../src/cluster/holder-map.js';
 import { LatencyWindow } from '../../src/cluster/latency-window.js';
-import type { PeerContent } from '../../src/cluster/peer/peer.js';
+import type { PeerContent } from '../../src/cluster/peer.js';
 import { Placement } from '../../src/cluster/placement.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { nodesOf, StillNeighbourhood } from './still-neighbourhood.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { GiB, KiB } from '../../src/base/size.js';
 import { HolderMap } from '../../src/cluster/holder-map.js';
-import type { PeerContent } from '../../src/cluster/peer/peer.js';
+import type { PeerContent } from '../../src/cluster/peer.js';
 
 /** The last chunk is a short one. */
 function contentOf(chunkCount: number): PeerContent {

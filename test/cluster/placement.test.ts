@@ -2,7 +2,7 @@ import { deepEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
-import type { PeerContent } from '../../src/cluster/peer/peer.js';
+import type { PeerContent } from '../../src/cluster/peer.js';
 import { extentBytes, Placement, rank } from '../../src/cluster/placement.js';
 import { nodesOf, StillNeighbourhood } from './still-neighbourhood.js';
 

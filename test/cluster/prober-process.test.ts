@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
-import { NbdProbe } from '../../src/cluster/health/nbd-probe.js';
 import { Prober, type ProberOptions } from '../../src/cluster/prober.js';
-import { contentIdOf, sharedContent, statementOf } from './peer/node-statement.js';
-import { startPeer } from './peer/peer-process.js';
-import { servePeers, TestContents } from './peer/peer-server.js';
+import { NbdProbe } from '../../src/peer/client/probe.js';
+import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
+import { startPeer } from '../peer/peer-process.js';
+import { servePeers, TestContents } from '../peer/peer-server.js';
 import { StillMembership } from './still-membership.js';
 import { until } from './until.js';
 

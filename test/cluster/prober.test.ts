@@ -5,8 +5,8 @@ import type { NodeStatement } from '../../src/cluster/node.js';
 import { type LivePeer, Prober } from '../../src/cluster/prober.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { turns } from '../cache/subject.js';
+import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
 import { ScriptedNetwork } from './health/scripted-probe.js';
-import { contentIdOf, sharedContent, statementOf } from './peer/node-statement.js';
 import { StillMembership } from './still-membership.js';
 
 const content = contentIdOf(1);

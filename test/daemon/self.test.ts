@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Self } from '../../src/daemon/cluster/self.js';
 import { ManualClock } from '../cache/manual-clock.js';
-import { statementOf } from '../cluster/peer/node-statement.js';
+import { statementOf } from '../peer/node-statement.js';
 
 t.test('a change that nobody tells of is noticed, also when a ping saw it first', (t) => {
   const clock = new ManualClock();

@@ -3,7 +3,7 @@
  * images that are not shared. And the node that asked took the peer's URLs for its own.
  */
 import t from 'tap';
-import { fetchRecord } from '../../src/daemon/cluster/record-fetcher.js';
+import { fetchRecord } from '../../src/peer/client/record-fetcher.js';
 import { addressesOf, startNode } from '../daemon/clustered-node.js';
 import { content } from '../daemon/node.js';
 import { scriptedServer } from '../origin/http-server.js';

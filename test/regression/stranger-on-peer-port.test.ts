@@ -11,12 +11,12 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { protocolVersion } from '../../src/cluster/node.js';
 import type { DiskRecord } from '../../src/disk/record.js';
-import { TestDisks } from '../cluster/peer/disk-server.js';
-import { servePeers } from '../cluster/peer/peer-server.js';
 import { poll } from '../cluster/until.js';
 import { enter } from '../conformance/wire/handshake.js';
 import { addressesOf, allUp, startMember } from '../daemon/member.js';
 import type { Node } from '../daemon/node.js';
+import { TestDisks } from '../peer/disk-server.js';
+import { servePeers } from '../peer/peer-server.js';
 
 const mebibyte = 2 ** 20;
 /**

@@ -5,7 +5,7 @@
 import { type LiveNode, View } from '../../src/cluster/health/view.js';
 import type { Neighbourhood, WeightedNode } from '../../src/cluster/neighbourhood.js';
 import type { NodeStatement } from '../../src/cluster/node.js';
-import type { Peer } from '../../src/cluster/peer/peer.js';
+import type { Peer } from '../../src/cluster/peer.js';
 import type { Process } from './process.js';
 import { WirePeer } from './wire-peer.js';
 

@@ -6,7 +6,7 @@
 
 import type { WeightedNode } from '../neighbourhood.js';
 import type { NodeStatement } from '../node.js';
-import type { Peer } from '../peer/peer.js';
+import type { Peer } from '../peer.js';
 
 export interface LiveNode {
   statement: NodeStatement;

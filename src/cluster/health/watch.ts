@@ -10,8 +10,8 @@
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorMessage } from '../../base/error.js';
+import { IncompatibleError } from '../../peer/wire/statement-page.js';
 import type { NodeStatement } from '../node.js';
-import { IncompatibleError } from '../peer/statement-page.js';
 import type { OpenProbe, PingAnswer, Probe } from './probe.js';
 
 export interface WatchTimes {

@@ -8,7 +8,7 @@ import { AbortedError, errorCode } from '../../base/error.js';
 import type { OriginReadOptions } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import type { Peer } from '../peer/peer.js';
+import type { Peer } from '../peer.js';
 import type { Placement } from '../placement.js';
 import type { SourcedSink } from '../sink.js';
 import type { Admission } from '../standing.js';

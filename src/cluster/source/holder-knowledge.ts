@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { HolderMap } from '../holder-map.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
+import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer.js';
 import type { Placement } from '../placement.js';
 
 /**

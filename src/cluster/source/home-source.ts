@@ -10,7 +10,7 @@ import type { OriginReadOptions } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
 import type { HedgeBudget } from '../hedge-budget.js';
 import type { Neighbourhood } from '../neighbourhood.js';
-import type { Peer } from '../peer/peer.js';
+import type { Peer } from '../peer.js';
 import type { SourcedSink } from '../sink.js';
 import type { Admission } from '../standing.js';
 import type { HolderKnowledge } from './holder-knowledge.js';

@@ -10,9 +10,9 @@ import type { ChunkVerifier } from '../../manifest/verifier.js';
 import { VerifyingSink } from '../../manifest/verifying-sink.js';
 import type { RangeSink } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
+import { silenceOf } from '../../peer/client/failure.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';
-import { silenceOf } from '../peer/failure.js';
-import type { Peer, PeerContent, PeerRequestOptions } from '../peer/peer.js';
+import type { Peer, PeerContent, PeerRequestOptions } from '../peer.js';
 import type { Admission, Standing } from '../standing.js';
 import { wholeChunks } from './whole-chunks.js';
 

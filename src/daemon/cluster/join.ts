@@ -11,8 +11,8 @@ import { StaticMembership } from '../../cluster/membership/static-membership.js'
 import { tcpRttUs } from '../../cluster/membership/tcp-rtt.js';
 import { type NodeRecord, type OwnedDisk, protocolVersion } from '../../cluster/node.js';
 import type { ClusterConfig, Config, EtcdConfig } from '../../config/schema.js';
+import type { PeerDisks } from '../../peer/server/disk-directory.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
-import type { PeerDisks } from './peer-disk-directory.js';
 
 export interface JoinOptions {
   config: Config;

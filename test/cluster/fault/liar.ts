@@ -6,8 +6,6 @@
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import type { NodeStatement } from '../../../src/cluster/node.js';
-import { type PeerExport, parsePeerExport } from '../../../src/cluster/peer/export-name.js';
-import { StatementPress, statementPageBytes } from '../../../src/cluster/peer/statement-page.js';
 import { CACHED_CONTEXT, CachedFlag, Command, TransmissionFlag } from '../../../src/nbd/codec/constant.js';
 import {
   blockStatusBytes,
@@ -20,8 +18,10 @@ import {
   type Request,
 } from '../../../src/nbd/codec/frame.js';
 import { negotiate, type Session } from '../../../src/nbd/server/handshake.js';
+import { type PeerExport, parsePeerExport } from '../../../src/peer/wire/export-name.js';
+import { StatementPress, statementPageBytes } from '../../../src/peer/wire/statement-page.js';
 import { RawPeer } from '../../nbd/server/raw-peer.js';
-import { statementOf } from '../peer/node-statement.js';
+import { statementOf } from '../../peer/node-statement.js';
 
 export interface Asked {
   kind: 'home' | 'held';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Roster, type RosterEntry } from '../../../src/cluster/health/roster.js';
 import type { NodeStatement } from '../../../src/cluster/node.js';
-import { statementOf } from '../peer/node-statement.js';
+import { statementOf } from '../../peer/node-statement.js';
 
 const self = statementOf('a');
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { type LiveNode, View } from '../../../src/cluster/health/view.js';
 import type { NodeStatement, SharedContent } from '../../../src/cluster/node.js';
-import type { Peer } from '../../../src/cluster/peer/peer.js';
-import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
+import type { Peer } from '../../../src/cluster/peer.js';
+import { contentIdOf, sharedContent, statementOf } from '../../peer/node-statement.js';
 
 const peers = new Map<string, Peer>();
 

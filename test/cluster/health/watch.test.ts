@@ -1,10 +1,10 @@
 import t from 'tap';
 import { Watch } from '../../../src/cluster/health/watch.js';
-import { IncompatibleError } from '../../../src/cluster/peer/statement-page.js';
 import { defaultTimes } from '../../../src/cluster/prober.js';
+import { IncompatibleError } from '../../../src/peer/wire/statement-page.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { turns } from '../../cache/subject.js';
-import { statementOf } from '../peer/node-statement.js';
+import { statementOf } from '../../peer/node-statement.js';
 import { type ScriptedAddress, ScriptedNetwork } from './scripted-probe.js';
 
 /** Pings every 1000 ms, which is down after 2000, or 1000 when in doubt; tries again after 250, 500, 1000, 2000. */

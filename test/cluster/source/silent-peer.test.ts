@@ -1,6 +1,6 @@
 /** What becomes of reads when a peer's connection goes silent, or its peer gives signs of life and no answers. */
 import t from 'tap';
-import { PeerError } from '../../../src/cluster/peer/peer.js';
+import { PeerError } from '../../../src/cluster/peer.js';
 import { NbdSilentError, NbdUnansweredError } from '../../../src/nbd/codec/error.js';
 import { bytes, chunkBytes, Gathered, right, Stage } from './stage.js';
 

@@ -4,7 +4,7 @@ import { Breaker } from '../../../src/cluster/breaker.js';
 import { ClusteredContent } from '../../../src/cluster/clustered-content.js';
 import { HedgeBudget } from '../../../src/cluster/hedge-budget.js';
 import type { Neighbourhood, WeightedNode } from '../../../src/cluster/neighbourhood.js';
-import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerErrorCode } from '../../../src/cluster/peer/peer.js';
+import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerErrorCode } from '../../../src/cluster/peer.js';
 import type { SourcedSink } from '../../../src/cluster/sink.js';
 import type { ChunkVerifier } from '../../../src/manifest/verifier.js';
 import type { OriginReadOptions, RangeSink } from '../../../src/origin/origin.js';

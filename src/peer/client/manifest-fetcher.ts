@@ -1,0 +1,13 @@
+/** A sealed image's manifest from a peer, over its export `manifest/DIGEST`. */
+import { digestHex } from '../../base/digest.js';
+import type { ManifestFetcher } from '../../daemon/manifest-source.js';
+import { maxManifestBytes } from '../../manifest/format.js';
+import { fetchExport } from './export-fetcher.js';
+
+export function manifestFetcher(peerId: string, address: string): ManifestFetcher {
+  return {
+    name: peerId,
+    fetch: (digest, signal) =>
+      fetchExport(address, { kind: 'manifest', digest: digestHex(digest) }, { mostBytes: maxManifestBytes, signal }),
+  };
+}

@@ -1,0 +1,192 @@
+/**
+ * A peer over NBD: one connection for each content, role and priority, so that demand never stands behind a prefetch and one content's garbage ends no other's
+ * requests.
+ *
+ * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as its connection gives signs of life, and a read
+ * no longer than `waitMs`: a home that waits for a slow origin is not slow, and is well as far as its connection tells.
+ */
+import { type Clock, systemClock } from '../../base/clock.js';
+import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerRequestOptions } from '../../cluster/peer.js';
+import type { NbdClient } from '../../nbd/client/nbd-client.js';
+import { CACHED_CONTEXT, CachedFlag } from '../../nbd/codec/constant.js';
+import type { NbdAddress } from '../../nbd/codec/uri.js';
+import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
+import type { RangeSink } from '../../origin/origin.js';
+import { parsePeerAddress } from '../wire/address.js';
+import { type ContentRole, formatPeerExport } from '../wire/export-name.js';
+import { requestError } from './failure.js';
+import { PeerLink } from './link.js';
+
+export interface NbdPeerOptions {
+  id: string;
+  /** HOST:PORT */
+  address: string;
+  /** This node: peers are told who asks. */
+  selfId: string;
+  clock?: Clock | undefined;
+  /** For connecting and the handshake together. Default 2000. */
+  connectTimeoutMs?: number | undefined;
+  /** So long without a request, and a connection is closed. Default 30 000. */
+  idleMs?: number | undefined;
+  /** Time that a read may wait for a peer that gives signs of life, by role, in ms. Default 15 000 as home, 6000 as held. */
+  waitMs?: Partial<Record<ContentRole, number>> | undefined;
+}
+
+/** Requests in flight on one connection: what the peer's server takes of one (its default). */
+const maxInFlight = 1024;
+
+/** A home gives up sooner by itself, so that its error is told from its silence; what it holds a healthy peer gives within 5 s. */
+const defaultWaitMs: Record<ContentRole, number> = { home: 15_000, held: 6000 };
+/** A guest may wait for a home, and behind it for a holder: both together are to be noticed in 5 s. */
+const quietMs: Record<ContentRole, number> = { home: 2000, held: 500 };
+
+/**
+ * A home answers a request when it has all of it, so a chunk that it is still fetching would travel twice, one transfer after the other. In pieces it flows through.
+ */
+const pieceBytes = 64 * 1024;
+
+export class NbdPeer implements Peer {
+  readonly id: string;
+  readonly address: string;
+  readonly #options: NbdPeerOptions;
+  readonly #target: NbdAddress;
+  /** By export name. */
+  readonly #links = new Map<string, PeerLink>();
+  #reason: Error | undefined;
+
+  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  constructor(options: NbdPeerOptions) {
+    this.id = options.id;
+    this.address = options.address;
+    this.#options = options;
+    this.#target = parsePeerAddress(options.address);
+  }
+
+  /** Connections that are open, or being opened. */
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  readHome(content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options: PeerRequestOptions = {}): Promise<void> {
+    return this.#read('home', content, offset, lengthBytes, sink, options);
+  }
+
+  readHeld(content: PeerContent, offset: number, lengthBytes: number, sink: RangeSink, options: PeerRequestOptions = {}): Promise<void> {
+    return this.#read('held', content, offset, lengthBytes, sink, options);
+  }
+
+  cacheHome(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<void> {
+    const { signal } = options;
+    return this.#ask('home', content, offset, lengthBytes, options, (client) => client.cache(offset, lengthBytes, { signal }));
+  }
+
+  cachedRuns(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[]> {
+    const { signal } = options;
+    return this.#ask('held', content, offset, lengthBytes, options, async (client) => {
+      if (!client.contexts.has(CACHED_CONTEXT)) throw new PeerError('ERR_PEER_REFUSED', this.id, 'it does not tell what it holds');
+      const runs: CachedRun[] = [];
+      for (let at = offset; at < offset + lengthBytes; ) {
+        const statuses = await client.blockStatus(at, offset + lengthBytes - at, { signal });
+        // At least one, and none is empty: the client ends a connection where it is otherwise.
+        for (const extent of statuses.get(CACHED_CONTEXT) ?? []) {
+          append(runs, extent.lengthBytes, (extent.flags & CachedFlag.CACHED) !== 0);
+          at += extent.lengthBytes;
+        }
+      }
+      return runs;
+    });
+  }
+
+  /** Ends every connection, for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
+  destroy(reason: string): void {
+    this.#reason ??= new PeerError('ERR_PEER_GONE', this.id, reason);
+    for (const link of this.#links.values()) link.destroy(this.#reason);
+    this.#links.clear();
+  }
+
+  async #read(
+    role: ContentRole,
+    content: PeerContent,
+    offset: number,
+    lengthBytes: number,
+    sink: RangeSink,
+    options: PeerRequestOptions,
+  ): Promise<void> {
+    const { signal } = options;
+    const ordered = new OrderedSink(offset, lengthBytes, sink);
+    try {
+      await this.#ask(role, content, offset, lengthBytes, options, (client) => readInPieces(client, offset, lengthBytes, ordered, signal));
+    } catch (error) {
+      throw ordered.failure === undefined ? error : ordered.failure.error;
+    } finally {
+      ordered.end();
+    }
+    if (ordered.failure !== undefined) throw ordered.failure.error;
+    if (!ordered.complete) throw new PeerError('ERR_PEER_LIED', this.id, `${role} of ${content.id}: the answer has gaps`);
+  }
+
+  async #ask<T>(
+    role: ContentRole,
+    content: PeerContent,
+    offset: number,
+    lengthBytes: number,
+    options: PeerRequestOptions,
+    work: (client: NbdClient) => Promise<T>,
+  ): Promise<T> {
+    const name = formatPeerExport({ kind: role, id: content.id, from: this.#options.selfId, background: options.background });
+    try {
+      return await this.#link(name, content.sizeBytes, role).use(options.signal, work);
+    } catch (error) {
+      throw requestError(this.id, role, `${role} of ${content.id}, ${lengthBytes} bytes at ${offset}`, error);
+    }
+  }
+
+  #link(exportName: string, sizeBytes: number, role: ContentRole): PeerLink {
+    if (this.#reason !== undefined) throw this.#reason;
+    const known = this.#links.get(exportName);
+    if (known !== undefined) return known;
+    const { clock = systemClock, connectTimeoutMs = 2000, idleMs = 30_000, waitMs } = this.#options;
+    const link: PeerLink = new PeerLink({
+      peerId: this.id,
+      address: this.#target,
+      exportName,
+      sizeBytes,
+      contexts: role === 'held' ? [CACHED_CONTEXT] : [],
+      connectTimeoutMs,
+      maxInFlight,
+      idleMs,
+      mostWaitMs: waitMs?.[role] ?? defaultWaitMs[role],
+      quietMs: quietMs[role],
+      clock,
+      onIdle: () => {
+        if (this.#links.get(exportName) === link) this.#links.delete(exportName);
+      },
+    });
+    this.#links.set(exportName, link);
+    return link;
+  }
+}
+
+/** All at once, so that the peer sends each as soon as it has it. Whoever is answered late is not heard: the sink has ended. */
+async function readInPieces(
+  client: NbdClient,
+  offset: number,
+  lengthBytes: number,
+  sink: OrderedSink,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const end = offset + lengthBytes;
+  const reads: Promise<void>[] = [];
+  for (let at = offset; at < end; ) {
+    const pieceEnd = Math.min(end, (Math.floor(at / pieceBytes) + 1) * pieceBytes);
+    reads.push(client.read(at, pieceEnd - at, sink, { signal }));
+    at = pieceEnd;
+  }
+  await Promise.all(reads);
+}
+
+function append(runs: CachedRun[], lengthBytes: number, cached: boolean): void {
+  const last = runs.at(-1);
+  if (last?.cached === cached) last.lengthBytes += lengthBytes;
+  else runs.push({ lengthBytes, cached });
+}

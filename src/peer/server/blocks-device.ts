@@ -1,0 +1,98 @@
+/**
+ * What this node has of a disk's blocks in its overlay, for the node that owns the disk now, or that makes a copy of it. A request that touches a block that is not here fails, whole; nothing is
+ * asked of anybody.
+ */
+
+import { CopseError } from '../../base/error.js';
+import type { NativeOverlayFile } from '../../base/native.js';
+import { BlockState, OverlayReadNow } from '../../base/native.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import { ReadOnlyDevice } from '../../device/read-only.js';
+import { untilGone } from './until-gone.js';
+
+/** What is needed of an overlay. */
+export type PeerOverlay = Pick<NativeOverlayFile, 'sizeBytes' | 'readNow' | 'isZero' | 'read' | 'runs'>;
+
+const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
+
+export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
+  readonly features = features;
+  readonly #overlay: PeerOverlay;
+
+  /** The overlay stays its owner's to close. */
+  constructor(overlay: PeerOverlay) {
+    super("a disk's blocks are");
+    this.#overlay = overlay;
+  }
+
+  get sizeBytes(): number {
+    return this.#overlay.sizeBytes;
+  }
+
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    return this.#overlay.readNow(target, targetStart, lengthBytes, offset) === OverlayReadNow.hit;
+  }
+
+  isZeroNow(offset: number, lengthBytes: number): boolean {
+    return this.#overlay.isZero(offset, lengthBytes);
+  }
+
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+    if (await untilGone(this.#overlay.read(target, 0, target.length, offset), options.signal)) return 'cache';
+    throw new CopseError('EIO', `not all of ${target.length} bytes at ${offset} are in this node's overlay`);
+  }
+
+  /** What is not here is a hole that does not read as zeros. */
+  async extents(offset: number, lengthBytes: number, maxCount: number): Promise<Extent[]> {
+    return this.#runs(
+      offset,
+      lengthBytes,
+      maxCount,
+      (state) => `${state === BlockState.data}${state === BlockState.zero}`,
+      (state, length) => ({ lengthBytes: length, zero: state === BlockState.zero, hole: state !== BlockState.data }),
+    );
+  }
+
+  cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[] {
+    return this.#runs(offset, lengthBytes, maxCount, isHere, (state, length) => ({ lengthBytes: length, cached: isHere(state) }));
+  }
+
+  cache(offset: number, lengthBytes: number): Promise<void> {
+    const [first] = this.cachedExtents(offset, lengthBytes, 1);
+    if (first?.cached === true && first.lengthBytes >= lengthBytes) return Promise.resolve();
+    return Promise.reject(new CopseError('ENOTSUP', "not in this node's overlay"));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Runs of blocks that `kindOf` does not tell apart, as extents. */
+  #runs<T extends { lengthBytes: number }>(
+    offset: number,
+    lengthBytes: number,
+    maxCount: number,
+    kindOf: (state: number) => unknown,
+    extentOf: (state: number, lengthBytes: number) => T,
+  ): T[] {
+    // Runs of several kinds may be one extent: some more of them, so that it seldom ends early.
+    const runs = this.#overlay.runs(offset, lengthBytes, maxCount + 16);
+    const extents: T[] = [];
+    let lastKind: unknown;
+    for (let index = 0; index + 2 < runs.length; index += 3) {
+      const state = runs[index] ?? 0;
+      const length = runs[index + 2] ?? 0;
+      const kind = kindOf(state);
+      const last = extents.at(-1);
+      if (last !== undefined && kind === lastKind) last.lengthBytes += length;
+      else if (extents.length < maxCount) extents.push(extentOf(state, length));
+      else break;
+      lastKind = kind;
+    }
+    return extents;
+  }
+}
+
+function isHere(state: number): boolean {
+  return state === BlockState.data || state === BlockState.zero;
+}

@@ -1,0 +1,87 @@
+/**
+ * A question and its answer as a device: one write asks, the reads after it are the answer. What the bytes mean is another's.
+ *
+ * Invariants: one question a connection; nothing can be read before the write was answered; what was asked goes on when who asked is gone.
+ */
+import { waitFor } from '../../base/deadline.js';
+import { CopseError } from '../../base/error.js';
+import { blockSize } from '../../device/block-size.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source, WriteOptions } from '../../device/device.js';
+
+export interface PeerCallOptions {
+  sizeBytes: number;
+  mostRequestBytes: number;
+  /** Resolves to what is read from offset 0, at most `sizeBytes`; spaces follow. The request is its own. Should not reject. */
+  answer(request: Buffer, signal: AbortSignal | undefined): Promise<Buffer>;
+}
+
+const features: DeviceFeatures = { readOnly: false, multiConn: false, trim: false, writeZeroes: false, fastZero: false };
+const space = 0x20;
+
+export class PeerCallDevice implements BlockDevice {
+  readonly blockSize = blockSize;
+  readonly features = features;
+  readonly sizeBytes: number;
+  readonly #options: PeerCallOptions;
+  #asked = false;
+  #answer: Buffer | undefined;
+
+  constructor(options: PeerCallOptions) {
+    this.#options = options;
+    this.sizeBytes = options.sizeBytes;
+  }
+
+  readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean {
+    if (this.#answer === undefined) return false;
+    target.fill(space, targetStart, targetStart + lengthBytes);
+    this.#answer.copy(target, targetStart, Math.min(offset, this.#answer.length), offset + lengthBytes);
+    return true;
+  }
+
+  isZeroNow(): boolean {
+    return false;
+  }
+
+  async read(target: Buffer, offset: number): Promise<Source> {
+    if (!this.readNow(target, 0, target.length, offset)) throw new CopseError('EINVAL', 'there is no answer yet: first write the call');
+    return 'cache';
+  }
+
+  async write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
+    const { mostRequestBytes, answer } = this.#options;
+    if (offset !== 0 || source.length > mostRequestBytes) {
+      throw new CopseError('EINVAL', `a call is one write at offset 0 of at most ${mostRequestBytes} bytes`);
+    }
+    if (this.#asked) throw new CopseError('EINVAL', 'one call a connection');
+    this.#asked = true;
+    this.#answer = await waitFor('call', answer(Buffer.from(source), options.signal), { signal: options.signal });
+  }
+
+  writeZeroes(): Promise<void> {
+    return Promise.reject(new CopseError('ENOTSUP', 'zeros are no call'));
+  }
+
+  trim(): Promise<void> {
+    return Promise.reject(new CopseError('ENOTSUP', 'there is nothing to trim in a call'));
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async extents(_offset: number, lengthBytes: number, _maxCount: number, _options?: RequestOptions): Promise<Extent[]> {
+    return [{ lengthBytes, zero: false, hole: false }];
+  }
+
+  cachedExtents(_offset: number, lengthBytes: number): CachedExtent[] {
+    return [{ lengthBytes, cached: true }];
+  }
+
+  cache(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

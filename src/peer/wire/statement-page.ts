@@ -1,0 +1,148 @@
+/**
+ * A node's statement as the bytes of its export `node`: a block with a header, then the statement, both JSON, the rest spaces. A ping reads the header, and the
+ * rest only when the generation is another, or when it asks for the first time.
+ *
+ *   0      {"copse":"node","format":1,"protocol":{…},"id":…,"version":…,"generation":7,"lengthBytes":1234,"usedBytes":…}, spaces, newline
+ *   4096   the statement: `lengthBytes` of JSON, spaces, newline
+ *
+ * `usedBytes` is in the header because it changes all the time; that of the statement is what it was when the generation began.
+ *
+ * Source: docs/formats.md, "What peers tell each other".
+ */
+import { z } from 'zod';
+import { CopseError } from '../../base/error.js';
+import { KiB, MiB } from '../../base/size.js';
+import { type NodeStatement, nodeRecordSchema, nodeStatementSchema, protocolMismatch } from '../../cluster/node.js';
+
+/** Of the export, whatever the statement: room for about nine thousand contents. */
+export const statementPageBytes = 1 * MiB;
+export const statementHeaderBytes = 4 * KiB;
+
+const space = 0x20;
+const newline = 0x0a;
+
+/** Somebody answers at a peer's address, but nobody that this node can talk to. Code `ERR_PEER_INCOMPATIBLE`. */
+export class IncompatibleError extends CopseError {
+  readonly id: string | undefined;
+  readonly version: string | undefined;
+
+  constructor(message: string, who: { id?: string; version?: string } = {}, options?: { cause?: unknown }) {
+    super('ERR_PEER_INCOMPATIBLE', message, options);
+    this.id = who.id;
+    this.version = who.version;
+  }
+}
+
+const { id, version, protocol } = nodeRecordSchema.shape;
+
+/** What every version of the header says. */
+const greetingSchema = z.object({ copse: z.literal('node'), protocol, id, version });
+
+const headerSchema = greetingSchema.extend({
+  format: z.literal(1),
+  generation: z.int().positive(),
+  lengthBytes: z
+    .int()
+    .positive()
+    .max(statementPageBytes - statementHeaderBytes),
+  usedBytes: z.number().nonnegative(),
+});
+
+export type StatementHeader = z.infer<typeof headerSchema>;
+
+/** One reading of the export. Immutable; pages of one generation share their bytes. */
+export class StatementPage {
+  readonly #header: Buffer;
+  readonly #body: Buffer;
+
+  constructor(header: StatementHeader, body: Buffer) {
+    this.#header = Buffer.from(JSON.stringify(header));
+    this.#body = body;
+  }
+
+  /** Copies a range of the export, which lies inside `statementPageBytes`. */
+  copy(target: Buffer, targetStart: number, lengthBytes: number, offset: number): void {
+    target.fill(space, targetStart, targetStart + lengthBytes);
+    for (const [start, bytes] of [
+      [0, this.#header],
+      [statementHeaderBytes - 1, newlineBytes],
+      [statementHeaderBytes, this.#body],
+      [statementPageBytes - 1, newlineBytes],
+    ] as const) {
+      const from = Math.max(start, offset);
+      const to = Math.min(start + bytes.length, offset + lengthBytes);
+      if (to > from) bytes.copy(target, targetStart + from - offset, from - start, to - start);
+    }
+  }
+}
+
+const newlineBytes = Buffer.of(newline);
+
+/** Makes pages of the statement as it changes, and numbers its generations. */
+export class StatementPress {
+  #generation = 0;
+  #statement: NodeStatement | undefined;
+  #json = '';
+  #body = Buffer.alloc(0);
+
+  page(statement: NodeStatement): StatementPage {
+    if (statement !== this.#statement) this.#renew(statement);
+    const { id, version, protocol, usedBytes } = statement;
+    const generation = this.#generation;
+    return new StatementPage(
+      { copse: 'node', format: 1, protocol, id, version, generation, lengthBytes: this.#body.length, usedBytes },
+      this.#body,
+    );
+  }
+
+  #renew(statement: NodeStatement): void {
+    this.#statement = statement;
+    const json = JSON.stringify({ ...statement, usedBytes: 0 });
+    if (json === this.#json) return;
+    this.#json = json;
+    this.#generation += 1;
+    this.#body = Buffer.from(json);
+    // What has no room is left out: better than a node that nobody can read. Of a disk that is left out the others ask.
+    let { contents, attached, disks } = statement;
+    while (this.#body.length > statementPageBytes - statementHeaderBytes - 1) {
+      if (contents.length > 0) contents = shorter(contents);
+      else if (attached.length > 0) attached = shorter(attached);
+      else disks = shorter(disks);
+      this.#body = Buffer.from(JSON.stringify({ ...statement, usedBytes: 0, contents, attached, disks }));
+    }
+  }
+}
+
+function shorter<T>(items: T[]): T[] {
+  return items.slice(0, Math.floor(items.length * 0.9));
+}
+
+/** @throws IncompatibleError */
+export function decodeStatementHeader(bytes: Buffer): StatementHeader {
+  const value = parse(bytes, 'header');
+  const greeting = greetingSchema.safeParse(value);
+  if (!greeting.success) throw new IncompatibleError('it answers, but not as a peer: is this the address for peers?');
+  const { data: who } = greeting;
+  const mismatch = protocolMismatch(who.protocol);
+  if (mismatch !== undefined) throw new IncompatibleError(mismatch, who);
+  const header = headerSchema.safeParse(value);
+  if (!header.success) throw new IncompatibleError('its header can not be read', who, { cause: header.error });
+  return header.data;
+}
+
+/** @param body `header.lengthBytes` of them. @throws IncompatibleError */
+export function decodeStatement(header: StatementHeader, body: Buffer): NodeStatement {
+  const statement = nodeStatementSchema.safeParse(parse(body, 'statement'));
+  if (!statement.success) throw new IncompatibleError('its statement can not be read', header, { cause: statement.error });
+  const mismatch = protocolMismatch(statement.data.protocol);
+  if (mismatch !== undefined) throw new IncompatibleError(mismatch, header);
+  return { ...statement.data, usedBytes: header.usedBytes };
+}
+
+function parse(bytes: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    throw new IncompatibleError(`its ${what} is no JSON: is this the address for peers?`, {}, { cause: error });
+  }
+}
