@@ -40,7 +40,7 @@ export const sharedContentSchema = z.object({
 
 export type SharedContent = z.infer<typeof sharedContentSchema>;
 
-/** Of disks: `disk/record.ts` has the same. */
+/** Of disks: `disk/protocol/record.ts` has the same. */
 const mostEpoch = 2 ** 48;
 /** IP addresses that a node names of its host. */
 export const mostAddresses = 64;

@@ -1,6 +1,6 @@
 /** The counters of disks, as metrics. */
 import type { Slice } from '../base/slice.js';
-import type { DiskExport } from '../disk/disk-export.js';
+import type { DiskExport } from '../disk/owner/disk-export.js';
 import type { MetricPage } from './metrics-page.js';
 import { select } from './metrics-selection.js';
 

@@ -1,7 +1,7 @@
 /** The counters of exports: images and disks, as their clients use them. */
 import { LatencyHistogram } from '../base/metric.js';
 import type { Slice } from '../base/slice.js';
-import type { DiskExport } from '../disk/disk-export.js';
+import type { DiskExport } from '../disk/owner/disk-export.js';
 import type { ExportMetrics } from '../server/export.js';
 import { foldLanes } from '../server/export-metrics.js';
 import type { ServedImage } from './image-registry.js';

@@ -7,7 +7,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { Slice } from '../base/slice.js';
 import type { CacheSpace } from '../cache/evict/cache-space.js';
-import type { DiskExport } from '../disk/disk-export.js';
+import type { DiskExport } from '../disk/owner/disk-export.js';
 import type { Server } from '../server/server.js';
 import type { Cluster } from './cluster/cluster.js';
 import type { Content } from './content.js';

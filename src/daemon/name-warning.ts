@@ -4,7 +4,7 @@
  */
 import type { StatusWarning } from '../admin/control.js';
 import { isDashed } from '../base/export-name.js';
-import { type DiskRecord, olderFirst } from '../disk/record.js';
+import { type DiskRecord, olderFirst } from '../disk/protocol/record.js';
 
 /** Further ones are counted. */
 const mostWarnings = 100;

@@ -1,7 +1,7 @@
 /**
  * Permission to answer for a device, which ends by itself when this process does not run for a while.
  *
- * A disk that other nodes can take over has one (`disk/lease.ts`). Native threads look at the same word of memory
+ * A disk that other nodes can take over has one (`disk/lease/lease.ts`). Native threads look at the same word of memory
  * (`native/core/fast/answer_lease.h`).
  *
  * Invariant: no reply leaves while the lease that it was answered under is not valid.

@@ -6,7 +6,7 @@ import { errorCode } from '../../src/base/error.js';
 import { pattern } from '../conformance/content.js';
 import { Cmd, Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
-import { smallDisk } from '../disk/folder-mount.js';
+import { smallDisk } from '../disk/folder/mount.js';
 import { DiskHost } from './disk-host.js';
 
 const mebibyte = 1024 * 1024;

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { DigestBuilder } from '../../src/base/digest.js';
-import { reflinkDisk, smallDisk } from '../disk/folder-mount.js';
+import { reflinkDisk, smallDisk } from '../disk/folder/mount.js';
 import { missing } from '../interop/serving.js';
 import { until } from './check.js';
 import { debianImage, Guest, startWithShell } from './disk-guest.js';

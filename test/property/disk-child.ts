@@ -6,8 +6,8 @@
 import { openSync, readFileSync, writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
-import { Disk } from '../../src/device/disk.js';
-import { openOverlay, ScriptedBase, ScriptedRemote } from '../device/disk-parts.js';
+import { Disk } from '../../src/disk/overlay/device.js';
+import { openOverlay, ScriptedBase, ScriptedRemote } from '../disk/overlay/parts.js';
 import { RecordKind, requestRecord } from './disk-log.js';
 import { operationAt, runWorkload } from './disk-workload.js';
 

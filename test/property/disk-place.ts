@@ -17,7 +17,7 @@ import {
   ScriptedRemote,
   withCalls,
   writeMap,
-} from '../device/disk-parts.js';
+} from '../disk/overlay/parts.js';
 import type { ChildOptions } from './disk-child.js';
 import { type LogRecord, parseLog } from './disk-log.js';
 

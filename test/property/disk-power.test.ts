@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { overlayFiles } from '../device/disk-parts.js';
+import { overlayFiles } from '../disk/overlay/parts.js';
 import { DiskHistory } from './disk-history.js';
 import { type LogRecord, RecordKind } from './disk-log.js';
 import { DiskPlace, diskBytes } from './disk-place.js';

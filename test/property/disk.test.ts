@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { BlockState, native } from '../../src/base/native.js';
-import type { Disk } from '../../src/device/disk.js';
+import type { Disk } from '../../src/disk/overlay/device.js';
 import { pattern } from '../conformance/content.js';
 import {
   openDisk,
@@ -18,7 +18,7 @@ import {
   ScriptedBase,
   ScriptedRemote,
   writeMap,
-} from '../device/disk-parts.js';
+} from '../disk/overlay/parts.js';
 import { type Operation, runWorkload } from './disk-workload.js';
 
 const blockBytes = 4096;

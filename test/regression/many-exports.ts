@@ -2,7 +2,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { GiB } from '../../src/base/size.js';
-import { formatMapHeader, mapFileBytes } from '../../src/disk/map-header.js';
+import { formatMapHeader, mapFileBytes } from '../../src/disk/folder/map-header.js';
 
 const createdAt = '2026-01-01T00:00:00.000Z';
 

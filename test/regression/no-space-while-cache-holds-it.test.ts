@@ -11,7 +11,7 @@ import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { Cmd, Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
-import { smallDisk } from '../disk/folder-mount.js';
+import { smallDisk } from '../disk/folder/mount.js';
 import { until } from '../fault/check.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { mountSkip } from '../fault/disk-mount.js';

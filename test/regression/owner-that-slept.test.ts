@@ -7,7 +7,7 @@
  */
 import t, { type Test } from 'tap';
 import { native } from '../../src/base/native.js';
-import { answerMs, leaseMs } from '../../src/disk/lease-keeper.js';
+import { answerMs, leaseMs } from '../../src/disk/lease/lease-keeper.js';
 import { allUp, controlOf, ownerFile } from '../cluster/fault/disk-fleet.js';
 import { type ClusterNode, prepareFleet } from '../cluster/fault/node.js';
 import { until } from '../fault/check.js';

@@ -10,7 +10,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { protocolVersion } from '../../src/cluster/node.js';
-import type { DiskRecord } from '../../src/disk/record.js';
+import type { DiskRecord } from '../../src/disk/protocol/record.js';
 import { poll } from '../cluster/until.js';
 import { enter } from '../conformance/wire/handshake.js';
 import { addressesOf, allUp, startMember } from '../daemon/member.js';

@@ -1,8 +1,8 @@
 /** The members of the cluster as leases of disks depend on them: pings from the prober, owners by calls and from etcd's index. */
 import { errorCode } from '../../base/error.js';
-import type { LeaseMembers, OwnerClaim } from '../../disk/owner-round.js';
-import type { DiskPeers } from '../../disk/peers.js';
-import type { NodeRef } from '../../disk/record.js';
+import type { LeaseMembers, OwnerClaim } from '../../disk/knowledge/owner-round.js';
+import type { NodeRef } from '../../disk/protocol/record.js';
+import type { DiskPeers } from '../../disk/protocol/remote-nodes.js';
 import type { Cluster } from './cluster.js';
 
 export class ClusterLeaseMembers implements LeaseMembers {

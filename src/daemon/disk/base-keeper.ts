@@ -10,8 +10,8 @@ import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import type { DiskOrigins } from '../../catalog/disk-origin.js';
 import { type ContentSpec, contentId } from '../../catalog/image-record.js';
-import type { DiskRecord } from '../../disk/record.js';
-import type { DiskRegistry } from '../../disk/registry.js';
+import type { DiskRegistry } from '../../disk/owner/registry.js';
+import type { DiskRecord } from '../../disk/protocol/record.js';
 import type { ContentLease, ContentPool } from '../content-pool.js';
 
 export interface BaseKeeperOptions {

@@ -3,8 +3,8 @@
  *
  * Every disk's record comes through here, whoever wrote it: `base-origin.ts` decides which origins it may make this node open.
  */
-import type { DiskBase } from '../../disk/hosted-disk.js';
-import type { DiskRecord } from '../../disk/record.js';
+import type { DiskBase } from '../../disk/hosted/hosted-disk.js';
+import type { DiskRecord } from '../../disk/protocol/record.js';
 import type { ContentPool } from '../content-pool.js';
 import type { BaseOrigins } from './base-origin.js';
 

@@ -3,8 +3,8 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode } from '../../base/error.js';
 import { blockBytes, native } from '../../base/native.js';
-import { formatMapHeader, mapFileBytes, mapHeaderBytes, recordSeedOf } from '../map-header.js';
-import { type DiskRecord, diskRecordSchema } from '../record.js';
+import { type DiskRecord, diskRecordSchema } from '../protocol/record.js';
+import { formatMapHeader, mapFileBytes, mapHeaderBytes, recordSeedOf } from './map-header.js';
 import { formatOwnerFile, type OwnerFile } from './owner-file.js';
 
 /** Of a folder that is being made, and of one that is being removed. */

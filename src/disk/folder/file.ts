@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CopseError } from '../../base/error.js';
-import { mapFileBytes, readMapHeader } from '../map-header.js';
-import type { DiskRecord } from '../record.js';
+import type { DiskRecord } from '../protocol/record.js';
 import { removedSuffix, unfinishedSuffix } from './create.js';
+import { mapFileBytes, readMapHeader } from './map-header.js';
 import { dataFilePattern, mapFilePattern, type OwnerFile } from './owner-file.js';
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

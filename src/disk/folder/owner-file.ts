@@ -7,7 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { z } from 'zod';
 import { CopseError } from '../../base/error.js';
 import { replaceFile } from '../../base/replace-file.js';
-import { type OwnerState, ownerStateSchema } from '../record.js';
+import { type OwnerState, ownerStateSchema } from '../protocol/record.js';
 
 export const firstDataFile = 'overlay.data';
 

@@ -11,7 +11,7 @@ import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { makeDirectorySync } from '../../base/make-directory.js';
 import { replaceFile, syncDirectory } from '../../base/replace-file.js';
-import { type CopyProgress, reflink, type SparseCopyOptions, sparseCopy } from '../sparse-copy.js';
+import { type CopyProgress, reflink, type SparseCopyOptions, sparseCopy } from './sparse-copy.js';
 
 const snapshotRecordSchema = z.object({
   format: z.literal(1),

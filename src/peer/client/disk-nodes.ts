@@ -7,9 +7,9 @@
 import { PeerError } from '../../cluster/peer.js';
 import type { Cluster } from '../../daemon/cluster/cluster.js';
 import type { BlockDevice } from '../../device/device.js';
-import type { BlockSource, DiskPeers } from '../../disk/peers.js';
-import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol.js';
-import type { NodeRef } from '../../disk/record.js';
+import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol/call.js';
+import type { NodeRef } from '../../disk/protocol/record.js';
+import type { BlockSource, DiskPeers } from '../../disk/protocol/remote-nodes.js';
 import { PeerBlocks } from './blocks.js';
 import { callExport, callPeer } from './call.js';
 import { PeerDiskView } from './disk-view.js';

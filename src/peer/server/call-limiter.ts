@@ -6,7 +6,7 @@
 import { Budget } from '../../base/budget.js';
 import { CopseError } from '../../base/error.js';
 import { MiB } from '../../base/size.js';
-import type { Caller } from '../../disk/caller.js';
+import type { Caller } from '../../disk/protocol/caller.js';
 import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, mostRequestBytes } from '../wire/call-page.js';
 import { PeerCallDevice } from './call-device.js';
 

@@ -9,7 +9,7 @@ import { formatSize, MiB } from '../../base/size.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
 import { publishedRecord } from '../../catalog/published-record.js';
 import type { NodeStatement } from '../../cluster/node.js';
-import type { Caller } from '../../disk/caller.js';
+import type { Caller } from '../../disk/protocol/caller.js';
 import type { ClientIdentity, Export, ExportDirectory, ExportMetrics } from '../../server/export.js';
 import { createExportMetrics } from '../../server/export-metrics.js';
 import { RequestMemory } from '../../server/request-memory.js';

@@ -9,7 +9,7 @@
 import { Budget } from '../../base/budget.js';
 import { MiB } from '../../base/size.js';
 import type { BlockDevice } from '../../device/device.js';
-import { type Caller, requireMember } from '../../disk/caller.js';
+import { type Caller, requireMember } from '../../disk/protocol/caller.js';
 import type { Export, ExportMetrics } from '../../server/export.js';
 import { RequestMemory } from '../../server/request-memory.js';
 import { formatPeerExport, type PeerExport } from '../wire/export-name.js';

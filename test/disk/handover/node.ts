@@ -2,18 +2,18 @@
 import { join } from 'node:path';
 import { silentLogger } from '../../../src/base/log.js';
 import type { MemberView } from '../../../src/cluster/health/member-view.js';
-import { DiskWatch } from '../../../src/daemon/disk/watch.js';
 import type { BlockDevice } from '../../../src/device/device.js';
-import type { DiskExport } from '../../../src/disk/disk-export.js';
-import { KnownDisks } from '../../../src/disk/known-disks.js';
-import { DiskNotes } from '../../../src/disk/notes.js';
-import { DiskPeerService } from '../../../src/disk/peer-service.js';
-import type { BlockSource, DiskPeers } from '../../../src/disk/peers.js';
-import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../../src/disk/protocol.js';
-import type { NodeRef } from '../../../src/disk/record.js';
-import { DiskRegistry } from '../../../src/disk/registry.js';
+import { KnownDisks } from '../../../src/disk/knowledge/known-disks.js';
+import { DiskWatch } from '../../../src/disk/operate/watch.js';
+import type { DiskExport } from '../../../src/disk/owner/disk-export.js';
+import { DiskRegistry } from '../../../src/disk/owner/registry.js';
+import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../../src/disk/protocol/call.js';
+import type { NodeRef } from '../../../src/disk/protocol/record.js';
+import type { BlockSource, DiskPeers } from '../../../src/disk/protocol/remote-nodes.js';
+import { DiskPeerService } from '../../../src/disk/service/service.js';
+import { DiskNotes } from '../../../src/disk/session/notes.js';
 import { PeerBlocksDevice } from '../../../src/peer/server/blocks-device.js';
-import { keptLog } from '../folder-sample.js';
+import { keptLog } from '../folder/sample.js';
 import type { Room } from './room.js';
 import { ScriptedView } from './view.js';
 

@@ -1,7 +1,7 @@
 /** What another node's overlay has of a disk, over a slow link: one connection until it fails. */
 import { CopseError } from '../../../src/base/error.js';
-import type { DiskPeerService } from '../../../src/disk/peer-service.js';
-import type { BlockSource } from '../../../src/disk/peers.js';
+import type { BlockSource } from '../../../src/disk/protocol/remote-nodes.js';
+import type { DiskPeerService } from '../../../src/disk/service/service.js';
 import { PeerBlocksDevice } from '../../../src/peer/server/blocks-device.js';
 import type { Links } from './link.js';
 

@@ -1,6 +1,6 @@
 /** Maps over slow links, by connections that were made with a view and are used once, or by new ones. */
 import { CopseError } from '../../../src/base/error.js';
-import type { DiskPeerService } from '../../../src/disk/peer-service.js';
+import type { DiskPeerService } from '../../../src/disk/service/service.js';
 import type { Links } from './link.js';
 
 interface Side {

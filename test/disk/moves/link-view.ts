@@ -2,7 +2,7 @@
 import { CopseError } from '../../../src/base/error.js';
 import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from '../../../src/device/device.js';
 import { ReadOnlyDevice } from '../../../src/device/read-only.js';
-import type { DiskPeerService } from '../../../src/disk/peer-service.js';
+import type { DiskPeerService } from '../../../src/disk/service/service.js';
 import type { Links } from './link.js';
 
 type Served = Awaited<ReturnType<DiskPeerService['disk']>>;

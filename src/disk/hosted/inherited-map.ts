@@ -1,0 +1,74 @@
+/**
+ * The map with which a node begins to own a disk, from that of the node that hands it over. Pure.
+ *
+ * The new map names for each block the node that has it, whoever owned the disk in between, so that blocks never travel through a chain of former owners.
+ */
+import { CopseError } from '../../base/error.js';
+import { BlockState } from '../../base/native.js';
+import type { NodeRef, OwnerState } from '../protocol/record.js';
+
+/** The bits of a map's byte. Source: `base/native.ts`, NativeOverlayFile. */
+const stateMask = 0b11;
+const changedBit = 0b100;
+const nodeShift = 3;
+const mostNodes = 31;
+
+export interface Inheritance {
+  /** The giver's map, a byte a block, with the marks of what changed since the last copy. */
+  states: Uint8Array;
+  /** The giver's table. */
+  nodes: OwnerState['nodes'];
+  giver: NodeRef & { /** The last epoch under which it owned the disk. */ epoch: number };
+  selfId: string;
+  /**
+   * What the new owner has already: its own map. What it wrote as an earlier owner is right where the giver says so; what it has copied ahead where `replicated` says so and the giver has changed nothing since.
+   */
+  own?: { states: Uint8Array; replicated(block: number): boolean } | undefined;
+}
+
+/**
+ * @returns the new owner's map and table. Everybody in the table keeps blocks, or a copy to be removed, until the new owner releases it.
+ * @throws CopseError `ERR_DISK_INCOMPLETE` when blocks lie on more nodes than a map can name; `ERR_DISK_BROKEN` when the giver believes that this node has what it does not have
+ */
+export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): { states: Uint8Array; nodes: OwnerState['nodes'] } {
+  const table: OwnerState['nodes'] = {};
+  let selfIndex = -1;
+  for (const [index, node] of Object.entries(nodes)) {
+    if (node.id === selfId) selfIndex = Number(index);
+    else table[index] = node;
+  }
+  const giverIndex = freeIndex(table);
+  table[giverIndex] = giver;
+  const onGiver = BlockState.remote | (giverIndex << nodeShift);
+  const inherited = new Uint8Array(states.length);
+  for (let block = 0; block < states.length; block += 1) {
+    const byte = states[block] ?? 0;
+    if (byte === 0) continue;
+    const state = byte & stateMask;
+    const isHere = own !== undefined && ((own.states[block] ?? 0) & stateMask) === BlockState.data;
+    if (state === BlockState.data) {
+      const isCurrent = isHere && (byte & changedBit) === 0 && own.replicated(block);
+      inherited[block] = isCurrent ? BlockState.data : onGiver;
+    } else if (state === BlockState.remote) {
+      const index = byte >> nodeShift;
+      if (index !== selfIndex) inherited[block] = byte & ~changedBit;
+      else if (isHere) inherited[block] = BlockState.data;
+      else
+        throw new CopseError(
+          'ERR_DISK_BROKEN',
+          `block ${block} should be in this node's overlay, where it was written once, and is not there`,
+        );
+    } else {
+      inherited[block] = state;
+    }
+  }
+  return { states: inherited, nodes: table };
+}
+
+function freeIndex(table: OwnerState['nodes']): number {
+  for (let index = 1; index <= mostNodes; index += 1) if (table[index] === undefined) return index;
+  throw new CopseError(
+    'ERR_DISK_INCOMPLETE',
+    `its blocks lie on ${mostNodes} nodes already: wait until some of them have arrived ("copse disk status")`,
+  );
+}
