@@ -20,21 +20,21 @@ import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-rec
 import { StateDirectory } from '../catalog/state-directory.js';
 import { formatAddress, type SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
+import { ConfiguredImages } from '../image/configured-images.js';
+import { ContentPool } from '../image/content-pool.js';
+import { ManifestSource } from '../image/manifest-source.js';
+import { ImagePinner } from '../image/pinner.js';
+import { PromotedFiles } from '../image/promoted-files.js';
+import { ImageRegistry } from '../image/registry.js';
 import { ManifestStore } from '../manifest/store.js';
 import { Server } from '../server/server.js';
 import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
-import { ConfiguredImages } from './configured-images.js';
-import { ContentPool } from './content-pool.js';
 import { Disks } from './disk/disks.js';
 import { NodeExports } from './export-directory.js';
 import { ExportNames } from './export-names.js';
-import { ImagePinner } from './image-pinner.js';
-import { ImageRegistry } from './image-registry.js';
-import { ManifestSource } from './manifest-source.js';
 import { nameWarnings } from './name-warning.js';
 import { NodeControl } from './node-control.js';
-import { PromotedFiles } from './promoted-files.js';
 import { passedDescriptors } from './systemd.js';
 
 /** Chunks on their way from origins, over all images. */

@@ -1,8 +1,8 @@
 /** What clients of this node can attach to: disks and images, which share the names. */
 import type { DiskExport } from '../disk/owner/disk-export.js';
 import type { DiskRegistry } from '../disk/owner/registry.js';
+import type { ImageRegistry } from '../image/registry.js';
 import type { ClientIdentity, Export, ExportDirectory, ExportView } from '../server/export.js';
-import type { ImageRegistry } from './image-registry.js';
 
 export class NodeExports implements ExportDirectory {
   readonly #images: ImageRegistry;

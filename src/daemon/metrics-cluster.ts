@@ -1,7 +1,7 @@
 /** The counters of the cluster: what this node asked of its peers, what they asked of it, and who is not trusted. */
 import type { Slice } from '../base/slice.js';
+import type { Content } from '../image/content.js';
 import type { Cluster } from './cluster/cluster.js';
-import type { Content } from './content.js';
 import { labelsOf } from './metrics-content.js';
 import type { MetricPage } from './metrics-page.js';
 import { addEach, type Selection } from './metrics-selection.js';

@@ -3,7 +3,7 @@ import { displayUrl } from '../base/display-url.js';
 import { LatencyHistogram } from '../base/metric.js';
 import type { Slice } from '../base/slice.js';
 
-import type { Content } from './content.js';
+import type { Content } from '../image/content.js';
 import type { Labels, MetricPage } from './metrics-page.js';
 import { addEach, type Selection, select } from './metrics-selection.js';
 

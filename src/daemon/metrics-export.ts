@@ -2,9 +2,9 @@
 import { LatencyHistogram } from '../base/metric.js';
 import type { Slice } from '../base/slice.js';
 import type { DiskExport } from '../disk/owner/disk-export.js';
+import type { ServedImage } from '../image/registry.js';
 import type { ExportMetrics } from '../server/export.js';
 import { foldLanes } from '../server/export-metrics.js';
-import type { ServedImage } from './image-registry.js';
 import type { MetricPage } from './metrics-page.js';
 import { addEach, select } from './metrics-selection.js';
 

@@ -36,6 +36,11 @@ import { containerSpec } from '../catalog/image-record.js';
 import type { NodeConfig } from '../config/schema.js';
 import { drainDisks } from '../disk/operate/drain.js';
 import { diskTrouble } from '../disk/operate/status.js';
+import type { Content } from '../image/content.js';
+import type { ContentPool } from '../image/content-pool.js';
+import { verify, warm } from '../image/job.js';
+import type { ImageRegistry, ServedImage } from '../image/registry.js';
+import { sealContent } from '../image/seal-content.js';
 import type { ManifestStore } from '../manifest/store.js';
 import { foldLanes } from '../server/export-metrics.js';
 import type { Server } from '../server/server.js';
@@ -44,14 +49,9 @@ import { drain } from './cluster/drain.js';
 import { clusterImageStatus, identityOf } from './cluster/image-status.js';
 import { clusterStatus } from './cluster/status.js';
 import { warmCluster } from './cluster/warm.js';
-import type { Content } from './content.js';
-import type { ContentPool } from './content-pool.js';
 import type { Disks } from './disk/disks.js';
 import { explain } from './explain.js';
-import type { ImageRegistry, ServedImage } from './image-registry.js';
-import { verify, warm } from './job.js';
 import { renderMetrics } from './metrics.js';
-import { sealContent } from './seal-content.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;

@@ -11,7 +11,7 @@ import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { ChunkStore } from '../../src/cache/store/chunk-store.js';
 import type { BlockDevice } from '../../src/device/device.js';
 import { FileDevice } from '../../src/device/file.js';
-import { ImageDevice } from '../../src/device/image.js';
+import { ImageDevice } from '../../src/image/image-device.js';
 import type { Export } from '../../src/server/export.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';

@@ -14,7 +14,7 @@ import { BufferPools } from '../../src/cache/buffer-pool.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { ChunkStore } from '../../src/cache/store/chunk-store.js';
-import { ImageDevice } from '../../src/device/image.js';
+import { ImageDevice } from '../../src/image/image-device.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { pattern } from '../conformance/content.js';

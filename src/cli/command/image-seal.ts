@@ -61,7 +61,7 @@ function isName(image: string): boolean {
 }
 
 async function sealHere(url: string, options: Options, { signal, onProgress }: JobOptions): Promise<SealResult> {
-  const { sealUrl } = await import('../../daemon/seal.js');
+  const { sealUrl } = await import('../../image/seal-url.js');
   const credentials =
     options.config === undefined ? [] : (await (await import('../../config/load.js')).loadConfig({ file: options.config })).credentials;
   return sealUrl(url, {

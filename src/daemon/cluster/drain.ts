@@ -6,8 +6,8 @@
 import type { DrainResult, JobOptions } from '../../admin/control.js';
 import { systemClock } from '../../base/clock.js';
 import { formatSize } from '../../base/size.js';
-import type { Content } from '../content.js';
-import type { ContentPool } from '../content-pool.js';
+import type { Content } from '../../image/content.js';
+import type { ContentPool } from '../../image/content-pool.js';
 import type { Cluster } from './cluster.js';
 import { holdingOf } from './holding.js';
 import { type Range, spread } from './spread.js';

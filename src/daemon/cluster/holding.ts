@@ -3,7 +3,7 @@ import { waitFor } from '../../base/deadline.js';
 import type { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HolderMap } from '../../cluster/holder-map.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 
 const answerMs = 10_000;
 

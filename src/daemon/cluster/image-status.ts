@@ -3,7 +3,7 @@ import type { ClusterImageStatus } from '../../admin/control.js';
 import { type ClusterIdentity, clusterIdOf } from '../../catalog/cluster-id.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
 import type { ClusterConfig } from '../../config/schema.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 import type { Cluster } from './cluster.js';
 import { holdingOf } from './holding.js';
 

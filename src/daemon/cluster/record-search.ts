@@ -7,9 +7,9 @@ import { clusterIdOf } from '../../catalog/cluster-id.js';
 import type { ContentSpec, ImageRecord } from '../../catalog/image-record.js';
 import { adoptedRecord } from '../../catalog/published-record.js';
 import type { PeerPolicy } from '../../config/schema.js';
+import { differenceOf } from '../../image/request.js';
 import { originKind } from '../../origin/url.js';
 import { fetchRecord } from '../../peer/client/record-fetcher.js';
-import { differenceOf } from '../image-request.js';
 
 export interface RecordSearch {
   /** Peers that are up. */

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../base/clock.js';
 import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from '../../cluster/node.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 import { OriginReach } from './origin-reach.js';
 
 /** How often it is looked whether anything has changed that nobody tells of: an origin's health. */

@@ -6,7 +6,7 @@
 import { AbortedError, errorCode } from '../../base/error.js';
 import type { ClusteredContent } from '../../cluster/clustered-content.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 
 const atOnce = 8;
 

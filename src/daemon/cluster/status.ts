@@ -2,7 +2,7 @@
 import type { ClusterStatus, MemberStatus } from '../../admin/control.js';
 import { systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 import type { Cluster } from './cluster.js';
 
 export function clusterStatus(cluster: Cluster, contents: readonly Content[]): ClusterStatus {

@@ -3,7 +3,7 @@ import type { JobOptions, WarmResult } from '../../admin/control.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../content.js';
+import type { Content } from '../../image/content.js';
 import { extentsOf, spread } from './spread.js';
 
 /** @throws CopseError `ERR_NOT_SHARED`; what this node's cache does with what it is home to */

@@ -22,11 +22,11 @@ import { diskStatus } from '../../disk/operate/status.js';
 import type { DiskExport } from '../../disk/owner/disk-export.js';
 import type { DiskRegistry } from '../../disk/owner/registry.js';
 import type { DiskRecord } from '../../disk/protocol/record.js';
+import { usersOf } from '../../image/image-user.js';
+import type { PromotedFiles } from '../../image/promoted-files.js';
+import type { ImageRegistry } from '../../image/registry.js';
 import type { ManifestStore } from '../../manifest/store.js';
 import { type ExportNames, takenError } from '../export-names.js';
-import type { ImageRegistry } from '../image-registry.js';
-import type { PromotedFiles } from '../promoted-files.js';
-import { usersOf } from './image-user.js';
 
 export interface NodeDisksOptions {
   registry: DiskRegistry;

@@ -21,18 +21,18 @@ import type { DiskRecord } from '../../disk/protocol/record.js';
 import type { DiskPeers } from '../../disk/protocol/remote-nodes.js';
 import { DiskPeerService } from '../../disk/service/service.js';
 import { DiskNotes } from '../../disk/session/notes.js';
+import { BaseKeeper } from '../../image/base-keeper.js';
+import { BaseOrigins } from '../../image/base-origin.js';
+import type { ContentPool } from '../../image/content-pool.js';
+import { openDiskBase } from '../../image/disk-base.js';
+import type { PromotedFiles } from '../../image/promoted-files.js';
+import type { ImageRegistry } from '../../image/registry.js';
 import type { ManifestStore } from '../../manifest/store.js';
 import { ClusterDiskPeers } from '../../peer/client/disk-nodes.js';
 import { isClientAlive } from '../../server/client-identity.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { ClusterLeaseMembers } from '../cluster/lease-members.js';
-import type { ContentPool } from '../content-pool.js';
 import type { ExportNames } from '../export-names.js';
-import type { ImageRegistry } from '../image-registry.js';
-import type { PromotedFiles } from '../promoted-files.js';
-import { openDiskBase } from './base.js';
-import { BaseKeeper } from './base-keeper.js';
-import { BaseOrigins } from './base-origin.js';
 import { NodeDisks } from './control.js';
 
 export interface DisksOptions {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { SharedContent } from '../../../src/cluster/node.js';
-import { sealUrl } from '../../../src/daemon/seal.js';
+import { sealUrl } from '../../../src/image/seal-url.js';
 import { pattern } from '../../conformance/content.js';
 import { shortDir } from '../../conformance/short-dir.js';
 import type { Session } from '../../conformance/wire/session.js';

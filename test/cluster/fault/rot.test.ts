@@ -2,7 +2,7 @@
 import { closeSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { sealUrl } from '../../../src/daemon/seal.js';
+import { sealUrl } from '../../../src/image/seal-url.js';
 import { pattern } from '../../conformance/content.js';
 import { shortDir } from '../../conformance/short-dir.js';
 import { differences, until } from '../../fault/check.js';

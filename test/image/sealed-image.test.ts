@@ -2,9 +2,9 @@
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { sealUrl } from '../../src/daemon/seal.js';
+import { sealUrl } from '../../src/image/seal-url.js';
+import { content, Node } from '../daemon/node.js';
 import { type ScriptedServer, scriptedServer } from '../origin/http-server.js';
-import { content, Node } from './node.js';
 
 const chunkBytes = 65_536;
 const sizeBytes = 16 * chunkBytes + 512;

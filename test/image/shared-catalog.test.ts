@@ -9,16 +9,16 @@ import { silentLogger as log } from '../../src/base/log.js';
 import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { EtcdCatalog } from '../../src/catalog/etcd-catalog.js';
 import { ImageCatalog } from '../../src/catalog/image-catalog.js';
-import { ContentPool } from '../../src/daemon/content-pool.js';
 import { ExportNames } from '../../src/daemon/export-names.js';
-import { ImagePinner } from '../../src/daemon/image-pinner.js';
-import { ImageRegistry } from '../../src/daemon/image-registry.js';
-import { ManifestSource } from '../../src/daemon/manifest-source.js';
+import { ContentPool } from '../../src/image/content-pool.js';
+import { ManifestSource } from '../../src/image/manifest-source.js';
+import { ImagePinner } from '../../src/image/pinner.js';
+import { ImageRegistry } from '../../src/image/registry.js';
 import { ManifestStore } from '../../src/manifest/store.js';
 import type { Export } from '../../src/server/export.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
 import { poll } from '../cluster/until.js';
-import { content } from './node.js';
+import { content } from '../daemon/node.js';
 
 const sizeBytes = 128 * 1024;
 

@@ -3,7 +3,7 @@ import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
-import { type ManifestFetcher, ManifestSource } from '../../src/daemon/manifest-source.js';
+import { type ManifestFetcher, ManifestSource } from '../../src/image/manifest-source.js';
 import { maxManifestBytes } from '../../src/manifest/format.js';
 import { ManifestStore } from '../../src/manifest/store.js';
 import { chunkBytes, manifestOf, sampleImage } from '../manifest/sample.js';

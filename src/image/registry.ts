@@ -14,13 +14,13 @@ import { Slice } from '../base/slice.js';
 import { SortedMap } from '../base/sorted-map.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { checkChunkSize, contentId, type ImageRecord } from '../catalog/image-record.js';
+import { type ExportNames, takenError } from '../daemon/export-names.js';
 import type { Export, ExportMetrics, ExportView } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
-import { type ExportNames, takenError } from './export-names.js';
-import type { ImagePinner } from './image-pinner.js';
-import { differenceOf, requestOf } from './image-request.js';
+import type { ImagePinner } from './pinner.js';
 import type { PromotedFiles } from './promoted-files.js';
+import { differenceOf, requestOf } from './request.js';
 
 /** So long the start waits for one image; it goes on trying. */
 const startMs = 5000;

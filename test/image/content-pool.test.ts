@@ -8,10 +8,10 @@ import { silentLogger } from '../../src/base/log.js';
 import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { readMapHeader } from '../../src/cache/store/map-header.js';
 import { type ContentSpec, contentId } from '../../src/catalog/image-record.js';
-import { contentPaths } from '../../src/daemon/content.js';
-import { type ContentLease, ContentPool } from '../../src/daemon/content-pool.js';
+import { contentPaths } from '../../src/image/content.js';
+import { type ContentLease, ContentPool } from '../../src/image/content-pool.js';
 import { pinFile } from '../../src/origin/file/file.js';
-import { content } from './node.js';
+import { content } from '../daemon/node.js';
 
 const single = { manifestOf: () => Promise.resolve(undefined), clusterOf: () => undefined };
 const sizeBytes = 512 * 1024;

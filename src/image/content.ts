@@ -20,7 +20,6 @@ import { ChunkStore } from '../cache/store/chunk-store.js';
 import { type ContentSpec, contentId } from '../catalog/image-record.js';
 import type { ClusteredContent, ClusterSource } from '../cluster/clustered-content.js';
 import type { SourcedSink } from '../cluster/sink.js';
-import { ImageDevice } from '../device/image.js';
 import { withKnownZeroes } from '../manifest/known-zeroes.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { withManifest } from '../manifest/sealed-origin.js';
@@ -29,6 +28,7 @@ import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
 import type { Origin, OriginReadOptions } from '../origin/origin.js';
 import { withRetry } from '../origin/retry.js';
+import { ImageDevice } from './image-device.js';
 
 /** The longest request to an origin: long enough that latency hardly counts, short enough that several travel side by side. */
 const maxRunBytes = 1 * MiB;

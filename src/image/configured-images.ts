@@ -8,7 +8,7 @@ import { systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { ConfiguredImage } from '../config/schema.js';
-import type { ImageRegistry } from './image-registry.js';
+import type { ImageRegistry } from './registry.js';
 
 const retryMs = 30_000;
 

@@ -1,6 +1,6 @@
 /** Which disks lie over an image, though the image may have been renamed or repinned since they were made. */
-import { contentId, type ImageRecord } from '../../catalog/image-record.js';
-import type { DiskRecord } from '../../disk/protocol/record.js';
+import { contentId, type ImageRecord } from '../catalog/image-record.js';
+import type { DiskRecord } from '../disk/protocol/record.js';
 
 /**
  * A disk lies over one image at most: the one that has its content, of several the one of its image's name, of none the one of

@@ -2,11 +2,11 @@
  * Chooses the content that a disk's base is on this node, and the origins that may be opened for
  * it.
  */
-import type { DiskOrigins } from '../../catalog/disk-origin.js';
-import { type ContentSpec, contentsUnder } from '../../catalog/image-record.js';
-import { isAllowedOrigin, originPrefixFor } from '../../config/origin-prefix.js';
-import type { ContentPool } from '../content-pool.js';
-import { type OriginRule, ownOrigin } from '../origin-slot.js';
+import type { DiskOrigins } from '../catalog/disk-origin.js';
+import { type ContentSpec, contentsUnder } from '../catalog/image-record.js';
+import { isAllowedOrigin, originPrefixFor } from '../config/origin-prefix.js';
+import type { ContentPool } from './content-pool.js';
+import { type OriginRule, ownOrigin } from './origin-slot.js';
 
 export class BaseOrigins {
   readonly #origins: DiskOrigins;

@@ -5,14 +5,14 @@
  * A content is held open while another node's disk stands on it, as far as this node knows, and
  * this node may open its origin by its own word. Peers' reads then have a home.
  */
-import type { Clock } from '../../base/clock.js';
-import { errorMessage } from '../../base/error.js';
-import type { Logger } from '../../base/log.js';
-import type { DiskOrigins } from '../../catalog/disk-origin.js';
-import { type ContentSpec, contentId } from '../../catalog/image-record.js';
-import type { DiskRegistry } from '../../disk/owner/registry.js';
-import type { DiskRecord } from '../../disk/protocol/record.js';
-import type { ContentLease, ContentPool } from '../content-pool.js';
+import type { Clock } from '../base/clock.js';
+import { errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import type { DiskOrigins } from '../catalog/disk-origin.js';
+import { type ContentSpec, contentId } from '../catalog/image-record.js';
+import type { DiskRegistry } from '../disk/owner/registry.js';
+import type { DiskRecord } from '../disk/protocol/record.js';
+import type { ContentLease, ContentPool } from './content-pool.js';
 
 export interface BaseKeeperOptions {
   registry: DiskRegistry;

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { sealUrl } from '../../src/daemon/seal.js';
+import { sealUrl } from '../../src/image/seal-url.js';
 import { Manifest } from '../../src/manifest/manifest.js';
 import { ScriptedOrigin } from '../fault/origin.js';
 import { chunkBytes, manifestOf, sampleImage } from '../manifest/sample.js';

@@ -1,9 +1,9 @@
 /** An image as a read-only block device: what its cache answers. */
 import type { ChunkCache } from '../cache/chunk-cache.js';
 import { fill } from '../cache/fill.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from './device.js';
-import { FastAccess, type FastFiles } from './fast-access.js';
-import { ReadOnlyDevice } from './read-only.js';
+import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
+import { FastAccess, type FastFiles } from '../device/fast-access.js';
+import { ReadOnlyDevice } from '../device/read-only.js';
 
 const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
 

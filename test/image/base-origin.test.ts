@@ -9,9 +9,9 @@ import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { Secret } from '../../src/base/secret.js';
 import { poll } from '../cluster/until.js';
+import { addressesOf, allUp, startMember } from '../daemon/member.js';
+import { content, type Node } from '../daemon/node.js';
 import { scriptedServer } from '../origin/http-server.js';
-import { addressesOf, allUp, startMember } from './member.js';
-import { content, type Node } from './node.js';
 
 const sizeBytes = 8 * 65_536;
 const bytes = content(sizeBytes, 1);

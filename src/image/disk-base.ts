@@ -3,10 +3,10 @@
  *
  * Every disk's record comes through here, whoever wrote it: `base-origin.ts` decides which origins it may make this node open.
  */
-import type { DiskBase } from '../../disk/hosted/hosted-disk.js';
-import type { DiskRecord } from '../../disk/protocol/record.js';
-import type { ContentPool } from '../content-pool.js';
+import type { DiskBase } from '../disk/hosted/hosted-disk.js';
+import type { DiskRecord } from '../disk/protocol/record.js';
 import type { BaseOrigins } from './base-origin.js';
+import type { ContentPool } from './content-pool.js';
 
 /** Runs that another node is told of; a guest that has read more than that everywhere is better served by warming the whole image. */
 const mostRuns = 4096;
