@@ -30,11 +30,11 @@ import { ManifestStore } from '../manifest/store.js';
 import { Server } from '../server/server.js';
 import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
-import { Disks } from './disk/disks.js';
+import { NodeControl } from './control/node.js';
+import { Disks } from './disks.js';
 import { NodeExports } from './export-directory.js';
 import { ExportNames } from './export-names.js';
 import { nameWarnings } from './name-warning.js';
-import { NodeControl } from './node-control.js';
 import { passedDescriptors } from './systemd.js';
 
 /** Chunks on their way from origins, over all images. */

@@ -9,7 +9,7 @@ import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { pause } from '../../base/pause.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
-import type { Disks } from '../../daemon/disk/disks.js';
+import type { Disks } from '../../daemon/disks.js';
 import type { DiskExport } from '../owner/disk-export.js';
 
 export interface DiskDrainOptions extends JobOptions {

@@ -1,10 +1,10 @@
 /** The counters of the cluster: what this node asked of its peers, what they asked of it, and who is not trusted. */
-import type { Slice } from '../base/slice.js';
-import type { Content } from '../image/content.js';
-import type { Cluster } from './cluster/cluster.js';
-import { labelsOf } from './metrics-content.js';
-import type { MetricPage } from './metrics-page.js';
-import { addEach, type Selection } from './metrics-selection.js';
+import type { Slice } from '../../base/slice.js';
+import type { Content } from '../../image/content.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { labelsOf } from './content.js';
+import type { MetricPage } from './page.js';
+import { addEach, type Selection } from './selection.js';
 
 /** What peers attach to here, apart from statements and records. */
 const roles = ['home', 'held', 'disk', 'blocks', 'map', 'call'] as const;

@@ -1,9 +1,9 @@
 /** `copse explain EXPORT`: where the bytes of an export came from, and what that says of its speed. */
-import type { Explanation } from '../admin/control.js';
-import { formatSize } from '../base/size.js';
-import type { Content } from '../image/content.js';
-import type { ExportMetrics } from '../server/export.js';
-import { foldLanes } from '../server/export-metrics.js';
+import type { Explanation } from '../../admin/control.js';
+import { formatSize } from '../../base/size.js';
+import type { Content } from '../../image/content.js';
+import type { ExportMetrics } from '../../server/export.js';
+import { foldLanes } from '../../server/export-metrics.js';
 
 const places = ['cache', 'peer', 'origin'] as const;
 

@@ -1,12 +1,12 @@
 /** The counters of exports: images and disks, as their clients use them. */
-import { LatencyHistogram } from '../base/metric.js';
-import type { Slice } from '../base/slice.js';
-import type { DiskExport } from '../disk/owner/disk-export.js';
-import type { ServedImage } from '../image/registry.js';
-import type { ExportMetrics } from '../server/export.js';
-import { foldLanes } from '../server/export-metrics.js';
-import type { MetricPage } from './metrics-page.js';
-import { addEach, select } from './metrics-selection.js';
+import { LatencyHistogram } from '../../base/metric.js';
+import type { Slice } from '../../base/slice.js';
+import type { DiskExport } from '../../disk/owner/disk-export.js';
+import type { ServedImage } from '../../image/registry.js';
+import type { ExportMetrics } from '../../server/export.js';
+import { foldLanes } from '../../server/export-metrics.js';
+import type { MetricPage } from './page.js';
+import { addEach, select } from './selection.js';
 
 const sources = ['cache', 'peer', 'origin'] as const;
 

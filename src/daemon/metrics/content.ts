@@ -1,11 +1,11 @@
 /** The counters of contents: what was cached, and what their origins were asked for. */
-import { displayUrl } from '../base/display-url.js';
-import { LatencyHistogram } from '../base/metric.js';
-import type { Slice } from '../base/slice.js';
+import { displayUrl } from '../../base/display-url.js';
+import { LatencyHistogram } from '../../base/metric.js';
+import type { Slice } from '../../base/slice.js';
 
-import type { Content } from '../image/content.js';
-import type { Labels, MetricPage } from './metrics-page.js';
-import { addEach, type Selection, select } from './metrics-selection.js';
+import type { Content } from '../../image/content.js';
+import type { Labels, MetricPage } from './page.js';
+import { addEach, type Selection, select } from './selection.js';
 
 export async function selectContents(contents: readonly Content[], slice: Slice): Promise<Selection<Content>> {
   return select(contents, slice, rankOf);

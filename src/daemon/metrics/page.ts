@@ -3,7 +3,7 @@
  *
  * Samples of equal labels are summed. So what has no series of its own goes into one with fewer labels, and sums over all series stay right.
  */
-import { type LatencyHistogram, latencyBucketSeconds } from '../base/metric.js';
+import { type LatencyHistogram, latencyBucketSeconds } from '../../base/metric.js';
 
 export type Labels = Readonly<Record<string, string>>;
 

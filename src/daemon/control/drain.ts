@@ -8,9 +8,9 @@ import { systemClock } from '../../base/clock.js';
 import { formatSize } from '../../base/size.js';
 import type { Content } from '../../image/content.js';
 import type { ContentPool } from '../../image/content-pool.js';
-import type { Cluster } from './cluster.js';
-import { holdingOf } from './holding.js';
-import { type Range, spread } from './spread.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { holdingOf } from '../cluster/holding.js';
+import { type Range, spread } from '../cluster/spread.js';
 
 /** Peers learn of it with their next pings; until then they would take this node for a home. */
 const noticeMs = 2500;

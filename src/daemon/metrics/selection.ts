@@ -4,7 +4,7 @@
  *
  * A scrape that has series for each of 20 000 images is 198 MB.
  */
-import type { Slice } from '../base/slice.js';
+import type { Slice } from '../../base/slice.js';
 
 /** Exports, disks and contents that have series of their own, of each kind. */
 export const seriesLimit = 500;

@@ -1,8 +1,8 @@
 /** Which series a scrape has, and that making it lets others have their turn. */
 import t from 'tap';
-import { Slice } from '../../src/base/slice.js';
-import { MetricPage } from '../../src/daemon/metrics-page.js';
-import { addEach, select, seriesLimit } from '../../src/daemon/metrics-selection.js';
+import { Slice } from '../../../src/base/slice.js';
+import { MetricPage } from '../../../src/daemon/metrics/page.js';
+import { addEach, select, seriesLimit } from '../../../src/daemon/metrics/selection.js';
 
 interface Item {
   name: string;

@@ -1,8 +1,8 @@
 /** The counters of disks, as metrics. */
-import type { Slice } from '../base/slice.js';
-import type { DiskExport } from '../disk/owner/disk-export.js';
-import type { MetricPage } from './metrics-page.js';
-import { select } from './metrics-selection.js';
+import type { Slice } from '../../base/slice.js';
+import type { DiskExport } from '../../disk/owner/disk-export.js';
+import type { MetricPage } from './page.js';
+import { select } from './selection.js';
 
 export async function addDisks(page: MetricPage, disks: readonly DiskExport[], slice: Slice): Promise<void> {
   const { shown, rest } = await select(disks, slice, rankOf);

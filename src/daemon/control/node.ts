@@ -24,34 +24,34 @@ import type {
   VerifyResult,
   WarmOptions,
   WarmResult,
-} from '../admin/control.js';
-import { systemClock } from '../base/clock.js';
-import { displayUrl } from '../base/display-url.js';
-import { CopseError } from '../base/error.js';
-import type { Logger } from '../base/log.js';
-import { Slice } from '../base/slice.js';
-import { version } from '../base/version.js';
-import type { CacheSpace } from '../cache/evict/cache-space.js';
-import { containerSpec } from '../catalog/image-record.js';
-import type { NodeConfig } from '../config/schema.js';
-import { drainDisks } from '../disk/operate/drain.js';
-import { diskTrouble } from '../disk/operate/status.js';
-import type { Content } from '../image/content.js';
-import type { ContentPool } from '../image/content-pool.js';
-import { verify, warm } from '../image/job.js';
-import type { ImageRegistry, ServedImage } from '../image/registry.js';
-import { sealContent } from '../image/seal-content.js';
-import type { ManifestStore } from '../manifest/store.js';
-import { foldLanes } from '../server/export-metrics.js';
-import type { Server } from '../server/server.js';
-import type { Cluster } from './cluster/cluster.js';
-import { drain } from './cluster/drain.js';
-import { clusterImageStatus, identityOf } from './cluster/image-status.js';
-import { clusterStatus } from './cluster/status.js';
-import { warmCluster } from './cluster/warm.js';
-import type { Disks } from './disk/disks.js';
+} from '../../admin/control.js';
+import { systemClock } from '../../base/clock.js';
+import { displayUrl } from '../../base/display-url.js';
+import { CopseError } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import { Slice } from '../../base/slice.js';
+import { version } from '../../base/version.js';
+import type { CacheSpace } from '../../cache/evict/cache-space.js';
+import { containerSpec } from '../../catalog/image-record.js';
+import type { NodeConfig } from '../../config/schema.js';
+import { drainDisks } from '../../disk/operate/drain.js';
+import { diskTrouble } from '../../disk/operate/status.js';
+import type { Content } from '../../image/content.js';
+import type { ContentPool } from '../../image/content-pool.js';
+import { verify, warm } from '../../image/job.js';
+import type { ImageRegistry, ServedImage } from '../../image/registry.js';
+import { sealContent } from '../../image/seal-content.js';
+import type { ManifestStore } from '../../manifest/store.js';
+import { foldLanes } from '../../server/export-metrics.js';
+import type { Server } from '../../server/server.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { clusterImageStatus, identityOf } from '../cluster/image-status.js';
+import { clusterStatus } from '../cluster/status.js';
+import { warmCluster } from '../cluster/warm.js';
+import type { Disks } from '../disks.js';
+import { renderMetrics } from '../metrics/metrics.js';
+import { drain } from './drain.js';
 import { explain } from './explain.js';
-import { renderMetrics } from './metrics.js';
 
 export interface NodeControlOptions {
   registry: ImageRegistry;

@@ -5,18 +5,18 @@
  * and contents that nothing happened to have no series, and of many those that matter most (`metrics-selection.ts`).
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { Slice } from '../base/slice.js';
-import type { CacheSpace } from '../cache/evict/cache-space.js';
-import type { DiskExport } from '../disk/owner/disk-export.js';
-import type { Content } from '../image/content.js';
-import type { ServedImage } from '../image/registry.js';
-import type { Server } from '../server/server.js';
-import type { Cluster } from './cluster/cluster.js';
-import { addCluster, addClusterContents } from './metrics-cluster.js';
-import { addContents, selectContents } from './metrics-content.js';
-import { addDisks } from './metrics-disk.js';
-import { addExports } from './metrics-export.js';
-import { MetricPage } from './metrics-page.js';
+import { Slice } from '../../base/slice.js';
+import type { CacheSpace } from '../../cache/evict/cache-space.js';
+import type { DiskExport } from '../../disk/owner/disk-export.js';
+import type { Content } from '../../image/content.js';
+import type { ServedImage } from '../../image/registry.js';
+import type { Server } from '../../server/server.js';
+import type { Cluster } from '../cluster/cluster.js';
+import { addCluster, addClusterContents } from './cluster.js';
+import { addContents, selectContents } from './content.js';
+import { addDisks } from './disk.js';
+import { addExports } from './export.js';
+import { MetricPage } from './page.js';
 
 export interface MetricSources {
   images: readonly ServedImage[];
