@@ -12,12 +12,15 @@
  *
  * No trouble with this host's disk fails a read that the source could answer: a chunk that the disk does not give back is fetched, whatever its state says.
  */
+
 import type { Budget } from '../base/budget.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, ClosedError, CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { ChunkState, type NativeChunkFile } from '../base/native.js';
-import type { CachedExtent, Extent, RequestOptions, Source } from '../device/device.js';
+import type { CachedExtent, Extent } from '../block/extent.js';
+import type { Place } from '../block/place.js';
+import type { RequestOptions } from '../block/read-options.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
 import { CacheMetrics } from './cache-metrics.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
@@ -134,14 +137,14 @@ export class ChunkCache {
   }
 
   /** Fills `target` from `offset`; see `BlockDevice.read`. Errors: `ERR_DEADLINE`, `ERR_ABORTED`, those of the source; `ERR_NOT_HELD` for what is asked as held and is not. */
-  read(target: Buffer, offset: number, options: CacheRequestOptions = {}): Promise<Source> {
+  read(target: Buffer, offset: number, options: CacheRequestOptions = {}): Promise<Place> {
     const operation = new ReadOperation(this.#operationOptions('read', offset, options), target, offset, this.#chunkBytes);
     this.#run(operation, offset, target.length, (first, last) => this.#readStored(operation, first, last));
     return operation.done;
   }
 
   /** Resolves when the range is on this host's disk. Codes `ERR_CACHE_FULL` and `ERR_CACHE_BROKEN` when it can't be kept. */
-  ensure(offset: number, lengthBytes: number, options: CacheRequestOptions = {}): Promise<Source> {
+  ensure(offset: number, lengthBytes: number, options: CacheRequestOptions = {}): Promise<Place> {
     const operation = new StoreOperation(this.#operationOptions('fetch', offset, options));
     this.#run(operation, offset, lengthBytes, () => {});
     return operation.done;

@@ -1,6 +1,7 @@
 /** Chunk states as byte extents, for BLOCK_STATUS. Both follow the rules of `BlockDevice.extents`. */
+
 import { ChunkState } from '../base/native.js';
-import type { CachedExtent, Extent } from '../device/device.js';
+import type { CachedExtent, Extent } from '../block/extent.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
 /** Runs of chunks that agree on `test`, in bytes, clipped to the range, at most `maxCount`. */

@@ -3,8 +3,9 @@
  *
  * Ends when the request ended and every chunk of it is stored or given up. Waiters are answered from memory before the disk has the chunk.
  */
+
 import { CopseError } from '../base/error.js';
-import type { Place } from '../cluster/sink.js';
+import type { Place } from '../block/place.js';
 import type { BufferPool } from './buffer-pool.js';
 import type { CacheMetrics } from './cache-metrics.js';
 import type { ChunkSource } from './chunk-source.js';

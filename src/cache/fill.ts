@@ -2,8 +2,9 @@
  * Fills a range of any length into the cache, a few steps at a time: the deadline of a request counts for each step, not for all of a large image, and what is
  * queued for it stays little, so that guests are not kept waiting behind it.
  */
+
 import { MiB } from '../base/size.js';
-import type { RequestOptions } from '../device/device.js';
+import type { RequestOptions } from '../block/read-options.js';
 import type { ChunkCache } from './chunk-cache.js';
 
 /** Enough at once to keep an origin busy. */

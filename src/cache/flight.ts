@@ -7,8 +7,8 @@
  * Invariant: the buffer goes back to the pool only when it is stored and every waiter was told, so a waiter may copy from it
  * inside its callback and at no other time.
  */
-import type { Place } from '../cluster/sink.js';
 
+import type { Place } from '../block/place.js';
 export interface FlightWaiter {
   /** The bytes are here: `buffer` holds the chunk until this returns; `undefined` means a chunk of zeros. */
   arrived(chunkIndex: number, buffer: Buffer | undefined, place: Place): void;

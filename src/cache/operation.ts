@@ -4,10 +4,11 @@
  * Invariant: the target is written by nobody once the promise settled. So a request that is given up (deadline, dead connection) leaves its flights at once, but
  * waits for disk reads that are already filling the target.
  */
+
 import { unwatchAbort, watchAbort } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
-import type { Source } from '../device/device.js';
+import type { Place } from '../block/place.js';
 import type { Role } from './chunk-cache.js';
 import type { Flight, FlightPriority, FlightWaiter } from './flight.js';
 
@@ -29,14 +30,14 @@ export interface FlightOwner {
 }
 
 /** What counts for a request is the farthest place that any of its bytes came from. */
-const distance: Record<Source, number> = { cache: 0, peer: 1, origin: 2 };
+const distance: Record<Place, number> = { cache: 0, peer: 1, origin: 2 };
 
 export abstract class Operation implements FlightWaiter {
   abstract readonly wantsStored: boolean;
   abstract neededBytes(chunkIndex: number): number;
   /** Settles when every part did. */
-  readonly done: Promise<Source>;
-  source: Source = 'cache';
+  readonly done: Promise<Place>;
+  source: Place = 'cache';
   readonly #options: OperationOptions;
   /** By chunk: an operation waits for a chunk in one place at a time. */
   readonly #flights = new Map<number, { flight: Flight; owner: FlightOwner }>();
@@ -46,7 +47,7 @@ export abstract class Operation implements FlightWaiter {
   #failed = false;
   #cancelTimer: (() => void) | undefined;
   #onAbort: (() => void) | undefined;
-  #resolve!: (source: Source) => void;
+  #resolve!: (source: Place) => void;
   #reject!: (error: unknown) => void;
 
   constructor(options: OperationOptions) {
@@ -93,7 +94,7 @@ export abstract class Operation implements FlightWaiter {
     this.#startClock();
   }
 
-  arrived(chunkIndex: number, buffer: Buffer | undefined, place: Source): void {
+  arrived(chunkIndex: number, buffer: Buffer | undefined, place: Place): void {
     this.#flights.delete(chunkIndex);
     if (distance[place] > distance[this.source]) this.source = place;
     if (!this.#failed) this.take(chunkIndex, buffer);

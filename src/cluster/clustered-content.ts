@@ -6,18 +6,19 @@
  *
  * A sealed content's zero chunks are asked of nobody.
  */
+
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { PlacedSink } from '../block/sink.js';
 import { withKnownZeroes } from '../manifest/known-zeroes.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
-import type { OriginReadOptions } from '../origin/origin.js';
 import type { Breaker } from './breaker.js';
 import { ClusterMetrics } from './cluster-metrics.js';
 import type { HedgeBudget } from './hedge-budget.js';
 import type { Neighbourhood } from './neighbourhood.js';
 import type { PeerContent } from './peer.js';
 import { extentBytes, Placement } from './placement.js';
-import type { SourcedSink } from './sink.js';
 import { GuestSource } from './source/guest-source.js';
 import { HolderKnowledge } from './source/holder-knowledge.js';
 import { HomeSource } from './source/home-source.js';
@@ -25,7 +26,7 @@ import { Standing } from './standing.js';
 
 /** Somebody who delivers a range in order; what both lanes draw from. */
 export interface ClusterSource {
-  read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void>;
+  read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void>;
   promote?(offset: number, lengthBytes: number): void;
 }
 

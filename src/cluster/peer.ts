@@ -3,8 +3,9 @@
  *
  * Every content has two exports at a peer: as `home` it may ask holders and the origin, as `held` it answers from its own store alone.
  */
+
 import { CopseError } from '../base/error.js';
-import type { RangeSink } from '../origin/origin.js';
+import type { RangeSink } from '../block/sink.js';
 
 /** Who is asked, where nothing else need be known of it. */
 export interface PeerTarget {

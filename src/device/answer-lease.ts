@@ -6,8 +6,8 @@
  *
  * Invariant: no reply leaves while the lease that it was answered under is not valid.
  */
-import type { RequestOptions } from './device.js';
 
+import type { RequestOptions } from '../block/read-options.js';
 export interface AnswerLease {
   /** True if this node may answer at this moment. Costs some 100 ns. */
   isValid(): boolean;

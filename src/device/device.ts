@@ -4,21 +4,14 @@
  * Ranges are checked once, at the edge (`src/server`): every `offset` and `lengthBytes` given here lies inside `sizeBytes`.
  * Implementations assert and go on. All methods may be called concurrently; overlapping requests have no order.
  */
+import type { CachedExtent, Extent } from '../block/extent.js';
+import type { Place } from '../block/place.js';
+import type { RequestOptions } from '../block/read-options.js';
 import type { AnswerLease } from './answer-lease.js';
 import type { FastAccess, FastFiles } from './fast-access.js';
 
 export type { AnswerLease } from './answer-lease.js';
 export type { FastAccess, FastFiles, FastHold, FastOffer, FastUser } from './fast-access.js';
-
-/** Where the bytes of a read came from: the farthest place that was asked for any of them. */
-export type Source = 'cache' | 'peer' | 'origin';
-
-export interface RequestOptions {
-  /** Aborted when the connection that asks has died: the request may be given up, shared work goes on for the others. */
-  signal?: AbortSignal | undefined;
-  /** How long the request may wait for others (an origin, a peer), in milliseconds; 0 or absent: for ever. Then it fails with `ERR_DEADLINE`. */
-  deadlineMs?: number | undefined;
-}
 
 export interface WriteOptions extends RequestOptions {
   /** Force unit access: the write is durable before the promise settles. */
@@ -30,20 +23,6 @@ export interface WriteZeroesOptions extends WriteOptions {
   noHole?: boolean | undefined;
   /** Fail with code `ENOTSUP` at once if this would be no faster than writing the zeros. */
   fastOnly?: boolean | undefined;
-}
-
-export interface Extent {
-  lengthBytes: number;
-  /** Reads as zeros. */
-  zero: boolean;
-  /** Nothing is allocated for it anywhere: no local data, and none at the origin as far as is known. */
-  hole: boolean;
-}
-
-export interface CachedExtent {
-  lengthBytes: number;
-  /** This host holds it: a read asks nobody else. */
-  cached: boolean;
 }
 
 export interface BlockSize {
@@ -81,7 +60,7 @@ export interface BlockDevice {
   isZeroNow(offset: number, lengthBytes: number): boolean;
 
   /** Fills all of `target` from `offset`. The target is the device's until the promise settles. Errors: see `errno.ts`. */
-  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source>;
+  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place>;
 
   /** Writes all of `source`, which is the caller's again when the promise settles. Code `EROFS` on read-only devices, `ENOSPC` when full. */
   write(source: Buffer, offset: number, options?: WriteOptions): Promise<void>;

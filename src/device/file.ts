@@ -3,9 +3,12 @@
  *
  * Durability: a write is durable after the next flush, or at once with FUA.
  */
+
 import { type NativeBlockFile, native } from '../base/native.js';
+import type { CachedExtent, Extent } from '../block/extent.js';
+import type { Place } from '../block/place.js';
 import { blockSize } from './block-size.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source, WriteOptions, WriteZeroesOptions } from './device.js';
+import type { BlockDevice, DeviceFeatures, WriteOptions, WriteZeroesOptions } from './device.js';
 
 const features: DeviceFeatures = { readOnly: false, multiConn: true, trim: true, writeZeroes: true, fastZero: true };
 
@@ -30,7 +33,7 @@ export class FileDevice implements BlockDevice {
     return false;
   }
 
-  async read(target: Buffer, offset: number): Promise<Source> {
+  async read(target: Buffer, offset: number): Promise<Place> {
     await this.#file.read(target, 0, target.length, offset);
     return 'cache';
   }

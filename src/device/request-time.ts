@@ -1,7 +1,8 @@
 /** What is left of a request's time when a later part of it begins. */
+
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
-import type { RequestOptions } from './device.js';
+import type { RequestOptions } from '../block/read-options.js';
 
 export class RequestTime {
   readonly #what: string;

@@ -1,7 +1,10 @@
 /** A content as an origin: what reads a container's headers gets them from the cache like everybody else. */
+
 import { displayUrl } from '../base/display-url.js';
 import { MiB } from '../base/size.js';
-import type { Origin, OriginIdentity, OriginReadOptions, RangeSink } from '../origin/origin.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
+import type { Origin, OriginIdentity } from '../origin/origin.js';
 import type { Content } from './content.js';
 
 const pieceBytes = 1 * MiB;
@@ -28,7 +31,7 @@ export class CachedOrigin implements Origin {
     return this.#content.spec.sizeBytes;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     const end = offset + lengthBytes;
     for (let at = offset; at < end; at += pieceBytes) {
       const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - at));

@@ -8,25 +8,27 @@
  * A foreign content's container is a content of its own: what qemu-nbd reads is fetched once, in chunks, pinned, and kept too. The two draw on
  * different memory budgets, because a fetch of the one waits for fetches of the other. What a cluster shares is the container.
  */
+
 import { join } from 'node:path';
 import type { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { PlacedSink } from '../block/sink.js';
 import type { BufferPools } from '../cache/buffer-pool.js';
 import { ChunkCache } from '../cache/chunk-cache.js';
 import type { CacheSpace } from '../cache/evict/cache-space.js';
 import { ChunkStore } from '../cache/store/chunk-store.js';
 import { type ContentSpec, contentId } from '../catalog/image-record.js';
 import type { ClusteredContent, ClusterSource } from '../cluster/clustered-content.js';
-import type { SourcedSink } from '../cluster/sink.js';
 import { withKnownZeroes } from '../manifest/known-zeroes.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { withManifest } from '../manifest/sealed-origin.js';
 import { OriginEconomy, withEconomy } from '../origin/economy.js';
 import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
-import type { Origin, OriginReadOptions } from '../origin/origin.js';
+import type { Origin } from '../origin/origin.js';
 import { withRetry } from '../origin/retry.js';
 import { ImageDevice } from './image-device.js';
 
@@ -171,7 +173,7 @@ export class Content {
   }
 
   /** For the other lane, when it is this node's turn to act as home. */
-  async #readAsHome(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+  async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const buffer = Buffer.allocUnsafe(lengthBytes);
     const background = options.priority !== undefined && options.priority !== 'demand';
     const source = await this.cache.read(buffer, offset, { role: 'home', background, signal: options.signal });

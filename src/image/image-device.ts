@@ -1,7 +1,11 @@
 /** An image as a read-only block device: what its cache answers. */
+
+import type { CachedExtent, Extent } from '../block/extent.js';
+import type { Place } from '../block/place.js';
+import type { RequestOptions } from '../block/read-options.js';
 import type { ChunkCache } from '../cache/chunk-cache.js';
 import { fill } from '../cache/fill.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
+import type { BlockDevice, DeviceFeatures } from '../device/device.js';
 import { FastAccess, type FastFiles } from '../device/fast-access.js';
 import { ReadOnlyDevice } from '../device/read-only.js';
 
@@ -40,7 +44,7 @@ export class ImageDevice extends ReadOnlyDevice implements BlockDevice {
     return this.#cache.isZeroNow(offset, lengthBytes);
   }
 
-  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place> {
     return this.#cache.read(target, offset, options);
   }
 

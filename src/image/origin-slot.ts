@@ -5,8 +5,11 @@
  * A read that no member could answer fails here, is counted, and is tried again like any read of an
  * origin that is away: the member may come back. An origin can be put in later, never taken out.
  */
+
 import { displayUrl } from '../base/display-url.js';
-import { type Origin, OriginError, type OriginIdentity, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
+import { type Origin, OriginError, type OriginIdentity } from '../origin/origin.js';
 
 /**
  * - `own`: this node's operator or catalog named the content.
@@ -67,7 +70,7 @@ export class OriginSlot implements Origin {
     void former?.close();
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
     if (this.#origin !== undefined) return this.#origin.read(offset, lengthBytes, sink, options);
     this.#missCount += 1;
     throw new OriginError(

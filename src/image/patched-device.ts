@@ -5,7 +5,11 @@
  *
  * Invariant: patched bytes never read as what is below, be it data or zeros.
  */
-import type { BlockDevice, BlockSize, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../device/device.js';
+
+import type { CachedExtent, Extent } from '../block/extent.js';
+import type { Place } from '../block/place.js';
+import type { RequestOptions } from '../block/read-options.js';
+import type { BlockDevice, BlockSize, DeviceFeatures } from '../device/device.js';
 import type { Patch } from '../origin/format/layer.js';
 import { applyPatches, isPatched } from '../origin/format/patch.js';
 
@@ -33,7 +37,7 @@ export class PatchedDevice implements BlockDevice {
     return !isPatched(this.#patches, offset, lengthBytes) && this.#below.isZeroNow(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place> {
     const source = await this.#below.read(target, offset, options);
     applyPatches(this.#patches, target, offset);
     return source;

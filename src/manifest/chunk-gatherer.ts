@@ -3,8 +3,9 @@
  *
  * Invariants: chunks come out in order, each once, the last as short as the read's end makes it; a Buffer that `onChunk` is given is its own only until it returns.
  */
+
 import { MiB } from '../base/size.js';
-import type { RangeSink } from '../origin/origin.js';
+import type { RangeSink } from '../block/sink.js';
 
 /** @param bytes all of the chunk; `undefined` for one that came as zeros */
 export type OnChunk = (chunkIndex: number, lengthBytes: number, bytes: Buffer | undefined) => void;

@@ -3,7 +3,7 @@
  *
  * When to use: around every source of a sealed content. Cost: one look a chunk.
  */
-import type { RangeSink } from '../origin/origin.js';
+import type { RangeSink } from '../block/sink.js';
 import type { ChunkVerifier } from './verifier.js';
 
 /** Told from where what comes next is. */

@@ -1,8 +1,11 @@
 /** Reads an image from its first byte to its last, and makes its manifest. */
+
 import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { AbortedError } from '../base/error.js';
 import { MiB } from '../base/size.js';
-import { OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
+import { OriginError } from '../origin/origin.js';
 import { ChunkGatherer } from './chunk-gatherer.js';
 import type { ManifestHeader } from './format.js';
 import { type Manifest, ManifestBuilder } from './manifest.js';
@@ -14,7 +17,7 @@ const stepsAtOnce = 8;
 
 /** Whatever delivers ranges: an origin, a cache. */
 export interface SealSource {
-  read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void>;
+  read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions): Promise<void>;
 }
 
 export interface SealOptions {

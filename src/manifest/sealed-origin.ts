@@ -3,9 +3,12 @@
  *
  * When to use: directly around the origin of a sealed content, below retries. Cost: that of `VerifyingSink`; reads must be of whole chunks.
  */
+
 import { errorMessage } from '../base/error.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from '../origin/decorator.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin/origin.js';
+import { type Origin, OriginError } from '../origin/origin.js';
 import type { ChunkVerifier } from './verifier.js';
 import { ManifestMismatchError, VerifyingSink } from './verifying-sink.js';
 
@@ -22,7 +25,7 @@ class SealedOrigin extends OriginDecorator {
     this.#verifier = verifier;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
     const verifying = new VerifyingSink(sink, this.#verifier, offset, lengthBytes);
     try {
       await this.below.read(offset, lengthBytes, verifying, options);

@@ -7,8 +7,9 @@
  * Invariants: the sink behind sees chunks that match and nothing else, in order; after the first wrong one it sees nothing more. Where the read
  * goes on from `verifiedBytes`, by another source, nothing is asked for twice that was let through.
  */
+
 import { CopseError } from '../base/error.js';
-import type { RangeSink } from '../origin/origin.js';
+import type { RangeSink } from '../block/sink.js';
 import { ChunkGatherer } from './chunk-gatherer.js';
 import type { ChunkVerifier } from './verifier.js';
 

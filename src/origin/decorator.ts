@@ -1,5 +1,7 @@
 /** The shell of every decorator of an origin: all is as below, but for the read. */
-import type { Origin, OriginIdentity, OriginReadOptions, RangeSink } from './origin.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
+import type { Origin, OriginIdentity } from './origin.js';
 
 export abstract class OriginDecorator implements Origin {
   /** What is decorated. Owned: it is closed with the decorator. */
@@ -21,7 +23,7 @@ export abstract class OriginDecorator implements Origin {
     return this.below.sizeBytes;
   }
 
-  abstract read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void>;
+  abstract read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void>;
 
   close(): Promise<void> {
     return this.below.close();

@@ -3,8 +3,10 @@
  *
  * When to use: around the origin of one content, above retries, so that a chunk that took two attempts counts once. Cost: one bit a chunk, and a loop over those of each read.
  */
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
-import type { Origin, OriginReadOptions, RangeSink } from './origin.js';
+import type { Origin } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export class OriginEconomy {
@@ -47,7 +49,7 @@ class EconomicOrigin extends OriginDecorator {
     this.#economy = economy;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
     const counting = new CountingSink(sink);
     try {
       await this.below.read(offset, lengthBytes, counting, options);

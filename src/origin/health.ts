@@ -3,10 +3,13 @@
  *
  * When to use: directly around an origin, below `withRetry`, so that it sees every attempt. Cost: nothing worth measuring.
  */
+
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
+import { type Origin, OriginError } from './origin.js';
 
 /** `unavailable` also stands for an origin that refuses or does not keep to its protocol: the message says which. */
 export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
@@ -31,7 +34,7 @@ class ObservedOrigin extends OriginDecorator implements HealthyOrigin {
     this.#log = log;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
     try {
       await this.below.read(offset, lengthBytes, sink, options);
     } catch (error) {

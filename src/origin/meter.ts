@@ -3,10 +3,13 @@
  *
  * When to use: directly around an origin, below `withRetry`, so that every attempt counts. Cost: one small object a read and two looks at the clock.
  */
+
 import { type Clock, systemClock } from '../base/clock.js';
 import { LatencyHistogram } from '../base/metric.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
-import type { Origin, OriginReadOptions, RangeSink } from './origin.js';
+import type { Origin } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export class OriginMeter {
@@ -36,7 +39,7 @@ class MeteredOrigin extends OriginDecorator {
     this.#clock = clock;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
     const meter = this.#meter;
     const startMs = this.#clock.nowMs();
     const counting = new CountingSink(sink);

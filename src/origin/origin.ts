@@ -3,33 +3,11 @@
  *
  * Retries, deadlines, coalescing and caching are decorators and layers above; an origin makes one attempt.
  */
+
 import { CopseError } from '../base/error.js';
 import type { Secret } from '../base/secret.js';
-
-/**
- * Takes the bytes of a range in order. The Buffer given to `data` is the sink's only until it returns. The sum of all pieces is
- * exactly the range when the read resolves; a read that rejects may have delivered a prefix, every byte of which is right.
- */
-export interface RangeSink {
-  data(piece: Buffer): void;
-  /** The next `lengthBytes` bytes are zeros that did not have to be transferred. */
-  zeroes(lengthBytes: number): void;
-}
-
-export interface OriginReadOptions {
-  /** Ends the attempt; the read rejects with `ERR_ABORTED`. */
-  signal?: AbortSignal | undefined;
-  /** Default `demand`. */
-  priority?: OriginPriority | undefined;
-  /** Called after each attempt that failed and is to be made again, before the wait for that: who knows another way by then may end the read. */
-  onRetry?: (() => void) | undefined;
-}
-
-/**
- * `background` (warming) and `prefetch` travel on connections of their own, so that they never stand in front of what a guest waits for. Nobody waits for a
- * prefetch: it gets one attempt.
- */
-export type OriginPriority = 'demand' | 'background' | 'prefetch';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 
 /**
  * What pins an image: two contents with the same identity are the same bytes. Stored in the catalog as JSON.
@@ -64,7 +42,7 @@ export interface Origin {
    *
    * Rejects with OriginError. Any number may run at once; the origin bounds its own connections.
    */
-  read(offset: number, lengthBytes: number, sink: RangeSink, options?: OriginReadOptions): Promise<void>;
+  read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void>;
   close(): Promise<void>;
 }
 

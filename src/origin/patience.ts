@@ -3,12 +3,15 @@
  *
  * When to use: around an origin that is read from beginning to end. Cost: a timer a read.
  */
+
 import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { DeadlineError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
+import { type Origin, OriginError } from './origin.js';
 import { withRetry } from './retry.js';
 
 /** For one read; a link of 1 Mbit/s brings 7 MiB in that time. */
@@ -37,7 +40,7 @@ class PatientOrigin extends OriginDecorator {
     this.#lastFailure = lastFailure;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     const { signal } = options;
     const ended = new AbortController();
     let isLate = false;

@@ -7,12 +7,15 @@
  * memory for as long as the origin is away); the wait before a retry
  * ends at once when the signal aborts. Without a signal it tries for ever: deadlines belong to the layers above.
  */
+
 import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { AbortedError, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import type { SourceReadOptions } from '../block/read-options.js';
+import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from './origin.js';
+import { type Origin, OriginError } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export interface RetryOptions {
@@ -42,7 +45,7 @@ class RetryingOrigin extends OriginDecorator {
     this.#options = options;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     const counting = new CountingSink(sink);
     let fruitless = 0;
     for (;;) {

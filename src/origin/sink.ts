@@ -1,7 +1,7 @@
 /** Sinks that more than one origin or layer needs. */
-import type { RangeSink } from './origin.js';
 
 /** Fills `target` from its start; `filledBytes` says how far. Asserts that no more comes than fits. */
+import type { RangeSink } from '../block/sink.js';
 export class BufferSink implements RangeSink {
   readonly target: Buffer;
   filledBytes = 0;

@@ -1,5 +1,6 @@
 /** The answer to BLOCK_STATUS: one chunk for each agreed context. Source: doc/proto.md, "NBD_CMD_BLOCK_STATUS", "base:allocation". */
-import type { BlockDevice, Extent } from '../device/device.js';
+import type { Extent } from '../block/extent.js';
+import type { BlockDevice } from '../device/device.js';
 import { AllocationFlag, CACHED_CONTEXT, CachedFlag, CommandFlag, type ContextName } from '../nbd/codec/constant.js';
 import { blockStatusBytes, putBlockStatus, type Request, type StatusExtent } from '../nbd/codec/frame.js';
 

@@ -1,6 +1,8 @@
 /** What the server needs to know of the exports that it offers. The daemon's catalog implements `ExportDirectory`. */
+
 import type { LatencyHistogram } from '../base/metric.js';
-import type { BlockDevice, Source } from '../device/device.js';
+import type { Place } from '../block/place.js';
+import type { BlockDevice } from '../device/device.js';
 import type { RequestMemory } from './request-memory.js';
 import type { SlowestReads } from './slowest-reads.js';
 
@@ -18,7 +20,7 @@ export interface FastPathMetrics {
 
 /** Counted by the server, per export, over all its connections. Whoever looks calls `foldLanes` first. */
 export interface ExportMetrics {
-  readonly reads: Record<Source, { count: number; bytes: number; latency: LatencyHistogram }>;
+  readonly reads: Record<Place, { count: number; bytes: number; latency: LatencyHistogram }>;
   readonly slowest: SlowestReads;
   writes: number;
   writtenBytes: number;

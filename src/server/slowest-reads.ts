@@ -1,10 +1,10 @@
 /** The reads of an export that took longest, for who wonders why something was slow. */
-import type { Source } from '../device/device.js';
 
+import type { Place } from '../block/place.js';
 export interface SlowRead {
   offset: number;
   lengthBytes: number;
-  source: Source;
+  source: Place;
   ms: number;
 }
 
@@ -19,7 +19,7 @@ export class SlowestReads {
   }
 
   /** Costs one comparison, unless it is among the slowest. */
-  offer(offset: number, lengthBytes: number, source: Source, ms: number): void {
+  offer(offset: number, lengthBytes: number, source: Place, ms: number): void {
     if (this.#reads.length === mostReads && ms <= (this.#reads.at(-1)?.ms ?? 0)) return;
     this.#reads.push({ offset, lengthBytes, source, ms });
     this.#reads.sort((left, right) => right.ms - left.ms);

@@ -1,12 +1,13 @@
 /** One request taken apart: whatever the pieces, every chunk gets exactly its bytes or an error. */
+
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import type { RangeSink } from '../../src/block/sink.js';
 import { BufferPool } from '../../src/cache/buffer-pool.js';
 import { CacheMetrics } from '../../src/cache/cache-metrics.js';
 import { Fetch } from '../../src/cache/fetch.js';
 import type { Run } from '../../src/cache/fetch-queue.js';
 import { Flight, type FlightWaiter } from '../../src/cache/flight.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { pattern } from '../conformance/content.js';
 import { chunkBytes, openStore } from './subject.js';
 

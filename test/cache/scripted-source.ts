@@ -1,12 +1,13 @@
 /** A source whose every answer a test decides: nothing arrives before it is sent. */
+import type { SourceReadOptions } from '../../src/block/read-options.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import type { ChunkSource } from '../../src/cache/chunk-source.js';
-import type { OriginReadOptions, RangeSink } from '../../src/origin/origin.js';
 
 /** One read that somebody asked for, waiting for its script. */
 export class SourceRead {
   readonly offset: number;
   readonly lengthBytes: number;
-  readonly options: OriginReadOptions;
+  readonly options: SourceReadOptions;
   readonly settled: Promise<void>;
   readonly #content: Buffer;
   readonly #sink: RangeSink;
@@ -14,7 +15,7 @@ export class SourceRead {
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
 
-  constructor(content: Buffer, offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions) {
+  constructor(content: Buffer, offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions) {
     this.#content = content;
     this.offset = offset;
     this.lengthBytes = lengthBytes;
@@ -71,7 +72,7 @@ export class ScriptedSource implements ChunkSource {
     this.content = content;
   }
 
-  read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void> {
+  read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions): Promise<void> {
     const read = new SourceRead(this.content, offset, lengthBytes, sink, options);
     this.reads.push(read);
     if (this.script !== undefined) this.script(read);

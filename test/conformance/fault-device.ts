@@ -1,5 +1,7 @@
 /** A device that holds back or fails what touches one range of it, and passes everything else on. */
-import type { BlockDevice, CachedExtent, Extent, Source, WriteOptions, WriteZeroesOptions } from '../../src/device/device.js';
+import type { CachedExtent, Extent } from '../../src/block/extent.js';
+import type { Place } from '../../src/block/place.js';
+import type { BlockDevice, WriteOptions, WriteZeroesOptions } from '../../src/device/device.js';
 import type { Fault } from './subject.js';
 
 export class FaultDevice implements BlockDevice, Fault {
@@ -61,7 +63,7 @@ export class FaultDevice implements BlockDevice, Fault {
     return !this.#touches(offset, lengthBytes) && this.#device.isZeroNow(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number): Promise<Source> {
+  async read(target: Buffer, offset: number): Promise<Place> {
     await this.#pass(offset, target.length);
     return await this.#device.read(target, offset);
   }

@@ -1,8 +1,10 @@
 /** A lap over an image that may come in any pieces and any order of answers, fail, or be given up. */
+
 import t from 'tap';
 import { AbortedError } from '../../src/base/error.js';
+import type { SourceReadOptions } from '../../src/block/read-options.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { seal } from '../../src/manifest/seal.js';
-import type { OriginReadOptions, RangeSink } from '../../src/origin/origin.js';
 import { chunkBytes, manifestOf, sampleImage } from './sample.js';
 
 const sizeBytes = 70 * chunkBytes + 17;
@@ -44,7 +46,7 @@ t.test('a read that fails ends it, and the others with it', async (t) => {
   let aborted = 0;
   let count = 0;
   const source = {
-    read: (_offset: number, _lengthBytes: number, _sink: RangeSink, { signal }: OriginReadOptions): Promise<void> => {
+    read: (_offset: number, _lengthBytes: number, _sink: RangeSink, { signal }: SourceReadOptions): Promise<void> => {
       count += 1;
       if (count === 3) return Promise.reject(failure);
       return new Promise((_resolve, reject) => {

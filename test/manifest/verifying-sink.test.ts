@@ -1,8 +1,9 @@
 /** However the bytes come: whole right chunks go through, and nothing from the first wrong one on. */
+
 import fc from 'fast-check';
 import t from 'tap';
+import type { RangeSink } from '../../src/block/sink.js';
 import { ManifestMismatchError, VerifyingSink } from '../../src/manifest/verifying-sink.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { chunkBytes, manifestOf, reread, sampleImage } from './sample.js';
 
 /** Keeps copies, as a sink must. */

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
 import { digestOf } from '../../src/base/digest.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { FileOrigin, pinFile } from '../../src/origin/file/file.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
 
 const MiB = 1024 * 1024;

@@ -1,15 +1,19 @@
 /** Images made by qemu-img, and private exports over them, for the tests of foreign formats. Not a test itself. */
+
 import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
-import type { BlockDevice, RequestOptions, Source } from '../../src/device/device.js';
+import type { Place } from '../../src/block/place.js';
+import type { RequestOptions } from '../../src/block/read-options.js';
+import type { RangeSink } from '../../src/block/sink.js';
+import type { BlockDevice } from '../../src/device/device.js';
 import { FileDevice } from '../../src/device/file.js';
 import type { FormatContainer, Patch, PrivateExportHandle } from '../../src/origin/format/layer.js';
 import { applyPatches } from '../../src/origin/format/patch.js';
-import type { Origin, RangeSink } from '../../src/origin/origin.js';
+import type { Origin } from '../../src/origin/origin.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 
@@ -131,7 +135,7 @@ class ContainerDevice extends FileDevice {
     return false;
   }
 
-  override async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  override async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     if (this.container.hangs) await new Promise((_, reject) => options.signal?.addEventListener('abort', reject, { once: true }));
     if (this.container.failure !== undefined) throw this.container.failure;
     this.container.exportedBytes += target.length;

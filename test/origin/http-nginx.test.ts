@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import t from 'tap';
 import { Secret } from '../../src/base/secret.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
 
 const nowhere: RangeSink = { data: () => {}, zeroes: () => {} };

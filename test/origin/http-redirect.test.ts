@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { Secret } from '../../src/base/secret.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { credentialFor } from '../../src/origin/http/credential.js';
 import { HttpOrigin, pinHttp } from '../../src/origin/http/http.js';
 import { httpTarget, redirectedTarget } from '../../src/origin/http/target.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { scriptedServer } from './http-server.js';
 

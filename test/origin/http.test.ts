@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { errorCode } from '../../src/base/error.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { type HttpOptions, HttpOrigin, pinHttp } from '../../src/origin/http/http.js';
-import { OriginError, type RangeSink } from '../../src/origin/origin.js';
+import { OriginError } from '../../src/origin/origin.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { type Handler, type ScriptedServer, scriptedServer } from './http-server.js';
 

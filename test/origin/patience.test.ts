@@ -1,8 +1,11 @@
 /** Work without a guest waits for its origin, but not for ever. */
+
 import t from 'tap';
 import { AbortedError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../../src/origin/origin.js';
+import type { SourceReadOptions } from '../../src/block/read-options.js';
+import type { RangeSink } from '../../src/block/sink.js';
+import { type Origin, OriginError } from '../../src/origin/origin.js';
 import { patiently } from '../../src/origin/patience.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { ManualClock } from '../cache/manual-clock.js';
@@ -12,10 +15,10 @@ class Away implements Origin {
   readonly identity = { kind: 'nbd', sizeBytes: 100 } as const;
   readonly sizeBytes = 100;
   attempts = 0;
-  answer: (sink: RangeSink, options: OriginReadOptions) => Promise<void> = () =>
+  answer: (sink: RangeSink, options: SourceReadOptions) => Promise<void> = () =>
     Promise.reject(new OriginError('ERR_ORIGIN_UNAVAILABLE', 'away'));
 
-  read(_offset: number, _lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void> {
+  read(_offset: number, _lengthBytes: number, sink: RangeSink, options: SourceReadOptions): Promise<void> {
     this.attempts += 1;
     return this.answer(sink, options);
   }
@@ -25,7 +28,7 @@ class Away implements Origin {
   }
 }
 
-const hang = (_sink: RangeSink, { signal }: OriginReadOptions): Promise<void> =>
+const hang = (_sink: RangeSink, { signal }: SourceReadOptions): Promise<void> =>
   new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new AbortedError('read'))));
 
 t.test('an origin that stays away ends the read after a minute, and the error says what it was', async (t) => {

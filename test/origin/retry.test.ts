@@ -1,8 +1,9 @@
 import t from 'tap';
 import type { Clock } from '../../src/base/clock.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import { withHealth } from '../../src/origin/health.js';
 import { OriginMeter, withMeter } from '../../src/origin/meter.js';
-import { type Origin, OriginError, type OriginErrorCode, type RangeSink } from '../../src/origin/origin.js';
+import { type Origin, OriginError, type OriginErrorCode } from '../../src/origin/origin.js';
 import { withRetry } from '../../src/origin/retry.js';
 import { bufferSink } from '../../src/origin/sink.js';
 

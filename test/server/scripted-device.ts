@@ -1,7 +1,10 @@
 /** A block device whose answers a test decides, one by one: what is a hit, what waits, what fails. */
 
+import type { CachedExtent, Extent } from '../../src/block/extent.js';
+import type { Place } from '../../src/block/place.js';
+import type { RequestOptions } from '../../src/block/read-options.js';
 import { blockSize } from '../../src/device/block-size.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../src/device/device.js';
+import type { BlockDevice, DeviceFeatures } from '../../src/device/device.js';
 
 const readWrite: DeviceFeatures = { readOnly: false, multiConn: true, trim: true, writeZeroes: true, fastZero: true };
 
@@ -57,7 +60,7 @@ export class ScriptedDevice implements BlockDevice {
     return this.isHole(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     await this.#pend(offset, target.length, options.signal);
     this.content.copy(target, 0, offset, offset + target.length);
     return 'origin';

@@ -1,6 +1,9 @@
 /** The origin: counts who asked for which chunk, takes its time, and fails when the run says so. */
+
 import { AbortedError } from '../../src/base/error.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../../src/origin/origin.js';
+import type { SourceReadOptions } from '../../src/block/read-options.js';
+import type { RangeSink } from '../../src/block/sink.js';
+import { type Origin, OriginError } from '../../src/origin/origin.js';
 import { chunkBytes, type Image } from './image.js';
 import type { Schedule } from './schedule.js';
 
@@ -44,7 +47,7 @@ export class SimulatedOrigin implements Origin {
     this.identity = { kind: 'nbd', sizeBytes: this.sizeBytes } as const;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, { signal }: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, { signal }: SourceReadOptions = {}): Promise<void> {
     const { image, state, schedule, owner, latencyMs, onSent } = this.#options;
     await this.#wait(latencyMs() * (state.mood === 'slow' ? 200 : 1), signal);
     for (const chunk of image.chunksOf(offset, lengthBytes)) {

@@ -2,10 +2,13 @@
  * One daemon from its start to its end: the real cache, placement, sources, breakers and eviction, put together as `Content` and `Cluster` do, over a simulated disk, network,
  * origin and clock.
  */
+
 import { Budget } from '../../src/base/budget.js';
 import type { Clock } from '../../src/base/clock.js';
 import { CopseError, errorCode } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
+import type { SourceReadOptions } from '../../src/block/read-options.js';
+import type { PlacedSink } from '../../src/block/sink.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { Breaker } from '../../src/cluster/breaker.js';
@@ -14,12 +17,10 @@ import { HedgeBudget } from '../../src/cluster/hedge-budget.js';
 import type { Neighbourhood } from '../../src/cluster/neighbourhood.js';
 import { type NodeStatement, protocolVersion } from '../../src/cluster/node.js';
 import type { CachedRun } from '../../src/cluster/peer.js';
-import type { SourcedSink } from '../../src/cluster/sink.js';
 import { OriginReach } from '../../src/daemon/cluster/origin-reach.js';
 import { withManifest } from '../../src/manifest/sealed-origin.js';
 import { OriginEconomy, withEconomy } from '../../src/origin/economy.js';
 import { type HealthyOrigin, withHealth } from '../../src/origin/health.js';
-import type { OriginReadOptions } from '../../src/origin/origin.js';
 import { withRetry } from '../../src/origin/retry.js';
 import { PeerImageDevice } from '../../src/peer/server/image-device.js';
 import { chunkBytes } from './image.js';
@@ -289,7 +290,7 @@ export class Process implements Endpoint {
     return causes.run({ hops: causes.getStore()?.hops ?? [], lane }, work);
   }
 
-  async #readAsHome(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+  async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const buffer = Buffer.allocUnsafe(lengthBytes);
     const background = options.priority !== undefined && options.priority !== 'demand';
     const source = await this.cache.read(buffer, offset, { role: 'home', background, signal: options.signal });

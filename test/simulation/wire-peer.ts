@@ -1,10 +1,11 @@
 /** Another node as this process sees it: the same contract as `NbdPeer`, over the simulated network, and the probe that pings it. */
+
 import { waitFor } from '../../src/base/deadline.js';
 import { errorCode } from '../../src/base/error.js';
+import type { RangeSink } from '../../src/block/sink.js';
 import type { PingAnswer, Probe } from '../../src/cluster/health/probe.js';
 import { type CachedRun, type PeerContent, PeerError, type PeerRequestOptions } from '../../src/cluster/peer.js';
 import type { LivePeer } from '../../src/cluster/prober.js';
-import type { RangeSink } from '../../src/origin/origin.js';
 import { requestError } from '../../src/peer/client/failure.js';
 import type { Connection } from './network.js';
 import { type Process, processOf } from './process.js';

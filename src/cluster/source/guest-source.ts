@@ -4,13 +4,14 @@
  *
  * Invariants: a home that gives signs of life is waited for, however slow its origin, for half of a guest's deadline; what one home delivered is not asked of the next; a prefetch asks one home once.
  */
+
 import { AbortedError, errorCode } from '../../base/error.js';
-import type { OriginReadOptions } from '../../origin/origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { PlacedSink } from '../../block/sink.js';
 import { CountingSink } from '../../origin/sink.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { Peer } from '../peer.js';
 import type { Placement } from '../placement.js';
-import type { SourcedSink } from '../sink.js';
 import type { Admission } from '../standing.js';
 import { type PeerReadContext, readPeer } from './peer-read.js';
 
@@ -18,7 +19,7 @@ export interface GuestSourceOptions extends PeerReadContext {
   neighbourhood: Neighbourhood;
   placement: Placement;
   /** Reads as this host's own home: from its store, holders, the origin. */
-  readAsHome(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void>;
+  readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void>;
 }
 
 export class GuestSource {
@@ -29,7 +30,7 @@ export class GuestSource {
   }
 
   /** Of whole chunks, inside one extent. Errors: those of `readAsHome`; a prefetch's also those of the home. */
-  async read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const { metrics } = this.#options;
     const { signal, priority = 'demand' } = options;
     const counting = new CountingSink(sink);
@@ -52,7 +53,7 @@ export class GuestSource {
     }
     metrics.stoodIn += 1;
     const doneBytes = counting.deliveredBytes;
-    const rest: SourcedSink = {
+    const rest: PlacedSink = {
       data: (piece) => counting.data(piece),
       zeroes: (count) => counting.zeroes(count),
       from: (place) => sink.from(place),

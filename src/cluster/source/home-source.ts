@@ -4,14 +4,15 @@
  * Invariants: nobody is asked as home; a held request is answered from a store alone: so no request can come back to who made it. The origin is asked only for what no
  * live peer is known to hold, and it is never a hedge; while it fails, whoever comes to hold the chunk is asked instead.
  */
+
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError, errorCode } from '../../base/error.js';
-import type { OriginReadOptions } from '../../origin/origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { PlacedSink } from '../../block/sink.js';
 import { CountingSink } from '../../origin/sink.js';
 import type { HedgeBudget } from '../hedge-budget.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { Peer } from '../peer.js';
-import type { SourcedSink } from '../sink.js';
 import type { Admission } from '../standing.js';
 import type { HolderKnowledge } from './holder-knowledge.js';
 import { type PeerReadContext, readPeer } from './peer-read.js';
@@ -22,7 +23,7 @@ export interface HomeSourceOptions extends PeerReadContext {
   knowledge: HolderKnowledge;
   hedges: HedgeBudget;
   /** The origin, with retries. */
-  origin: { read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> };
+  origin: { read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> };
 }
 
 export class HomeSource {
@@ -33,7 +34,7 @@ export class HomeSource {
   }
 
   /** Of whole chunks. Errors: the origin's. */
-  async read(offset: number, lengthBytes: number, sink: SourcedSink, options: OriginReadOptions): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const { content, knowledge, neighbourhood, metrics } = this.#options;
     const end = offset + lengthBytes;
     /** Peers that failed this read: what they hold they still hold, but somebody waits. */
@@ -64,13 +65,13 @@ export class HomeSource {
     offset: number,
     lengthBytes: number,
     failed: ReadonlySet<string>,
-    sink: SourcedSink,
-    options: OriginReadOptions,
+    sink: PlacedSink,
+    options: SourceReadOptions,
   ): Promise<number> {
     const { content, knowledge, origin } = this.#options;
     const { signal } = options;
     const counting = new CountingSink(sink);
-    const counted: SourcedSink = {
+    const counted: PlacedSink = {
       data: (piece) => counting.data(piece),
       zeroes: (count) => counting.zeroes(count),
       from: (place) => sink.from(place),
@@ -129,8 +130,8 @@ export class HomeSource {
     holder: Peer,
     others: readonly Peer[],
     failed: Set<string>,
-    sink: SourcedSink,
-    options: OriginReadOptions,
+    sink: PlacedSink,
+    options: SourceReadOptions,
   ): Promise<number> {
     const { content, standing, metrics } = this.#options;
     const admission = standing.enter(holder.id);
@@ -159,7 +160,7 @@ export class HomeSource {
    * It does not hold all that it was thought to hold. Of more than one chunk it is asked which of them it does: the others may be in nobody else's cache.
    * Afterwards less of the range is known to be held than before.
    */
-  async #correct(peer: Peer, offset: number, lengthBytes: number, { signal, priority = 'demand' }: OriginReadOptions): Promise<void> {
+  async #correct(peer: Peer, offset: number, lengthBytes: number, { signal, priority = 'demand' }: SourceReadOptions): Promise<void> {
     const { content, knowledge } = this.#options;
     const { map } = knowledge;
     const first = Math.floor(offset / content.chunkBytes);
@@ -179,7 +180,7 @@ export class HomeSource {
     others: readonly Peer[],
     range: { offset: number; lengthBytes: number },
     race: Race,
-    options: OriginReadOptions,
+    options: SourceReadOptions,
   ): Promise<void> {
     const { clock, hedges, metrics, standing } = this.#options;
     const ask = (each: Peer, entered: Admission, signal: AbortSignal): Promise<void> => {

@@ -4,11 +4,12 @@
  *
  * Invariant: what reaches the sink is right as far as can be told, and whole chunks; after a failure they are there and need not be asked for again.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { errorCode } from '../../base/error.js';
+import type { RangeSink } from '../../block/sink.js';
 import type { ChunkVerifier } from '../../manifest/verifier.js';
 import { VerifyingSink } from '../../manifest/verifying-sink.js';
-import type { RangeSink } from '../../origin/origin.js';
 import { CountingSink } from '../../origin/sink.js';
 import { silenceOf } from '../../peer/client/failure.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';

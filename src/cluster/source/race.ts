@@ -3,8 +3,8 @@
  *
  * Invariant: the sink sees each byte once, in order, whatever the contenders do; all of them deliver right bytes.
  */
-import type { RangeSink } from '../../origin/origin.js';
 
+import type { RangeSink } from '../../block/sink.js';
 export class Race {
   /** How much of the range the sink was given. */
   deliveredBytes = 0;

@@ -3,13 +3,15 @@
  *
  * Invariant: the overlay's blocks change only while `state` is `owner` (by guests, and by blocks that arrive from former owners), or by a copy that is made ahead of a handover.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes, type NativeOverlayFile } from '../../base/native.js';
 import type { Room } from '../../base/room.js';
-import type { BlockDevice, RequestOptions } from '../../device/device.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice } from '../../device/device.js';
 import { recordEarlierForce } from '../folder/earlier-force.js';
 import type { DiskFolder } from '../folder/folder.js';
 import { DiskFooting } from '../folder/footing.js';

@@ -4,10 +4,11 @@
  * Invariants: a lost lease stays lost; a lease that was let go has no limit, because its disk moved by this node's own
  * leave and all that was answered under it was right.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import type { AnswerLease } from '../../device/answer-lease.js';
-import type { RequestOptions } from '../../device/device.js';
 
 /** The word of memory that native threads look at: `NativeLease`. */
 export interface LeaseWord {

@@ -3,7 +3,11 @@
  *
  * Invariant: the base is never asked for a byte beyond its end.
  */
-import type { BlockDevice, CachedExtent, Extent, RequestOptions, Source } from '../../device/device.js';
+
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice } from '../../device/device.js';
 
 export class DiskBase {
   readonly #device: BlockDevice | undefined;
@@ -25,7 +29,7 @@ export class DiskBase {
     return device === undefined || device.isZeroNow(offset, insideBytes);
   }
 
-  async read(target: Buffer, offset: number, options: RequestOptions): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions): Promise<Place> {
     const { device, insideBytes } = this.#inside(offset, target.length);
     target.fill(0, insideBytes);
     return device === undefined ? 'cache' : await device.read(target.subarray(0, insideBytes), offset, options);

@@ -4,6 +4,7 @@
  * Durability: a write is durable after the next flush, or at once with FUA; the order on the disk is the overlay's (`NativeOverlayFile`). States of blocks change through the overlay's calls
  * alone, which hold the range lock, so that concurrent requests need no order here.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
@@ -11,18 +12,11 @@ import type { NativeOverlayFile } from '../../base/native.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { KiB } from '../../base/size.js';
 import { UnderWay } from '../../base/under-way.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import { blockSize } from '../../device/block-size.js';
-import type {
-  BlockDevice,
-  CachedExtent,
-  DeviceFeatures,
-  Extent,
-  FastFiles,
-  RequestOptions,
-  Source,
-  WriteOptions,
-  WriteZeroesOptions,
-} from '../../device/device.js';
+import type { BlockDevice, DeviceFeatures, FastFiles, WriteOptions, WriteZeroesOptions } from '../../device/device.js';
 import { DiskBase } from './below.js';
 import { DiskEdges } from './edges.js';
 import { diskCachedExtents, diskExtents } from './extent.js';
@@ -119,7 +113,7 @@ export class Disk implements BlockDevice {
   }
 
   /** Blocks that are still remote come to stay. */
-  read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     return this.#underWay.run(() => this.#reader.read(target, offset, options));
   }
 

@@ -1,6 +1,8 @@
 /** Allocation of a disk, for BLOCK_STATUS: the truth over its overlay and what lies below. Both follow the rules of `BlockDevice.extents`. */
+
 import { BlockState, type NativeOverlayFile } from '../../base/native.js';
-import type { CachedExtent, Extent, RequestOptions } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import type { DiskBase } from './below.js';
 
 /** Runs that are looked at together: memory stays bounded on a checkered map. */

@@ -3,9 +3,11 @@
  *
  * Invariants: where a piece lies is looked at in the turn in which it is asked for, so a write that was acknowledged before the read began is always seen; the target is written by nobody once a read settled.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { BlockState, blockBytes, type NativeOverlayFile, OverlayReadNow } from '../../base/native.js';
-import type { RequestOptions, Source } from '../../device/device.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import { RequestTime } from '../../device/request-time.js';
 import type { DiskBase } from './below.js';
 import { firstPiece, type Piece, piecesOf, stateAt } from './piece.js';
@@ -17,7 +19,7 @@ const runsNow = 16;
 const piecesAtOnce = 16;
 
 /** What counts for a request is the farthest place that any of its bytes came from. */
-const distance: Record<Source, number> = { cache: 0, peer: 1, origin: 2 };
+const distance: Record<Place, number> = { cache: 0, peer: 1, origin: 2 };
 
 export class DiskReader {
   readonly #overlay: NativeOverlayFile;
@@ -63,9 +65,9 @@ export class DiskReader {
   }
 
   /** Fills the target. */
-  async read(target: Buffer, offset: number, options: RequestOptions): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions): Promise<Place> {
     const time = new RequestTime(`read of a disk at byte ${offset}`, options, this.#clock);
-    let farthest: Source = 'cache';
+    let farthest: Place = 'cache';
     await this.#eachPiece(offset, target.length, async ({ place, offset: at, lengthBytes }) => {
       const source = await this.#readPiece(place, target.subarray(at - offset, at - offset + lengthBytes), at, time);
       if (source !== undefined && distance[source] > distance[farthest]) farthest = source;
@@ -86,7 +88,7 @@ export class DiskReader {
   }
 
   /** Resolves to `undefined` when the piece has changed its place. */
-  async #readPiece(place: Piece['place'], target: Buffer, offset: number, time: RequestTime): Promise<Source | undefined> {
+  async #readPiece(place: Piece['place'], target: Buffer, offset: number, time: RequestTime): Promise<Place | undefined> {
     if (place === 'here') return (await this.#overlay.read(target, 0, target.length, offset)) ? 'cache' : undefined;
     if (place === 'base') return await this.#base.read(target, offset, time.left());
     return (await this.#remote.read(target, offset, time)) ? 'peer' : undefined;

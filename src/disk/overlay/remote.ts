@@ -7,6 +7,7 @@
  * Invariants: a block is in one flight at a time; a flight's buffer has no other user and is never changed after it arrived. A reader may take a flight's bytes
  * for a block that was written meanwhile, since the write was acknowledged after the read began; the overlay leaves such a block alone when it is filled.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
@@ -14,7 +15,7 @@ import type { Logger } from '../../base/log.js';
 import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { KiB, MiB } from '../../base/size.js';
-import type { RequestOptions } from '../../device/device.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import type { RequestTime } from '../../device/request-time.js';
 
 /** Blocks on other nodes. Implemented by who knows the nodes. */

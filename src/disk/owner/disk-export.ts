@@ -8,6 +8,7 @@
  * Who has this object in hand across an await may find it forgotten: it takes nobody in then (`ERR_BUSY`), and the registry has another one, or none. While an export is busy, has clients, or has files
  * on this host it is not forgotten, so of one disk there is one export that can own it.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { ClosedError, CopseError, DeadlineError, errorCode, errorMessage } from '../../base/error.js';
@@ -15,7 +16,8 @@ import type { Logger } from '../../base/log.js';
 import type { NativeLease } from '../../base/native.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';
-import type { BlockDevice, FastFiles, RequestOptions } from '../../device/device.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice, FastFiles } from '../../device/device.js';
 import type { ClientIdentity, ExportMetrics } from '../../server/export.js';
 import type { DiskFolder } from '../folder/folder.js';
 import { lossError } from '../folder/loss.js';

@@ -3,8 +3,12 @@
  *
  * Invariant: nothing is answered while the lease on the disk has passed.
  */
+
 import { CopseError } from '../../base/error.js';
-import type { AnswerLease, BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { AnswerLease, BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 import type { DiskExport } from './disk-export.js';
 
@@ -35,7 +39,7 @@ export class LiveView extends ReadOnlyDevice implements BlockDevice {
     return this.#disk.here?.isZeroNow(offset, lengthBytes) ?? false;
   }
 
-  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place> {
     return this.#answer((here) => here.read(target, offset, options), options);
   }
 

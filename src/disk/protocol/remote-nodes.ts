@@ -1,5 +1,6 @@
 /** The other nodes as disks see them: what can be asked of one, and what can be read from it. The real ones speak NBD (`peer/client/disk-nodes.ts`). */
-import type { BlockDevice, RequestOptions } from '../../device/device.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice } from '../../device/device.js';
 import type { AnswerOf, ArgumentOf, DiskMethod } from './call.js';
 import type { NodeRef } from './record.js';
 

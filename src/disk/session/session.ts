@@ -6,18 +6,18 @@
  * Invariants: a change reaches the overlay only while this node owns the disk, its gate is open, and no newer client has displaced this one. Nothing is answered from this
  * node's files unless the lease on them holds afterwards.
  */
+
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import { blockSize } from '../../device/block-size.js';
 import type {
   AnswerLease,
   BlockDevice,
-  CachedExtent,
   DeviceFeatures,
-  Extent,
   FastFiles,
   FastOffer,
-  RequestOptions,
-  Source,
   WriteOptions,
   WriteZeroesOptions,
 } from '../../device/device.js';
@@ -122,7 +122,7 @@ export class DiskSession implements BlockDevice {
     return this.#host.here?.isZeroNow(offset, lengthBytes) ?? false;
   }
 
-  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+  async read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place> {
     return this.#look((device, left) => device.read(target, offset, left), options);
   }
 

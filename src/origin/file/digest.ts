@@ -1,7 +1,9 @@
 /** The digest of all that an origin holds, read from its first byte to its last. */
+
 import { DigestBuilder } from '../../base/digest.js';
 import { MiB } from '../../base/size.js';
-import type { Origin, RangeSink } from '../origin.js';
+import type { RangeSink } from '../../block/sink.js';
+import type { Origin } from '../origin.js';
 
 /** Between two steps everybody else has a turn: hashing takes some milliseconds each. */
 const stepBytes = 4 * MiB;

@@ -5,11 +5,14 @@
  * under us ends in `ERR_ORIGIN_CHANGED`, never in zeros or new bytes. A copy takes the pinned file's place (on another host, after a restore) where
  * a digest says that it is one, or where the content is sealed.
  */
+
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError, errorCode } from '../../base/error.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { RangeSink } from '../../block/sink.js';
 import { changedError } from '../change.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import { type Origin, OriginError } from '../origin.js';
 import { GuardedSink } from '../sink.js';
 import { originPath } from '../url.js';
 import { type DigestOptions, digestOfOrigin } from './digest.js';
@@ -57,7 +60,7 @@ export class FileOrigin implements Origin {
     return this.identity.sizeBytes;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     const { signal } = options;
     const guarded = new GuardedSink(sink);

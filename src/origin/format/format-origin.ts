@@ -7,9 +7,12 @@
  * Invariants: constructing it contacts nobody, so that a daemon starts with a dead origin; the size is the one that was recorded when the
  * image was added, and a decoder that says another is not read from.
  */
+
 import { waitFor } from '../../base/deadline.js';
 import { errorCode, errorMessage } from '../../base/error.js';
-import { type Origin, OriginError, type OriginIdentity, type OriginReadOptions, type RangeSink } from '../origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { RangeSink } from '../../block/sink.js';
+import { type Origin, OriginError, type OriginIdentity } from '../origin.js';
 import { CountingSink } from '../sink.js';
 import { openDecoded } from './decoded.js';
 import { Decoder, type DecoderOptions, type Decoding } from './decoder.js';
@@ -43,7 +46,7 @@ class FormatOrigin implements Origin {
     this.#decoder = new Decoder(options, options);
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     const counting = new CountingSink(sink);
     try {
       await this.#attempt(offset, lengthBytes, counting, options);
@@ -54,7 +57,7 @@ class FormatOrigin implements Origin {
     }
   }
 
-  async #attempt(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions): Promise<void> {
+  async #attempt(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions): Promise<void> {
     const what = `read of ${this.url} at ${offset}`;
     const decoding = await waitFor(what, this.#decoder.running(), { signal: options.signal });
     const failedBefore = decoding.failure()?.count;

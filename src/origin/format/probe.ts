@@ -1,7 +1,8 @@
 /** What has to be known of an image before it is added: its format, and how large its content is. */
 
 import { waitFor } from '../../base/deadline.js';
-import { OriginError, type OriginReadOptions } from '../origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import { OriginError } from '../origin.js';
 import { readContent } from './content.js';
 import { decodedSizeBytes } from './decoded.js';
 import { Decoder, type DecoderOptions } from './decoder.js';
@@ -16,7 +17,7 @@ export interface ProbeOptions extends DecoderOptions {
   backing?: FormatLayer['backing'];
   /** Reads all allocation tables, however large, to tell whether the file is whole. */
   deep?: boolean | undefined;
-  signal?: OriginReadOptions['signal'];
+  signal?: SourceReadOptions['signal'];
 }
 
 export interface ProbeResult {

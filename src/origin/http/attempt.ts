@@ -8,7 +8,8 @@
 import type { Dispatcher } from 'undici';
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
-import { OriginError, type RangeSink } from '../origin.js';
+import type { RangeSink } from '../../block/sink.js';
+import { OriginError } from '../origin.js';
 import { connectionError } from './failure.js';
 import { judge, type WantedRange } from './response.js';
 import type { HttpHeaders } from './validator.js';

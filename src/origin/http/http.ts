@@ -1,6 +1,9 @@
 /** HTTP and HTTPS origins: reading pinned content by range, and pinning it. */
+
 import type { Logger } from '../../base/log.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { RangeSink } from '../../block/sink.js';
+import { type Origin, OriginError } from '../origin.js';
 import { BufferSink } from '../sink.js';
 import { type HttpOptions, HttpRequester } from './requester.js';
 import { type HttpPin, isStrong, pinOf } from './validator.js';
@@ -31,7 +34,7 @@ export class HttpOrigin implements Origin {
     return this.identity.sizeBytes;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     await this.#requester.get(offset, lengthBytes, this.#pin, sink, options);
   }

@@ -4,11 +4,14 @@
  * A redirect's end is remembered for a minute, so that it costs its latency once and not with each read. Whatever goes wrong
  * there sends the next request back to the first URL; a final "no" (an expired signature, for example) is asked again from there at once.
  */
+
 import type { Dispatcher } from 'undici';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError, errorCode } from '../../base/error.js';
-import { type OriginCredential, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { RangeSink } from '../../block/sink.js';
+import { type OriginCredential, OriginError } from '../origin.js';
 import { CountingSink } from '../sink.js';
 import { httpUrl } from '../url.js';
 import { type Answer, Attempt } from './attempt.js';
@@ -56,7 +59,7 @@ export class HttpRequester {
     lengthBytes: number,
     pin: HttpPin | undefined,
     sink: RangeSink,
-    options: OriginReadOptions,
+    options: SourceReadOptions,
   ): Promise<{ headers: HttpHeaders; sizeBytes: number }> {
     const remembered = this.#recall();
     if (remembered === undefined) return this.#follow(offset, lengthBytes, pin, sink, options);
@@ -82,7 +85,7 @@ export class HttpRequester {
     lengthBytes: number,
     pin: HttpPin | undefined,
     sink: RangeSink,
-    options: OriginReadOptions,
+    options: SourceReadOptions,
   ): Promise<{ headers: HttpHeaders; sizeBytes: number }> {
     let target = this.#first;
     for (let redirectCount = 0; redirectCount <= maxRedirects; redirectCount += 1) {
@@ -102,7 +105,7 @@ export class HttpRequester {
     lengthBytes: number,
     pin: HttpPin | undefined,
     sink: RangeSink,
-    options: OriginReadOptions,
+    options: SourceReadOptions,
   ): Promise<Answer> {
     const wanted: WantedRange = { offset, lengthBytes, pin, what: () => `${target.display}, ${lengthBytes} bytes at ${offset}` };
     const headers = [...target.headers, 'range', `bytes=${offset}-${offset + lengthBytes - 1}`];

@@ -3,10 +3,13 @@
  *
  * What pins an export is its size: NBD has nothing better, so a server whose content changes under the same size goes unnoticed.
  */
+
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorCode } from '../../base/error.js';
-import { type Origin, OriginError, type OriginReadOptions, type RangeSink } from '../origin.js';
+import type { SourceReadOptions } from '../../block/read-options.js';
+import type { RangeSink } from '../../block/sink.js';
+import { type Origin, OriginError } from '../origin.js';
 import { type AllocationExtent, AllocationMap, type FetchAllocation } from './allocation.js';
 import { nbdError } from './failure.js';
 import { type NbdConnect, NbdLink, type NbdPeer } from './link.js';
@@ -55,7 +58,7 @@ export class NbdOrigin implements Origin {
     return this.identity.sizeBytes;
   }
 
-  async read(offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions = {}): Promise<void> {
+  async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     const what = `${this.url}, ${lengthBytes} bytes at ${offset}`;
     const link = this.#links[options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch'];

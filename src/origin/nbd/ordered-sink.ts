@@ -4,8 +4,8 @@
  * Invariants: the sink behind it sees `[offset, offset + lengthBytes)` from its start, without gaps; what is held back is bounded by the
  * range; after `end`, or an error of the sink, nothing is delivered.
  */
+import type { RangeSink } from '../../block/sink.js';
 import type { NbdReadSink } from '../../nbd/client/contract.js';
-import type { RangeSink } from '../origin.js';
 
 type Held = { data: Buffer } | { zeroBytes: number };
 

@@ -5,13 +5,14 @@
  * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as its connection gives signs of life, and a read
  * no longer than `waitMs`: a home that waits for a slow origin is not slow, and is well as far as its connection tells.
  */
+
 import { type Clock, systemClock } from '../../base/clock.js';
+import type { RangeSink } from '../../block/sink.js';
 import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerRequestOptions } from '../../cluster/peer.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { CACHED_CONTEXT, CachedFlag } from '../../nbd/codec/constant.js';
 import type { NbdAddress } from '../../nbd/codec/uri.js';
 import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
-import type { RangeSink } from '../../origin/origin.js';
 import { parsePeerAddress } from '../wire/address.js';
 import { type ContentRole, formatPeerExport } from '../wire/export-name.js';
 import { requestError } from './failure.js';

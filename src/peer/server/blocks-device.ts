@@ -6,7 +6,10 @@
 import { CopseError } from '../../base/error.js';
 import type { NativeOverlayFile } from '../../base/native.js';
 import { BlockState, OverlayReadNow } from '../../base/native.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 import { untilGone } from './until-gone.js';
 
@@ -37,7 +40,7 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
     return this.#overlay.isZero(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     if (await untilGone(this.#overlay.read(target, 0, target.length, offset), options.signal)) return 'cache';
     throw new CopseError('EIO', `not all of ${target.length} bytes at ${offset} are in this node's overlay`);
   }

@@ -1,5 +1,7 @@
 /** Bytes in memory as a read-only device: what a node says of itself, a manifest. */
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 
 /** Copies a range, which lies inside the size, to `target`. */
@@ -28,7 +30,7 @@ export class PeerBytesDevice extends ReadOnlyDevice implements BlockDevice {
     return false;
   }
 
-  async read(target: Buffer, offset: number): Promise<Source> {
+  async read(target: Buffer, offset: number): Promise<Place> {
     this.#copy(target, 0, target.length, offset);
     return 'cache';
   }

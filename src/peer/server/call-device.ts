@@ -3,10 +3,14 @@
  *
  * Invariants: one question a connection; nothing can be read before the write was answered; what was asked goes on when who asked is gone.
  */
+
 import { waitFor } from '../../base/deadline.js';
 import { CopseError } from '../../base/error.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
 import { blockSize } from '../../device/block-size.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source, WriteOptions } from '../../device/device.js';
+import type { BlockDevice, DeviceFeatures, WriteOptions } from '../../device/device.js';
 
 export interface PeerCallOptions {
   sizeBytes: number;
@@ -42,7 +46,7 @@ export class PeerCallDevice implements BlockDevice {
     return false;
   }
 
-  async read(target: Buffer, offset: number): Promise<Source> {
+  async read(target: Buffer, offset: number): Promise<Place> {
     if (!this.readNow(target, 0, target.length, offset)) throw new CopseError('EINVAL', 'there is no answer yet: first write the call');
     return 'cache';
   }

@@ -4,8 +4,12 @@
  * A request that fails with `ERR_NOT_OWNER` is answered with ESHUTDOWN, which no guest may ever see: whoever asks here is a node, and looks for the owner anew. One that fails because this
  * node is stopping is not answered.
  */
+
 import { CopseError, errorCode } from '../../base/error.js';
-import type { AnswerLease, BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { AnswerLease, BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 import { untilGone } from './until-gone.js';
 
@@ -37,7 +41,7 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
     return this.#view.isZeroNow(offset, lengthBytes);
   }
 
-  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Source> {
+  read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place> {
     return tellPeer(this.#view.read(target, offset, options), options);
   }
 

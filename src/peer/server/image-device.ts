@@ -2,8 +2,12 @@
  * A content as its peers see it, over this node's cache of it. As `home` it is brought by all means; as `held` it is what is here already, and a request never
  * causes another.
  */
+
 import { CopseError, errorCode } from '../../base/error.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 
 export interface PeerReadOptions extends RequestOptions {
@@ -21,7 +25,7 @@ export interface PeerCache {
     isZero(offset: number, lengthBytes: number): boolean;
   };
   /** `held` of what is absent rejects with `ERR_NOT_HELD`. */
-  read(target: Buffer, offset: number, options: PeerReadOptions): Promise<Source>;
+  read(target: Buffer, offset: number, options: PeerReadOptions): Promise<Place>;
   ensure(offset: number, lengthBytes: number, options: PeerReadOptions): Promise<unknown>;
   extents(offset: number, lengthBytes: number, maxCount: number): Extent[];
   cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[];
@@ -64,7 +68,7 @@ export class PeerImageDevice extends ReadOnlyDevice implements BlockDevice {
     return this.#cache.store.isZero(offset, lengthBytes);
   }
 
-  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     const { role, background, onServed } = this.#options;
     try {
       const source = await this.#cache.read(target, offset, { ...options, role, background });

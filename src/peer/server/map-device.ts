@@ -3,11 +3,15 @@
  *
  * Invariant: the copy's bytes are in the budget from before it is made until `release`.
  */
+
 import type { Budget } from '../../base/budget.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError } from '../../base/error.js';
 import { native } from '../../base/native.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, RequestOptions, Source } from '../../device/device.js';
+import type { CachedExtent, Extent } from '../../block/extent.js';
+import type { Place } from '../../block/place.js';
+import type { RequestOptions } from '../../block/read-options.js';
+import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 
 export interface PeerMapOptions {
@@ -49,7 +53,7 @@ export class PeerMapDevice extends ReadOnlyDevice implements BlockDevice {
   }
 
   /** Code `ENOMEM` when too many copies are held. */
-  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     this.#copying ??= this.#take();
     const states = await waitFor('copy of a map', this.#copying, { signal: options.signal, timeoutMs: options.deadlineMs });
     states.copy(target, 0, offset, offset + target.length);

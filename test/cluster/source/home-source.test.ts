@@ -1,7 +1,8 @@
 /** Whom a home asks: those that hold the chunk, then the origin, and nobody as home. */
+
 import t from 'tap';
 import { AbortedError } from '../../../src/base/error.js';
-import type { RangeSink } from '../../../src/origin/origin.js';
+import type { RangeSink } from '../../../src/block/sink.js';
 import { turns } from '../../cache/subject.js';
 import { bytes, chunkBytes, content, failing, Gathered, right, ScriptedPeer, Stage } from './stage.js';
 

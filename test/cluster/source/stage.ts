@@ -1,13 +1,14 @@
 /** One node's part in a scripted cluster: peers that answer as told, an origin that counts, and the real decisions between them. */
+
 import { silentLogger } from '../../../src/base/log.js';
+import type { SourceReadOptions } from '../../../src/block/read-options.js';
+import type { PlacedSink, RangeSink } from '../../../src/block/sink.js';
 import { Breaker } from '../../../src/cluster/breaker.js';
 import { ClusteredContent } from '../../../src/cluster/clustered-content.js';
 import { HedgeBudget } from '../../../src/cluster/hedge-budget.js';
 import type { Neighbourhood, WeightedNode } from '../../../src/cluster/neighbourhood.js';
 import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerErrorCode } from '../../../src/cluster/peer.js';
-import type { SourcedSink } from '../../../src/cluster/sink.js';
 import type { ChunkVerifier } from '../../../src/manifest/verifier.js';
-import type { OriginReadOptions, RangeSink } from '../../../src/origin/origin.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { pattern } from '../../conformance/content.js';
 
@@ -84,7 +85,7 @@ export class Stage implements Neighbourhood {
   readonly breakers = new Map<string, Breaker>();
   readonly clustered: ClusteredContent;
   /** How the origin answers. */
-  origin: (offset: number, lengthBytes: number, sink: RangeSink, options: OriginReadOptions) => Promise<void> = right;
+  origin: (offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions) => Promise<void> = right;
   isCutOff = false;
   revision = 1;
   /** In this order, by weights that leave no doubt. */
@@ -161,7 +162,7 @@ export class Stage implements Neighbourhood {
   }
 }
 
-export class Gathered implements SourcedSink {
+export class Gathered implements PlacedSink {
   readonly places: string[] = [];
   readonly #pieces: Buffer[] = [];
 

@@ -1,6 +1,9 @@
 /** The disk at its owner, as a node of a room sees it. */
+
 import { CopseError } from '../../../src/base/error.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from '../../../src/device/device.js';
+import type { CachedExtent, Extent } from '../../../src/block/extent.js';
+import type { Place } from '../../../src/block/place.js';
+import type { BlockDevice, DeviceFeatures } from '../../../src/device/device.js';
 import { ReadOnlyDevice } from '../../../src/device/read-only.js';
 
 type Served = { device: BlockDevice; release(): void } | undefined;
@@ -28,8 +31,8 @@ export class ScriptedView extends ReadOnlyDevice implements BlockDevice {
     return false;
   }
 
-  read(target: Buffer, offset: number): Promise<Source> {
-    return this.#with<Source>('view', async (device) => {
+  read(target: Buffer, offset: number): Promise<Place> {
+    return this.#with<Place>('view', async (device) => {
       await device.read(target, offset);
       return 'peer';
     });

@@ -1,6 +1,9 @@
 /** The disk at its owner over a slow link: attached from the first moment on, and until its end has arrived. */
+
 import { CopseError } from '../../../src/base/error.js';
-import type { BlockDevice, CachedExtent, DeviceFeatures, Extent, Source } from '../../../src/device/device.js';
+import type { CachedExtent, Extent } from '../../../src/block/extent.js';
+import type { Place } from '../../../src/block/place.js';
+import type { BlockDevice, DeviceFeatures } from '../../../src/device/device.js';
 import { ReadOnlyDevice } from '../../../src/device/read-only.js';
 import type { DiskPeerService } from '../../../src/disk/service/service.js';
 import type { Links } from './link.js';
@@ -40,8 +43,8 @@ export class LinkView extends ReadOnlyDevice implements BlockDevice {
     return false;
   }
 
-  read(target: Buffer, offset: number): Promise<Source> {
-    return this.#with<Source>('view', async (device) => {
+  read(target: Buffer, offset: number): Promise<Place> {
+    return this.#with<Place>('view', async (device) => {
       await device.read(target, offset);
       return 'peer';
     });

@@ -1,10 +1,14 @@
 /** What disks are made of in tests: a base in memory that counts, blocks of other nodes that wait to be told, overlays in files. */
+
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { errorCode } from '../../../src/base/error.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { BlockState, blockBytes, type NativeOverlayFile, native } from '../../../src/base/native.js';
-import type { BlockDevice, CachedExtent, Extent, RequestOptions, Source } from '../../../src/device/device.js';
+import type { CachedExtent, Extent } from '../../../src/block/extent.js';
+import type { Place } from '../../../src/block/place.js';
+import type { RequestOptions } from '../../../src/block/read-options.js';
+import type { BlockDevice } from '../../../src/device/device.js';
 import { ReadOnlyDevice } from '../../../src/device/read-only.js';
 import { Disk, type DiskOptions, type RemoteBlocks } from '../../../src/disk/overlay/device.js';
 import { ManualClock } from '../../cache/manual-clock.js';
@@ -14,7 +18,7 @@ export class ScriptedBase extends ReadOnlyDevice implements BlockDevice {
   readonly features = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
   readonly sizeBytes: number;
   readonly bytes: Buffer;
-  source: Source = 'origin';
+  source: Place = 'origin';
   /** Whether `readNow` has the bytes. */
   isCached = true;
   readonly reads: { offset: number; lengthBytes: number; options: RequestOptions }[] = [];
@@ -39,7 +43,7 @@ export class ScriptedBase extends ReadOnlyDevice implements BlockDevice {
     return native.isZero(this.bytes, offset, offset + lengthBytes);
   }
 
-  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Source> {
+  async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     this.#check(offset, target.length);
     this.reads.push({ offset, lengthBytes: target.length, options });
     await this.before(offset);

@@ -1,8 +1,9 @@
 /** Who may write to a disk of one node: reconnects, other clients, fences that outlive the process. */
+
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { Source } from '../../../src/device/device.js';
+import type { Place } from '../../../src/block/place.js';
 import { Gate } from '../../../src/disk/session/gate.js';
 import { DiskNotes } from '../../../src/disk/session/notes.js';
 import type { DiskSession, SessionHost } from '../../../src/disk/session/session.js';
@@ -17,7 +18,7 @@ const blockBytes = 4096;
 class SlowDisk extends ScriptedDevice {
   onWrite: (offset: number) => Promise<void> = async () => {};
 
-  override async read(): Promise<Source> {
+  override async read(): Promise<Place> {
     return 'cache';
   }
 

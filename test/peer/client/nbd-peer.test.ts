@@ -1,8 +1,9 @@
 /** Two ends of the peer protocol, over real sockets and real caches. */
+
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
+import type { RangeSink } from '../../../src/block/sink.js';
 import type { PeerContent } from '../../../src/cluster/peer.js';
-import type { RangeSink } from '../../../src/origin/origin.js';
 import { BufferSink } from '../../../src/origin/sink.js';
 import { NbdPeer, type NbdPeerOptions } from '../../../src/peer/client/nbd-peer.js';
 import { PeerDirectory } from '../../../src/peer/server/directory.js';

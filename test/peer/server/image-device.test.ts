@@ -1,6 +1,6 @@
 import t from 'tap';
 import { CopseError } from '../../../src/base/error.js';
-import type { Source } from '../../../src/device/device.js';
+import type { Place } from '../../../src/block/place.js';
 import { type PeerCache, PeerImageDevice, type PeerReadOptions } from '../../../src/peer/server/image-device.js';
 
 const sizeBytes = 64 * 2 ** 20;
@@ -10,7 +10,7 @@ function stand(role: 'home' | 'held', overrides: Partial<PeerCache> = {}) {
   const served: [number, number][] = [];
   const cache: PeerCache = {
     store: { sizeBytes, readNow: (_target, _start, _length, offset) => offset === 0, isZero: (offset) => offset === 4096 },
-    read: async (target, offset, options): Promise<Source> => {
+    read: async (target, offset, options): Promise<Place> => {
       asked.push({ offset, lengthBytes: target.length, options });
       return 'origin';
     },

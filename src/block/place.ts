@@ -1,0 +1,2 @@
+/** Where bytes come from. `cache`: this host; `peer`: another node's cache; `origin`: the image's source. */
+export type Place = 'cache' | 'peer' | 'origin';
