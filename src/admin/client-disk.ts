@@ -1,6 +1,6 @@
 /** What `Control` says of disks, asked of a daemon over the admin API. */
+import type { JobOptions, Progress } from '../base/job.js';
 import type { ClientTransport } from './client-transport.js';
-import type { JobOptions, Progress } from './control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from './control-disk.js';
 
 export class DiskClient implements DiskControl {

@@ -3,13 +3,14 @@
  *
  * Errors are those that the daemon threw, by code, besides `ERR_NO_DAEMON`, `ERR_DAEMON_LOST`, and `ERR_ABORTED` for jobs that the caller ends.
  */
+
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import { AbortedError, errorCode } from '../base/error.js';
+import type { JobOptions, Progress } from '../base/job.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Secret } from '../base/secret.js';
 import { formatAddress, type SocketAddress } from '../config/address.js';
-import type { JobOptions, Progress } from './control.js';
 import { DaemonAnswerError, DaemonLostError, NoDaemonError } from './daemon-error.js';
 import { readJob } from './job-reader.js';
 

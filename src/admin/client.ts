@@ -1,4 +1,5 @@
 /** A daemon of this or another process as a `Control`, over the admin API. Errors: see `client-transport.ts`. */
+import type { JobOptions } from '../base/job.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Secret } from '../base/secret.js';
 import type { SocketAddress } from '../config/address.js';
@@ -14,7 +15,6 @@ import type {
   Explanation,
   ImageAddRequest,
   ImageStatus,
-  JobOptions,
   SealResult,
   VerifyResult,
   WarmOptions,

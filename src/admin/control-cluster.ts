@@ -3,7 +3,6 @@
  *
  * Invariant: an optional field that is absent is not known to the node that was asked; it never stands for zero.
  */
-import type { Progress } from './control.js';
 
 /**
  * - `self`: the node that was asked.
@@ -13,6 +12,7 @@ import type { Progress } from './control.js';
  * - `incompatible`: the versions have no peer protocol in common.
  * - `conflict`: it says that it is another node than the one expected: of another cluster, or with an id that is already taken.
  */
+import type { Progress } from '../base/job.js';
 export type MemberState = 'self' | 'up' | 'down' | 'draining' | 'incompatible' | 'conflict';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';

@@ -4,8 +4,8 @@
  * Codes: `ERR_NO_SUCH_DISK` 404; `ERR_DISK_EXISTS`, `ERR_DISK_IN_USE`, `ERR_NOT_OWNER`, `ERR_DISK_INCOMPLETE` (blocks are still on another node), `ERR_OWNER_UNREACHABLE` 409; `ERR_NO_SUCH_SNAPSHOT` 404, `ERR_SNAPSHOT_EXISTS` 409; `ENOSPC` 507;
  * `ERR_DISK_LOSS` 409 (a loss was not said to be accepted: take by force, or data that a failed sync lost); `ERR_DATA_LOST` 409 (a disk that lost data can't be flushed).
  */
-import type { JobOptions, Progress } from './control.js';
 
+import type { JobOptions, Progress } from '../base/job.js';
 export interface DiskCreateRequest {
   /** As an image's name; images and disks share the names of exports. */
   name: string;

@@ -5,6 +5,7 @@
  * `ERR_NOT_CLUSTERED` 409, `ERR_SIZE`, `ERR_NAME`, `ERR_URL`, `ERR_OPTION`, `ERR_DIGEST` 400, errors of origins and manifests 502, `ERR_ETCD_UNAVAILABLE` 503, everything else 500.
  * What is asked of a cluster is in `control-cluster.ts`, what is asked about disks, with codes of its own, in `control-disk.ts`.
  */
+import type { JobOptions, Progress } from '../base/job.js';
 import type { SharePolicy } from '../config/schema.js';
 import type { OriginIdentity } from '../origin/origin.js';
 import type { ClusterImageStatus, ClusterMoveResult, ClusterStatus, DrainResult, Explanation, IdentityGuard } from './control-cluster.js';
@@ -120,11 +121,6 @@ export interface DaemonStatus {
 }
 
 /** Progress of a job: `doneBytes` of `totalBytes` are through. */
-export interface Progress {
-  doneBytes: number;
-  totalBytes: number;
-}
-
 export interface WarmResult extends Progress {
   /** Bytes that had to come from the origin. */
   fetchedBytes: number;
@@ -140,11 +136,6 @@ export interface SealResult extends Progress {
   manifestPath: string;
   /** `blake3:` and 64 hexadecimal digits: the manifest's own. */
   digest: string;
-}
-
-export interface JobOptions {
-  signal: AbortSignal;
-  onProgress(progress: Progress): void;
 }
 
 export interface WarmOptions extends JobOptions {

@@ -1,7 +1,8 @@
 /** Reads the lines that tell of a job: the other end of `job-stream.ts`. */
+
 import type { Readable } from 'node:stream';
 import { CopseError } from '../base/error.js';
-import type { Progress } from './control.js';
+import type { Progress } from '../base/job.js';
 import { DaemonAnswerError } from './daemon-error.js';
 
 type Line<T> = ({ type: 'progress' } & Progress) | ({ type: 'result' } & T) | { type: 'error'; code: string; message: string };

@@ -4,10 +4,11 @@
  * Invariants: nothing is sent before the first progress, so that a job that fails at once is an ordinary error; progress is
  * dropped, never queued, when the client is slower than the job; the last line is `result` or `error`.
  */
+
 import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { errorCode, errorMessage } from '../base/error.js';
-import type { JobOptions, Progress } from './control.js';
+import type { JobOptions, Progress } from '../base/job.js';
 
 /** The least time between two progress lines. */
 const progressIntervalMs = 100;

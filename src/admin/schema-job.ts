@@ -3,8 +3,10 @@
  *
  * Invariant: each result is the type of the same name in `control.ts`; the compiler holds them together.
  */
+
 import { z } from 'zod';
-import type { DrainResult, MigrateResult, Progress, PromoteResult, SealResult, VerifyResult, WarmResult } from './control.js';
+import type { Progress } from '../base/job.js';
+import type { DrainResult, MigrateResult, PromoteResult, SealResult, VerifyResult, WarmResult } from './control.js';
 import { bytes, count, errorSchema } from './schema.js';
 
 const progressShape = { doneBytes: bytes, totalBytes: bytes };

@@ -30,6 +30,7 @@ import { TouchedChunks } from './evict/touched.js';
 import type { FlightPriority } from './flight.js';
 import { type Operation, ReadOperation, StoreOperation } from './operation.js';
 import { type PrefetchRange, Readahead } from './readahead.js';
+import type { Role } from './role.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
 /** Where chunks come from whose home is another node. */
@@ -40,12 +41,6 @@ export interface Elsewhere {
   /** Whether the cache's own source is asked for the chunk: this node is its home. Cheap, and may change at any time. */
   isHome(chunkIndex: number): boolean;
 }
-
-/**
- * Who asks, which decides who may be asked for what is absent: for a `guest` the chunk's home; for a peer that asks this node as `home` its own source, so that no home
- * ever waits for another; for one that asks what is `held` nobody.
- */
-export type Role = 'guest' | 'home' | 'held';
 
 /** Who asks what is held hurries nothing and reads nothing ahead: it must cause no other request. */
 const priorityOf: Record<Role, FlightPriority> = { guest: 'demand', home: 'peer', held: 'prefetch' };

@@ -9,8 +9,8 @@ import { unwatchAbort, watchAbort } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
 import type { Place } from '../block/place.js';
-import type { Role } from './chunk-cache.js';
 import type { Flight, FlightPriority, FlightWaiter } from './flight.js';
+import type { Role } from './role.js';
 
 export interface OperationOptions {
   what: string;

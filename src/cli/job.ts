@@ -1,6 +1,7 @@
 /** Runs a job from the command line, as warm or import: progress on standard error, ended in order by a signal, or when its reader goes. */
-import type { JobOptions, Progress } from '../admin/control.js';
+
 import { AbortedError } from '../base/error.js';
+import type { JobOptions, Progress } from '../base/job.js';
 import { ExitCode } from './exit-code.js';
 import { whenReaderGoes } from './output.js';
 import { createProgressView } from './progress.js';

@@ -1,5 +1,5 @@
 /** How a job's progress is shown: a bar on a terminal, else a plain line now and then. */
-import type { Progress } from '../admin/control.js';
+import type { Progress } from '../base/job.js';
 import { formatSize } from '../base/size.js';
 import { formatPart, formatSeconds, percent } from './text.js';
 

@@ -3,8 +3,9 @@
  *
  * Invariants: formats are always said, never guessed twice; paths are absolute, so that none is read as a URL; the program has ended when a call settles.
  */
-import type { JobOptions } from '../admin/control.js';
+
 import { AbortedError, CopseError } from '../base/error.js';
+import type { JobOptions } from '../base/job.js';
 
 /** From SIGTERM to SIGKILL. */
 const killDelayMs = 2000;

@@ -4,7 +4,7 @@
  * Every content has two exports at a peer: as `home` it may ask holders and the origin, as `held` it answers from its own store alone.
  */
 
-import { CopseError } from '../base/error.js';
+import { CopseError, errorCode } from '../base/error.js';
 import type { RangeSink } from '../block/sink.js';
 
 /** Who is asked, where nothing else need be known of it. */
@@ -67,4 +67,13 @@ export class PeerError extends CopseError {
     super(code, `peer ${peerId}: ${message}`, options);
     this.peerId = peerId;
   }
+}
+
+/**
+ * The error of a connection that went silent, or of a peer that never answers, if that is why a request failed. All
+ * requests that failed with one connection have the same object.
+ */
+export function silenceOf(error: unknown): Error | undefined {
+  const cause = error instanceof PeerError ? error.cause : undefined;
+  return cause instanceof Error && ['ERR_NBD_SILENT', 'ERR_NBD_UNANSWERED'].includes(errorCode(cause)) ? cause : undefined;
 }

@@ -5,14 +5,10 @@
  * no longer names stays as long as it answers and says that it is in this cluster.
  */
 import { type Clock, systemClock } from '../base/clock.js';
-import { errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
-import { NbdPeer, type NbdPeerOptions } from '../peer/client/nbd-peer.js';
-import { NbdProbe } from '../peer/client/probe.js';
-import { IncompatibleError } from '../peer/wire/statement-page.js';
 import { type MemberView, memberView } from './health/member-view.js';
-import type { OpenProbe, Probe } from './health/probe.js';
+import type { OpenProbe } from './health/probe.js';
 import { Roster, type Verdict } from './health/roster.js';
 import { type LiveNode, View } from './health/view.js';
 import { Watch, type WatchTimes } from './health/watch.js';
@@ -33,10 +29,8 @@ export interface ProberOptions extends Partial<WatchTimes> {
   membership: Membership;
   /** What this node says of itself just now. After a change of it call `selfChanged`. */
   self: () => NodeStatement;
-  openProbe?: OpenProbe | undefined;
-  openPeer?: OpenPeer | undefined;
-  /** See `NbdPeerOptions`. */
-  waitMs?: NbdPeerOptions['waitMs'];
+  openProbe: OpenProbe;
+  openPeer: OpenPeer;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
   log?: Logger | undefined;
@@ -63,7 +57,6 @@ export class Prober implements Neighbourhood, Closeable {
   readonly #options: ProberOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #openPeer: OpenPeer;
   /** By address, in the order in which they came. */
   readonly #watches = new Map<string, Watch>();
   readonly #roster = new Roster();
@@ -86,13 +79,12 @@ export class Prober implements Neighbourhood, Closeable {
 
   /** Begins to ping at once. */
   constructor(options: ProberOptions) {
-    const { membership, clock = systemClock, log = silentLogger, waitMs } = options;
+    const { membership, clock = systemClock, log = silentLogger } = options;
     this.#options = options;
     this.#clock = clock;
     this.#log = log;
     this.#startMs = clock.nowMs();
     this.selfId = options.self().id;
-    this.#openPeer = options.openPeer ?? ((id, address) => new NbdPeer({ id, address, selfId: this.selfId, clock, waitMs }));
     this.#ready = new Promise((resolve) => {
       this.#onReady = resolve;
     });
@@ -201,7 +193,7 @@ export class Prober implements Neighbourhood, Closeable {
 
   /** Membership has changed: new addresses are watched, those that went are dropped unless they are well. */
   #follow(): void {
-    const { membership, openProbe = this.#openNbdProbe, random = Math.random } = this.#options;
+    const { membership, openProbe, random = Math.random } = this.#options;
     for (const { address } of membership.seeds) {
       if (this.#watches.has(address)) continue;
       const watch = new Watch({
@@ -225,15 +217,6 @@ export class Prober implements Neighbourhood, Closeable {
     });
     return Object.fromEntries(given);
   }
-
-  /** An address that nobody could connect to is told like any other that leads nowhere. */
-  readonly #openNbdProbe: OpenProbe = (address, onLost): Probe => {
-    try {
-      return new NbdProbe(address, onLost, this.#clock);
-    } catch (error) {
-      return { ping: () => Promise.reject(new IncompatibleError(errorMessage(error))), close: () => {} };
-    }
-  };
 
   /** Draws the conclusions from everything that is known just now. */
   #assess(): void {
@@ -292,7 +275,7 @@ export class Prober implements Neighbourhood, Closeable {
       const silenceMs = this.#watches.get(address)?.silenceMs ?? 0;
       if (!this.#met.has(id) || silenceMs >= pingTimeoutMs) this.#returned.push({ id, isFirst: this.#members.size === 0 });
       this.#met.add(id);
-      this.#members.set(id, { address, startedAt, token, peer: this.#openPeer(id, address) });
+      this.#members.set(id, { address, startedAt, token, peer: this.#options.openPeer(id, address) });
       changed = true;
     }
     return changed;

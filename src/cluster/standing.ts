@@ -3,13 +3,14 @@
  *
  * One a content for what was caught; breakers are shared by all contents, since what breaks is the node.
  */
+
 import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { silenceOf } from '../peer/client/failure.js';
 import type { Breaker } from './breaker.js';
 import type { ClusterMetrics } from './cluster-metrics.js';
 import type { Neighbourhood } from './neighbourhood.js';
+import { silenceOf } from './peer.js';
 
 /** So long a peer that sent wrong bytes is not asked for that content. */
 const setAsideMs = 600_000;

@@ -15,6 +15,7 @@ import { MiB } from '../base/size.js';
 import { CacheSpace } from '../cache/evict/cache-space.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { EtcdCatalog } from '../catalog/etcd-catalog.js';
+import { ExportNames } from '../catalog/export-names.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';
 import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
 import { StateDirectory } from '../catalog/state-directory.js';
@@ -33,7 +34,6 @@ import { joinCluster } from './cluster/join.js';
 import { NodeControl } from './control/node.js';
 import { Disks } from './disks.js';
 import { NodeExports } from './export-directory.js';
-import { ExportNames } from './export-names.js';
 import { nameWarnings } from './name-warning.js';
 import { passedDescriptors } from './systemd.js';
 

@@ -7,6 +7,7 @@ import { type NativeLease, native } from '../base/native.js';
 import type { Room } from '../base/room.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { DiskOrigins } from '../catalog/disk-origin.js';
+import type { ExportNames } from '../catalog/export-names.js';
 import { contentId, contentsUnder } from '../catalog/image-record.js';
 import type { StateDirectory } from '../catalog/state-directory.js';
 import type { OwnedDisk } from '../cluster/node.js';
@@ -28,12 +29,11 @@ import { openDiskBase } from '../image/disk-base.js';
 import type { PromotedFiles } from '../image/promoted-files.js';
 import type { ImageRegistry } from '../image/registry.js';
 import type { ManifestStore } from '../manifest/store.js';
-import { ClusterDiskPeers } from '../peer/client/disk-nodes.js';
+import { ClusterDiskPeers, type DiskCluster } from '../peer/client/disk-nodes.js';
 import { isClientAlive } from '../server/client-identity.js';
 import type { Cluster } from './cluster/cluster.js';
 import { ClusterLeaseMembers } from './cluster/lease-members.js';
 import { NodeDisks } from './control/disk.js';
-import type { ExportNames } from './export-names.js';
 
 export interface DisksOptions {
   state: StateDirectory;
@@ -95,7 +95,7 @@ export class Disks {
       present: () => DiskFolder.list(state.diskDir, log).flatMap(({ record }) => record.image?.content ?? []),
     });
     const baseOrigins = new BaseOrigins(origins, options.allowOrigins);
-    const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(cluster));
+    const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(diskCluster(cluster)));
     const leases =
       cluster === undefined || peers === undefined ? undefined : lifecycle.own(this.#keepLeases(cluster, peers, etcd !== undefined, log));
     this.registry = lifecycle.own(
@@ -197,4 +197,14 @@ export class Disks {
         : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes, forced: hosted.state.forced }],
     );
   }
+}
+
+function diskCluster(cluster: Cluster): DiskCluster {
+  return {
+    get self() {
+      return cluster.self.record;
+    },
+    members: () => cluster.prober.members(),
+    announce: () => cluster.self.tell(),
+  };
 }

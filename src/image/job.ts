@@ -1,7 +1,9 @@
 /** Long work on one image, with progress: warming and verifying. */
-import type { JobOptions, VerifyResult, WarmResult } from '../admin/control.js';
+
+import type { VerifyResult, WarmResult } from '../admin/control.js';
 import { displayUrl } from '../base/display-url.js';
 import { AbortedError, CopseError } from '../base/error.js';
+import type { JobOptions } from '../base/job.js';
 import { ChunkState } from '../base/native.js';
 import { formatSize } from '../base/size.js';
 import { fill } from '../cache/fill.js';

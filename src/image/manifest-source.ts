@@ -6,19 +6,12 @@
 import { AbortedError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { ManifestPin } from '../catalog/image-record.js';
+import type { ManifestFetcher } from '../manifest/fetcher.js';
 import { ManifestError } from '../manifest/format.js';
 import { Manifest } from '../manifest/manifest.js';
 import type { ManifestStore } from '../manifest/store.js';
 import type { OriginCredential } from '../origin/origin.js';
 import { fetchManifest } from './manifest-fetch.js';
-
-/** Somebody who may have manifests, a peer. */
-export interface ManifestFetcher {
-  /** For the log. */
-  readonly name: string;
-  /** The manifest's bytes, at most `maxManifestBytes`. Rejects when it has them not; anything else ends the trial too. */
-  fetch(digest: string, signal: AbortSignal | undefined): Promise<Buffer>;
-}
 
 export interface ManifestSourceOptions {
   store: ManifestStore;

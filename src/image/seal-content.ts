@@ -3,7 +3,9 @@
  *
  * Invariant: the manifest is of exactly the pinned content. It goes to the node's store, so that the image can be added by its digest alone, here and on the node's peers.
  */
-import type { JobOptions, SealResult } from '../admin/control.js';
+
+import type { SealResult } from '../admin/control.js';
+import type { JobOptions } from '../base/job.js';
 import { seal } from '../manifest/seal.js';
 import type { ManifestStore } from '../manifest/store.js';
 import { CachedOrigin } from './cached-origin.js';

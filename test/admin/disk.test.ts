@@ -1,8 +1,9 @@
 /** Disks over the admin API: the routes by bare HTTP, and the client that asks them. */
+
 import t, { type Test } from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
-import type { JobOptions } from '../../src/admin/control.js';
 import { CopseError } from '../../src/base/error.js';
+import type { JobOptions } from '../../src/base/job.js';
 import { GiB } from '../../src/base/size.js';
 import { busyDisk, idleDisk } from './fake-disks.js';
 import { type Method, serve } from './serve.js';

@@ -1,4 +1,5 @@
 /** A `Control` in memory, whose jobs and errors the test decides. */
+
 import type {
   ClusterImageStatus,
   ClusterMoveResult,
@@ -9,14 +10,13 @@ import type {
   Explanation,
   ImageAddRequest,
   ImageStatus,
-  JobOptions,
-  Progress,
   SealResult,
   VerifyResult,
   WarmOptions,
   WarmResult,
 } from '../../src/admin/control.js';
 import { CopseError } from '../../src/base/error.js';
+import type { JobOptions, Progress } from '../../src/base/job.js';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
 import { FakeDisks } from './fake-disks.js';
 

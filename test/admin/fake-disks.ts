@@ -1,15 +1,8 @@
 /** The disks of a scripted `Control`, in memory. */
-import type {
-  DiskControl,
-  DiskCreateRequest,
-  DiskStatus,
-  DiskTakeResult,
-  JobOptions,
-  MigrateResult,
-  Progress,
-  PromoteResult,
-} from '../../src/admin/control.js';
+
+import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../src/admin/control.js';
 import { CopseError } from '../../src/base/error.js';
+import type { JobOptions, Progress } from '../../src/base/job.js';
 import { GiB, MiB } from '../../src/base/size.js';
 import { FakeJobs } from './fake-job.js';
 

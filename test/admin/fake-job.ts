@@ -1,6 +1,7 @@
 /** What a scripted control is told to do: to fail, to hang, to go on. */
-import type { JobOptions, Progress } from '../../src/admin/control.js';
+
 import { AbortedError } from '../../src/base/error.js';
+import type { JobOptions, Progress } from '../../src/base/job.js';
 
 export class FakeJobs {
   /** Thrown by every call when set. */

@@ -14,6 +14,8 @@ t.test('the source', async (t) => {
   t.ok(imports.size > 400, `${imports.size} files`);
   t.same(forbiddenImports(imports, rooms), [], 'each import is permitted');
   t.same(unusedPermissions(imports, rooms), [], 'each permission is used');
+  t.same(upwardPermissions(rooms), [], 'a room imports only rooms above it');
+  t.same(fileCircles(imports), [], 'no circle among files');
   t.same(
     [...imports].filter(([, targets]) => targets.includes('node:module')).map(([path]) => path),
     ['base/native.ts'],

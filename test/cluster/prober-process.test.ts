@@ -1,4 +1,5 @@
 /** The neighbourhood over real sockets: peers that change, stop, die and come back. */
+
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
@@ -7,6 +8,7 @@ import { NbdProbe } from '../../src/peer/client/probe.js';
 import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
 import { startPeer } from '../peer/peer-process.js';
 import { servePeers, TestContents } from '../peer/peer-server.js';
+import { openNbd } from './open-nbd.js';
 import { StillMembership } from './still-membership.js';
 import { until } from './until.js';
 
@@ -19,6 +21,7 @@ function probing(t: Test, membership: StillMembership, times: Partial<ProberOpti
   const prober = new Prober({
     membership,
     self: () => self,
+    ...openNbd,
     pingIntervalMs: 20,
     pingTimeoutMs: 60_000,
     suspectTimeoutMs: 60_000,

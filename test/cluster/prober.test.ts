@@ -1,4 +1,5 @@
 /** The neighbourhood over scripted pings: who is handed out, what is told, and when. */
+
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import type { NodeStatement } from '../../src/cluster/node.js';
@@ -7,6 +8,7 @@ import { ManualClock } from '../cache/manual-clock.js';
 import { turns } from '../cache/subject.js';
 import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
 import { ScriptedNetwork } from './health/scripted-probe.js';
+import { openNbd } from './open-nbd.js';
 import { StillMembership } from './still-membership.js';
 
 const content = contentIdOf(1);
@@ -289,7 +291,7 @@ t.test('this node among its peers is passed over', async (t) => {
 
 t.test('an address that is none is told as any other that leads nowhere', async (t) => {
   const membership = new StillMembership('no address');
-  const prober = new Prober({ membership, self: () => statementOf('a'), clock: new ManualClock() });
+  const prober = new Prober({ membership, self: () => statementOf('a'), clock: new ManualClock(), ...openNbd });
   t.after(() => prober.close());
   await prober.ready();
   t.match(prober.members()[1], { address: 'no address', state: 'incompatible', message: /HOST:PORT/ });

@@ -1,9 +1,11 @@
 /** A manifest comes from the store, a peer, or its URL, and from whoever has the right one. */
+
 import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
-import { type ManifestFetcher, ManifestSource } from '../../src/image/manifest-source.js';
+import { ManifestSource } from '../../src/image/manifest-source.js';
+import type { ManifestFetcher } from '../../src/manifest/fetcher.js';
 import { maxManifestBytes } from '../../src/manifest/format.js';
 import { ManifestStore } from '../../src/manifest/store.js';
 import { chunkBytes, manifestOf, sampleImage } from '../manifest/sample.js';

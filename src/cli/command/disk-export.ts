@@ -1,8 +1,10 @@
 /** `copse disk export`: this process runs qemu-img over the disk's own export. */
+
 import { extname } from 'node:path';
 import type { Command } from 'commander';
-import type { Control, DiskStatus, JobOptions, Progress } from '../../admin/control.js';
+import type { Control, DiskStatus } from '../../admin/control.js';
 import { CopseError } from '../../base/error.js';
+import type { JobOptions, Progress } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { reachableUri } from '../disk-uri.js';

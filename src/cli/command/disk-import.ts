@@ -1,9 +1,11 @@
 /** `copse disk import`: a new disk, filled by qemu-img, which this process runs over the disk's own export. */
+
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Control, DiskCreateRequest, JobOptions, Progress } from '../../admin/control.js';
+import type { Control, DiskCreateRequest } from '../../admin/control.js';
 import { AbortedError, CopseError, errorCode, errorMessage } from '../../base/error.js';
+import type { JobOptions, Progress } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';
 import { addDaemonOptions, withDaemon } from '../daemon.js';
 import { describeDisk } from '../describe-disk.js';

@@ -3,13 +3,15 @@
  *
  * What has a scheme is a URL; what begins with a slash or a dot, or is there in the file system, a file; all else the name of an image.
  */
+
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { JobOptions, SealResult } from '../../admin/control.js';
+import type { SealResult } from '../../admin/control.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError, errorMessage } from '../../base/error.js';
+import type { JobOptions } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';
 import { absoluteUrl } from '../../config/url.js';
 import { parseChunkSize } from '../../config/value.js';

@@ -7,10 +7,11 @@
  * Invariants: one ping at a time; a connection that breaks is no failure until connecting again fails; a delay of this process (stopped, overloaded) is not
  * counted against the peer.
  */
+
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorMessage } from '../../base/error.js';
-import { IncompatibleError } from '../../peer/wire/statement-page.js';
+import { IncompatibleError } from '../incompatible-error.js';
 import type { NodeStatement } from '../node.js';
 import type { OpenProbe, PingAnswer, Probe } from './probe.js';
 

@@ -6,7 +6,7 @@
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import { waitFor } from '../../base/deadline.js';
-import { parsePeerAddress } from '../../peer/wire/address.js';
+import { parsePeerAddress } from '../address.js';
 
 /** All addresses of a host. May reject, and may take its time. */
 export type ResolveHost = (host: string) => Promise<string[]>;

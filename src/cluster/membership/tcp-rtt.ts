@@ -1,7 +1,7 @@
 /** How far a node is: the time that the network and both kernels take to open a TCP connection. */
 import { connect } from 'node:net';
 import { waitFor } from '../../base/deadline.js';
-import { parsePeerAddress } from '../../peer/wire/address.js';
+import { parsePeerAddress } from '../address.js';
 
 /** The least of several: what is above it is scheduling, not distance. */
 const attempts = 5;

@@ -11,9 +11,9 @@ import type { RangeSink } from '../../block/sink.js';
 import type { ChunkVerifier } from '../../manifest/verifier.js';
 import { VerifyingSink } from '../../manifest/verifying-sink.js';
 import { CountingSink } from '../../origin/sink.js';
-import { silenceOf } from '../../peer/client/failure.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';
 import type { Peer, PeerContent, PeerRequestOptions } from '../peer.js';
+import { silenceOf } from '../peer.js';
 import type { Admission, Standing } from '../standing.js';
 import { wholeChunks } from './whole-chunks.js';
 

@@ -11,10 +11,10 @@
  */
 import type { Clock } from '../../base/clock.js';
 import { CopseError } from '../../base/error.js';
+import { parsePeerAddress } from '../../cluster/address.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
 import { type ResolveHost, resolveHost } from '../../cluster/membership/peer-list.js';
 import type { Caller } from '../../disk/protocol/caller.js';
-import { parsePeerAddress } from '../../peer/wire/address.js';
 import type { ClientIdentity } from '../../server/export.js';
 
 export interface CallersOptions {

@@ -2,6 +2,7 @@
  * This node's part in its cluster, put together: who is there (membership, prober), what peers may ask of this node (a server of its own), and what each shared content
  * needs to ask them.
  */
+
 import type { ClusterMoveResult, ImageAddRequest } from '../../admin/control.js';
 import { Budget } from '../../base/budget.js';
 import { systemClock } from '../../base/clock.js';
@@ -24,10 +25,12 @@ import { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
 import type { Content, ContentCluster } from '../../image/content.js';
 import type { ContentLease, ContentPool } from '../../image/content-pool.js';
-import type { ManifestFetcher } from '../../image/manifest-source.js';
 import { noOrigin } from '../../image/origin-slot.js';
+import type { ManifestFetcher } from '../../manifest/fetcher.js';
 import { peerUserTimeoutMs } from '../../peer/client/connect.js';
 import { manifestFetcher } from '../../peer/client/manifest-fetcher.js';
+import { NbdPeer } from '../../peer/client/nbd-peer.js';
+import { openNbdProbe } from '../../peer/client/probe.js';
 import { fetchRecord } from '../../peer/client/record-fetcher.js';
 import { PeerDirectory } from '../../peer/server/directory.js';
 import type { PeerDisks } from '../../peer/server/disk-directory.js';
@@ -115,7 +118,8 @@ export class Cluster {
       }),
     );
     const waitMs = waitMsOf(options.guestDeadlineMs);
-    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, waitMs, log }));
+    const openPeer = (id: string, address: string): NbdPeer => new NbdPeer({ id, address, selfId: this.self.record.id, waitMs });
+    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, openProbe: openNbdProbe, openPeer, log }));
     const callers = new Callers({
       members: () => this.prober.members(),
       meet: (address) => this.prober.meet(address),

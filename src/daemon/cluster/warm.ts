@@ -1,7 +1,9 @@
 /** Warming a whole cluster: each chunk is brought to its home, once. */
-import type { JobOptions, WarmResult } from '../../admin/control.js';
+
+import type { WarmResult } from '../../admin/control.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
+import type { JobOptions } from '../../base/job.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
 import type { Content } from '../../image/content.js';
 import { extentsOf, spread } from './spread.js';

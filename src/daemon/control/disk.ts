@@ -1,14 +1,17 @@
 /** What operators do with disks. */
+
 import { randomUUID } from 'node:crypto';
-import type { ImageAddRequest, JobOptions, Progress } from '../../admin/control.js';
+import type { ImageAddRequest } from '../../admin/control.js';
 import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../admin/control-disk.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import { checkExportName } from '../../base/export-name.js';
+import type { JobOptions, Progress } from '../../base/job.js';
 import type { Logger } from '../../base/log.js';
 import { blockBytes } from '../../base/native.js';
 import { formatSize } from '../../base/size.js';
 import { Slice } from '../../base/slice.js';
 import type { DiskOrigins } from '../../catalog/disk-origin.js';
+import { type ExportNames, takenError } from '../../catalog/export-names.js';
 import { DiskFolder } from '../../disk/folder/folder.js';
 import { describeLoss } from '../../disk/folder/loss.js';
 import type { EtcdDiskIndex } from '../../disk/knowledge/etcd-index.js';
@@ -26,7 +29,6 @@ import { usersOf } from '../../image/image-user.js';
 import type { PromotedFiles } from '../../image/promoted-files.js';
 import type { ImageRegistry } from '../../image/registry.js';
 import type { ManifestStore } from '../../manifest/store.js';
-import { type ExportNames, takenError } from '../export-names.js';
 
 export interface NodeDisksOptions {
   registry: DiskRegistry;

@@ -3,8 +3,10 @@
  *
  * Invariant: a chunk counts as handed on when another node says that it holds it.
  */
-import type { DrainResult, JobOptions } from '../../admin/control.js';
+
+import type { DrainResult } from '../../admin/control.js';
 import { systemClock } from '../../base/clock.js';
+import type { JobOptions } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';
 import type { Content } from '../../image/content.js';
 import type { ContentPool } from '../../image/content-pool.js';

@@ -1,4 +1,5 @@
 /** What the admin API may ask of this node, answered from the object graph. */
+
 import type {
   CacheStatus,
   ClusterImageStatus,
@@ -15,9 +16,7 @@ import type {
   FastPathStatus,
   ImageAddRequest,
   ImageStatus,
-  JobOptions,
   MigrateResult,
-  Progress,
   PromoteResult,
   SealResult,
   StatusWarning,
@@ -28,6 +27,7 @@ import type {
 import { systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
+import type { JobOptions, Progress } from '../../base/job.js';
 import type { Logger } from '../../base/log.js';
 import { Slice } from '../../base/slice.js';
 import { version } from '../../base/version.js';
@@ -190,7 +190,16 @@ export class NodeControl implements Control {
     const cluster = this.#cluster;
     const guestCount = (): number =>
       [...registry.images, ...disks.registry.exports].reduce((sum, { metrics }) => sum + metrics.connections, 0);
-    const drainedDisks = () => drainDisks({ ...options, disks, members: () => cluster.prober.members(), clock: systemClock, log });
+    const drained = {
+      get here() {
+        return disks.registry.exports;
+      },
+      get owned() {
+        return disks.control.owned;
+      },
+      migrate: (name: string, nodeId: string, job: JobOptions) => disks.control.migrateDisk(name, nodeId, job),
+    };
+    const drainedDisks = () => drainDisks({ ...options, disks: drained, members: () => cluster.prober.members(), clock: systemClock, log });
     return drain({ ...options, cluster, pool, guestCount, drainDisks: drainedDisks });
   }
 

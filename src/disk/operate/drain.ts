@@ -3,17 +3,25 @@
  *
  * Invariant: a disk counts as moved when its new owner has all of its blocks, and the copy here is gone.
  */
-import type { JobOptions } from '../../admin/control.js';
+
 import type { Clock } from '../../base/clock.js';
 import { errorMessage } from '../../base/error.js';
+import type { JobOptions } from '../../base/job.js';
 import type { Logger } from '../../base/log.js';
 import { pause } from '../../base/pause.js';
 import type { MemberView } from '../../cluster/health/member-view.js';
-import type { Disks } from '../../daemon/disks.js';
 import type { DiskExport } from '../owner/disk-export.js';
 
+/** This node's disks as a drain needs them. */
+export interface DrainedDisks {
+  /** All that have files here. */
+  readonly here: readonly DiskExport[];
+  readonly owned: readonly DiskExport[];
+  migrate(name: string, nodeId: string, options: JobOptions): Promise<{ handedOver: boolean; message: string }>;
+}
+
 export interface DiskDrainOptions extends JobOptions {
-  disks: Disks;
+  disks: DrainedDisks;
   members(): MemberView[];
   clock: Clock;
   log: Logger;
@@ -33,7 +41,7 @@ export async function drainDisks(options: DiskDrainOptions): Promise<DiskDrainRe
   const { disks, signal, onProgress, log, members } = options;
   const left: DiskDrainResult['left'] = [];
   const moving: DiskExport[] = [];
-  for (const disk of disks.control.owned) {
+  for (const disk of disks.owned) {
     if (signal.aborted) break;
     const { name } = disk.record;
     const target = roomiest(members());
@@ -42,7 +50,7 @@ export async function drainDisks(options: DiskDrainOptions): Promise<DiskDrainRe
       continue;
     }
     try {
-      const { handedOver, message } = await disks.control.migrateDisk(name, target, { signal, onProgress });
+      const { handedOver, message } = await disks.migrate(name, target, { signal, onProgress });
       if (handedOver) moving.push(disk);
       else left.push({ name, reason: message });
     } catch (error) {
@@ -55,7 +63,7 @@ export async function drainDisks(options: DiskDrainOptions): Promise<DiskDrainRe
     if (reason !== undefined) left.push({ name: disk.record.name, reason });
   }
   // What was handed over earlier, and is still needed from here.
-  for (const { record, hosted, isOwner } of disks.registry.exports) {
+  for (const { record, hosted, isOwner } of disks.here) {
     if (hosted === undefined || isOwner || left.some(({ name }) => name === record.name)) continue;
     if (hosted.state.state === 'granted')
       left.push({ name: record.name, reason: `node ${hosted.state.to?.id} still needs blocks of it from here` });

@@ -1,7 +1,9 @@
 /** Moving a disk by an operator's word: its overlay is copied ahead while the guest runs, and handed over at once where nobody is attached. */
-import type { JobOptions, MigrateResult } from '../../admin/control.js';
+
+import type { MigrateResult } from '../../admin/control.js';
 import type { Clock } from '../../base/clock.js';
 import { AbortedError, CopseError } from '../../base/error.js';
+import type { JobOptions } from '../../base/job.js';
 import { pause } from '../../base/pause.js';
 import { formatSize } from '../../base/size.js';
 import type { DiskExport } from '../owner/disk-export.js';

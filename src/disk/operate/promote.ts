@@ -1,9 +1,11 @@
 /** A disk as a new image: a raw file and its manifest. */
+
 import { createHash } from 'node:crypto';
 import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
-import type { JobOptions, PromoteResult } from '../../admin/control.js';
+import type { PromoteResult } from '../../admin/control.js';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
+import type { JobOptions } from '../../base/job.js';
 import { makeDirectorySync } from '../../base/make-directory.js';
 import { native } from '../../base/native.js';
 import { syncDirectory } from '../../base/replace-file.js';

@@ -12,10 +12,11 @@ import { type Logger, silentLogger } from '../../base/log.js';
 import { Command, CommandFlag, EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../codec/constant.js';
 import { NbdDisconnectedError, NbdProtocolError, NbdRequestError } from '../codec/error.js';
 import { putCompactRequest, putExtendedRequest } from '../codec/frame.js';
+import type { PatienceOptions } from './contract.js';
 import { type Ask, Exchange } from './exchange.js';
 import type { Attached } from './handshake.js';
 import { ReplyReceiver } from './receiver.js';
-import { type PatienceOptions, SilenceWatch } from './silence.js';
+import { SilenceWatch } from './silence.js';
 import { underSignal } from './under-signal.js';
 import { Window } from './window.js';
 

@@ -1,9 +1,9 @@
 /** What can be asked of an export on another NBD server, whether over one connection or over a line of them. */
+import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { ReplyMode } from '../codec/constant.js';
 import type { StatusExtent } from '../codec/frame.js';
 import type { BlockSizeInfo } from '../codec/option.js';
-import type { PatienceOptions } from './silence.js';
 
 /**
  * Takes a read's bytes, each exactly once, in whatever order the server sends them. A piece is a view that nobody writes to
@@ -39,6 +39,17 @@ export interface NbdWriteZeroesOptions extends NbdWriteOptions {
 export interface NbdBlockStatusOptions extends NbdRequestOptions {
   /** One extent for each context. */
   one?: boolean | undefined;
+}
+
+/** How long a client waits on a connection that says nothing. */
+export interface PatienceOptions {
+  /** Time without a byte after which the client asks for a sign of life, in ms. Default 2000. */
+  quietMs?: number | undefined;
+  /** Time for the answer to that, in ms. Default 1000. */
+  answerMs?: number | undefined;
+  /** Time that a READ may wait on a connection that gives signs of life, in ms; 0: for ever, the default. */
+  mostWaitMs?: number | undefined;
+  clock?: Clock | undefined;
 }
 
 /** What an export is, as its server describes it. */

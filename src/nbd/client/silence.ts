@@ -15,17 +15,8 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { Command } from '../codec/constant.js';
 import { NbdSilentError, NbdUnansweredError } from '../codec/error.js';
+import type { PatienceOptions } from './contract.js';
 import { type Ask, Exchange } from './exchange.js';
-
-export interface PatienceOptions {
-  /** Time without a byte after which the client asks for a sign of life, in ms. Default 2000. */
-  quietMs?: number | undefined;
-  /** Time for the answer to that, in ms. Default 1000. */
-  answerMs?: number | undefined;
-  /** Time that a READ may wait on a connection that gives signs of life, in ms; 0: for ever, the default. */
-  mostWaitMs?: number | undefined;
-  clock?: Clock | undefined;
-}
 
 /** The connection, as far as it is watched. */
 export interface WatchedConnection {

@@ -4,8 +4,8 @@
  * Invariant: nobody is asked but members of this cluster, at the addresses that membership has.
  */
 
+import type { MemberView } from '../../cluster/health/member-view.js';
 import { PeerError } from '../../cluster/peer.js';
-import type { Cluster } from '../../daemon/cluster/cluster.js';
 import type { BlockDevice } from '../../device/device.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol/call.js';
 import type { NodeRef } from '../../disk/protocol/record.js';
@@ -21,17 +21,26 @@ const callMs = 20_000;
 /** `disk.handover` and `disk.accepted`. */
 const handoverCalls = 2;
 
+/** The cluster as disks need it. */
+export interface DiskCluster {
+  /** Id and address of this node. */
+  readonly self: NodeRef;
+  members(): MemberView[];
+  /** Tells the members anew what this node owns. */
+  announce(): void;
+}
+
 export class ClusterDiskPeers implements DiskPeers {
-  readonly #cluster: Cluster;
+  readonly #cluster: DiskCluster;
   /** For handovers from nodes whose disks are attached here. */
   readonly #ready = new ReadyConnections();
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: DiskCluster) {
     this.#cluster = cluster;
   }
 
   get self(): NodeRef {
-    const { id, address } = this.#cluster.self.record;
+    const { id, address } = this.#cluster.self;
     return { id, address };
   }
 
@@ -40,9 +49,7 @@ export class ClusterDiskPeers implements DiskPeers {
   }
 
   up(): NodeRef[] {
-    return this.#cluster.prober
-      .members()
-      .flatMap(({ id, address, state }) => (state === 'up' || state === 'draining' ? [{ id, address }] : []));
+    return this.#cluster.members().flatMap(({ id, address, state }) => (state === 'up' || state === 'draining' ? [{ id, address }] : []));
   }
 
   async call<M extends DiskMethod>(
@@ -98,7 +105,7 @@ export class ClusterDiskPeers implements DiskPeers {
    * @throws PeerError `ERR_PEER_GONE` when it is no member
    */
   #target({ id, address }: NodeRef): NodeRef {
-    const members = this.#cluster.prober.members();
+    const members = this.#cluster.members();
     const member = members.find(
       ({ id: memberId, state }) => memberId === id && (state === 'up' || state === 'draining' || state === 'down'),
     );
@@ -109,7 +116,7 @@ export class ClusterDiskPeers implements DiskPeers {
   }
 
   announce(): void {
-    this.#cluster.self.tell();
+    this.#cluster.announce();
   }
 
   /** Calls go on, each over a connection that is made for it. */

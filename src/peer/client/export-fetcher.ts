@@ -1,6 +1,6 @@
 /** All bytes of a small export of a peer. */
 import { CopseError } from '../../base/error.js';
-import { parsePeerAddress } from '../wire/address.js';
+import { parsePeerAddress } from '../../cluster/address.js';
 import { formatPeerExport, type PeerExport } from '../wire/export-name.js';
 import { connectToPeer } from './connect.js';
 

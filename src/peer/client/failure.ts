@@ -3,15 +3,6 @@ import { errorCode, errorMessage } from '../../base/error.js';
 import { PeerError } from '../../cluster/peer.js';
 import type { PeerExport } from '../wire/export-name.js';
 
-/**
- * The error of a connection that went silent, or of a peer that never answers, if that is why a request failed. All
- * requests that failed with one connection have the same object.
- */
-export function silenceOf(error: unknown): Error | undefined {
-  const cause = error instanceof PeerError ? error.cause : undefined;
-  return cause instanceof Error && ['ERR_NBD_SILENT', 'ERR_NBD_UNANSWERED'].includes(errorCode(cause)) ? cause : undefined;
-}
-
 /** Passes PeerError and `ERR_ABORTED` as they are. */
 export function requestError(peerId: string, role: PeerExport['kind'], what: string, cause: unknown): unknown {
   if (cause instanceof PeerError || errorCode(cause) === 'ERR_ABORTED') return cause;

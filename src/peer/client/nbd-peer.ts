@@ -8,12 +8,12 @@
 
 import { type Clock, systemClock } from '../../base/clock.js';
 import type { RangeSink } from '../../block/sink.js';
+import { parsePeerAddress } from '../../cluster/address.js';
 import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerRequestOptions } from '../../cluster/peer.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { CACHED_CONTEXT, CachedFlag } from '../../nbd/codec/constant.js';
 import type { NbdAddress } from '../../nbd/codec/uri.js';
 import { OrderedSink } from '../../origin/nbd/ordered-sink.js';
-import { parsePeerAddress } from '../wire/address.js';
 import { type ContentRole, formatPeerExport } from '../wire/export-name.js';
 import { requestError } from './failure.js';
 import { PeerLink } from './link.js';

@@ -1,19 +1,15 @@
 /** Asks a peer's export `node` over a connection of its own, which is kept: ping and statement in one. */
+
 import { type Clock, systemClock } from '../../base/clock.js';
-import { errorCode } from '../../base/error.js';
+import { errorCode, errorMessage } from '../../base/error.js';
+import { parsePeerAddress } from '../../cluster/address.js';
 import type { PingAnswer, Probe } from '../../cluster/health/probe.js';
+import { IncompatibleError } from '../../cluster/incompatible-error.js';
 import type { NodeStatement } from '../../cluster/node.js';
 import { NbdClient } from '../../nbd/client/nbd-client.js';
 import type { NbdAddress } from '../../nbd/codec/uri.js';
-import { parsePeerAddress } from '../wire/address.js';
 import { formatPeerExport } from '../wire/export-name.js';
-import {
-  decodeStatement,
-  decodeStatementHeader,
-  IncompatibleError,
-  type StatementHeader,
-  statementHeaderBytes,
-} from '../wire/statement-page.js';
+import { decodeStatement, decodeStatementHeader, type StatementHeader, statementHeaderBytes } from '../wire/statement-page.js';
 
 export class NbdProbe implements Probe {
   readonly #address: NbdAddress;
@@ -108,4 +104,13 @@ function read(client: NbdClient, target: Buffer, offset: number, signal: AbortSi
 
 function notAPeer(cause: unknown): IncompatibleError {
   return new IncompatibleError('an NBD server answers that is no peer: is this the address for peers?', {}, { cause });
+}
+
+/** Opens a probe; one for a text that is no address answers each ping with `ERR_PEER_INCOMPATIBLE`. */
+export function openNbdProbe(address: string, onLost: () => void, clock?: Clock): Probe {
+  try {
+    return new NbdProbe(address, onLost, clock);
+  } catch (error) {
+    return { ping: () => Promise.reject(new IncompatibleError(errorMessage(error))), close: () => {} };
+  }
 }

@@ -7,9 +7,9 @@
  * Invariants: nobody waits here; a connection that was handed out is the taker's; after `close` nothing is open, nor opened.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
+import { parsePeerAddress } from '../../cluster/address.js';
 import type { PeerTarget } from '../../cluster/peer.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
-import { parsePeerAddress } from '../wire/address.js';
 import { connectToPeer } from './connect.js';
 
 export interface ReadyConnectionsOptions {

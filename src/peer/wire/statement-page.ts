@@ -10,8 +10,8 @@
  * Source: docs/formats.md, "What peers tell each other".
  */
 import { z } from 'zod';
-import { CopseError } from '../../base/error.js';
 import { KiB, MiB } from '../../base/size.js';
+import { IncompatibleError } from '../../cluster/incompatible-error.js';
 import { type NodeStatement, nodeRecordSchema, nodeStatementSchema, protocolMismatch } from '../../cluster/node.js';
 
 /** Of the export, whatever the statement: room for about nine thousand contents. */
@@ -20,18 +20,6 @@ export const statementHeaderBytes = 4 * KiB;
 
 const space = 0x20;
 const newline = 0x0a;
-
-/** Somebody answers at a peer's address, but nobody that this node can talk to. Code `ERR_PEER_INCOMPATIBLE`. */
-export class IncompatibleError extends CopseError {
-  readonly id: string | undefined;
-  readonly version: string | undefined;
-
-  constructor(message: string, who: { id?: string; version?: string } = {}, options?: { cause?: unknown }) {
-    super('ERR_PEER_INCOMPATIBLE', message, options);
-    this.id = who.id;
-    this.version = who.version;
-  }
-}
 
 const { id, version, protocol } = nodeRecordSchema.shape;
 

@@ -1,8 +1,9 @@
 /** A server whose handshake is the project's own and whose transmission the test writes byte by byte. */
+
 import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
+import type { PatienceOptions } from '../../../src/nbd/client/contract.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
-import type { PatienceOptions } from '../../../src/nbd/client/silence.js';
 import { type ReplyMode, TransmissionFlag } from '../../../src/nbd/codec/constant.js';
 import { emptyRequest, parseCompactRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
 import { negotiate } from '../../../src/nbd/server/handshake.js';

@@ -1,7 +1,8 @@
 /** Silent connections and patient servers, told apart by a clock that the test moves. */
+
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { PatienceOptions } from '../../../src/nbd/client/silence.js';
+import type { PatienceOptions } from '../../../src/nbd/client/contract.js';
 import { Command, ReplyType } from '../../../src/nbd/codec/constant.js';
 import type { Request } from '../../../src/nbd/codec/frame.js';
 import { ManualClock } from '../../cache/manual-clock.js';

@@ -1,12 +1,12 @@
 /** Calls between nodes: two ends over real sockets, and ends that lie. */
 import t, { type Test } from 'tap';
 import { CopseError } from '../../../src/base/error.js';
+import { parsePeerAddress } from '../../../src/cluster/address.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
 import { Command, ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
 import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
 import { type CallOptions, callPeer, PeerCallError } from '../../../src/peer/client/call.js';
 import { type AnswerCall, callMethods } from '../../../src/peer/server/call-limiter.js';
-import { parsePeerAddress } from '../../../src/peer/wire/address.js';
 import { callPageBytes, mostAnswerBytes, mostRequestBytes } from '../../../src/peer/wire/call-page.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';

@@ -1,13 +1,13 @@
 /** The map of another node's disk: two ends over real sockets. */
 import t, { type Test } from 'tap';
 import { BlockState } from '../../../src/base/native.js';
+import { parsePeerAddress } from '../../../src/cluster/address.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
 import { ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';
 import { emptyRequest, parseExtendedRequest } from '../../../src/nbd/codec/frame.js';
 import { type PeerMapOptions, readPeerMap } from '../../../src/peer/client/map.js';
 import { defaultPeerMemoryBytes } from '../../../src/peer/server/directory.js';
 import { defaultPeerDiskMemoryBytes } from '../../../src/peer/server/disk-directory.js';
-import { parsePeerAddress } from '../../../src/peer/wire/address.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';
 import { missing, run } from '../../interop/serving.js';

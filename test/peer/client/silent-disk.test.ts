@@ -1,13 +1,13 @@
 /** Views, blocks, maps and calls of a disk through connections that go silent: they end by themselves, and are asked again on new ones. */
 import t, { type Test } from 'tap';
 import { BlockState, blockBytes } from '../../../src/base/native.js';
+import { parsePeerAddress } from '../../../src/cluster/address.js';
 import { PeerBlocks } from '../../../src/peer/client/blocks.js';
 import { callExport, callPeer } from '../../../src/peer/client/call.js';
 import { connectToPeer } from '../../../src/peer/client/connect.js';
 import { PeerDiskView } from '../../../src/peer/client/disk-view.js';
 import { mapExport, readPeerMap } from '../../../src/peer/client/map.js';
 import { ReadyConnections } from '../../../src/peer/client/ready-connection.js';
-import { parsePeerAddress } from '../../../src/peer/wire/address.js';
 import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { ForgetfulRelay } from '../../regression/forgetful-relay.js';

@@ -1,6 +1,6 @@
 /** HOST:PORT where a peer is reached, `[V6]:PORT` included, as an NBD address. */
-import { CopseError } from '../../base/error.js';
-import { type NbdAddress, parseNbdUri } from '../../nbd/codec/uri.js';
+import { CopseError } from '../base/error.js';
+import { type NbdAddress, parseNbdUri } from '../nbd/codec/uri.js';
 
 /** @throws CopseError `ERR_URL` */
 export function parsePeerAddress(text: string): NbdAddress {

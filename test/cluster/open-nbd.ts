@@ -1,0 +1,8 @@
+/** The real ends of a prober: pings and reads over NBD. */
+import { NbdPeer } from '../../src/peer/client/nbd-peer.js';
+import { openNbdProbe } from '../../src/peer/client/probe.js';
+
+export const openNbd = {
+  openProbe: openNbdProbe,
+  openPeer: (id: string, address: string): NbdPeer => new NbdPeer({ id, address, selfId: 'a' }),
+};
