@@ -1,5 +1,5 @@
 // When requests gather: with a client at the other end of a unix or TCP socket that reads, or does not.
-#include "../../native/core/fast/lane_gather.h"
+#include "../../native/core/fast/tuning/lane_gather.h"
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 // Short slices, and waking on time, are asked for, and nothing else is changed by that.
-#include "../../native/core/short_slice.h"
+#include "../../native/core/fast/tuning/short_slice.h"
 
 #include <linux/sched.h>
 #include <linux/sched/types.h>

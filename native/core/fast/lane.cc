@@ -10,7 +10,7 @@
 #include <new>
 #include <utility>
 
-#include "../short_slice.h"
+#include "tuning/short_slice.h"
 #include "drainer.h"
 #include "lane_server.h"
 #include "lane_shared.h"

@@ -17,7 +17,7 @@
 #include <memory>
 #include <vector>
 
-#include "lane_gather.h"
+#include "tuning/lane_gather.h"
 #include "lane_input.h"
 #include "lane_piece.h"
 #include "lane_shared.h"

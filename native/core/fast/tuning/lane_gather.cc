@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "lane_clock.h"
-#include "socket_info.h"
+#include "../lane_clock.h"
+#include "../socket_info.h"
 
 namespace copse {
 
