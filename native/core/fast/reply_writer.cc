@@ -15,7 +15,8 @@ namespace copse {
 
 namespace {
 
-// The socket is a blocking one; should somebody who shares its description think otherwise, waiting is done here.
+// The lane's socket is blocking. Another process that shares its file description may have made it
+// non-blocking, so the lane waits here then.
 void WaitForRoom(int fd) {
   pollfd entry{fd, POLLOUT, 0};
   poll(&entry, 1, -1);
@@ -28,36 +29,41 @@ ReplyWriter::~ReplyWriter() {
 }
 
 bool ReplyWriter::failed() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   return failed_;
 }
 
-bool ReplyWriter::Begin() {
-  Guard guard(mutex_);
-  while (busy_) {
+void ReplyWriter::AwaitSenderEnd() {
+  while (state_ == State::kBusy) {
     waiting_ += 1;
-    free_.wait(guard);
+    free_.Wait(mutex_);
     waiting_ -= 1;
   }
-  busy_ = true;
-  // What is there by now goes first; what comes meanwhile waits for End.
+}
+
+bool ReplyWriter::Begin() {
+  mutex_.Lock();
+  AwaitSenderEnd();
+  BecomeSender();
+  // The backlog as it is now goes first. What comes meanwhile waits for End.
   for (size_t due = backlog_.size(); due > 0 && !failed_; due -= 1) {
     Entry& entry = backlog_.front();
-    guard.unlock();
+    mutex_.Unlock();
     size_t most_bytes = SIZE_MAX;
-    const Sent sent = SendEntry(&entry, true, &most_bytes);
-    if (sent == Sent::kFailed) FailNow();
+    if (SendEntry(&entry, true, &most_bytes) == Sent::kFailed) MarkFailed();
     Tell(entry);
     progress_.Moved();
-    guard.lock();
+    mutex_.Lock();
     backlog_.pop_front();
   }
-  return !failed_;
+  const bool good = !failed_;
+  mutex_.Unlock();
+  return good;
 }
 
 bool ReplyWriter::Send(const uint8_t* bytes, size_t size, bool more) {
   if (SendAll(bytes, size, more ? MSG_MORE : 0)) return true;
-  FailNow();
+  MarkFailed();
   return false;
 }
 
@@ -83,7 +89,7 @@ bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
     if (count < 0) {
       if (errno == EAGAIN) WaitForRoom(fd());
       if (errno == EINTR || errno == EAGAIN) continue;
-      if (errno == EPIPE || errno == ECONNRESET) FailNow();
+      if (errno == EPIPE || errno == ECONNRESET) MarkFailed();
       return false;
     }
     if (count == 0) return false;
@@ -94,54 +100,61 @@ bool ReplyWriter::SendFile(int file, uint64_t offset, uint64_t size) {
 }
 
 void ReplyWriter::Promise() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   promises_ += 1;
 }
 
 void ReplyWriter::End(bool promised) {
-  Guard guard(mutex_);
+  mutex_.Lock();
   if (promised) promises_ -= 1;
-  Release(guard, SIZE_MAX);
+  TakeTurn(SIZE_MAX);
 }
 
-void ReplyWriter::Release(Guard& guard, size_t most_bytes) {
-  bool out_of_turn = false;
-  while (!backlog_.empty() || IsEndDue()) {
+void ReplyWriter::TakeTurn(size_t most_bytes) {
+  const TurnEnd end = SendBacklog(most_bytes);
+  state_ = end == TurnEnd::kEmpty ? State::kIdle : State::kLeft;
+  if (waiting_ > 0) free_.NotifyAll();
+  if (end == TurnEnd::kBytesSpent) watched_ = true;
+  mutex_.Unlock();
+  // Only now: the drainer may take its turn before Watch returns. A full socket is watched already.
+  if (end == TurnEnd::kBytesSpent && !Drainer::Shared().Watch(shared_from_this())) Fail();
+}
+
+ReplyWriter::TurnEnd ReplyWriter::SendBacklog(size_t most_bytes) {
+  while (true) {
     if (backlog_.empty()) {
+      if (!IsEndDue()) return TurnEnd::kEmpty;
       end_waits_ = false;
-      guard.unlock();
+      mutex_.Unlock();
       listener_->OnHostSent();
-      guard.lock();
+      mutex_.Lock();
       continue;
     }
-    // Somebody who may block is about to send it.
-    if (waiting_ > 0 && !failed_) break;
-    out_of_turn = most_bytes == 0 && !failed_;
-    if (out_of_turn) break;
     Entry& entry = backlog_.front();
-    const bool failed = failed_;
+    if (failed_) {
+      mutex_.Unlock();
+      Tell(entry);
+      mutex_.Lock();
+      backlog_.pop_front();
+      continue;
+    }
+    if (waiting_ > 0) return TurnEnd::kLaneWaits;
+    if (most_bytes == 0) return TurnEnd::kBytesSpent;
     drain_again_ = false;
-    guard.unlock();
-    const Sent sent = failed ? Sent::kFailed : SendEntry(&entry, false, &most_bytes);
-    if (sent == Sent::kFailed && !failed) FailNow();
+    mutex_.Unlock();
+    const Sent sent = SendEntry(&entry, false, &most_bytes);
+    if (sent == Sent::kFailed) MarkFailed();
     const bool full = sent == Sent::kLater && most_bytes > 0;
-    if (full && !Drainer::Shared().Watch(shared_from_this())) FailNow();
+    if (full && !Drainer::Shared().Watch(shared_from_this())) MarkFailed();
     if (sent != Sent::kLater) Tell(entry);
-    guard.lock();
+    mutex_.Lock();
     watched_ = watched_ || full;
     if (sent != Sent::kLater) {
       backlog_.pop_front();
     } else if (full && !failed_ && !drain_again_) {
-      break;
+      return TurnEnd::kSocketFull;
     }
   }
-  busy_ = false;
-  if (waiting_ > 0) free_.notify_all();
-  if (!out_of_turn) return;
-  // Free by now: the drainer may come before this returns.
-  watched_ = true;
-  guard.unlock();
-  if (!Drainer::Shared().Watch(shared_from_this())) Fail();
 }
 
 ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait, size_t* most_bytes) {
@@ -178,7 +191,8 @@ ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* most_bytes) {
       continue;
     }
     size_t rest = static_cast<size_t>(count);
-    // One call takes no more than the socket's buffer has room for.
+    // One call sends no more than the socket's buffer has room for, so the bound is passed by that
+    // at most.
     *most_bytes -= std::min(rest, *most_bytes);
     for (; host_at_ < host_parts_.size() && rest >= host_parts_[host_at_].iov_len; host_at_ += 1) rest -= host_parts_[host_at_].iov_len;
     if (rest == 0) continue;
@@ -189,50 +203,60 @@ ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* most_bytes) {
 }
 
 bool ReplyWriter::SendParts(const iovec* parts, int count) {
-  Guard guard(mutex_);
-  if (failed_) return true;
-  const bool alone = !busy_ && backlog_.empty();
+  mutex_.Lock();
+  if (failed_) {
+    mutex_.Unlock();
+    return true;
+  }
   if (count == 0) {
-    end_waits_ = !alone || promises_ > 0;
-    return !end_waits_;
+    end_waits_ = state_ != State::kIdle || promises_ > 0;
+    const bool over = !end_waits_;
+    mutex_.Unlock();
+    return over;
   }
   host_parts_.assign(parts, parts + count);
   host_at_ = 0;
-  if (alone) {
-    busy_ = true;
-    guard.unlock();
-    size_t most_bytes = SIZE_MAX;
-    const Sent sent = SendHost(false, &most_bytes);
-    if (sent == Sent::kFailed) FailNow();
-    guard.lock();
-    // Before anything that was left here meanwhile.
-    if (sent == Sent::kLater) backlog_.emplace_front();
-    Release(guard, kTurnBytes);
-    return sent != Sent::kLater;
+  if (state_ != State::kIdle) {
+    Queue({});
+    return false;
   }
-  Enqueue(guard, {});
-  return false;
+  BecomeSender();
+  mutex_.Unlock();
+  size_t most_bytes = SIZE_MAX;
+  const Sent sent = SendHost(false, &most_bytes);
+  if (sent == Sent::kFailed) MarkFailed();
+  mutex_.Lock();
+  // Before the replies that other threads have left meanwhile.
+  if (sent == Sent::kLater) backlog_.emplace_front();
+  TakeTurn(kTurnBytes);
+  return sent != Sent::kLater;
 }
 
 void ReplyWriter::SendOwned(OwnedReply reply) {
-  Guard guard(mutex_);
+  mutex_.Lock();
   if (reply.promised) promises_ -= 1;
-  Enqueue(guard, std::move(reply));
+  Queue(std::move(reply));
 }
 
-void ReplyWriter::Enqueue(Guard& guard, OwnedReply reply) {
+void ReplyWriter::Queue(OwnedReply reply) {
   backlog_.push_back({std::move(reply), 0});
-  if (busy_) return;
-  busy_ = true;
-  Release(guard, kTurnBytes);
+  if (state_ == State::kBusy) {
+    mutex_.Unlock();
+    return;
+  }
+  BecomeSender();
+  TakeTurn(kTurnBytes);
 }
 
 void ReplyWriter::Drain() {
-  Guard guard(mutex_);
-  drain_again_ = true;
-  if (busy_) return;
-  busy_ = true;
-  Release(guard, kTurnBytes);
+  mutex_.Lock();
+  if (state_ == State::kBusy) {
+    drain_again_ = true;
+    mutex_.Unlock();
+    return;
+  }
+  BecomeSender();
+  TakeTurn(kTurnBytes);
 }
 
 void ReplyWriter::Tell(const Entry& entry) {
@@ -243,28 +267,24 @@ void ReplyWriter::Tell(const Entry& entry) {
   }
 }
 
-void ReplyWriter::FailNow() {
+void ReplyWriter::MarkFailed() {
   {
-    const Guard guard(mutex_);
+    const MutexLock lock(mutex_);
     failed_ = true;
   }
-  // Wakes whoever waits for the client, in recv(2) as well.
+  // Wakes each thread that waits for the client, in recv(2) too.
   shutdown(fd(), SHUT_RDWR);
 }
 
 void ReplyWriter::Fail() {
-  FailNow();
+  MarkFailed();
   Drain();
 }
 
 void ReplyWriter::Close() {
   Fail();
-  Guard guard(mutex_);
-  while (busy_) {
-    waiting_ += 1;
-    free_.wait(guard);
-    waiting_ -= 1;
-  }
+  const MutexLock lock(mutex_);
+  AwaitSenderEnd();
 }
 
 }  // namespace copse
