@@ -45,14 +45,14 @@ class ColdRead {
     lane_->TellInput();
   }
 
-  // False: it is not for this path, or not any more.
+  // False: this path may not answer it, or no longer.
   bool Read(OwnedReply* reply) {
     LaneGrant::Use use;
     if (!lane_->grant.Enter(&use)) return false;
     const uint64_t size = use.source->size_bytes();
     const bool inside = request_.offset <= size && request_.length <= size - request_.offset;
     const AnswerLease* const lease = use.source->lease().get();
-    // The lease is looked at last: it may have passed while the disk was read.
+    // The lease comes last: it may have passed while the disk was read.
     const bool good = inside && ReadFrom(use.source.get(), reply) && (lease == nullptr || lease->MayAnswer());
     if (good) {
       lane_->writer->Promise();
@@ -126,7 +126,7 @@ class ColdGroup final : public Task {
     lane->cold.Done(count);
   }
 
-  // Instead of Run.
+  // In place of Run, for a group that the pool never began.
   void Drop() {
     for (const ColdRead& read : reads_) lane_->cold.Sent(read.length());
     lane_->cold.Done(reads_.size());
@@ -143,7 +143,7 @@ ColdReads::ColdReads() = default;
 ColdReads::~ColdReads() = default;
 
 bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& request, const uint8_t* header, bool begun) {
-  // Only this thread adds.
+  // Only the lane's thread adds, so the bounds hold without a lock.
   if (requests_.load(std::memory_order_relaxed) >= kMostRequests) return false;
   if (request.length > kMostBytes - std::min(kMostBytes, bytes_.load(std::memory_order_relaxed))) return false;
   if (bytes_of_all_.fetch_add(request.length, std::memory_order_relaxed) + request.length > kMostBytesOfAll) {
@@ -166,7 +166,7 @@ bool ColdReads::Start(const std::shared_ptr<LaneShared>& lane, const Request& re
 void ColdReads::Submit() {
   if (group_ == nullptr) return;
   {
-    const std::lock_guard<std::mutex> guard(mutex_);
+    const MutexLock lock(mutex_);
     under_way_ += group_->size();
   }
   ThreadPool::Shared().Submit(group_.release(), PoolLane::kRead, this);
@@ -179,20 +179,20 @@ void ColdReads::Sent(size_t cost) {
 }
 
 void ColdReads::Done(size_t count) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   under_way_ -= count;
-  if (under_way_ == 0) done_.notify_all();
+  if (under_way_ == 0) done_.NotifyAll();
 }
 
 void ColdReads::WaitForAll() {
-  std::unique_lock<std::mutex> guard(mutex_);
-  done_.wait(guard, [this] { return under_way_ == 0 || shut_; });
+  const MutexLock lock(mutex_);
+  while (under_way_ > 0 && !shut_) done_.Wait(mutex_);
 }
 
 void ColdReads::Shut() {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   shut_ = true;
-  done_.notify_all();
+  done_.NotifyAll();
 }
 
 void ColdReads::Stop() {
@@ -200,8 +200,8 @@ void ColdReads::Stop() {
     static_cast<ColdGroup*>(task)->Drop();
     delete task;
   }
-  std::unique_lock<std::mutex> guard(mutex_);
-  done_.wait(guard, [this] { return under_way_ == 0; });
+  const MutexLock lock(mutex_);
+  while (under_way_ > 0) done_.Wait(mutex_);
 }
 
 }  // namespace copse

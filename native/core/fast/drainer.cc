@@ -16,7 +16,7 @@ Drainer& Drainer::Shared() {
 }
 
 Status Drainer::Start() {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   return StartNow();
 }
 
@@ -38,7 +38,7 @@ Status Drainer::StartNow() {
 }
 
 bool Drainer::Watch(const std::shared_ptr<ReplyWriter>& writer) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   if (!StartNow().ok()) return false;
   const auto [found, added] = watched_.try_emplace(writer.get(), Watched{next_id_, writer->fd()});
   if (added) writers_.emplace(next_id_++, writer);
@@ -49,7 +49,7 @@ bool Drainer::Watch(const std::shared_ptr<ReplyWriter>& writer) {
 }
 
 void Drainer::Forget(const ReplyWriter* writer) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = watched_.find(writer);
   if (found == watched_.end()) return;
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.fd, nullptr);
@@ -68,11 +68,11 @@ void Drainer::Work() {
   while (true) {
     const int count = epoll_wait(epoll_.get(), events, kMostEvents, -1);
     for (int i = 0; i < count; i += 1) {
-      // A copy: events are packed, and what is found by a reference wants it aligned.
+      // A copy: epoll_event is packed, and `find` takes a reference, which has to be aligned.
       const uint64_t id = events[i].data.u64;
       std::shared_ptr<ReplyWriter> writer;
       {
-        const std::lock_guard<std::mutex> guard(mutex_);
+        const MutexLock lock(mutex_);
         const auto found = writers_.find(id);
         if (found != writers_.end()) writer = found->second.lock();
       }

@@ -5,8 +5,8 @@
 namespace copse {
 
 bool LaneGrant::Replace(std::shared_ptr<RangeSource> source, bool writable) {
-  // The one from before goes after the mutex: its files may be closed by that.
-  const std::lock_guard<std::mutex> guard(mutex_);
+  // The swapped source is dropped after the mutex is free: that may close its files.
+  const MutexLock lock(mutex_);
   source_.swap(source);
   writable_ = writable;
   turn_.fetch_add(1, std::memory_order_acq_rel);
@@ -15,12 +15,12 @@ bool LaneGrant::Replace(std::shared_ptr<RangeSource> source, bool writable) {
 }
 
 bool LaneGrant::IsQuiet() {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   return old_users_ == 0;
 }
 
 bool LaneGrant::Enter(Use* use) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   if (source_ == nullptr) return false;
   users_ += 1;
   use->source = source_;
@@ -30,9 +30,9 @@ bool LaneGrant::Enter(Use* use) {
 }
 
 bool LaneGrant::Leave(Use* use) {
-  // First: whoever hears that all is quiet may count on nobody holding it.
+  // First: the host that hears of quiet files relies on no thread holding them.
   use->source.reset();
-  const std::lock_guard<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   if (use->turn == turn_.load(std::memory_order_relaxed)) {
     users_ -= 1;
     return false;

@@ -9,8 +9,6 @@ namespace copse {
 
 namespace {
 
-using Guard = std::lock_guard<std::mutex>;
-
 size_t Hint(const void* owner) { return reinterpret_cast<uintptr_t>(owner) >> 6; }
 
 }  // namespace
@@ -53,7 +51,7 @@ void LaneQueue::EndRequest() {
 }
 
 size_t LaneQueue::Push(const uint8_t* bytes, size_t size, uint64_t left) {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   if (shut_ || size_ >= most_bytes_) return 0;
   const size_t taken = Append(bytes, std::min(size, most_bytes_ - size_));
   amid_ = true;
@@ -62,7 +60,7 @@ size_t LaneQueue::Push(const uint8_t* bytes, size_t size, uint64_t left) {
 }
 
 uint8_t* LaneQueue::Room(size_t* size) {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   if (shut_ || size_ >= most_bytes_) return nullptr;
   Chunk* const tail = Tail();
   if (tail == nullptr) return nullptr;
@@ -72,7 +70,7 @@ uint8_t* LaneQueue::Room(size_t* size) {
 }
 
 void LaneQueue::Commit(size_t size, uint64_t left) {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   receiving_ = false;
   chunks_.back().end += size;
   size_ += size;
@@ -80,21 +78,22 @@ void LaneQueue::Commit(size_t size, uint64_t left) {
 }
 
 bool LaneQueue::WaitForRoom() {
-  std::unique_lock<std::mutex> guard(mutex_);
+  const MutexLock lock(mutex_);
   waiting_ = true;
-  room_.wait(guard, [this] { return shut_ || size_ < most_bytes_; });
+  while (!shut_ && size_ >= most_bytes_) room_.Wait(mutex_);
   waiting_ = false;
   return !shut_;
 }
 
 void LaneQueue::End() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   over_ = true;
 }
 
 void LaneQueue::PushBetween(const uint8_t* bytes, size_t size) {
-  const Guard guard(mutex_);
-  // After Shut the end waits for nobody, and who was told of it looks no more.
+  const MutexLock lock(mutex_);
+  // After Shut the lane ends without waiting for cold reads, and the host that was told of the end
+  // takes no more.
   if (over_) return;
   if (amid_) {
     late_.insert(late_.end(), bytes, bytes + size);
@@ -104,14 +103,14 @@ void LaneQueue::PushBetween(const uint8_t* bytes, size_t size) {
 }
 
 bool LaneQueue::MustTell() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   if (told_ || (size_ == 0 && !over_)) return false;
   told_ = true;
   return true;
 }
 
 size_t LaneQueue::Take(uint8_t* target, size_t size, bool* over) {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   told_ = false;
   size_t done = 0;
   while (done < size && size_ > 0) {
@@ -126,19 +125,19 @@ size_t LaneQueue::Take(uint8_t* target, size_t size, bool* over) {
     chunks_.pop_front();
   }
   *over = over_ && size_ == 0;
-  if (waiting_ && size_ < most_bytes_) room_.notify_one();
+  if (waiting_ && size_ < most_bytes_) room_.NotifyOne();
   return done;
 }
 
 size_t LaneQueue::size() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   return size_;
 }
 
 void LaneQueue::Shut() {
-  const Guard guard(mutex_);
+  const MutexLock lock(mutex_);
   shut_ = true;
-  room_.notify_one();
+  room_.NotifyOne();
 }
 
 }  // namespace copse
