@@ -181,6 +181,7 @@ class Connection {
   }
   // Waits for as much as `size`, or the end.
   Bytes TakeUp(size_t size) {
+    copse::kHostThread.Assert();
     Bytes bytes;
     while (bytes.size() < size) {
       uint64_t seen;
@@ -205,6 +206,7 @@ class Connection {
     CHECK(TakeUp(flush.size()) == flush);
   }
   bool Send(const Bytes& bytes) {
+    copse::kHostThread.Assert();
     const iovec part{const_cast<uint8_t*>(bytes.data()), bytes.size()};
     return lane->Send(&part, 1);
   }

@@ -1,4 +1,5 @@
-// How long this node may answer for one disk: a word of memory that the host moves on while it runs.
+// How long this node may answer for one disk: a word of memory that the host moves on while it
+// runs.
 //
 // A process that is stopped, or a host that is suspended, does not move it on. The word is in
 // CLOCK_BOOTTIME, which goes on in suspend (clock_gettime(2)). So a lane that wakes before the host

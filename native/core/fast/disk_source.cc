@@ -1,7 +1,9 @@
 // A disk: run by run of its overlay's map, those that are base from the image below.
 //
-// A range's blocks are looked at one after the other, while others write them: each is as it was at some moment of the read, which is what a disk promises. Nothing ever becomes
-// base or remote again, and a chunk below is pinned or copied before it is believed, so a block is never taken from where it was before that moment.
+// A range's blocks are looked at one after the other, while others write them: each is as it was at
+// some moment of the read, which is what a disk promises. Nothing ever becomes base or remote
+// again, and a chunk below is pinned or copied before it is believed, so a block is never taken
+// from where it was before that moment.
 #include <algorithm>
 #include <cstring>
 
@@ -57,7 +59,8 @@ Found DiskSource::ReadRun(BlockState state, uint8_t* target, size_t size, uint64
 }
 
 Found DiskSource::ReadNow(uint8_t* target, size_t size, uint64_t offset) {
-  // A long range that can't be a hit should not be copied half way first; one that is cold in one place may be absent in another.
+  // A long range that can't be a hit should not be copied half way first; one that is cold in one
+  // place may be absent in another.
   const bool one_block = offset / kBlockBytes == (offset + size - 1) / kBlockBytes;
   if (!one_block && !IsHere(offset, size)) return Found::kUp;
   Found found = Found::kHit;

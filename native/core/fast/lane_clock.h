@@ -1,7 +1,7 @@
 // The clock of lanes: latencies are taken by it, and leases (answer_lease.h) end by it.
 //
-// CLOCK_BOOTTIME goes on while the host is suspended. The vDSO answers it as CLOCK_MONOTONIC, without
-// a system call (vdso(7); Linux 5.3 and later).
+// CLOCK_BOOTTIME goes on while the host is suspended. The vDSO answers it as CLOCK_MONOTONIC,
+// without a system call (vdso(7); Linux 5.3 and later).
 #pragma once
 
 #include <time.h>

@@ -1,4 +1,5 @@
-// What a lane counts, at the cost of a relaxed addition each. Written by the lane's thread and by cold reads, read by anybody.
+// What a lane counts, at the cost of a relaxed addition each. Written by the lane's thread and by
+// cold reads, read by anybody.
 #pragma once
 
 #include <array>
@@ -9,7 +10,8 @@
 namespace copse {
 
 struct LaneCounters {
-  // Latency: count of reads at or below 2^i microseconds and above 2^(i-1), the last one beyond 2^25: as LatencyHistogram in src/base/metric.ts.
+  // Latency: count of reads at or below 2^i microseconds and above 2^(i-1), the last one beyond
+  // 2^25: as LatencyHistogram in src/base/metric.ts.
   static constexpr size_t kBuckets = 27;
   using Counter = std::atomic<uint64_t>;
   Counter reads{0};
@@ -25,11 +27,13 @@ struct LaneCounters {
   Counter handed_up{0};
   // Of read_bytes, those that went out by sendfile(2).
   Counter file_bytes{0};
-  // Connections (0 or 1) that were shut because a reply that had begun to leave could not be completed: its chunk turned out rotten, or the file could not be read.
+  // Connections (0 or 1) that were shut because a reply that had begun to leave could not be
+  // completed: its chunk turned out rotten, or the file could not be read.
   Counter cut_replies{0};
 
-  // From any thread. `times` of the same duration: from when a batch of requests was received, or a cold read was begun, until its replies began to leave. What the
-  // client takes to read them is its own affair. Also counts the reads (writes).
+  // From any thread. `times` of the same duration: from when a batch of requests was received, or a
+  // cold read was begun, until its replies began to leave. What the client takes to read them is
+  // its own affair. Also counts the reads (writes).
   void ObserveRead(uint64_t ns, uint64_t times);
   void ObserveWrite(uint64_t ns, uint64_t times);
 };

@@ -1,7 +1,9 @@
 // Large reads: from the files' pages to the socket, by reference.
 //
-// A chunk can turn out rotten (a failed verification) while it is being sent; that is known only when the plan is cleared, and nothing takes back bytes that have left. The connection is
-// shut then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for whole. The same when a file can't be read, or the lease is lost half way.
+// A chunk can turn out rotten (a failed verification) while it is being sent; that is known only
+// when the plan is cleared, and nothing takes back bytes that have left. The connection is shut
+// then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for
+// whole. The same when a file can't be read, or the lease is lost half way.
 #include <sys/socket.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// What was received of a connection and not yet handled: a small buffer of its own, which is all that an idle connection holds, and a large shared one while a request with a
-// payload is received that is handled as a whole.
+// What was received of a connection and not yet handled: a small buffer of its own, which is all
+// that an idle connection holds, and a large shared one while a request with a payload is received
+// that is handled as a whole.
 #pragma once
 
 #include <sys/types.h>
@@ -25,9 +26,11 @@ class LaneInput {
 
   // Room for `whole` bytes from data() on, up to BufferList::kInputBytes. False: no memory.
   bool Reserve(size_t whole);
-  // Receives more behind what is there; waits until there is any. False: the end of the input, or its failure.
+  // Receives more behind what is there; waits until there is any. False: the end of the input, or
+  // its failure.
   bool Receive();
-  // Receives what has come meanwhile, behind what is there, as far as there is room. False: nothing.
+  // Receives what has come meanwhile, behind what is there, as far as there is room. False:
+  // nothing.
   bool ReceiveNow();
   // Receives some bytes, to where they belong, while nothing is held here. 0: the end.
   size_t ReceiveTo(uint8_t* target, size_t size);
@@ -36,7 +39,8 @@ class LaneInput {
   ssize_t ReceiveOnce(uint8_t* target, size_t size, int flags);
   void DropLarge();
 
-  // About 580 requests, or 3 with a payload of 4 KiB. Pages of it that nothing was received into cost nothing.
+  // About 580 requests, or 3 with a payload of 4 KiB. Pages of it that nothing was received into
+  // cost nothing.
   static constexpr size_t kSmallBytes = 16 << 10;
 
   const int fd_;

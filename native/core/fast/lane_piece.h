@@ -1,4 +1,5 @@
-// How the answer to a READ is cut into chunks of data and holes: by the rules of src/server/transmission.ts and read-reply.ts.
+// How the answer to a READ is cut into chunks of data and holes: by the rules of
+// src/server/transmission.ts and read-reply.ts.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +19,12 @@ struct ReplyPiece {
 // Whether holes may be sent at all.
 bool MayCut(const Request& request, ReplyMode replies);
 
-// The request's range in order; adjacent pieces differ. One piece of data unless it may be cut. Empties `pieces` first.
+// The request's range in order; adjacent pieces differ. One piece of data unless it may be cut.
+// Empties `pieces` first.
 void CutReply(const Request& request, ReplyMode replies, const RangeSource& source, std::vector<ReplyPiece>* pieces);
 
-// From this length on a reply is searched for holes inside; shorter ones are a hole or they are not.
+// From this length on a reply is searched for holes inside; shorter ones are a hole or they are
+// not.
 constexpr uint64_t kSplitFromBytes = 128 << 10;
 
 }  // namespace copse

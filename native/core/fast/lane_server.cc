@@ -13,11 +13,8 @@ namespace copse {
 
 namespace {
 
-// A client copies a larger reply while the lane copies the next, which is worth more than a wakeup.
-constexpr uint64_t kMostGatheredBytes = 8 << 10;
-// More than so many requests are a batch as they are.
-constexpr size_t kGatheredRequests = 8;
-// Between two looks at a lease that has passed, in ns. The host settles it within some ms as a rule.
+// Between two looks at a lease that has passed, in ns. The host settles it within some ms as a
+// rule.
 constexpr long kLeaseLookNs = 1'000'000;
 
 }  // namespace
@@ -31,7 +28,7 @@ LaneServer::LaneServer(std::shared_ptr<LaneShared> shared, std::vector<uint8_t> 
 
 void LaneServer::Run() {
   while (!stopped_ && Receive()) {
-    Gather();
+    if (up_left_ == 0) gather_.Gather(&input_, replies_);
     batch_start_ns_ = NowNs();
     HandleInput();
     EndBatch();
@@ -44,13 +41,6 @@ bool LaneServer::Receive() {
   return input_.Receive();
 }
 
-void LaneServer::Gather() {
-  if (up_left_ > 0 || input_.size() < header_bytes_ || input_.size() > kGatheredRequests * header_bytes_) return;
-  Request request;
-  if (!ParseRequest(input_.data(), replies_, &request) || !IsPlainRead(request, replies_) || request.length > kMostGatheredBytes) return;
-  if (gather_.Sleep()) gather_.Woke(input_.ReceiveNow());
-}
-
 void LaneServer::HandleInput() {
   while (!stopped_ && input_.size() > 0) {
     if (up_left_ > 0) {
@@ -58,7 +48,7 @@ void LaneServer::HandleInput() {
       continue;
     }
     if (input_.size() < header_bytes_) {
-      // Its rest must find room.
+      // Makes room for the rest of the header.
       input_.Reserve(header_bytes_);
       return;
     }
@@ -74,7 +64,7 @@ void LaneServer::HandleInput() {
         return;
       case Answer::kUp:
         shared_->counters.handed_up.fetch_add(1, std::memory_order_relaxed);
-        // Saturates: no client sends that much.
+        // The sum saturates; no client sends that much.
         up_left_ = std::min(RequestPayloadBytes(request, replies_), UINT64_MAX - header_bytes_) + header_bytes_;
     }
   }
@@ -92,7 +82,7 @@ LaneServer::Answer LaneServer::Handle(const Request& request) {
 
 void LaneServer::GiveUp() {
   EndBatch();
-  // What the host sees behind this may be the end to it.
+  // The host may take what follows as the end, so cold reads have to be answered first.
   shared_->cold.WaitForAll();
   raw_ = true;
   up_left_ = UINT64_MAX;
@@ -123,7 +113,7 @@ bool LaneServer::ReceiveUp() {
 }
 
 void LaneServer::Finish() {
-  // A header, or a payload, that is not whole: the host shall see it as it came.
+  // A header or payload that is not whole goes up as it came.
   if (!stopped_ && input_.size() > 0) {
     if (up_left_ == 0) GiveUp();
     while (!stopped_ && input_.size() > 0) HandUp();
@@ -144,7 +134,7 @@ bool LaneServer::Use() {
       if (use_.source->lease() != lease_) lease_ = use_.source->lease();
       return lease_ == nullptr || lease_->MayAnswer(batch_start_ns_);
     }
-    // What was answered under the other one leaves under that.
+    // Replies of the batch were answered under the earlier lease, and leave under it.
     Leave();
     Flush();
     batch_start_ns_ = NowNs();
@@ -201,9 +191,9 @@ void LaneServer::Flush() {
   Observe();
   shared_->TellInput();
   bool good = shared_->writer->Begin();
-  // Looked at last: the process may have slept anywhere before.
+  // The last look: the process may have been stopped anywhere before.
   while (good && !MayAnswer()) {
-    // Others send meanwhile.
+    // Other threads may send while this one waits.
     shared_->writer->End();
     if (!AwaitLease()) shared_->writer->Fail();
     good = shared_->writer->Begin();

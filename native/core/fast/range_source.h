@@ -1,6 +1,8 @@
-// The files that an export's bytes lie in, as far as native threads may answer from them: an image's chunk file, or a disk's overlay over one.
+// The files that an export's bytes lie in, as far as native threads may answer from them: an
+// image's chunk file, or a disk's overlay over one.
 //
-// All or nothing: a range of which any byte is absent, unverified, marked (ChunkMap::Mark), or on another node is not for this path. Any thread, no locks.
+// All or nothing: a range of which any byte is absent, unverified, marked (ChunkMap::Mark), or on
+// another node is not for this path. Any thread, no locks.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,8 @@ enum class Found {
   kUp,    // for TypeScript to answer
 };
 
-// Where a range lies, in order, without gaps. What is pinned stays so, and the files open, until Clear. One thread at a time; may move to another.
+// Where a range lies, in order, without gaps. What is pinned stays so, and the files open, until
+// Clear. One thread at a time; may move to another.
 class ReadPlan {
  public:
   struct Part {
@@ -35,7 +38,8 @@ class ReadPlan {
   ~ReadPlan() { Clear(); }
 
   const std::vector<Part>& parts() const { return parts_; }
-  // False: what was read or sent meanwhile is void (a chunk turned out rotten). Empties the plan, and keeps its memory.
+  // False: what was read or sent meanwhile is void (a chunk turned out rotten). Empties the plan,
+  // and keeps its memory.
   bool Clear();
 
  private:
@@ -74,8 +78,10 @@ class RangeSource {
   virtual Found ReadNow(uint8_t* target, size_t size, uint64_t offset) = 0;
   // Whether all is known to be zeros, without a look at the disk.
   virtual bool IsZero(uint64_t offset, uint64_t size) const = 0;
-  // Finds the parts, pins them, marks them as used and touched. The plan is empty before, and after kUp (as it is for a range in more than kMostParts parts). kHit: all were in the page
-  // cache a moment ago, and may be sent by reference until Clear (see "pages in flight" in chunk_file.h). kCold: they may only be copied.
+  // Finds the parts, pins them, marks them as used and touched. The plan is empty before, and after
+  // kUp (as it is for a range in more than kMostParts parts). kHit: all were in the page cache a
+  // moment ago, and may be sent by reference until Clear (see "pages in flight" in chunk_file.h).
+  // kCold: they may only be copied.
   virtual Found Plan(uint64_t offset, uint64_t size, ReadPlan* plan) = 0;
   // Whole blocks only (kBlockBytes). False: not for this path.
   virtual bool CanWrite(uint64_t offset, uint64_t size) const { return false; }

@@ -1,5 +1,6 @@
-// Headers of the replies that are answered natively: successful ones. Puts bytes at a position and returns how many. Source: doc/proto.md, "Simple reply message" to
-// "Structured reply types"; branch extension-ext-header. What comes out equals what src/nbd/codec/frame.ts puts.
+// Headers of the replies that are answered natively: successful ones. Puts bytes at a position and
+// returns how many. Source: doc/proto.md, "Simple reply message" to "Structured reply types";
+// branch extension-ext-header. What comes out equals what src/nbd/codec/frame.ts puts.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,8 @@ namespace copse {
 // The most that any of the calls below puts.
 constexpr size_t kMostReplyHeaderBytes = 44;
 
-// Before a READ's data. Simple: one for all of it. Else one for each chunk: `done` with the last, offset and size are the chunk's (size at most 32 MiB).
+// Before a READ's data. Simple: one for all of it. Else one for each chunk: `done` with the last,
+// offset and size are the chunk's (size at most 32 MiB).
 size_t PutDataHeader(uint8_t* target, ReplyMode replies, const Request& to, bool done, uint64_t offset, uint64_t size);
 
 // A whole hole chunk; never with simple replies.

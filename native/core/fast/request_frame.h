@@ -1,4 +1,5 @@
-// A request's header, as far as framing and native answers need it. No I/O, no state. Source: doc/proto.md, "Request message"; branch extension-ext-header.
+// A request's header, as far as framing and native answers need it. No I/O, no state. Source:
+// doc/proto.md, "Request message"; branch extension-ext-header.
 #pragma once
 
 #include <cstddef>
@@ -24,13 +25,16 @@ struct Request {
 // 28, or 32 with extended headers.
 size_t RequestHeaderBytes(ReplyMode replies);
 
-// Reads RequestHeaderBytes. False: it begins with another magic, so nothing behind it can be made sense of.
+// Reads RequestHeaderBytes. False: it begins with another magic, so nothing behind it can be made
+// sense of.
 bool ParseRequest(const uint8_t* source, ReplyMode replies, Request* request);
 
-// What follows the header: a compact WRITE carries its data; with extended headers those carry a payload that say so, and only those. Any 64-bit number.
+// What follows the header: a compact WRITE carries its data; with extended headers those carry a
+// payload that say so, and only those. Any 64-bit number.
 uint64_t RequestPayloadBytes(const Request& request, ReplyMode replies);
 
-// Whether a READ, or a WRITE, is of the kind that is answered natively at all. Not whether it lies inside the export.
+// Whether a READ, or a WRITE, is of the kind that is answered natively at all. Not whether it lies
+// inside the export.
 bool IsPlainRead(const Request& request, ReplyMode replies);
 bool IsPlainWrite(const Request& request, ReplyMode replies);
 

@@ -8,7 +8,8 @@ namespace copse {
 
 namespace {
 
-// A number that changes when the client takes something: over TCP what it has acknowledged, else what the socket still has, where another send may put back just as much.
+// A number that changes when the client takes something: over TCP what it has acknowledged, else
+// what the socket still has, where another send may put back just as much.
 uint64_t TakenBy(int fd) {
   if (const auto bytes = AcknowledgedBytes(fd)) return *bytes;
   return QueuedBytes(fd).value_or(0);

@@ -1,4 +1,5 @@
-// Whether it is the client that keeps a lane from letting go of the files: it is being sent something from them, and has taken none of it for a while.
+// Whether it is the client that keeps a lane from letting go of the files: it is being sent
+// something from them, and has taken none of it for a while.
 #pragma once
 
 #include <atomic>
@@ -17,7 +18,8 @@ class SendProgress {
   // Some of it has left.
   void Moved() { sent_.fetch_add(1, std::memory_order_relaxed); }
 
-  // One other thread. True: since the last call it was sending the same, the client took nothing, and the socket `fd` has no room. So a slow disk is not the client's fault.
+  // One other thread. True: since the last call it was sending the same, the client took nothing,
+  // and the socket `fd` has no room. So a slow disk is not the client's fault.
   bool IsStalled(int fd);
 
  private:

@@ -8,7 +8,8 @@ namespace copse {
 
 bool IsUnixSocket(int fd);
 
-// SIOCOUTQ (unix(7), tcp(7)): over a unix socket what the client has not read, with the kernel's overhead; over TCP what it has not acknowledged. Bytes.
+// SIOCOUTQ (unix(7), tcp(7)): over a unix socket what the client has not read, with the kernel's
+// overhead; over TCP what it has not acknowledged. Bytes.
 std::optional<uint64_t> QueuedBytes(int fd);
 
 // Of TCP (TCP_INFO). All that the client has acknowledged, bytes.

@@ -1,4 +1,4 @@
-// Apart from everything else, because the kernel's header and pthread.h both define sched_param.
+// A file of its own, because the kernel's header and pthread.h both define sched_param.
 #include "short_slice.h"
 
 #include <linux/sched.h>
@@ -11,7 +11,7 @@ namespace copse {
 
 namespace {
 
-// The least that the kernel gives.
+// The shortest slice that the kernel gives.
 constexpr unsigned long long kSliceNs = 100'000;
 constexpr unsigned long kTimerSlackNs = 1000;
 

@@ -65,6 +65,7 @@ class Outbox {
   void AskForEnd() { waiting_.emplace_back(); }
   // As far as it goes now.
   void Send() {
+    copse::kHostThread.Assert();
     if (pending_ && host_->sents == sents_) return;
     pending_ = false;
     while (!waiting_.empty() && !pending_) {

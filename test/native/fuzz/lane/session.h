@@ -67,6 +67,7 @@ class Session {
     Replace(std::make_shared<Source>(std::move(from), situation_.cold, situation_.colds_fail, situation_.writes_fail), writable);
   }
   void Replace(std::shared_ptr<Source> source, bool writable) {
+    copse::kHostThread.Assert();
     if (source_ != nullptr) old_.push_back(source_);
     source_ = source;
     if (!lane_->Grant(std::move(source), writable)) loud_ += 1;
@@ -84,6 +85,7 @@ class Session {
     quiet_ = source_ == nullptr;
   }
   void Revoke(bool wait, bool stalled) {
+    copse::kHostThread.Assert();
     Replace(nullptr, false);
     for (int i = 0; i < 3 && stalled && !lane_->IsQuiet(); i += 1) lane_->IsStalled();
     if (wait) Pump("a revoke that gets quiet", [this] { return lane_->IsQuiet(); });
@@ -251,6 +253,7 @@ class Session {
     if ((entries[1].revents & (POLLIN | POLLHUP)) != 0 && reads) Receive();
   }
   void TakeUp() {
+    copse::kHostThread.Assert();
     const bool small = (situation_.host == Pace::kPieces || situation_.host == Pace::kLazyPieces) && small_takes_++ < 100;
     const size_t size = small ? 7 : sizeof(buffer_);
     bool over = false;
