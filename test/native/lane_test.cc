@@ -1,8 +1,5 @@
 // A lane between its host and its client: what it answers, what goes up, and how it ends.
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,20 +9,8 @@
 
 #include "../../native/core/fast/cold_read.h"
 #include "lane_client.h"
-#include "tcp_pair.h"
 
 using namespace test;
-
-// What happens while a lane sleeps, in its thread; under no mutex: the client is still meanwhile.
-static std::function<void()> while_lane_sleeps;
-
-// Instead of the system's, which whoever is no lane gets all the same.
-extern "C" int nanosleep(const timespec* time, timespec* left) {
-  char name[16] = "";
-  pthread_getname_np(pthread_self(), name, sizeof(name));
-  if (std::string(name) == "copse-lane" && while_lane_sleeps) while_lane_sleeps();
-  return clock_nanosleep(CLOCK_MONOTONIC, 0, time, left) == 0 ? 0 : -1;
-}
 
 namespace {
 
@@ -100,57 +85,6 @@ void AnswersReads() {
     CHECK_EQ(counters.handed_up, 0u);
     CHECK(counters.file_bytes > 0);
     CHECK_EQ(connection.lane->input_size(), 0u);
-  }
-}
-
-// Requests that come while the client has much to read yet are answered together with those that come a moment later, whatever these are.
-void GathersForABusyClient() {
-  const check::Directory directory;
-  const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
-  for (const ReplyMode mode : kModes) {
-    Connection connection(mode);
-    CHECK(connection.lane->Grant(source, false));
-    std::atomic<int> sleeps{0};
-    const auto read_all = [&](uint64_t first, uint64_t end) {
-      for (uint64_t cookie = first; cookie < end; cookie += 1) {
-        const std::pair<uint64_t, uint64_t> range(cookie * 4096, 4096);
-        const Reply reply = ReadReply(connection, [&](uint64_t) { return range; });
-        CHECK_EQ(reply.cookie, cookie);
-        CheckContent(reply, range.first, range.second, IsZeroAt);
-      }
-    };
-    const auto request = [&](uint64_t cookie) { return RequestOf(mode, kRead, cookie, cookie * 4096, 4096); };
-    // A client that reads each reply is not kept waiting.
-    while_lane_sleeps = [&] { sleeps += 1; };
-    for (uint64_t cookie = 1; cookie < 6; cookie += 1) {
-      connection.Write(request(cookie));
-      read_all(cookie, cookie + 1);
-    }
-    CHECK_EQ(sleeps.load(), 0);
-    // Others, a request that goes up, a part of a header, and the end, come while it sleeps.
-    const Bytes flush = RequestOf(mode, kFlush, 7, 0, 0);
-    const Bytes last = request(29);
-    const Bytes half(last.begin(), last.begin() + 11);
-    while_lane_sleeps = [&] {
-      if (sleeps++ > 0) return;
-      for (uint64_t cookie = 27; cookie < 29; cookie += 1) connection.Write(request(cookie));
-      connection.Write(flush);
-      connection.Write(half);
-      shutdown(connection.client.get(), SHUT_WR);
-    };
-    Bytes first;
-    for (uint64_t cookie = 6; cookie < 26; cookie += 1) Append(&first, request(cookie));
-    connection.Write(first);
-    // All were sent: what follows finds a client that has read nothing of it.
-    while (connection.lane->counters().reads < 25) std::this_thread::yield();
-    connection.Write(request(26));
-    Bytes up = flush;
-    Append(&up, half);
-    CHECK(connection.TakeUp(up.size() + 1) == up);
-    CHECK(connection.up_over);
-    CHECK_EQ(sleeps.load(), 1);
-    read_all(6, 29);
-    while_lane_sleeps = nullptr;
   }
 }
 
@@ -741,25 +675,6 @@ void AnswersLeaveBeforeTheEnd() {
   }
 }
 
-// Over TCP to the same host nothing is paced, whatever the system's congestion control.
-void SendsUnpacedToTheOwnHost() {
-  test::TcpPair pair = test::MakeTcpPair();
-  const copse::Descriptor same(dup(pair.server.get()));
-  const auto name = [&] {
-    char text[16] = "";
-    socklen_t length = sizeof(text);
-    CHECK_EQ(getsockopt(same.get(), IPPROTO_TCP, TCP_CONGESTION, text, &length), 0);
-    return std::string(text);
-  };
-  // Where there is but one kind, this says nothing.
-  if (name() == "reno") setsockopt(pair.server.get(), IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
-  Host host;
-  std::shared_ptr<Lane> lane;
-  CHECK_EQ(Lane::Start(std::move(pair.server), {ReplyMode::kSimple}, nullptr, 0, &host, &lane).error, 0);
-  CHECK_EQ(name(), "reno");
-  lane->Stop();
-}
-
 // Whoever had the socket goes on with it.
 void LeavesTheSocketWhereItCannotStart() {
   int ends[2];
@@ -870,7 +785,6 @@ int main(int argc, char** argv) {
 #define RUN(test) run(#test, test)
   RUN(StartsOnlyWithADrainer);
   RUN(AnswersReads);
-  RUN(GathersForABusyClient);
   RUN(HandsUpTheRest);
   RUN(CutAnywhere);
   RUN(DisconnectGoesUpAfterColdReads);
@@ -891,5 +805,4 @@ int main(int argc, char** argv) {
   RUN(NothingComesBehindTheEnd);
   RUN(AnswersLeaveBeforeTheEnd);
   RUN(LeavesTheSocketWhereItCannotStart);
-  RUN(SendsUnpacedToTheOwnHost);
 }
