@@ -1,4 +1,4 @@
-// The addon's exports; src/base/native.ts has their types and is their only importer.
+// The addon's exports. src/base/native.ts has their types and is the only importer.
 #include <napi.h>
 
 #include "binding/environment.h"

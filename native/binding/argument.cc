@@ -113,17 +113,12 @@ bool Arguments::BytesProperty(size_t index, const char* name, uint8_t** data, si
   return napi_get_named_property(env_, values_[index], name, &property) == napi_ok && BytesOf(property, name, data, size);
 }
 
-napi_value Arguments::Undefined() const {
-  napi_value value = nullptr;
-  napi_get_undefined(env_, &value);
-  return value;
-}
-
 bool Arguments::IntegerOf(napi_value from, const char* name, uint64_t max, uint64_t* value) const {
   // As a double: Node-API's own conversion to int64 would cut fractions and turn NaN into 0.
   double number;
   if (napi_get_value_double(env_, from, &number) != napi_ok) return WrongType(name, "a number");
-  // Through a signed integer, which is one instruction where an unsigned one is a branch. No `max` is beyond 2^53.
+  // By way of a signed integer: one instruction, where an unsigned one takes a branch. Every `max`
+  // is at most 2^53.
   if (!(number >= 0 && number <= static_cast<double>(max))) return OutOfRange(name, max);
   const int64_t integer = static_cast<int64_t>(number);
   *value = static_cast<uint64_t>(integer);
@@ -147,14 +142,12 @@ bool Arguments::WrongType(const char* name, const char* wanted) const {
   bool pending = false;
   if (napi_is_exception_pending(env_, &pending) != napi_ok || pending) return false;
   const std::string message = std::string("\"") + name + "\" must be " + wanted;
-  napi_throw_type_error(env_, "ERR_INVALID_ARG_TYPE", message.c_str());
-  return false;
+  return RefuseType(message.c_str());
 }
 
 bool Arguments::OutOfRange(const char* name, uint64_t max) const {
   const std::string message = std::string("\"") + name + "\" must be an integer from 0 to " + std::to_string(max);
-  napi_throw_range_error(env_, "ERR_OUT_OF_RANGE", message.c_str());
-  return false;
+  return RefuseRange(message.c_str());
 }
 
 }  // namespace copse

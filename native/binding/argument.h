@@ -1,5 +1,6 @@
-// Arguments of one call, checked at the edge: every getter that returns false has thrown (ERR_INVALID_ARG_TYPE as a TypeError,
-// ERR_OUT_OF_RANGE as a RangeError), and the callback returns null at once. Raw Node-API, nothing is allocated: the hit path is here.
+// Arguments of one call, checked at the edge. Every getter that returns false has thrown
+// (ERR_INVALID_ARG_TYPE as a TypeError, ERR_OUT_OF_RANGE as a RangeError), and the callback returns
+// null at once. Raw Node-API, and nothing is allocated: the path of each hit is here.
 #pragma once
 
 #include <node_api.h>
@@ -7,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "value.h"
 
 namespace copse {
 
@@ -20,13 +23,12 @@ class Arguments {
   napi_value at(size_t index) const { return values_[index]; }
   bool Has(size_t index) const;
 
-  // What `this` wraps; null, with an exception pending, when it wraps nothing. For prototype methods only: V8 has checked by the
-  // class's signature that the receiver is one of that class.
+  // The native object that `this` wraps; null, with an exception pending, when it wraps nothing.
+  // For methods only: V8 has checked by the class's signature that the receiver is of that class.
   void* Unwrap() const;
-  // For accessors, which V8 does not check.
+  // The same for accessors, whose receivers V8 does not check.
   void* Unwrap(const napi_type_tag& tag) const;
-
-  // The same of an argument.
+  // The same for an argument.
   void* Native(size_t index, const char* name, const napi_type_tag& tag) const;
 
   // An integer in [0, max].
@@ -35,7 +37,7 @@ class Arguments {
   bool Text(size_t index, const char* name, std::string* value) const;
   // The memory of a Uint8Array (a Buffer is one). A detached one has no bytes.
   bool Bytes(size_t index, const char* name, uint8_t** data, size_t* size) const;
-  // The elements of a Uint32Array.
+  // The elements of a Uint32Array, for as long as it is not detached.
   bool Words(size_t index, const char* name, const uint32_t** words, size_t* count) const;
   // Buffer, start and length at three consecutive indices, the part inside the buffer.
   bool Slice(size_t index, const char* name, uint8_t** data, size_t* size) const;
@@ -49,7 +51,18 @@ class Arguments {
   bool TextProperty(size_t index, const char* name, std::string* value) const;
   bool BytesProperty(size_t index, const char* name, uint8_t** data, size_t* size) const;
 
-  napi_value Undefined() const;
+  // Throws a RangeError ERR_OUT_OF_RANGE, or a TypeError ERR_INVALID_ARG_TYPE. False, like the
+  // getters.
+  bool RefuseRange(const char* message) const {
+    napi_throw_range_error(env_, "ERR_OUT_OF_RANGE", message);
+    return false;
+  }
+  bool RefuseType(const char* message) const {
+    napi_throw_type_error(env_, "ERR_INVALID_ARG_TYPE", message);
+    return false;
+  }
+
+  napi_value Undefined() const { return UndefinedValue(env_); }
 
  private:
   bool IntegerOf(napi_value from, const char* name, uint64_t max, uint64_t* value) const;

@@ -16,7 +16,8 @@ Environment* Environment::Attach(napi_env env) {
     delete environment;
     return nullptr;
   }
-  // The hook comes after the waker: hooks run in reverse order, so that no job is left when the waker goes.
+  // The hook is added after the waker. Hooks run in reverse order, so no job is left when the waker
+  // goes.
   if (!environment->CreateWaker() || napi_add_env_cleanup_hook(env, TearDown, environment) != napi_ok) return nullptr;
   return environment;
 }
@@ -94,7 +95,8 @@ void Environment::SubmitTask(Task* task, PoolLane lane) {
 }
 
 void Environment::Complete(Job* job) {
-  // All under the mutex: as soon as it is free and nothing is unfinished, the environment may go.
+  // All of it under the mutex: the environment may go as soon as the mutex is free and nothing is
+  // unfinished.
   const std::lock_guard<std::mutex> guard(mutex_);
   finished_.push_back(job);
   CallWaker();
@@ -118,7 +120,7 @@ void Environment::EndTask() {
 }
 
 void Environment::OnWake(napi_env env, napi_value, void* context, void*) {
-  // Without an environment it is being torn down: TearDown has seen to the jobs.
+  // `env` is null while the environment is torn down; TearDown has seen to the jobs.
   if (env != nullptr) static_cast<Environment*>(context)->Drain();
 }
 
@@ -134,7 +136,7 @@ void Environment::Drain() {
   }
   for (const std::shared_ptr<Notifier>& notifier : telling) {
     napi_handle_scope scope;
-    // One of them may have closed another.
+    // A notifier that was told before may have closed this one.
     if (notifiers_.count(notifier) == 0 || napi_open_handle_scope(env_, &scope) != napi_ok) continue;
     notifier->Notify(env_);
     napi_close_handle_scope(env_, scope);

@@ -1,9 +1,13 @@
-// What the addon keeps for one environment (the main thread, or a worker): jobs that are under way and how their ends come home.
+// The addon's state for one environment (the main thread, or a worker): the jobs under way, and the
+// way of their results back to JavaScript.
 //
-// Finished jobs gather in a list; the environment is woken once when the list turns from empty to not empty and settles all of them in
-// one turn. Notifiers that have something to tell gather beside them, and wake it the same way. It is referenced only while jobs are under way or
-// notifiers open, so an idle addon never keeps a process alive. When the environment is torn down, notifiers are stopped, jobs that have not begun are
-// taken back, those that run are waited for (they use its buffers), and none is settled.
+// Finished jobs gather in a list. The environment is woken once when the list turns from empty to
+// not empty, and settles all of them in one turn. Notifiers that have something to tell gather
+// beside them and wake it the same way. The environment is referenced only while jobs are under way
+// or notifiers open, so an idle addon keeps no process alive.
+//
+// When the environment is torn down it stops the notifiers, takes back the jobs that have not
+// begun, and waits for the others, because they use its buffers. It settles none of them.
 #pragma once
 
 #include <node_api.h>
@@ -24,7 +28,7 @@ namespace copse {
 
 class Environment;
 
-// Created, settled and deleted on the environment's thread; its work runs on one of the pool.
+// Made, settled and deleted on the environment's thread. Its work runs on a thread of the pool.
 class Job : public Task {
  public:
   void Run() final;
@@ -45,28 +49,34 @@ class Environment {
   static Environment* Attach(napi_env env);
   static Environment* Of(napi_env env);
 
-  // Takes the job over. On the environment's thread only, like all that follows.
+  // --- The environment's thread only. ---
+
+  // Takes the job over.
   void Submit(Job* job, PoolLane lane);
-  // The same, behind the other jobs of a queue. All of a queue's jobs are of one lane.
+  // The same, behind the other jobs of the queue. All jobs of a queue have one lane of the pool.
   void Submit(Job* job, PoolLane lane, const std::shared_ptr<JobQueue>& queue);
 
-  // From here to Close the notifier may wake the environment, and keeps it alive.
+  // From Open to Close the notifier may wake the environment, and keeps it alive.
   void Open(const std::shared_ptr<Notifier>& notifier);
   void Close(const std::shared_ptr<Notifier>& notifier);
-  // From any thread: Notify is called soon.
-  void Wake(Notifier* notifier);
 
-  // The classes of open files, and what the constructor that runs just now is to wrap (files are made by the open calls alone).
+  // The classes of native objects.
   napi_ref block_file_class = nullptr;
   napi_ref chunk_file_class = nullptr;
   napi_ref overlay_file_class = nullptr;
   napi_ref lane_class = nullptr;
   napi_ref lease_class = nullptr;
+  // The object that the constructor wraps next (native_class.h); null: JavaScript called it.
   void* pending_native = nullptr;
   napi_finalize pending_finalize = nullptr;
 
   // Locks held, by descriptor.
   std::map<int, Descriptor> locks;
+
+  // --- Any thread. ---
+
+  // Notify is called soon.
+  void Wake(Notifier* notifier);
 
  private:
   friend class Job;
@@ -83,7 +93,7 @@ class Environment {
   // With the mutex held.
   void EndTask();
   void Drain();
-  // One job or notifier more, or fewer, that the environment has to live for.
+  // One job or notifier more, or some fewer, for which the environment has to live.
   void Hold();
   void LetGo(size_t count);
   // With the mutex held.
@@ -91,17 +101,25 @@ class Environment {
 
   napi_env env_;
   napi_threadsafe_function waker_ = nullptr;
-  // Jobs submitted and not settled, and notifiers that are open. The environment's thread only.
+
+  // --- The environment's thread only. ---
+
+  // Jobs that were submitted and not settled, and notifiers that are open.
   size_t under_way_ = 0;
   std::set<std::shared_ptr<Notifier>> notifiers_;
 
+  // --- Any thread, under the mutex. ---
+
   std::mutex mutex_;
+  // Signalled when unfinished_ becomes 0.
   std::condition_variable idle_;
-  // All under the mutex: tasks (jobs, and runners of queues) submitted and not finished, jobs finished and not settled, notifiers with something to tell, and
-  // whether the waker was called for them.
+  // Tasks (jobs, and runners of queues) that were submitted and not finished.
   size_t unfinished_ = 0;
+  // Jobs that were finished and not settled.
   std::vector<Job*> finished_;
+  // Notifiers that have something to tell.
   std::vector<Notifier*> telling_;
+  // True if the waker was called and the environment has not drained since.
   bool woken_ = false;
 };
 

@@ -1,4 +1,4 @@
-// JavaScript errors: those of the operating system in Node's form, and those of wrong arguments.
+// JavaScript errors: the operating system's, in Node's form, and that of a closed object.
 #pragma once
 
 #include <node_api.h>
@@ -9,10 +9,11 @@
 
 namespace copse {
 
-// `code` as Node spells it ("ENOSPC"), `errno` (negative), `syscall`, `path`. Null when JavaScript can't be entered any more.
+// `code` as Node spells it ("ENOSPC"), `errno` (negative), `syscall`, `path`. Null when JavaScript
+// can't be entered any more.
 napi_value MakeSystemError(napi_env env, const Status& status, const std::string& path);
 
-// Throws; returns null, so that a callback may return it.
+// Throws, and returns null, so that a callback may return it.
 napi_value ThrowSystemError(napi_env env, const Status& status, const std::string& path);
 
 // ERR_CLOSED.

@@ -1,4 +1,4 @@
-// What the addon is made of, for addon.cc to register.
+// The addon's classes and functions, for addon.cc to register.
 #pragma once
 
 #include <node_api.h>

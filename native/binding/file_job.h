@@ -1,11 +1,11 @@
-// One asynchronous call on a file: its promise, the buffer that it uses, what it comes to. A `work` is a callable `void(Result*)` that
-// runs on a thread of the pool and owns by its captures all that it touches.
+// One asynchronous call on a file: its promise, the buffer that it uses, and its result. Its `work`
+// is a callable `void(Result*)`, which runs on a thread of the pool and owns by its captures all
+// that it touches.
 #pragma once
 
 #include <node_api.h>
 
 #include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -34,12 +34,14 @@ struct Result {
 
 class FileJob : public Job {
  public:
-  // Makes the promise and holds on to `buffer` (null for none). Null, with an exception pending, when Node-API refuses.
-  napi_value Begin(napi_env env, std::shared_ptr<FileHandle> file, napi_value buffer);
+  // Makes the promise and holds on to `buffer` (null for none). Null, with an exception pending,
+  // when Node-API refuses.
+  napi_value Begin(napi_env env, FileHandle& file, napi_value buffer);
 
  protected:
   void Settle(napi_env env) final;
-  // Frees what the work owns (pins, busy marks), so that JavaScript finds it free when the promise settles.
+  // Frees what the work owns (pins, busy marks), so that JavaScript finds it free when the promise
+  // settles.
   virtual void Forget() = 0;
   Result result_;
 
@@ -65,11 +67,12 @@ class CallableJob final : public FileJob {
   std::unique_ptr<Callable> work_;
 };
 
-// With a queue the call runs behind the other calls of it.
+// Begins a call and returns its promise. With a queue the call runs behind the queue's other calls.
 template <class Callable>
-napi_value Launch(napi_env env, void* wrapped, PoolLane lane, napi_value buffer, Callable work, const std::shared_ptr<JobQueue>& queue = nullptr) {
+napi_value Launch(napi_env env, FileHandle& file, PoolLane lane, napi_value buffer, Callable work,
+                  const std::shared_ptr<JobQueue>& queue = nullptr) {
   auto job = std::make_unique<CallableJob<Callable>>(std::move(work));
-  const napi_value promise = job->Begin(env, *static_cast<std::shared_ptr<FileHandle>*>(wrapped), buffer);
+  const napi_value promise = job->Begin(env, file, buffer);
   if (promise == nullptr) return nullptr;
   if (queue) {
     Environment::Of(env)->Submit(job.release(), lane, queue);
@@ -78,9 +81,5 @@ napi_value Launch(napi_env env, void* wrapped, PoolLane lane, napi_value buffer,
   }
   return promise;
 }
-
-// Promises that are settled already.
-napi_value Rejected(napi_env env, napi_value error);
-napi_value ResolvedBoolean(napi_env env, bool value);
 
 }  // namespace copse

@@ -7,9 +7,9 @@
 namespace copse {
 namespace {
 
-// Handed back together: few enough that the other side has something to do meanwhile.
+// Jobs that are handed back together: few enough that JavaScript has something to do meanwhile.
 constexpr size_t kHandful = 16;
-// Before others have their turn.
+// Jobs in one turn.
 constexpr size_t kTurn = 128;
 
 }  // namespace

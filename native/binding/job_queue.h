@@ -1,6 +1,8 @@
-// Small calls on one file, one after the other on one thread of the pool. What is submitted while that thread is busy costs no wake-up, and what it
-// has finished is handed back in handfuls: for calls of a few microseconds the hops between threads cost more than the work. Writes to one file
-// don't run beside each other in the kernel anyway.
+// Small calls on one file, one after the other on one thread of the pool.
+//
+// A call that is submitted while that thread is busy costs no wake-up, and finished calls are
+// handed back in handfuls: for calls of a few microseconds the hops between threads cost more than
+// the work. The kernel would not run two writes to one file beside each other anyway.
 #pragma once
 
 #include <memory>
@@ -22,9 +24,9 @@ class JobQueue {
  private:
   friend class Environment;
   friend class QueueRunner;
-  // Takes the job over. True: nobody is at work on the queue, and a runner must be.
+  // Takes the job over. True: no runner is at work on the queue, and the caller has to submit one.
   bool Add(Job* job);
-  // The next handful. When there is none the queue has no runner any more.
+  // Takes the next handful. When there is none, the queue has no runner any more.
   void Take(std::vector<Job*>* handful);
 
   std::mutex mutex_;
@@ -33,11 +35,11 @@ class JobQueue {
   bool has_runner_ = false;
 };
 
-// Works on a queue until it is empty, or for a while: then others of its lane have their turn.
+// Works on a queue until it is empty or its turn is over. Then other tasks of its lane have theirs.
 class QueueRunner final : public Task {
  public:
   QueueRunner(Environment* environment, std::shared_ptr<JobQueue> queue, PoolLane lane);
-  // One that has not begun takes the jobs of its queue with it.
+  // A runner that has not begun deletes the jobs of its queue.
   ~QueueRunner() override;
   void Run() override;
 

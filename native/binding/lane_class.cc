@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "../core/fast/range_source.h"
-#include "argument.h"
 #include "chunk_file_class.h"
-#include "error.h"
 #include "exports.h"
-#include "file_job.h"
+#include "frame.h"
 #include "lease_class.h"
 #include "overlay_file_class.h"
 
@@ -41,7 +39,7 @@ void LaneHandle::Notify(napi_env env) {
 }
 
 void LaneHandle::Stop() {
-  // The environment may go while a stop is under way.
+  // Stop may run twice at once: for `stop`, and for an environment that goes meanwhile.
   const std::lock_guard<std::mutex> guard(stop_mutex_);
   if (lane && !stopped_) lane->Stop();
   stopped_ = true;
@@ -49,56 +47,32 @@ void LaneHandle::Stop() {
 
 namespace {
 
-using Holder = std::shared_ptr<LaneHandle>;
 using Counters = std::array<double, 8 + 2 * LaneCounters::kBuckets>;
 
-Holder* HolderOf(const Arguments& arguments) { return static_cast<Holder*>(arguments.Unwrap()); }
-
-// The receiver's lane; null, with an exception pending, when it is none or stopped.
-LaneHandle* Running(const Arguments& arguments) {
-  Holder* const holder = HolderOf(arguments);
-  if (holder == nullptr) return nullptr;
-  if ((*holder)->lane && !(*holder)->stopping) return holder->get();
-  ThrowClosedError(arguments.env(), "lane");
-  return nullptr;
-}
-
-napi_value Boolean(napi_env env, bool value) {
-  napi_value result = nullptr;
-  napi_get_boolean(env, value, &result);
-  return result;
-}
-
-napi_value TakeInput(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  LaneHandle* const handle = Running(arguments);
+napi_value TakeInput(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
   uint8_t* target;
   size_t size;
-  if (handle == nullptr || !arguments.Slice(0, "target", &target, &size)) return nullptr;
+  if (!arguments.Slice(0, "target", &target, &size)) return nullptr;
   bool over = false;
-  const size_t taken = handle->lane->TakeInput(target, size, &over);
+  const size_t taken = handle.lane->TakeInput(target, size, &over);
   napi_value result = nullptr;
   napi_create_int64(env, taken == 0 && over ? -1 : static_cast<int64_t>(taken), &result);
   return result;
 }
 
-napi_value InputBytes(napi_env env, napi_callback_info info) {
-  LaneHandle* const handle = Running(Arguments(env, info));
-  napi_value result = nullptr;
-  if (handle != nullptr) napi_create_double(env, static_cast<double>(handle->lane->input_size()), &result);
-  return result;
+napi_value InputBytes(const Arguments& arguments, LaneHandle& handle) {
+  return NumberValue(arguments.env(), static_cast<double>(handle.lane->input_size()));
 }
 
-napi_value Send(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  LaneHandle* const handle = Running(arguments);
-  if (handle == nullptr) return nullptr;
+napi_value Send(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
   uint32_t count;
   if (napi_get_array_length(env, arguments.at(0), &count) != napi_ok) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "\"pieces\" must be an array");
+    arguments.RefuseType("\"pieces\" must be an array");
     return nullptr;
   }
-  if (handle->pieces != nullptr) {
+  if (handle.pieces != nullptr) {
     napi_throw_error(env, "ERR_BUSY", "what was sent before has not left yet");
     return nullptr;
   }
@@ -109,48 +83,52 @@ napi_value Send(napi_env env, napi_callback_info info) {
     if (napi_get_element(env, arguments.at(0), index, &piece) != napi_ok) return nullptr;
     if (napi_get_typedarray_info(env, piece, &type, &parts[index].iov_len, &parts[index].iov_base, nullptr, nullptr) != napi_ok ||
         type != napi_uint8_array) {
-      napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "a piece must be a Uint8Array");
+      arguments.RefuseType("a piece must be a Uint8Array");
       return nullptr;
     }
   }
-  // Before the call: a wake-up that says that they left comes to this thread, later.
-  if (napi_create_reference(env, arguments.at(0), 1, &handle->pieces) != napi_ok) return nullptr;
-  const bool sent = handle->lane->Send(parts.data(), static_cast<int>(count));
+  // Before the call. The event that says that they left comes to this thread, so it comes later.
+  if (napi_create_reference(env, arguments.at(0), 1, &handle.pieces) != napi_ok) return nullptr;
+  const bool sent = handle.lane->Send(parts.data(), static_cast<int>(count));
   if (sent) {
-    napi_delete_reference(env, handle->pieces);
-    handle->pieces = nullptr;
+    napi_delete_reference(env, handle.pieces);
+    handle.pieces = nullptr;
   }
-  return Boolean(env, sent);
+  return BooleanValue(env, sent);
 }
 
-napi_value Grant(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  LaneHandle* const handle = Running(arguments);
-  if (handle == nullptr) return nullptr;
+// The open file at an argument, its descriptors open; null, with an exception pending, if it is
+// none.
+template <class Handle>
+Handle* OpenFileAt(const Arguments& arguments, size_t index, const char* name) {
+  Handle* const file = Handle::From(arguments.Native(index, name, Handle::kTag));
+  if (file == nullptr) return nullptr;
+  if (file->closing) {
+    ThrowClosedError(arguments.env(), file->path);
+    return nullptr;
+  }
+  const char* failed_path;
+  const Status status = file->EnsureFiles(&failed_path);
+  if (status.ok()) return file;
+  ThrowSystemError(arguments.env(), status, failed_path);
+  return nullptr;
+}
+
+napi_value Grant(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
   OverlayHandle* overlay = nullptr;
   ChunkHandle* image = nullptr;
   bool writable;
-  if (arguments.Has(0)) {
-    overlay = OverlayOf(arguments.Native(0, "overlay", kOverlayFileTag));
-    if (overlay == nullptr) return nullptr;
-    if (overlay->closing) return ThrowClosedError(env, overlay->path);
-    const char* failed_path;
-    const Status status = EnsureFiles(overlay, &failed_path);
-    if (!status.ok()) return ThrowSystemError(env, status, failed_path);
+  if ((arguments.Has(0) && (overlay = OpenFileAt<OverlayHandle>(arguments, 0, "overlay")) == nullptr) ||
+      (arguments.Has(1) && (image = OpenFileAt<ChunkHandle>(arguments, 1, "image")) == nullptr) ||
+      !arguments.Boolean(2, "writable", &writable)) {
+    return nullptr;
   }
-  if (arguments.Has(1)) {
-    image = FileOf<ChunkFile>(arguments.Native(1, "image", kChunkFileTag));
-    if (image == nullptr) return nullptr;
-    if (image->closing) return ThrowClosedError(env, image->path);
-    const char* failed_path;
-    const Status status = EnsureFiles(image, &failed_path);
-    if (!status.ok()) return ThrowSystemError(env, status, failed_path);
-  }
-  if (!arguments.Boolean(2, "writable", &writable)) return nullptr;
   std::shared_ptr<const AnswerLease> lease;
   if (arguments.Has(3)) {
-    lease = LeaseOf(arguments.Native(3, "lease", kLeaseTag));
-    if (lease == nullptr) return nullptr;
+    const LeaseHandle* const held = LeaseHandle::From(arguments.Native(3, "lease", LeaseHandle::kTag));
+    if (held == nullptr) return nullptr;
+    lease = held->lease;
   }
   std::shared_ptr<RangeSource> source;
   if (overlay != nullptr) {
@@ -158,29 +136,27 @@ napi_value Grant(napi_env env, napi_callback_info info) {
   } else if (image != nullptr) {
     source = std::make_shared<ImageSource>(image->core);
   }
-  return Boolean(env, handle->lane->Grant(std::move(source), writable && overlay != nullptr));
+  return BooleanValue(env, handle.lane->Grant(std::move(source), writable && overlay != nullptr));
 }
 
-napi_value IsQuiet(napi_env env, napi_callback_info info) {
-  LaneHandle* const handle = Running(Arguments(env, info));
-  return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsQuiet());
+napi_value IsQuiet(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
+  return BooleanValue(env, handle.lane->IsQuiet());
 }
 
-napi_value IsStalled(napi_env env, napi_callback_info info) {
-  LaneHandle* const handle = Running(Arguments(env, info));
-  return handle == nullptr ? nullptr : Boolean(env, handle->lane->IsStalled());
+napi_value IsStalled(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
+  return BooleanValue(env, handle.lane->IsStalled());
 }
 
-napi_value HasFailed(napi_env env, napi_callback_info info) {
-  LaneHandle* const handle = Running(Arguments(env, info));
-  return handle == nullptr ? nullptr : Boolean(env, handle->lane->HasFailed());
+napi_value HasFailed(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
+  return BooleanValue(env, handle.lane->HasFailed());
 }
 
-napi_value Shut(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  LaneHandle* const handle = Running(arguments);
-  if (handle != nullptr) handle->lane->Shut();
-  return handle == nullptr ? nullptr : arguments.Undefined();
+napi_value Shut(const Arguments& arguments, LaneHandle& handle) {
+  handle.lane->Shut();
+  return arguments.Undefined();
 }
 
 Counters Snapshot(const LaneCounters& counters) {
@@ -192,64 +168,53 @@ Counters Snapshot(const LaneCounters& counters) {
   return all;
 }
 
-napi_value CountersOf(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  Holder* const holder = HolderOf(arguments);
-  if (holder == nullptr) return nullptr;
-  if (!(*holder)->lane) return ThrowClosedError(env, "lane");
+napi_value CountersOf(const Arguments& arguments, LaneHandle& handle) {
+  const napi_env env = arguments.env();
+  if (!handle.lane) return ThrowClosedError(env, LaneHandle::path);
   napi_typedarray_type type;
   size_t count;
   void* target = nullptr;
-  const Counters counters = Snapshot((*holder)->lane->counters());
+  const Counters counters = Snapshot(handle.lane->counters());
   if (napi_get_typedarray_info(env, arguments.at(0), &type, &count, &target, nullptr, nullptr) != napi_ok || type != napi_float64_array ||
       count != counters.size()) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "\"target\" must be a Float64Array of 62 elements");
+    arguments.RefuseType("\"target\" must be a Float64Array of 62 elements");
     return nullptr;
   }
   std::copy(counters.begin(), counters.end(), static_cast<double*>(target));
   return arguments.Undefined();
 }
 
-// Waits for the lane's threads where that holds nobody up.
-class StopJob final : public Job {
+// Waits for the lane's threads on the pool, where that holds no other thread up.
+class StopJob final : public PromiseJob {
  public:
-  StopJob(Holder handle, napi_deferred deferred) : handle_(std::move(handle)), deferred_(deferred) {}
+  explicit StopJob(std::shared_ptr<LaneHandle> handle) : handle_(std::move(handle)) {}
 
  protected:
   void Work() override { handle_->Stop(); }
-  void Settle(napi_env env) override {
+  void Finish(napi_env env) override {
     handle_->environment()->Close(handle_);
     for (napi_ref* reference : {&handle_->pieces, &handle_->on_event}) {
       if (*reference != nullptr) napi_delete_reference(env, *reference);
       *reference = nullptr;
     }
-    napi_value nothing;
-    if (napi_get_undefined(env, &nothing) == napi_ok) napi_resolve_deferred(env, deferred_, nothing);
   }
 
  private:
-  const Holder handle_;
-  const napi_deferred deferred_;
+  const std::shared_ptr<LaneHandle> handle_;
 };
 
-napi_value Stop(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  Holder* const holder = HolderOf(arguments);
-  if (holder == nullptr || Running(arguments) == nullptr) return nullptr;
-  napi_deferred deferred;
-  napi_value promise;
-  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return nullptr;
-  (*holder)->stopping = true;
-  (*holder)->lane->Shut();
-  Environment::Of(env)->Submit(new StopJob(*holder, deferred), PoolLane::kSync);
+napi_value Stop(const Arguments& arguments, LaneHandle& handle) {
+  const napi_value promise =
+      PromiseJob::Launch(arguments.env(), PoolLane::kSync, std::make_unique<StopJob>(handle.Shared()));
+  if (promise == nullptr) return nullptr;
+  handle.stopping = true;
+  // At once: the pool may be busy.
+  handle.lane->Shut();
   return promise;
 }
 
-napi_value Close(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  Holder* const holder = HolderOf(arguments);
-  if (holder == nullptr) return nullptr;
-  if ((*holder)->stopping && (*holder)->on_event == nullptr) (*holder)->lane.reset();
+napi_value Close(const Arguments& arguments, LaneHandle& handle) {
+  if (handle.stopping && handle.on_event == nullptr) handle.lane.reset();
   return arguments.Undefined();
 }
 
@@ -260,13 +225,13 @@ bool ReadReplies(const Arguments& arguments, ReplyMode* replies) {
   else if (text == "structured") *replies = ReplyMode::kStructured;
   else if (text == "extended") *replies = ReplyMode::kExtended;
   else {
-    napi_throw_type_error(arguments.env(), "ERR_INVALID_ARG_TYPE", "\"replies\" must be simple, structured or extended");
-    return false;
+    return arguments.RefuseType("\"replies\" must be simple, structured or extended");
   }
   return true;
 }
 
-// A duplicate of a connected socket, for blocking calls. O_NONBLOCK belongs to both: the other descriptor is to be closed without any further use.
+// Duplicates a connected socket for blocking calls. Both descriptors share O_NONBLOCK, so the
+// caller closes the other one without any further use.
 Status Duplicate(int descriptor, Descriptor* duplicate) {
   Descriptor copy(fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
   if (!copy.valid()) return {errno, "fcntl"};
@@ -280,9 +245,9 @@ Status Duplicate(int descriptor, Descriptor* duplicate) {
 
 bool DefineLaneClass(napi_env env) {
   const std::vector<napi_property_descriptor> properties = {
-      Method("takeInput", TakeInput), Method("inputBytes", InputBytes), Method("send", Send),           Method("grant", Grant), Method("isQuiet", IsQuiet),
-      Method("isStalled", IsStalled), Method("hasFailed", HasFailed), Method("shut", Shut),             Method("stop", Stop),           Method("counters", CountersOf), Method("close", Close)};
-  return DefineFileClass(env, "NativeLane", properties, &Environment::Of(env)->lane_class);
+      Method("takeInput", AtOnce<TakeInput>), Method("inputBytes", AtOnce<InputBytes>), Method("send", AtOnce<Send>),           Method("grant", AtOnce<Grant>), Method("isQuiet", AtOnce<IsQuiet>),
+      Method("isStalled", AtOnce<IsStalled>), Method("hasFailed", AtOnce<HasFailed>), Method("shut", AtOnce<Shut>),             Method("stop", AtOnce<Stop>),           Method("counters", Always<CountersOf>), Method("close", Always<Close>)};
+  return DefineNativeClass(env, "NativeLane", properties, &Environment::Of(env)->lane_class);
 }
 
 napi_value OpenLane(napi_env env, napi_callback_info info) {
@@ -299,20 +264,19 @@ napi_value OpenLane(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (napi_typeof(env, on_event, &type) != napi_ok || type != napi_function) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "\"onEvent\" must be a function");
+    arguments.RefuseType("\"onEvent\" must be a function");
     return nullptr;
   }
   Environment* const environment = Environment::Of(env);
   const auto handle = std::make_shared<LaneHandle>(environment);
-  const napi_value object = WrapNative(env, environment->lane_class, new Holder(handle),
-                                      [](napi_env, void* data, void*) { delete static_cast<Holder*>(data); });
+  const napi_value object = WrapShared(env, environment->lane_class, LaneHandle::kTag, handle);
   if (object == nullptr || napi_create_reference(env, on_event, 1, &handle->on_event) != napi_ok) return nullptr;
   Descriptor socket;
   const int original = static_cast<int>(descriptor);
   Status status = Duplicate(original, &socket);
   if (status.ok()) status = Lane::Start(std::move(socket), options, early, early_size, handle.get(), &handle->lane);
   if (!status.ok()) {
-    // As it was, for whoever goes on with it.
+    // The caller goes on with the socket, so it becomes what it was.
     const int flags = fcntl(original, F_GETFL);
     if (flags >= 0) fcntl(original, F_SETFL, flags | O_NONBLOCK);
     napi_delete_reference(env, handle->on_event);

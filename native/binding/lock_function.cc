@@ -1,4 +1,4 @@
-// lockFile and unlockFile: only descriptors that lockFile gave can be closed by unlockFile.
+// lockFile and unlockFile. unlockFile closes only descriptors that lockFile returned.
 #include "../core/file_lock.h"
 #include "argument.h"
 #include "environment.h"
@@ -17,9 +17,7 @@ napi_value LockFile(napi_env env, napi_callback_info info) {
   if (!status.ok()) return ThrowSystemError(env, status, path);
   const int number = held ? lock.get() : -1;
   if (held) Environment::Of(env)->locks.emplace(number, std::move(lock));
-  napi_value value = nullptr;
-  napi_create_int32(env, number, &value);
-  return value;
+  return Int32Value(env, number);
 }
 
 napi_value UnlockFile(napi_env env, napi_callback_info info) {
@@ -27,7 +25,7 @@ napi_value UnlockFile(napi_env env, napi_callback_info info) {
   uint64_t number;
   if (!arguments.Integer(0, "descriptor", INT32_MAX, &number)) return nullptr;
   if (Environment::Of(env)->locks.erase(static_cast<int>(number)) == 0) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "\"descriptor\" is not one that lockFile returned, or was given back already");
+    arguments.RefuseRange("\"descriptor\" is not one that lockFile returned, or was given back already");
     return nullptr;
   }
   return arguments.Undefined();

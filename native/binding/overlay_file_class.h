@@ -1,4 +1,4 @@
-// What the two halves of NativeOverlayFile share: argument checks against the file at hand.
+// The handle of a NativeOverlayFile, and argument checks that its parts share.
 #pragma once
 
 #include <node_api.h>
@@ -16,40 +16,33 @@
 
 namespace copse {
 
-constexpr napi_type_tag kOverlayFileTag = {0x51c7e0a94d3b4f82, 0xb86d2f19e07c4a35};
-
-struct OverlayHandle final : FileHandle {
-  OverlayHandle(std::string path, std::string map, std::shared_ptr<OverlayFile> file) : FileHandle(std::move(path)), core(std::move(file)) {
+struct OverlayHandle final : OpenFile<OverlayFile> {
+  OverlayHandle(std::string path, std::string map, std::shared_ptr<OverlayFile> file) : OpenFile(std::move(path), std::move(file)) {
     map_path = std::move(map);
   }
-  std::shared_ptr<void> Detach() override { return std::move(core); }
+  static constexpr napi_type_tag kTag = {0x51c7e0a94d3b4f82, 0xb86d2f19e07c4a35};
+  static OverlayHandle* From(void* wrapped) { return FileIn<OverlayHandle>(wrapped); }
 
-  std::shared_ptr<OverlayFile> core;
-  // Changes of few bytes.
+  // Opens the descriptors if they are closed. A status that is not ok is about `*failed_path`.
+  Status EnsureFiles(const char** failed_path) {
+    was_used = true;
+    return core->has_files() ? Status{} : core->Unpark(failed_path);
+  }
+
+  // Changes of few bytes, one after the other.
   const std::shared_ptr<JobQueue> small_changes = std::make_shared<JobQueue>();
   FlushTurns flushes;
-  // A call since the last `park` needed the descriptors.
+  // True if a call since the last `park` needed the descriptors.
   bool was_used = false;
 };
 
-// Opens the overlay's descriptors where they are closed. A status that is not ok is about `*failed_path`.
-inline Status EnsureFiles(OverlayHandle* file, const char** failed_path) {
-  file->was_used = true;
-  return file->core->has_files() ? Status{} : file->core->Unpark(failed_path);
-}
-
-// What a method works on; null, with an exception pending, if `this` is no overlay.
-inline OverlayHandle* OverlayOf(void* wrapped) {
-  return wrapped == nullptr ? nullptr : static_cast<OverlayHandle*>(static_cast<std::shared_ptr<FileHandle>*>(wrapped)->get());
-}
-
-// The offset at argument 3 of a call over `size` bytes, the range inside the disk.
+// The offset at argument 3 of a call over `size` bytes. The range has to lie inside the disk.
 bool OverlayOffset(const Arguments& arguments, const OverlayFile& file, size_t size, uint64_t* offset);
 
 // `recordsOffset` and `recordSeed` of the object at argument 0.
 bool ReadSectorLayout(const Arguments& arguments, OverlayLayout* layout);
 
-// The calls that return promises.
+// Its methods that return promises.
 std::vector<napi_property_descriptor> OverlayFileCalls();
 
 }  // namespace copse

@@ -1,19 +1,24 @@
 #include "overlay_flush_call.h"
 
 #include <atomic>
+#include <memory>
 #include <utility>
 
 #include "error.h"
 #include "overlay_file_class.h"
+#include "promise.h"
 
 namespace copse {
 
 class FlushJob final : public Job {
  public:
-  FlushJob(std::shared_ptr<FileHandle> file, std::vector<napi_deferred> callers)
-      : file_(std::move(file)), core_(Overlay().core), callers_(std::move(callers)) {}
+  // Submits one flush for all calls that wait.
+  static void Start(napi_env env, OverlayHandle& file) {
+    file.flushes.current = new FlushJob(file);
+    Environment::Of(env)->Submit(file.flushes.current, PoolLane::kSync);
+  }
 
-  // Before it takes what is dirty: whoever is told so comes before that.
+  // True if the flush serves this call too: it has not begun to take what is dirty.
   bool Join(napi_deferred caller) {
     if (begun_.load(std::memory_order_seq_cst)) return false;
     callers_.push_back(caller);
@@ -28,35 +33,22 @@ class FlushJob final : public Job {
   }
 
   void Settle(napi_env env) override {
-    FlushTurns& turns = Overlay().flushes;
-    turns.current = nullptr;
-    if (!turns.waiting.empty()) Start(env, file_);
+    OverlayHandle& file = static_cast<OverlayHandle&>(*file_);
+    file.flushes.current = nullptr;
+    if (!file.flushes.waiting.empty()) Start(env, file);
     for (const napi_deferred caller : callers_) {
-      Answer(env, caller);
-      CallEnded(env, file_);
+      if (status_.ok()) {
+        Resolve(env, caller, UndefinedValue(env));
+      } else {
+        Reject(env, caller, MakeSystemError(env, status_, file.PathOf(status_)));
+      }
+      CallEnded(env, file);
     }
-  }
-
- public:
-  // One for those who wait.
-  static void Start(napi_env env, const std::shared_ptr<FileHandle>& file) {
-    FlushTurns& turns = static_cast<OverlayHandle*>(file.get())->flushes;
-    turns.current = new FlushJob(file, std::exchange(turns.waiting, {}));
-    Environment::Of(env)->Submit(turns.current, PoolLane::kSync);
   }
 
  private:
-  OverlayHandle& Overlay() { return *static_cast<OverlayHandle*>(file_.get()); }
-
-  void Answer(napi_env env, napi_deferred caller) {
-    napi_value value = nullptr;
-    if (status_.ok()) {
-      if (napi_get_undefined(env, &value) == napi_ok) napi_resolve_deferred(env, caller, value);
-    } else {
-      value = MakeSystemError(env, status_, file_->PathOf(status_));
-      if (value != nullptr) napi_reject_deferred(env, caller, value);
-    }
-  }
+  explicit FlushJob(OverlayHandle& file)
+      : file_(file.shared_from_this()), core_(file.core), callers_(std::exchange(file.flushes.waiting, {})) {}
 
   const std::shared_ptr<FileHandle> file_;
   std::shared_ptr<OverlayFile> core_;
@@ -65,12 +57,12 @@ class FlushJob final : public Job {
   Status status_;
 };
 
-napi_value FlushOverlay(napi_env env, const std::shared_ptr<FileHandle>& file) {
+napi_value FlushOverlay(napi_env env, OverlayHandle& file) {
   napi_deferred caller;
-  napi_value promise;
-  if (napi_create_promise(env, &caller, &promise) != napi_ok) return nullptr;
-  file->under_way += 1;
-  FlushTurns& turns = static_cast<OverlayHandle*>(file.get())->flushes;
+  const napi_value promise = NewPromise(env, &caller);
+  if (promise == nullptr) return nullptr;
+  file.under_way += 1;
+  FlushTurns& turns = file.flushes;
   if (turns.current != nullptr && turns.current->Join(caller)) return promise;
   turns.waiting.push_back(caller);
   if (turns.current == nullptr) FlushJob::Start(env, file);

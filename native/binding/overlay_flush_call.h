@@ -1,26 +1,24 @@
-// flush of an overlay: one at a time runs, and whoever asks meanwhile shares the next.
+// The flushes of one overlay: one runs at a time, and the calls that come meanwhile share the next.
 #pragma once
 
 #include <node_api.h>
 
-#include <memory>
 #include <vector>
-
-#include "file_handle.h"
 
 namespace copse {
 
 class FlushJob;
+struct OverlayHandle;
 
-// The flushes of one overlay. The environment's thread only.
+// The environment's thread only.
 struct FlushTurns {
-  // Submitted and not settled; its environment owns it.
+  // The flush that was submitted and has not settled; its environment owns it.
   FlushJob* current = nullptr;
-  // Those that came when it had begun, and are served by the one after it.
+  // Promises of calls that came when it had begun. The next flush serves them.
   std::vector<napi_deferred> waiting;
 };
 
-// `file` is an OverlayHandle that is not closing.
-napi_value FlushOverlay(napi_env env, const std::shared_ptr<FileHandle>& file);
+// `file` is not closing.
+napi_value FlushOverlay(napi_env env, OverlayHandle& file);
 
 }  // namespace copse

@@ -8,7 +8,7 @@
 namespace copse {
 namespace {
 
-// Stands for a file that is not open: its path is what errors name.
+// Stands for a file that is not open, so that errors name its path.
 struct PathHandle final : FileHandle {
   using FileHandle::FileHandle;
   std::shared_ptr<void> Detach() override { return nullptr; }
@@ -28,11 +28,11 @@ napi_value WriteOverlayMapFile(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (header_size > layout.records_offset) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "\"header\" must not be longer than \"recordsOffset\"");
+    arguments.RefuseRange("\"header\" must not be longer than \"recordsOffset\"");
     return nullptr;
   }
-  std::shared_ptr<FileHandle> handle = std::make_shared<PathHandle>(map_path);
-  return Launch(env, &handle, PoolLane::kSync, arguments.at(1),
+  const auto handle = std::make_shared<PathHandle>(map_path);
+  return Launch(env, *handle, PoolLane::kSync, arguments.at(1),
                 [map_path, layout, header = std::vector<uint8_t>(header, header + header_size), states, block_count](Result* result) {
                   result->status = WriteOverlayMap(map_path.c_str(), layout, header.data(), header.size(), states, block_count);
                 });

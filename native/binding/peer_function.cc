@@ -15,14 +15,10 @@ napi_value PeerCredentialsOf(napi_env env, napi_callback_info info) {
   const Status status = GetPeerCredentials(static_cast<int>(descriptor), &credentials);
   if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(descriptor));
   napi_value result = nullptr;
-  napi_value number;
   if (napi_create_object(env, &result) != napi_ok) return nullptr;
-  napi_create_int32(env, credentials.pid, &number);
-  napi_set_named_property(env, result, "pid", number);
-  napi_create_uint32(env, credentials.uid, &number);
-  napi_set_named_property(env, result, "uid", number);
-  napi_create_uint32(env, credentials.gid, &number);
-  napi_set_named_property(env, result, "gid", number);
+  napi_set_named_property(env, result, "pid", Int32Value(env, credentials.pid));
+  napi_set_named_property(env, result, "uid", Uint32Value(env, credentials.uid));
+  napi_set_named_property(env, result, "gid", Uint32Value(env, credentials.gid));
   return result;
 }
 
@@ -33,9 +29,7 @@ napi_value OpenPeerProcessOf(napi_env env, napi_callback_info info) {
   int pidfd;
   const Status status = OpenPeerProcess(static_cast<int>(descriptor), &pidfd);
   if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(descriptor));
-  napi_value result = nullptr;
-  napi_create_int32(env, pidfd, &result);
-  return result;
+  return Int32Value(env, pidfd);
 }
 
 napi_value HasProcessEndedOf(napi_env env, napi_callback_info info) {
@@ -45,9 +39,7 @@ napi_value HasProcessEndedOf(napi_env env, napi_callback_info info) {
   bool ended;
   const Status status = HasProcessEnded(static_cast<int>(pidfd), &ended);
   if (!status.ok()) return ThrowSystemError(env, status, "descriptor " + std::to_string(pidfd));
-  napi_value result = nullptr;
-  napi_get_boolean(env, ended, &result);
-  return result;
+  return BooleanValue(env, ended);
 }
 
 }  // namespace copse
