@@ -4,6 +4,6 @@ import t from 'tap';
 
 /** In the source tree: tsc copies no scripts. Seen from dist/test/native. */
 const command = fileURLToPath(new URL('../../../test/native/run', import.meta.url));
-const names = ['native-chunk-file.test', 'native-overlay-file.test', 'native-environment', 'lane', 'fast/teardown'];
+const names = ['native-chunk-file.test', 'native-overlay-file.test', 'native-environment', 'server/fast', 'fast/teardown'];
 
 t.test('the addon', (t) => t.spawn('bash', [command, 'addon', ...names], { timeout: 600_000 }, 'addon'));

@@ -1,8 +1,4 @@
 // Any bytes as one connection's session, over a whole lane: each comes up as it came, or is answered rightly, once; and all ends. See lane/situation.h for the input.
-// core: fast/tuning/short_slice fast/tuning/socket_mark block_file chunk_change chunk_file chunk_lease chunk_map chunk_record crc32c direct_io file_io overlay_change overlay_accept overlay_claim overlay_file overlay_flush overlay_log overlay_loss overlay_map
-// core: overlay_map_file overlay_park overlay_sector overlay_write page_residency range_lock thread_pool
-// core: fast/buffer_list fast/cold_read fast/disk_source fast/drainer fast/image_source fast/lane fast/lane_answer fast/lane_counter fast/lane_file_read fast/tuning/lane_gather fast/lane_grant
-// core: fast/lane_input fast/lane_piece fast/lane_queue fast/lane_server fast/read_plan fast/reply_frame fast/reply_writer fast/request_frame fast/send_progress fast/socket_info
 #include "lane/session.h"
 
 namespace {

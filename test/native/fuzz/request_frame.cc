@@ -1,5 +1,4 @@
 // Any bytes as a stream of requests: whatever comes, nothing beyond a header is looked at, and what is called plain is what TypeScript would answer the same way.
-// core: fast/request_frame
 #include "../../../native/core/fast/request_frame.h"
 
 #include <cstdlib>
