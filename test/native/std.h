@@ -1,7 +1,6 @@
-// The standard headers that most files include, precompiled once for each variant (test/native/Makefile).
-// A source includes what it needs all the same: node-gyp compiles the core without this.
-#pragma once
-
+// The standard headers that most files include, precompiled once for each variant
+// (test/native/Makefile). A source includes what it needs all the same: node-gyp compiles the core
+// without this.
 #include <algorithm>
 #include <array>
 #include <atomic>
