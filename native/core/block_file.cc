@@ -60,7 +60,8 @@ Status BlockFile::Zero(uint64_t offset, uint64_t size, bool punch, bool fast_onl
   if (start < stop) {
     uint64_t punched_start, punched_end;
     Status status = punch ? PunchPages(fd_.get(), start, stop, &punched_start, &punched_end) : Status{EOPNOTSUPP, "fallocate"};
-    // A block device without the command for it would write the zeros one by one inside the kernel: not what `fast_only` asks for.
+    // For a block device without the command the kernel would write the zeros one by one, which
+    // `fast_only` excludes.
     const bool may_be_slow = block_device_ && fast_only;
     if (status.error == EOPNOTSUPP && !may_be_slow) {
       const int mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
@@ -70,7 +71,7 @@ Status BlockFile::Zero(uint64_t offset, uint64_t size, bool punch, bool fast_onl
     if (status.error == EOPNOTSUPP && !fast_only) status = WriteZeros(fd_.get(), stop - start, start);
     if (!status.ok()) return status;
   }
-  // Less than two pages of ragged ends: as fast as anything.
+  // The ragged ends are less than two pages, which is fast enough.
   const Status head = WriteZeros(fd_.get(), start - offset, offset);
   return head.ok() && stop < end ? WriteZeros(fd_.get(), end - std::max(stop, start), std::max(stop, start)) : head;
 }
@@ -89,7 +90,7 @@ Status BlockFile::Extents(uint64_t offset, uint64_t size, size_t max_count, std:
       continue;
     }
     const off_t hole = no_holes ? -1 : lseek(fd_.get(), static_cast<off_t>(offset), SEEK_HOLE);
-    // A hole at `offset` or none: the range changed under us, and data is the answer that is never wrong.
+    // A hole at `offset` or none: the range changed meanwhile, and data is never a wrong answer.
     const bool found = hole > static_cast<off_t>(offset);
     const uint64_t data_end = found ? std::min<uint64_t>(end, static_cast<uint64_t>(hole)) : end;
     if (!extents->empty() && !extents->back().hole) {

@@ -1,7 +1,9 @@
-// An open file or block device for block I/O: positioned reads and writes, zeroing, holes. Any thread; overlapping calls have no order.
+// An open file or block device for block I/O: positioned reads and writes, zeroing, holes. Any
+// thread may call it; overlapping calls have no order.
 //
-// Direct I/O keeps two descriptors: what is aligned to 4096 bytes goes past the page cache through an aligned bounce buffer, the rest
-// through the page cache. The kernel keeps both views coherent, since the two never share a page.
+// Direct I/O keeps two descriptors. A range aligned to 4096 bytes goes past the page cache, through
+// an aligned bounce buffer; the rest goes through the page cache. The kernel keeps both views
+// coherent, since the two never share a page.
 #pragma once
 
 #include <atomic>
@@ -18,7 +20,7 @@ namespace copse {
 struct BlockFileOptions {
   bool write = false;
   bool create = false;
-  // Best effort: where the file system refuses O_DIRECT the page cache is used.
+  // Best effort: the page cache is used where the file system refuses O_DIRECT.
   bool direct = false;
 };
 
@@ -33,14 +35,14 @@ class BlockFile {
 
   uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_relaxed); }
   Status AllocatedBytes(uint64_t* bytes) const;
-  // False always for direct files: their data are not supposed to be in the page cache.
+  // Always false for direct files, whose data do not belong in the page cache.
   bool ReadNow(uint8_t* target, size_t size, uint64_t offset);
   Status Read(uint8_t* target, size_t size, uint64_t offset) const;
   Status Write(const uint8_t* source, size_t size, uint64_t offset, bool durable) const;
   Status Zero(uint64_t offset, uint64_t size, bool punch, bool fast_only) const;
   Status Sync() const { return SyncData(fd_.get()); }
-  // Consecutive extents from `offset`, adjacent ones differ, at most `max_count`. What lies beyond the end of the file is a hole;
-  // a file system that does not know its holes has data everywhere.
+  // Consecutive extents from `offset`, adjacent ones differ, at most `max_count`. What lies beyond
+  // the end of the file is a hole; a file system that does not know its holes has data everywhere.
   Status Extents(uint64_t offset, uint64_t size, size_t max_count, std::vector<FileExtent>* extents) const;
   Status Truncate(uint64_t size_bytes);
 

@@ -1,4 +1,4 @@
-// What changes a chunk file: store, verify, evict, and what they do to records and space.
+// Changes of a chunk file: store, verify and evict, with their records and space.
 #include <algorithm>
 #include <cerrno>
 #include <memory>
@@ -40,7 +40,8 @@ Status ChunkFile::ClearRecords(uint32_t first, uint32_t count) const {
 }
 
 Status ChunkFile::Punch(uint32_t first, uint32_t count) const {
-  // The last chunk may end inside a page, behind which the file has nothing: that page goes as a whole.
+  // The last chunk may end inside a page, behind which the file has nothing: that page goes as a
+  // whole.
   const uint64_t page = PageBytes();
   uint64_t end = ChunkOffset(first) + uint64_t{count} * layout_.chunk_bytes;
   if (end > layout_.size_bytes) end = (layout_.size_bytes + page - 1) / page * page;
@@ -73,7 +74,7 @@ void ChunkFile::FreeLeft() {
   for (const uint32_t index : left) {
     ChunkState before;
     if (map_.TakeForStore(index, &before)) {
-      // Who finds it absent meanwhile fetches it once more.
+      // A reader that finds it absent meanwhile fetches it again.
       if (!HadData(before)) Free(index);
       map_.Publish(index, before);
     } else {
@@ -83,8 +84,8 @@ void ChunkFile::FreeLeft() {
   }
 }
 
-// Best effort: no record and no space for a chunk that is absent, taken and unpinned. Without sync: a record that survives a crash is
-// checked against the data before it counts.
+// Best effort: no record and no space for a chunk that is absent, taken and unpinned. Without sync:
+// a record that survives a crash is checked against the data before it counts.
 void ChunkFile::Drop(uint32_t index) {
   if (ClearRecords(index, 1).ok()) Free(index);
 }
@@ -118,7 +119,7 @@ Status ChunkFile::StoreZero(TakenChunks& taken) {
     }
     const Status status = WriteFull(map_fd_.get(), records, count * kChunkRecordBytes, RecordOffset(chunks[first].index), false);
     if (!status.ok()) {
-      // Those before are zeros already; of this batch and the rest nothing is promised.
+      // The chunks before are zeros already; nothing is promised about this batch and the rest.
       if (ClearRecords(chunks[first].index, static_cast<uint32_t>(count)).ok()) {
         for (size_t i = first; i < first + count; i += 1) {
           if (HadData(chunks[i].before)) Free(chunks[i].index);
@@ -161,7 +162,8 @@ Status ChunkFile::Verify(TakenChunks& taken, bool* good) {
     taken.Publish(chunk, ChunkState::kPresent);
     return {};
   }
-  // Still taken, so nobody stores; absent, so nobody pins. Space goes only if no reader is left: the next store uses it otherwise.
+  // The chunk is still taken, so no thread stores it, and absent, so no thread pins it. Space goes
+  // only if no reader is left: the next store uses it otherwise.
   map_.Unreadable(chunk.index);
   if (map_.PinCount(chunk.index) == 0) {
     Drop(chunk.index);

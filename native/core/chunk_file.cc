@@ -14,8 +14,8 @@ namespace copse {
 
 namespace {
 
-// Opens one of the two files. A file that was there before has to be the same one, and as long as it has to be: filled up, it would have zeros for
-// bytes. A file that was not there is made.
+// Opens one of the two files. A file that was there before has to be the same one, and as long as
+// it has to be: filled up, it would have zeros for bytes. A file that was not there is made.
 Status OpenSame(const std::string& path, uint64_t size_bytes, ChunkStates::Identity* identity, Descriptor* opened) {
   const bool is_known = identity->inode != 0;
   *opened = Descriptor(open(path.c_str(), O_RDWR | O_CLOEXEC | (is_known ? 0 : O_CREAT), 0600));

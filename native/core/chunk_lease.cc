@@ -1,4 +1,4 @@
-// What holds pins and busy marks, and gives them back: PinnedRange and TakenChunks.
+// The holders of pins and busy marks, which give them back: PinnedRange and TakenChunks.
 #include "chunk_file.h"
 
 #include <cerrno>

@@ -5,7 +5,8 @@
 namespace copse {
 
 bool ChunkMap::Allocate(uint32_t chunk_count, uint32_t chunk_bytes, uint32_t tail_bytes) {
-  // Not `new[]()`, which writes all of it: the zeros of a large map are the kernel's, page by page as they are touched.
+  // Not `new[]()`, which writes all of it: the zeros of a large map are the kernel's, page by page
+  // as they are touched.
   words_.reset(static_cast<std::atomic<uint32_t>*>(calloc(chunk_count == 0 ? 1 : chunk_count, sizeof(std::atomic<uint32_t>))));
   count_ = chunk_count;
   chunk_bytes_ = chunk_bytes;

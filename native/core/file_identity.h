@@ -1,4 +1,4 @@
-// Which file a path named: told apart by device and inode.
+// The identity of a file: its device and inode. It tells whether a path still names the same file.
 #pragma once
 
 #include <sys/stat.h>

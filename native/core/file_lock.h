@@ -1,4 +1,5 @@
-// flock(2) on a file of its own: who holds the descriptor holds the lock; the kernel lets go of it when the process dies.
+// flock(2) on a file of its own. The holder of the descriptor holds the lock, and the kernel
+// releases it when the process dies.
 #pragma once
 
 #include "descriptor.h"
@@ -6,7 +7,8 @@
 
 namespace copse {
 
-// Creates the file if it is missing. `*held` is false when somebody else, in this process or another, has the lock.
+// Creates the file if it is missing. `*held` is false when another descriptor, of this process or
+// another, has the lock.
 Status TryLockFile(const char* path, Descriptor* lock, bool* held);
 
 }  // namespace copse

@@ -1,8 +1,9 @@
-// How an overlay goes on after a sync of its data failed: what the page cache still has is written once more, so that what is read from now on
-// is what is on the disk.
+// Recovery of an overlay after a sync of its data failed: it writes again what the page cache still
+// has, so that later reads agree with the disk.
 //
-// After a failed sync the kernel takes the pages for clean, and reads them from memory: new bytes until memory is short, old ones after that. A page that is
-// written again is dirty again. A page that is not in memory any more reads as the disk has it already.
+// After a failed sync the kernel takes the pages for clean. It reads them from memory, with the new
+// bytes, until memory is short, and from the disk, with the old ones, after that. A page that is
+// written again is dirty again. A page that has left memory reads as the disk has it already.
 #include <sys/mman.h>
 
 #include <algorithm>

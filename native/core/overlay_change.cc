@@ -1,4 +1,5 @@
-// What of an overlay's map is new: to the node that follows this one (marks), and to the map file (sectors).
+// The changes of an overlay's map: for the node that follows this one (marks), and for the map file
+// (sectors).
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +12,7 @@ void OverlayMap::TrackChanges(bool on, bool all) {
     const std::lock_guard<std::mutex> hold(mutex_);
     tracking_ = on;
   }
-  // Who changes a block from now on sees the new flag; who did before is seen here.
+  // A thread that changes a block from now on sees the new flag. Changes before are seen here.
   if (on && !all) return;
   uint64_t first = 0;
   while (first < count_) {

@@ -1,7 +1,9 @@
-// Who has a data file as an overlay: one holder at a time, also while the holder's descriptors are closed.
+// The claim to a data file as an overlay: one holder at a time, even while its descriptors are
+// closed.
 //
-// The lock of the file (flock) keeps other processes away, and goes with the descriptor. The claim keeps this process away, and lives as long as its holder. Between the two,
-// while descriptors are closed, the lock of the state directory keeps other daemons away.
+// The lock of the file (flock) keeps other processes away, and goes with the descriptor. The claim
+// keeps the rest of this process away, and lives as long as its holder. While descriptors are
+// closed, the lock of the state directory keeps other daemons away.
 #pragma once
 
 #include "descriptor.h"
@@ -10,7 +12,7 @@
 
 namespace copse {
 
-// EWOULDBLOCK: somebody else, in this process or another, has the file open as an overlay.
+// EWOULDBLOCK: this process or another one has the file open as an overlay.
 Status LockFile(const Descriptor& fd);
 
 class OverlayClaim {
@@ -18,7 +20,7 @@ class OverlayClaim {
   OverlayClaim() = default;
   OverlayClaim(const OverlayClaim&) = delete;
   ~OverlayClaim();
-  // EWOULDBLOCK: somebody else in this process has it.
+  // EWOULDBLOCK: this process has it already.
   Status Take(const Descriptor& fd);
 
  private:

@@ -77,7 +77,8 @@ Status OverlayFile::Open(const char* data_path, const char* map_path, const Over
   return {};
 }
 
-// By its own word: a process that was begun meanwhile holds a copy of the descriptor for a moment, and the lock with it.
+// By its own word: a process that was begun meanwhile holds a copy of the descriptor for a moment,
+// and the lock with it.
 OverlayFile::~OverlayFile() {
   if (is_locked_) flock(data_fd_.get(), LOCK_UN);
 }
@@ -141,7 +142,8 @@ Status OverlayFile::Replay(const char* map_path) {
   return {};
 }
 
-// A crash between the sync of the map and the punch leaves bytes under zeros: the next flush frees them. Best effort.
+// A crash between the sync of the map and the punch leaves bytes under zeros: the next flush frees
+// them. Best effort.
 void OverlayFile::FindStale() {
   if (map_.block_count(BlockState::kZero) == 0) return;
   uint64_t next_data = 0;

@@ -1,12 +1,14 @@
-// The overlay of a disk: a sparse data file with each block at its own offset, the map file's sectors, and the states in memory. Any thread.
+// The overlay of a disk: a sparse data file with each block at its own offset, the sectors of the
+// map file, and the states in memory. Any thread may call it.
 //
-// Who changes blocks holds the range lock over them for the length of one call; readers take no lock, since no block ever stops being local.
-// Order of things:
-//   write   data, the change in the log (overlay_log.h), state in memory, answer.
-//   flush   states that changed are copied, data synced, the copies written to the map, map synced, and only then what the map on the disk says
-//           is zero, and in memory still is, is punched.
-// So a copy never promises data that the sync before it did not cover. A block that is written in part and is base, zero or remote is written as a
-// whole, whatever the file has there: nothing, or bytes that a punch has not come to, or that a crash left behind.
+// A call that changes blocks holds the range lock over them. Readers take no lock, since no block
+// ever stops being local. Order of writes:
+//   write   data, the change in the log (overlay_log.h), the state in memory, the answer.
+//   flush   copies the changed states, syncs the data, writes the copies to the map, syncs the map.
+//           Only then it punches blocks that are zero both in the map on the disk and in memory.
+// So a copied state never promises data that the sync before it did not cover. A partial write to a
+// base, zero or remote block writes the whole block, whatever the file has there: nothing, bytes
+// that a punch has not reached, or bytes that a crash left behind.
 #pragma once
 
 #include <atomic>
@@ -39,17 +41,20 @@ enum class OverlayNow { kHit = 0, kWouldBlock = 1, kBase = 2, kMixed = 3 };
 
 class OverlayFile {
  public:
-  // `*failed_path` is the file that the status is about. EBADMSG: a sector of the map is rotten. EWOULDBLOCK: the data file is open as
-  // an overlay already, in this process or another; nothing was changed then. The lock (flock) lives as long as the object.
+  // `*failed_path` is the file that the status is about. EBADMSG: a sector of the map is rotten.
+  // EWOULDBLOCK: the data file is open as an overlay already, in this process or another; nothing
+  // was changed then. The lock (flock) lives as long as the object.
   static Status Open(const char* data_path, const char* map_path, const OverlayLayout& layout, std::shared_ptr<OverlayFile>* opened,
                      const char** failed_path);
   OverlayFile() = default;
   OverlayFile(const OverlayFile&) = delete;
   ~OverlayFile();
 
-  // Closes the descriptors, unless something is to be flushed, or a sync has failed: then it is false. Only while nobody else has the overlay.
+  // Closes the descriptors, unless something is to be flushed, or a sync has failed: then it is
+  // false. Only while nobody else has the overlay.
   bool Park();
-  // Opens them again, before anything but the map is asked. ESTALE: the files are not those that were closed.
+  // Opens them again, before anything but the map is asked. ESTALE: the files are not those that
+  // were closed.
   Status Unpark(const char** failed_path);
   bool has_files() const { return data_fd_.valid(); }
 
@@ -65,33 +70,39 @@ class OverlayFile {
   // The range is local.
   Status Read(uint8_t* target, size_t size, uint64_t offset) const;
 
-  // For readers that have looked at the map (once a block is data, its bytes are in the file): the data file, in which a block has its own offset, what of it is in the page cache,
-  // and whether a range is. Its pages may be sent by reference: whoever changes them (a write, a punch under zeros) changes what is read in newer bytes, for a reader who has
-  // no answer yet, and blocks that lose what a failed write left in them were never data.
+  // For readers that have looked at the map (once a block is data, its bytes are in the file): the
+  // data file, in which a block has its own offset, what of it is in the page cache, and whether a
+  // range is. Its pages may be sent by reference: whoever changes them (a write, a punch under
+  // zeros) changes what is read in newer bytes, for a reader who has no answer yet, and blocks that
+  // lose what a failed write left in them were never data.
   int data_fd() const { return data_fd_.get(); }
   bool ReadCached(uint8_t* target, size_t size, uint64_t offset) { return page_cache_.Read(data_fd_.get(), target, size, offset); }
   bool IsResident(uint64_t offset, uint64_t size) { return residency_.All(data_fd_.get(), offset, size); }
 
-  // `edges`: what is below the first block (4096 bytes) and, of more than one, the last (4096 bytes), or null. `*done` false: they are needed.
+  // `edges`: what is below the first block (4096 bytes) and, of more than one, the last (4096
+  // bytes), or null. `*done` false: they are needed.
   Status Write(const uint8_t* source, size_t size, uint64_t offset, const uint8_t* edges, bool* done);
   Status Zero(uint64_t offset, uint64_t size, bool allocate, const uint8_t* edges, bool* done);
   // Whether a write or zero of the range would be `done` as things are.
   bool NeedsEdges(uint64_t offset, uint64_t size) const;
   Status Trim(uint64_t offset, uint64_t size);
-  // Whole blocks.
+  // The range is whole blocks.
   Status Fill(const uint8_t* source, size_t size, uint64_t offset, uint64_t* stored_bytes);
 
-  // Fails, too, when the files have no name any more: what is flushed to them would go with this process.
+  // Fails, too, when the files have no name any more: what is flushed to them would go with this
+  // process.
   Status Flush();
 
-  // True: a sync of the data failed, here or in an earlier process, and no flush succeeds. `text` is the mark's; `is_marked`: a later process will find it.
+  // True: a sync of the data failed, here or in an earlier process, and no flush succeeds. `text`
+  // is the mark's; `is_marked`: a later process will find it.
   bool HasLost(std::string* text, bool* is_marked);
-  // Another place says that there was a loss of which no mark is here.
+  // Remembers a loss that another place reports, of which no mark is here.
   void Remember(const std::string& loss_text);
-  // What could not be made durable is taken for lost: flushes succeed again. Makes durable what can still be read.
+  // Takes for lost what could not be made durable, so flushes succeed again. Makes durable what can
+  // still be read.
   Status AcceptLoss();
 
-  // What is wrong with the files, as far as it can be told without writing to them.
+  // The fault of the files, as far as it shows without writing to them.
   enum class Footing { kFirm, kUnlinked, kReadOnly };
   Footing footing() const;
 
@@ -103,12 +114,12 @@ class OverlayFile {
 
   // Space in the map file for the sectors of blocks that are about to change.
   Status Reserve(uint64_t first_block, uint64_t end_block);
-  // After a failed write: what it left in blocks that are not data is worth nothing.
+  // After a failed write: drops what it left in blocks that are not data.
   void Reclaim(uint64_t first_block, uint64_t end_block);
 
   // After the bytes were written: the blocks are data, or zero, in the log and in memory.
   Status Change(uint64_t first_block, uint64_t end_block, BlockState state, bool change);
-  // What a process that was killed had not flushed, or could not.
+  // Reads what a killed process had not flushed, or could not flush.
   Status Replay(const char* map_path);
 
   // With the flush mutex held.
@@ -136,23 +147,27 @@ class OverlayFile {
   RangeLock lock_;
   PageCacheReader page_cache_;
   PageResidency residency_;
-  // For each page of the map file, whether it has its space.
+  // One flag for each page of the map file: true if the page has its space.
   std::vector<std::atomic<bool>> reserved_;
 
-  // Held while a change goes into the log and the map, so that a flush that takes the one leaves the other to the next.
+  // Held while a change goes into the log and the map, so that a flush that takes the one leaves
+  // the other to the next.
   std::mutex log_mutex_;
   OverlayLog log_;
 
   std::mutex flush_mutex_;
-  // An earlier process may have written data, or the map, and not synced them: the first flush does. Under the flush mutex.
+  // An earlier process may have written data, or the map, and not synced them: the first flush
+  // does. Under the flush mutex.
   bool first_flush_ = true;
-  // How many flushes began and ended: odd while one is under way.
+  // Count of flushes that began plus flushes that ended: odd while one is under way.
   std::atomic<uint64_t> flush_turns_{0};
-  // Written to the data file and not synced. Set before the state that goes with it.
+  // True if the data file was written and not synced. Set before the state that goes with the
+  // bytes.
   std::atomic<bool> data_dirty_{false};
-  // A sync of the data failed: the kernel says so once, and may have dropped what it could not write. Under the flush mutex.
+  // True if a sync of the data failed. The kernel says so once, and may have dropped what it could
+  // not write. Under the flush mutex.
   Status data_lost_;
-  // There is a mark that the map has to be written anew. Under the flush mutex.
+  // True if a mark says that the map has to be written anew. Under the flush mutex.
   bool map_unsynced_ = false;
   // Under the flush mutex.
   LossTimes times_;
@@ -163,7 +178,8 @@ class OverlayFile {
   bool loss_is_marked_ = false;
 };
 
-// Writes a whole map file that did not exist, and makes it durable; leaves none when it fails. `header` goes before the sectors.
+// Writes a whole map file that did not exist, and makes it durable; leaves none when it fails.
+// `header` goes before the sectors.
 Status WriteOverlayMap(const char* map_path, const OverlayLayout& layout, const uint8_t* header, size_t header_size, const uint8_t* states,
                        uint64_t block_count);
 

@@ -1,4 +1,4 @@
-// What makes an overlay durable, in the order that overlay_file.h tells, and gives its space back.
+// A flush makes an overlay durable, in the order that overlay_file.h gives, and frees its space.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 namespace copse {
 
 bool OverlayFile::IsDirty() {
-  // What a flush took is dirty until it ended: nothing found counts only if none was under way from before the look until after it.
+  // What a flush took is dirty until it ended: nothing found counts only if none was under way from
+  // before the look until after it.
   while (true) {
     const uint64_t turns = flush_turns_.load(std::memory_order_seq_cst);
     if (turns % 2 != 0 || data_dirty_.load(std::memory_order_seq_cst) || map_.HasChanges()) return true;
@@ -39,7 +40,8 @@ Status OverlayFile::FlushLocked() {
     log_.Turn();
     map_.TakeChanges(&changes);
   }
-  // After the states were taken: data of each of them were written before it was set, so this sync has them.
+  // After the states were taken: data of each of them were written before it was set, so this sync
+  // has them.
   const bool data_dirty = data_dirty_.exchange(false, std::memory_order_seq_cst);
   Status status;
   if (data_dirty || first_flush_) {
@@ -84,8 +86,8 @@ Status OverlayFile::WriteChanges(OverlayMap::Changes* changes) {
   return SyncMap();
 }
 
-// After a failed sync the map file reads as it was written, and is not so on the disk. The sectors that were tried stay unwritten here; a later
-// process is told to write all of it.
+// After a failed sync the map file reads as it was written, and is not so on the disk. The sectors
+// that were tried stay unwritten here; a later process is told to write all of it.
 Status OverlayFile::SyncMap() {
   const Status status = SyncData(map_fd_.get());
   if (status.ok()) return {};
@@ -95,9 +97,10 @@ Status OverlayFile::SyncMap() {
 }
 
 void OverlayFile::Punch(const std::vector<BlockRun>& runs) {
-  // In parts, so that no write waits for the end of a long one.
+  // In parts, so that no write waits for the end of a long punch.
   constexpr uint64_t kPartBlocks = (64 << 20) / kBlockBytes;
-  // A guest waits for this. Where each punch is a discard that the disk is waited for, thousands of pieces take seconds: the next flush goes on.
+  // A guest waits for this. Where each punch is a discard that the disk is waited for, thousands of
+  // pieces take seconds: the next flush goes on.
   const auto enough = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   for (const BlockRun& run : runs) {
     for (uint64_t first = run.first; first < run.end; first += kPartBlocks) {
@@ -111,7 +114,7 @@ void OverlayFile::Punch(const std::vector<BlockRun>& runs) {
   }
 }
 
-// What can't be punched stays to be punched: the flush has done what it promised before.
+// A block that can't be punched stays on the list. The flush has kept its promise before.
 void OverlayFile::PunchPart(const BlockRun& run) {
   const RangeLock::Guard guard(lock_, run.first, run.end);
   for (uint64_t first = run.first; first < run.end;) {

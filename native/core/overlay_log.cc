@@ -46,7 +46,8 @@ void OverlayLog::Remove(const char* map_path) {
 }
 
 Status OverlayLog::Open(const char* map_path, int map_fd, std::vector<Record>* records) {
-  // Inodes are used again: the birth tells two files apart that had one. Where a file system knows no birth it is 0.
+  // Inodes are used again: the birth tells two files apart that had one. Where a file system knows
+  // no birth it is 0.
   struct statx info;
   if (statx(map_fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) return {errno, "statx"};
   map_inode_ = info.stx_ino;
@@ -118,7 +119,8 @@ Status OverlayLog::Append(uint64_t first, uint64_t end, BlockState state) {
   if (silent_) return {};
   const Status status = Write(first, end, state);
   if (status.ok()) return {};
-  // Whoever has no room for a change to data has none for the data: that fails as a whole, and nothing is missing in the log.
+  // Without room for a change to data there is none for the data: the write fails as a whole, and
+  // the log misses nothing.
   if (status.error == ENOSPC && state == BlockState::kData) return status;
   return Silence();
 }
@@ -151,7 +153,7 @@ Status OverlayLog::Write(uint64_t first, uint64_t end, BlockState state) {
 }
 
 void OverlayLog::Turn() {
-  // What it missed goes into the map with this flush.
+  // Changes that it missed go into the map with this flush.
   silent_ = false;
   if (other_needed_ || files_[current_].end <= sizeof(Header)) return;
   current_ ^= 1;

@@ -1,11 +1,15 @@
-// What became of an overlay's blocks since its map file was last written, for a process that comes after one that was killed: a guest that was
-// answered does not repeat its writes, and its next flush covers them whoever answers it. Bytes that were written survive the process in the page
-// cache; this log does the same for the states. It is never synced, and after a restart of the machine it says nothing: what was not flushed may
-// be lost then.
+// The changes of an overlay's blocks since its map file was last written. A process that follows a
+// killed one reads them: the guest does not repeat writes that were answered, and its next flush
+// covers them, in whichever process.
 //
-// Two files take turns, so that a flush can leave one to what comes while it runs. A file: 64 bytes of header (magic, boot id, inode and birth of the
-// map file, turn), then records of 16 bytes (block, state, count, turn), up to the first of another turn. Replaying what the map has already changes nothing:
-// records are applied in the order in which the blocks changed.
+// Bytes that were written survive the process in the page cache, and this log does the same for the
+// states. It is never synced. After a restart of the machine it says nothing: writes that were not
+// flushed may be lost then.
+//
+// Two files take turns, so that a flush leaves one to the changes that come while it runs. A file
+// has a header of 64 bytes (magic, boot id, inode and birth of the map file, turn), then records of
+// 16 bytes (block, state, count, turn) up to the first of another turn. Records are applied in the
+// order in which the blocks changed, so replaying what the map has already changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +23,10 @@
 
 namespace copse {
 
-// Not for several threads at once.
+// One thread at a time.
 class OverlayLog {
  public:
-  // Of a map file that is about to be made: what is left of one that had its name is not believed of the new one.
+  // Removes logs of an earlier map file of that name, before a new map file is made.
   static void Remove(const char* map_path);
 
   struct Record {
@@ -31,17 +35,20 @@ class OverlayLog {
     BlockState state;
   };
 
-  // Opens or creates MAP_PATH.log0 and .log1, and reads what they say of this map file: empty unless they were written since the machine started.
+  // Opens or creates MAP_PATH.log0 and .log1, and reads what they say of this map file: empty
+  // unless they were written since the machine started.
   Status Open(const char* map_path, int map_fd, std::vector<Record>* records);
   // Closes the descriptors, while nothing in the files is needed; and opens them again.
   void Close();
   Status OpenAgain(const char* map_path);
-  // Before a change is answered. ENOSPC: what is to become data is refused, as for want of its own space. A trim goes on without: the log says
-  // nothing then before the next flush begins. Fails otherwise only when it could neither be told this nor be made to say nothing.
+  // Before a change is answered. ENOSPC: what is to become data is refused, as for want of its own
+  // space. A trim goes on without: the log says nothing then before the next flush begins. Fails
+  // otherwise only when it could neither be told this nor be made to say nothing.
   Status Append(uint64_t first, uint64_t end, BlockState state);
   // A flush begins: what comes from now on goes to the other file, unless that one is needed still.
   void Turn();
-  // What is in the files counts no more: after a gap an earlier change would win over a later one, and data whose sync failed may be gone.
+  // Voids the files. After a gap an earlier change would win over a later one, and data whose sync
+  // failed may be gone.
   Status Silence();
   // That flush has succeeded: what came before it is in the map.
   void Settle() { other_needed_ = false; }
@@ -61,7 +68,7 @@ class OverlayLog {
   File files_[2];
   size_t current_ = 0;
   uint32_t last_turn_ = 0;
-  // The other file has what the map does not.
+  // True if the other file has changes that the map does not.
   bool other_needed_ = false;
   bool silent_ = false;
   char boot_id_[36] = {};

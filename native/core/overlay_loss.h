@@ -1,9 +1,13 @@
-// The marks beside an overlay's map that tell a later process what an earlier one could not make durable.
+// The marks beside an overlay's map, by which a process tells a later one what it could not make
+// durable.
 //
-//   MAP.lost      a sync of the data failed: blocks that were acknowledged may be gone. Stays until an operator accepts that.
-//   MAP.unsynced  a sync of the map failed: the map file has to be written anew as a whole. Goes with the next flush that succeeds.
+//   MAP.lost      A sync of the data failed: acknowledged blocks may be gone. It stays until an
+//                 operator accepts the loss.
+//   MAP.unsynced  A sync of the map failed: the whole map file has to be written anew. It goes with
+//                 the next flush that succeeds.
 //
-// A mark is its name: a file without content counts. It belongs to one map file, so a disk that gets new files gets rid of it.
+// A mark is its name: a file without content counts. It belongs to one map file, so it is removed
+// when a disk gets new files.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +17,7 @@
 
 namespace copse {
 
-// Milliseconds since 1970; 0: none.
+// Time in ms since 1970; 0: none.
 struct LossTimes {
   uint64_t opened_ms = 0;
   // The start of the last flush that succeeded.

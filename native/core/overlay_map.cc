@@ -16,7 +16,8 @@ bool OverlayMap::Allocate(uint64_t block_count) {
   if (memory == MAP_FAILED) return false;
   // A block that is written must not cost 2 MiB.
   madvise(memory, block_count, MADV_NOHUGEPAGE);
-  // Anonymous memory is zeros, and zeros are the initial value: nothing is to be constructed, which would touch it.
+  // Anonymous memory is zeros, and zeros are the initial value: nothing is to be constructed, which
+  // would touch it.
   bytes_ = static_cast<std::atomic<uint8_t>*>(memory);
   count_ = block_count;
   counts_[static_cast<size_t>(BlockState::kBase)].store(static_cast<int64_t>(block_count), std::memory_order_relaxed);

@@ -1,20 +1,22 @@
-// What each 4 KiB block of a disk is: one atomic byte a block, in memory that costs nothing until it is touched, and what of it the map file
-// does not have yet.
+// The state of each 4 KiB block of a disk: one atomic byte a block, in memory that costs nothing
+// until it is touched. And the part of the states that the map file does not have yet.
 //
-//   bits 0-1  state        base | data | zero | remote
-//   bit 2     changed      marked while changes are tracked; in memory only
-//   bits 3-7  remote: the index of the node that has it. zero: bit 3 says that the data file may still have bytes there ("stale");
-//             in memory only
+//   bits 0-1  state: base, data, zero or remote
+//   bit 2     changed: marked while changes are tracked; in memory only
+//   bits 3-7  of a remote block: the index of the node that has it. Bit 3 of a zero block: the data
+//             file may still have bytes there ("stale"); in memory only
 //
 //   from \ to   data                 zero
 //   base        write, zero          zero, trim
 //   data        (written again)      zero, trim: stale until punched
 //   zero        write, zero          (again)
 //   remote      write, zero, fill    zero, trim
-//   Nothing ever becomes base or remote again.
+//   No block becomes base or remote again.
 //
-// Reading takes no lock: a state is stored (release) after the bytes that it promises were written, so who loads it (acquire) finds them. All
-// changes are made under one mutex, which is never held over I/O; who changes the state of a block holds the range lock over it besides.
+// Reading takes no lock. A state is stored (release) after the bytes that it promises were written,
+// so a thread that loads it (acquire) finds them. All changes are made under one mutex, which is
+// never held over I/O. A thread that changes the state of a block holds the range lock over the
+// block, too.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +42,7 @@ struct BlockRun {
 
 class OverlayMap {
  public:
-  // What a flush has to write, as it was when it was taken.
+  // The part that a flush has to write, as it was when the flush took it.
   struct Changes {
     std::vector<uint64_t> sectors;  // ascending
     std::vector<uint8_t> bytes;     // 512 for each of `sectors`, not sealed
@@ -61,13 +63,14 @@ class OverlayMap {
   static uint8_t Durable(uint8_t byte) { return StateOf(byte) == BlockState::kRemote ? byte & static_cast<uint8_t>(~kChanged) : byte & kStateMask; }
   uint8_t byte(uint64_t block) const { return bytes_[block].load(std::memory_order_acquire); }
   BlockState state(uint64_t block) const { return StateOf(byte(block)); }
-  // The end of the run of blocks that are as `first` is (state and node: `*seen`, a byte of the map file), at most `end`. The caller takes the
-  // state from here: another look at the block may find another one, of which the run knows nothing.
+  // The end of the run of blocks that are as `first` is (state and node: `*seen`, a byte of the map
+  // file), at most `end`. The caller takes the state from here: another look at the block may find
+  // another one, of which the run knows nothing.
   uint64_t RunEnd(uint64_t first, uint64_t end, uint8_t* seen) const;
   uint64_t RunEnd(uint64_t first, uint64_t end, BlockState* seen) const;
-  // Whether all blocks of a range that is not empty are in this state.
+  // True if all blocks of a range that is not empty are in this state.
   bool All(uint64_t first, uint64_t end, BlockState state) const;
-  // Whether all are data or zero.
+  // True if all are data or zero.
   bool IsLocal(uint64_t first, uint64_t end) const;
 
   int64_t block_count(BlockState state) const { return counts_[static_cast<size_t>(state)].load(std::memory_order_relaxed); }
@@ -77,25 +80,27 @@ class OverlayMap {
   void LoadSector(uint64_t sector, const uint8_t* states);
   // The same: a run of zero blocks under which the data file has bytes.
   void LoadStale(uint64_t first, uint64_t end);
-  // The same: the next flush writes the sectors of these blocks, or of all that are not base. The map file may read so, and not be so on the disk.
+  // The same: the next flush writes the sectors of these blocks, or of all that are not base. The
+  // map file may read so, and not be so on the disk.
   void LoadUnwritten(uint64_t first, uint64_t end);
   void LoadAllUnwritten();
 
-  // After the bytes were written: the blocks are data, or zero. With `change` they are marked where changes are tracked.
+  // After the bytes were written: the blocks are data, or zero. With `change` they are marked where
+  // changes are tracked.
   void Set(uint64_t first, uint64_t end, BlockState state, bool change);
   // The data file may have bytes under these, where they are zero.
   void SetStale(uint64_t first, uint64_t end);
-  // The data file has none any more.
+  // The data file has no bytes under these any more.
   void ClearStale(uint64_t first, uint64_t end);
   bool IsStale(uint64_t block) const;
 
   void TrackChanges(bool on, bool all);
   void Copy(uint8_t* target, uint64_t first, uint64_t count, bool take_changes);
 
-  // Takes all that is to be written or punched; GiveBack undoes it.
+  // Takes all that a flush has to write or punch; GiveBack undoes it.
   void TakeChanges(Changes* changes);
   void GiveBack(const Changes& changes);
-  // Whether there is something to take.
+  // True if there is something to take.
   bool HasChanges();
 
  private:
@@ -106,10 +111,12 @@ class OverlayMap {
   void SetInSector(uint64_t sector, uint64_t first, uint64_t end, BlockState state, bool change);
   void MarkSector(uint64_t sector, uint8_t mark, std::vector<uint64_t>* list);
   void FindStale(uint64_t sector, std::vector<BlockRun>* runs) const;
-  // Calls `visit(sector, first, end)` with the mutex held for each sector's part of the range, and lets go of it now and then.
+  // Calls `visit(sector, first, end)` with the mutex held for each sector's part of the range, and
+  // lets go of it now and then.
   template <class Visit>
   void InParts(uint64_t first, uint64_t end, Visit visit);
-  // Eight blocks at once; `block` is a multiple of 8. The order of their bytes does not matter: all are compared with one.
+  // Eight blocks at once; `block` is a multiple of 8. The order of their bytes does not matter: all
+  // are compared with one.
   uint64_t LoadWord(uint64_t block) const { return __atomic_load_n(reinterpret_cast<const Word*>(bytes_ + block), __ATOMIC_ACQUIRE); }
   static constexpr uint64_t Repeat(uint8_t byte) { return byte * UINT64_C(0x0101010101010101); }
 
@@ -119,7 +126,7 @@ class OverlayMap {
   std::atomic<int64_t> changed_{0};
 
   std::mutex mutex_;
-  // All under the mutex. A sector is in a list when it has the mark.
+  // All of these under the mutex. A sector is in a list if it has the mark.
   static constexpr uint8_t kUnwritten = 1, kUnpunched = 2;
   std::vector<uint8_t> marks_;
   std::vector<uint64_t> unwritten_;
@@ -129,7 +136,7 @@ class OverlayMap {
 
 template <class Visit>
 void OverlayMap::InParts(uint64_t first, uint64_t end, Visit visit) {
-  // Nobody waits for the mutex longer than for so many blocks.
+  // Blocks that one hold of the mutex covers at most.
   constexpr uint64_t kPartBlocks = 128 * kSectorBlocks;
   while (first < end) {
     const std::lock_guard<std::mutex> hold(mutex_);

@@ -1,4 +1,4 @@
-// A whole map file at once: how a disk that comes from elsewhere, or a snapshot, gets its map.
+// Writes a whole map file at once: for a disk that comes from another node, and for a snapshot.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-// Descriptors of an overlay that nobody uses: closed and opened again. The states stay in memory, and are those on the disk meanwhile.
+// Closes the descriptors of an idle overlay, and opens them again. The states stay in memory, and
+// agree with the disk meanwhile.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,7 +12,8 @@
 namespace copse {
 namespace {
 
-// The file that was open under that path before, as long as it has to be: filled up, it would have zeros for bytes, and base for blocks.
+// The file that was open under that path before, as long as it has to be: filled up, it would have
+// zeros for bytes, and base for blocks.
 Status OpenAgain(const std::string& path, const FileIdentity& identity, uint64_t least_size, Descriptor* opened) {
   Descriptor fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd.valid()) return {errno, "open"};
@@ -25,11 +27,13 @@ Status OpenAgain(const std::string& path, const FileIdentity& identity, uint64_t
 }  // namespace
 
 bool OverlayFile::Park() {
-  // Whoever had the overlay before has let go of it on another thread.
+  // The earlier holder of the overlay has let go of it on another thread.
   std::atomic_thread_fence(std::memory_order_acquire);
-  // What is not on the disk yet may fail to get there, and only a descriptor that is open then is told.
+  // What is not on the disk yet may fail to get there, and only a descriptor that is open then is
+  // told.
   if (!has_files() || IsDirty() || !data_lost_.ok() || lost_.load(std::memory_order_acquire)) return false;
-  // By its own word, as in the destructor: a mapping (`residency_`) holds the file open longer than the descriptor does, and the lock with it.
+  // By its own word, as in the destructor: a mapping (`residency_`) holds the file open longer than
+  // the descriptor does, and the lock with it.
   flock(data_fd_.get(), LOCK_UN);
   data_fd_ = Descriptor();
   map_fd_ = Descriptor();

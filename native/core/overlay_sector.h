@@ -1,5 +1,6 @@
-// 512 bytes of an overlay's map file, which a disk writes whole or not at all: the states of 508 blocks, then CRC-32C (u32, little endian) over
-// seed (u32), the sector's index (u32) and the states. All zeros, as in a hole, are 508 base blocks. Pure: no I/O.
+// One sector of an overlay's map file: 512 bytes, which a disk writes whole or not at all. It holds
+// the states of 508 blocks, then CRC-32C (u32, little endian) over seed (u32), the sector's index
+// (u32) and the states. All zeros, as in a hole, are 508 base blocks. Pure: no I/O.
 #pragma once
 
 #include <cstddef>

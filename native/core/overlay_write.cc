@@ -1,4 +1,5 @@
-// What changes an overlay: write, zero, trim, fill. Each holds the range lock over its blocks, does all of its I/O, and sets the states last.
+// Changes of an overlay: write, zero, trim, fill. Each holds the range lock over its blocks, does
+// all of its I/O, and sets the states last.
 #include <algorithm>
 #include <cstring>
 
@@ -30,7 +31,8 @@ struct Span {
 
 bool IsBelow(BlockState state) { return state == BlockState::kBase || state == BlockState::kRemote; }
 
-// A block that is written in part. Data is written in place; anything else becomes a whole block around the part.
+// A block that is written in part. Data is written in place; anything else becomes a whole block
+// around the part.
 struct Edge {
   bool whole = false;
   uint8_t bytes[kBlockBytes];
@@ -185,7 +187,8 @@ void OverlayFile::Reclaim(uint64_t first_block, uint64_t end_block) {
     BlockState state;
     const uint64_t run_end = map_.RunEnd(block, end_block, &state);
     uint64_t punched_start, punched_end;
-    // Of zeros the map on the disk may still say that they are data: they wait for a flush, as after a trim.
+    // Of zeros the map on the disk may still say that they are data: they wait for a flush, as
+    // after a trim.
     if (state == BlockState::kZero) map_.SetStale(block, run_end);
     if (IsBelow(state)) PunchPages(data_fd_.get(), block * kBlockBytes, run_end * kBlockBytes, &punched_start, &punched_end);
     block = run_end;

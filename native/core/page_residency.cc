@@ -23,12 +23,12 @@ bool KeepsPages(int fd) {
 uint64_t RoundDown(uint64_t value, uint64_t unit) { return value / unit * unit; }
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return RoundDown(value + unit - 1, unit); }
 
-// The largest power of two that divides it.
+// Returns the largest power of two that divides it.
 uint64_t AlignmentOf(uint64_t value) { return value & (~value + 1); }
 
 void WriteAndDrop(int fd, uint64_t start, uint64_t end) {
   const off_t at = static_cast<off_t>(start), size = static_cast<off_t>(end - start);
-  // What can't be written stays, and is seen to stay.
+  // A page that can't be written stays, and the check below sees it.
   sync_file_range(fd, at, size, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
   posix_fadvise(fd, at, size, POSIX_FADV_DONTNEED);
 }
@@ -79,8 +79,9 @@ bool PageResidency::Drop(int fd, uint64_t offset, uint64_t size) {
   const uint64_t start = RoundDown(offset, page), end = std::min(RoundUp(offset + size, page), size_);
   if (start >= end || !Any(start, end, true)) return true;
   WriteAndDrop(fd, start, end);
-  // A large folio goes as a whole or not at all. It lies at a multiple of its size, so one that reaches over an end of the range, which may keep a page there, is larger than what that
-  // end is aligned to. 2 MiB is the largest with pages of 4 KiB.
+  // A large folio goes as a whole or not at all. It lies at a multiple of its size, so one that
+  // reaches over an end of the range, which may keep a page there, is larger than what that end is
+  // aligned to. 2 MiB is the largest with pages of 4 KiB.
   constexpr uint64_t kMostBytes = 4 << 20;
   auto reaches_over = [this, start, end, page] { return Any(start, start + page, true) || Any(end - page, end, true); };
   uint64_t span = AlignmentOf(start == 0 ? kMostBytes : start);

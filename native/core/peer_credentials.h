@@ -1,4 +1,4 @@
-// Who is at the other end of a unix socket.
+// The process at the other end of a unix socket: its pid, user and group.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ struct PeerCredentials {
   uint32_t gid;
 };
 
-// As they were when the peer connected (SO_PEERCRED, unix(7)). EOPNOTSUPP for a socket of another kind, for which the kernel would make some up.
+// As they were when the peer connected (SO_PEERCRED, unix(7)). EOPNOTSUPP for a socket of another
+// kind, for which the kernel would make some up.
 Status GetPeerCredentials(int descriptor, PeerCredentials* credentials);
 
 }  // namespace copse

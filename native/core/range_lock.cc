@@ -26,7 +26,7 @@ RangeLock::Guard::~Guard() {
   if (lock_.waiting_ > 0) lock_.released_.notify_all();
 }
 
-// Whoever came before and overlaps goes first, whether it holds its range or waits itself.
+// An earlier request that overlaps goes first, whether it holds its range or waits.
 bool RangeLock::Guard::MustWait() const {
   for (const Guard* other = before_; other != nullptr; other = other->before_) {
     if (other->first_ < end_ && first_ < other->end_) return true;

@@ -1,5 +1,6 @@
-// Exclusive locks over ranges of blocks, held inside one call by one thread. Those who overlap get it in the order in which they came, so nobody
-// starves; those who don't never wait for each other. Few are held or wanted at a time (the pool's threads), so a list is searched.
+// Exclusive locks over ranges of blocks, held inside one call by one thread. Overlapping requests
+// get the lock in the order in which they came, so none starves; others never wait for each other.
+// Few are held or wanted at a time (the pool's threads), so a list is searched.
 #pragma once
 
 #include <condition_variable>
@@ -10,7 +11,7 @@ namespace copse {
 
 class RangeLock {
  public:
-  // How many wait just now.
+  // Number of threads that wait at this moment.
   unsigned waiting_count();
 
   // Holds [first, end) from the end of its constructor to its destructor.
@@ -33,7 +34,8 @@ class RangeLock {
  private:
   std::mutex mutex_;
   std::condition_variable released_;
-  // All under the mutex: those who hold or want a range, in the order in which they came, and how many of them wait.
+  // Under the mutex: the ranges that are held or wanted, in the order in which they came, and the
+  // number of threads that wait.
   Guard* last_ = nullptr;
   unsigned waiting_ = 0;
 };

@@ -1,4 +1,4 @@
-// What is asked of the kernel for a connection.
+// Socket options of a connection that TypeScript asks for.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,9 @@
 
 namespace copse {
 
-// Bytes that were sent and not acknowledged, or that wait for a window, end the connection after this time (TCP_USER_TIMEOUT, tcp(7)). 0: the kernel's own
-// rule. EOPNOTSUPP for what is no TCP socket.
+// Bytes that were sent and not acknowledged, or that wait for a window, end the connection after
+// this time (TCP_USER_TIMEOUT, tcp(7)). 0: the kernel's own rule. EOPNOTSUPP for what is no TCP
+// socket.
 Status SetUserTimeout(int descriptor, uint32_t timeout_ms);
 
 }  // namespace copse

@@ -16,7 +16,8 @@ ThreadPool& ThreadPool::Shared() {
 
 void ThreadPool::Submit(Task* task, PoolLane lane, const void* owner) {
   pthread_mutex_lock(&mutex_);
-  // As many threads as there is work for, since a sleeping one may already be meant for an earlier entry.
+  // As many threads as there is work for, since a sleeping one may already be meant for an earlier
+  // entry.
   const bool enough = idle_ > queued_;
   if (!enough && threads_ < max_threads_ && !StartThread()) {
     pthread_mutex_unlock(&mutex_);
@@ -26,7 +27,7 @@ void ThreadPool::Submit(Task* task, PoolLane lane, const void* owner) {
   lanes_[static_cast<size_t>(lane)].entries.push_back({task, owner});
   queued_ += 1;
   pthread_mutex_unlock(&mutex_);
-  // Whoever wakes needs the mutex at once.
+  // The woken thread needs the mutex at once.
   pthread_cond_signal(&wake_);
 }
 
@@ -79,7 +80,8 @@ void ThreadPool::Work() {
     pthread_mutex_unlock(&mutex_);
     task->Run();
     pthread_mutex_lock(&mutex_);
-    // This thread looks at the lane again itself, so nobody needs to be woken for the place that it gives up.
+    // This thread looks at the lane again itself, so it wakes no other thread for the place that it
+    // gives up.
     lane->running -= 1;
   }
 }

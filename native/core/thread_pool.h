@@ -1,9 +1,11 @@
-// The addon's own threads. libuv's four belong to Node (DNS, zlib, fs), and one fdatasync there would stand before everything.
+// The addon's own threads. libuv's four belong to Node (DNS, zlib, fs), and one fdatasync there
+// would hold up all of that.
 //
-// Three lanes with a bound each, so that disks that sync or a kernel that throttles writers never take the threads that reads need:
-// of 8 threads writes have at most 3 at a time, syncs (also evict and close) 3, reads what is left, at least 2. Lanes take turns;
-// within one it is first come, first served. Threads start when there is work for them and stay.
-// The queues have no bound of their own: those who submit bound their requests.
+// Three lanes with a bound each, so that a disk that syncs, or a kernel that throttles writers,
+// never takes the threads that reads need. Of 8 threads, writes have at most 3 at a time, syncs
+// (evict and close too) at most 3, and reads the others, at least 2. Lanes take turns; within one,
+// tasks run in the order in which they came. Threads start when there is work for them and stay.
+// The queues have no bound of their own: the callers bound their requests.
 #pragma once
 
 #include <pthread.h>
@@ -19,7 +21,8 @@ enum class PoolLane { kRead = 0, kWrite = 1, kSync = 2 };
 class Task {
  public:
   virtual ~Task() = default;
-  // On a thread of the pool. The pool does not touch the task afterwards: its owner may delete it at once.
+  // On a thread of the pool. The pool does not touch the task afterwards: its owner may delete it
+  // at once.
   virtual void Run() = 0;
 };
 
@@ -30,9 +33,10 @@ class ThreadPool {
   // The process's pool, of 8 threads. Never destroyed: its threads may outlive `main`.
   static ThreadPool& Shared();
 
-  // `owner` names who may take the task back. Runs the task on the caller's thread if the system gives no thread at all.
+  // `owner` is the key for TakeBack. Runs the task on the caller's thread if the system gives no
+  // thread at all.
   void Submit(Task* task, PoolLane lane, const void* owner);
-  // Takes back what has not begun; the tasks are the caller's again.
+  // Takes back the tasks that have not begun; they belong to the caller again.
   std::deque<Task*> TakeBack(const void* owner);
 
  private:
