@@ -129,7 +129,7 @@ Status OverlayFile::Replay(const char* map_path) {
   for (const OverlayLog::Record& record : records) {
     if (record.first >= map_.count() || record.count > map_.count() - record.first) return {EBADMSG, "read"};
     map_.Set(record.first, record.first + record.count, record.state, false);
-    // Where the map says the same already, that may be in the page cache alone.
+    // The map file may say the same in the page cache alone.
     map_.LoadUnwritten(record.first, record.first + record.count);
   }
   map_unsynced_ = HasUnsyncedMark(map_path_);

@@ -51,7 +51,7 @@ class OverlayFile {
   ~OverlayFile();
 
   // Closes the descriptors, unless something is to be flushed, or a sync has failed: then it is
-  // false. Only while nobody else has the overlay.
+  // false. Only while no other thread has the overlay.
   bool Park();
   // Opens them again, before anything but the map is asked. ESTALE: the files are not those that
   // were closed.
@@ -65,16 +65,16 @@ class OverlayFile {
   bool IsZero(uint64_t offset, uint64_t size) const;
 
   OverlayNow ReadNow(uint8_t* target, size_t size, uint64_t offset);
-  // Whether every block of the range is data or zero: once it is, it stays so.
+  // True if every block of the range is data or zero. Such a range stays so.
   bool IsLocal(uint64_t offset, uint64_t size) const;
   // The range is local.
   Status Read(uint8_t* target, size_t size, uint64_t offset) const;
 
-  // For readers that have looked at the map (once a block is data, its bytes are in the file): the
-  // data file, in which a block has its own offset, what of it is in the page cache, and whether a
-  // range is. Its pages may be sent by reference: whoever changes them (a write, a punch under
-  // zeros) changes what is read in newer bytes, for a reader who has no answer yet, and blocks that
-  // lose what a failed write left in them were never data.
+  // For readers that have looked at the map: once a block is data, its bytes are in the file. The
+  // data file, in which a block has its own offset; a read from its page cache; and if a range is
+  // in there. Pages may be sent by reference. A write, or a punch under zeros, changes them to
+  // newer bytes, for a reader that has no answer yet. Blocks that lose what a failed write left in
+  // them were never data.
   int data_fd() const { return data_fd_.get(); }
   bool ReadCached(uint8_t* target, size_t size, uint64_t offset) { return page_cache_.Read(data_fd_.get(), target, size, offset); }
   bool IsResident(uint64_t offset, uint64_t size) { return residency_.All(data_fd_.get(), offset, size); }
@@ -83,7 +83,7 @@ class OverlayFile {
   // bytes), or null. `*done` false: they are needed.
   Status Write(const uint8_t* source, size_t size, uint64_t offset, const uint8_t* edges, bool* done);
   Status Zero(uint64_t offset, uint64_t size, bool allocate, const uint8_t* edges, bool* done);
-  // Whether a write or zero of the range would be `done` as things are.
+  // True if a write or zero of the range would be `done` without `edges` at this moment.
   bool NeedsEdges(uint64_t offset, uint64_t size) const;
   Status Trim(uint64_t offset, uint64_t size);
   // The range is whole blocks.

@@ -29,8 +29,8 @@ Status OpenAgain(const std::string& path, const FileIdentity& identity, uint64_t
 bool OverlayFile::Park() {
   // The earlier holder of the overlay has let go of it on another thread.
   std::atomic_thread_fence(std::memory_order_acquire);
-  // What is not on the disk yet may fail to get there, and only a descriptor that is open then is
-  // told.
+  // Bytes that are not on the disk yet may fail to get there, and only a descriptor that is open
+  // then is told.
   if (!has_files() || IsDirty() || !data_lost_.ok() || lost_.load(std::memory_order_acquire)) return false;
   // By its own word, as in the destructor: a mapping (`residency_`) holds the file open longer than
   // the descriptor does, and the lock with it.

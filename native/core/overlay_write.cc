@@ -187,8 +187,8 @@ void OverlayFile::Reclaim(uint64_t first_block, uint64_t end_block) {
     BlockState state;
     const uint64_t run_end = map_.RunEnd(block, end_block, &state);
     uint64_t punched_start, punched_end;
-    // Of zeros the map on the disk may still say that they are data: they wait for a flush, as
-    // after a trim.
+    // The map on the disk may still say that zeros are data. They wait for a flush, as after a
+    // trim.
     if (state == BlockState::kZero) map_.SetStale(block, run_end);
     if (IsBelow(state)) PunchPages(data_fd_.get(), block * kBlockBytes, run_end * kBlockBytes, &punched_start, &punched_end);
     block = run_end;

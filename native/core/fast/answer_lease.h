@@ -1,9 +1,9 @@
-// How long this node may answer for one disk: a word of memory that the host moves on while it
-// runs.
+// The time until which this node may answer for one disk: a word of memory that the host moves on
+// while it runs.
 //
 // A process that is stopped, or a host that is suspended, does not move it on. The word is in
 // CLOCK_BOOTTIME, which goes on in suspend (clock_gettime(2)). So a lane that wakes before the host
-// finds the word passed, and sends nothing that others may know better by now.
+// finds the word passed, and sends nothing that another node may have overtaken.
 //
 // Invariants: the host alone stores. A lost word stays lost. Any thread may look.
 #pragma once
@@ -19,7 +19,7 @@ class AnswerLease {
  public:
   bool MayAnswer(uint64_t now_ns) const { return now_ns < until_ns_.load(std::memory_order_acquire); }
   bool MayAnswer() const { return MayAnswer(NowNs()); }
-  // The disk has another owner: what waits for the lease never leaves.
+  // True if the disk has another owner: a reply that waits for the lease never leaves.
   bool IsLost() const { return until_ns_.load(std::memory_order_acquire) == kLost; }
 
   // Moves the word to `ns` from now. False: it had passed, and stays as it is.
@@ -31,9 +31,10 @@ class AnswerLease {
   }
   // The same for a word that has passed.
   void Open(uint64_t ns) { Set(NowNs() + ns); }
-  // It has passed from now on.
+  // Makes it pass now.
   void Close() { Set(kPassed); }
-  // The disk is not this node's to answer for, and whatever was answered was right: no limit.
+  // Ends the limit: the disk is no longer this node's to answer for, and each earlier answer was
+  // right.
   void Free() { Set(kFree); }
   void Lose() { until_ns_.store(kLost, std::memory_order_release); }
 

@@ -11,7 +11,7 @@ uint8_t* BufferList::Take(size_t hint) {
     uint8_t* const buffer = slot.exchange(nullptr, std::memory_order_acquire);
     if (buffer != nullptr) return buffer;
   }
-  // Not the heap: what is given back is to leave the process.
+  // Not from the heap: a buffer that is given back has to leave the process.
   void* const mapped = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return mapped == MAP_FAILED ? nullptr : static_cast<uint8_t*>(mapped);
 }

@@ -1,9 +1,9 @@
-// Large buffers that lanes share, so that an idle connection holds none: each is taken for as long
-// as requests are being answered.
+// Large buffers that lanes share, so that an idle connection holds none. A lane takes one while it
+// answers requests.
 //
-// A few are kept, in slots that are taken and filled by one exchange each: no lock. Who asks with
-// the same hint mostly gets the buffer that it gave, warm in its cache. What finds no slot goes
-// back to the system.
+// A few are kept in slots; one exchange takes or fills a slot, without a lock. A lane passes the
+// same hint each time, and mostly gets the buffer that it gave, warm in its cache. A buffer that
+// finds no free slot goes back to the system.
 #pragma once
 
 #include <array>

@@ -1,9 +1,9 @@
-// A disk: run by run of its overlay's map, those that are base from the image below.
+// Reads of a disk: run by run of the overlay's map, and base runs from the image below.
 //
-// A range's blocks are looked at one after the other, while others write them: each is as it was at
-// some moment of the read, which is what a disk promises. Nothing ever becomes base or remote
-// again, and a chunk below is pinned or copied before it is believed, so a block is never taken
-// from where it was before that moment.
+// The blocks of a range are looked at one after the other, while other threads write them. Each is
+// as it was at some moment of the read, which is what a disk promises. No block becomes base or
+// remote again, and a chunk below is pinned or copied before it is believed. So a block is never
+// read from a place that it had left before the read began.
 #include <algorithm>
 #include <cstring>
 

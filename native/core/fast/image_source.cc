@@ -1,4 +1,4 @@
-// A cached image, chunk by chunk.
+// Reads of a cached image, chunk by chunk.
 #include <algorithm>
 
 #include "range_source.h"

@@ -40,7 +40,7 @@ class LaneHost {
   virtual ~LaneHost() = default;
   // Input waits, or is over. Not told again until TakeInput was called.
   virtual void OnInput() = 0;
-  // What Send could not send at once has left, or will never leave.
+  // The rest of a Send that could not leave at once has left, or will never leave.
   virtual void OnSent() = 0;
   // Nothing that was granted before the last Grant is in use any more. Told once for all Grants
   // since the last such call that found something in use. The host's thread may have granted again

@@ -1,4 +1,4 @@
-// What the lane's thread answers out of its batch buffer: small reads, and writes.
+// The answers that the lane's thread makes in its batch buffer: small reads, and writes.
 #include "lane_server.h"
 #include "reply_frame.h"
 

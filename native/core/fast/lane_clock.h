@@ -1,6 +1,6 @@
-// The clock of lanes: latencies are taken by it, and leases (answer_lease.h) end by it.
+// The clock of lanes, which measures latencies and ends leases (answer_lease.h).
 //
-// CLOCK_BOOTTIME goes on while the host is suspended. The vDSO answers it as CLOCK_MONOTONIC,
+// CLOCK_BOOTTIME goes on while the host is suspended. The vDSO answers it like CLOCK_MONOTONIC,
 // without a system call (vdso(7); Linux 5.3 and later).
 #pragma once
 

@@ -1,5 +1,5 @@
-// What a lane counts, at the cost of a relaxed addition each. Written by the lane's thread and by
-// cold reads, read by anybody.
+// The counters of a lane; each costs a relaxed addition. The lane's thread and cold reads write
+// them, and any thread reads them.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ struct LaneCounters {
   std::array<Counter, kBuckets> write_latency{};
   // Requests that went up.
   Counter handed_up{0};
-  // Of read_bytes, those that went out by sendfile(2).
+  // Bytes of read_bytes that went out by sendfile(2).
   Counter file_bytes{0};
   // Connections (0 or 1) that were shut because a reply that had begun to leave could not be
   // completed: its chunk turned out rotten, or the file could not be read.

@@ -1,9 +1,10 @@
-// Large reads: from the files' pages to the socket, by reference.
+// Large reads go from the files' pages to the socket, by reference.
 //
-// A chunk can turn out rotten (a failed verification) while it is being sent; that is known only
-// when the plan is cleared, and nothing takes back bytes that have left. The connection is shut
-// then, and counted (cut_replies): the client reconnects or fails, and never takes the reply for
-// whole. The same when a file can't be read, or the lease is lost half way.
+// A chunk can turn out rotten while it is being sent: its verification failed meanwhile. The lane
+// learns that when it clears the plan, and bytes that have left can't be taken back. So it shuts
+// the connection and counts that (cut_replies). The client reconnects or fails, and never takes the
+// reply for whole. The lane does the same when a file can't be read, or when the lease is lost half
+// way.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace copse {
 
 LaneServer::Answer LaneServer::ReadLarge(const Request& request) {
   const size_t start = batch_size_;
-  // As a small one: whoever asks for a hole gets one whatever lies on the disk.
+  // As for a small read: a client that allows holes gets one, whatever lies on the disk.
   if (request.length < kSplitFromBytes && MayCut(request, replies_) && use_.source->IsZero(request.offset, request.length)) {
     batch_size_ += PutHole(batch_ + start, replies_, request, true, request.offset, request.length);
     reads_ += 1;

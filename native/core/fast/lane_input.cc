@@ -47,8 +47,8 @@ ssize_t LaneInput::ReceiveOnce(uint8_t* target, size_t size, int flags) {
     if (count >= 0) return count;
     if (errno == EINTR) continue;
     if (errno != EAGAIN || (flags & MSG_DONTWAIT) != 0) return -1;
-    // The socket is a blocking one; should somebody who shares its description think otherwise,
-    // waiting is done here.
+    // The lane's socket is blocking. Another process that shares its file description may have made
+    // it non-blocking, so the lane waits here then.
     pollfd entry{fd_, POLLIN, 0};
     poll(&entry, 1, -1);
   }
@@ -58,8 +58,8 @@ bool LaneInput::Receive() {
   if (size() == 0) {
     begin_ = end_ = 0;
     if (bytes_ != small_) {
-      // Whoever sends much goes on for the price of one call; an idle connection gives the buffer
-      // back before it waits.
+      // A client that sends much goes on for the price of one call. An idle connection gives the
+      // buffer back before it waits.
       const ssize_t count = ReceiveOnce(bytes_, capacity_, MSG_DONTWAIT);
       if (count > 0) {
         end_ = static_cast<size_t>(count);
@@ -82,7 +82,7 @@ bool LaneInput::Receive() {
 
 bool LaneInput::ReceiveNow() {
   if (end_ == capacity_) return false;
-  // Its end, or its failure, is seen by whoever receives next.
+  // The next Receive sees an end or a failure.
   const ssize_t count = ReceiveOnce(bytes_ + end_, capacity_ - end_, MSG_DONTWAIT);
   if (count <= 0) return false;
   end_ += static_cast<size_t>(count);

@@ -1,6 +1,6 @@
-// What was received of a connection and not yet handled: a small buffer of its own, which is all
-// that an idle connection holds, and a large shared one while a request with a payload is received
-// that is handled as a whole.
+// The bytes that were received from a connection and not handled yet. A small buffer of its own is
+// all that an idle connection holds. A large shared one takes its place while a request with a
+// payload is received that is handled as a whole.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-// How the answer to a READ is cut into chunks of data and holes: by the rules of
+// Cuts the answer to a READ into chunks of data and holes, by the rules of
 // src/server/transmission.ts and read-reply.ts.
 #pragma once
 
@@ -16,7 +16,7 @@ struct ReplyPiece {
   bool hole;
 };
 
-// Whether holes may be sent at all.
+// True if the reply may contain holes.
 bool MayCut(const Request& request, ReplyMode replies);
 
 // The request's range in order; adjacent pieces differ. One piece of data unless it may be cut.

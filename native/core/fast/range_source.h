@@ -1,8 +1,8 @@
-// The files that an export's bytes lie in, as far as native threads may answer from them: an
-// image's chunk file, or a disk's overlay over one.
+// The files that hold an export's bytes, as far as native threads may answer from them: an image's
+// chunk file, or a disk's overlay over one.
 //
-// All or nothing: a range of which any byte is absent, unverified, marked (ChunkMap::Mark), or on
-// another node is not for this path. Any thread, no locks.
+// All or nothing: a range is not for this path if any byte of it is absent, unverified, marked
+// (ChunkMap::Mark), or on another node. Any thread may call it; there are no locks.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ enum class Found {
   kUp,    // for TypeScript to answer
 };
 
-// Where a range lies, in order, without gaps. What is pinned stays so, and the files open, until
-// Clear. One thread at a time; may move to another.
+// The places of a range, in order, without gaps. Its pins are held, and its files stay open, until
+// Clear. One thread uses it at a time; it may move to another.
 class ReadPlan {
  public:
   struct Part {
@@ -54,7 +54,7 @@ class ReadPlan {
   bool Add(int fd, uint64_t offset, uint64_t size);
   bool AddZeros(uint64_t size) { return size == 0 || Add(-1, 0, size); }
   void AddPin(uint32_t index);
-  // Whether all parts are in the page cache; then the pinned chunks are marked as sent.
+  // True if all parts are in the page cache. Marks the pinned chunks as sent then.
   bool MayBeSent();
 
   std::vector<Part> parts_;
@@ -76,7 +76,7 @@ class RangeSource {
   // All of [offset, offset + size) lies inside size_bytes(), size > 0; as for the calls below.
   // Copies the range if it is in the page cache; the target is undefined unless it is a hit.
   virtual Found ReadNow(uint8_t* target, size_t size, uint64_t offset) = 0;
-  // Whether all is known to be zeros, without a look at the disk.
+  // True if all of it is known to be zeros, without a look at the disk.
   virtual bool IsZero(uint64_t offset, uint64_t size) const = 0;
   // Finds the parts, pins them, marks them as used and touched. The plan is empty before, and after
   // kUp (as it is for a range in more than kMostParts parts). kHit: all were in the page cache a
@@ -99,7 +99,7 @@ class ImageSource final : public RangeSource {
 
  private:
   friend class DiskSource;
-  // Whether all of it is present or zero, and unmarked, as things are.
+  // True if all of it is present or zero, and unmarked, at this moment.
   bool IsHere(uint64_t offset, uint64_t size) const;
   // Appends to the plan. False: kUp.
   bool AddTo(uint64_t offset, uint64_t size, ReadPlan* plan);
@@ -122,7 +122,7 @@ class DiskSource final : public RangeSource {
   // How much of a range lies inside the image.
   uint64_t Inside(uint64_t offset, uint64_t size) const;
   bool IsHere(uint64_t offset, uint64_t size) const;
-  // Of blocks that are all of one state.
+  // Reads a run of blocks in one state.
   Found ReadRun(BlockState state, uint8_t* target, size_t size, uint64_t offset);
   const std::shared_ptr<OverlayFile> overlay_;
   const std::unique_ptr<ImageSource> base_;

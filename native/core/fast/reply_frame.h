@@ -1,6 +1,7 @@
-// Headers of the replies that are answered natively: successful ones. Puts bytes at a position and
-// returns how many. Source: doc/proto.md, "Simple reply message" to "Structured reply types";
-// branch extension-ext-header. What comes out equals what src/nbd/codec/frame.ts puts.
+// Headers of the replies that are answered natively, all of them successful. Each function puts
+// bytes at a position and returns their number. Source: doc/proto.md, "Simple reply message" to
+// "Structured reply types"; branch extension-ext-header. The bytes equal those of
+// src/nbd/codec/frame.ts.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,7 @@
 
 namespace copse {
 
-// The most that any of the calls below puts.
+// Bytes that each of the calls below puts at most.
 constexpr size_t kMostReplyHeaderBytes = 44;
 
 // Before a READ's data. Simple: one for all of it. Else one for each chunk: `done` with the last,

@@ -29,12 +29,12 @@ size_t RequestHeaderBytes(ReplyMode replies);
 // sense of.
 bool ParseRequest(const uint8_t* source, ReplyMode replies, Request* request);
 
-// What follows the header: a compact WRITE carries its data; with extended headers those carry a
-// payload that say so, and only those. Any 64-bit number.
+// Length of the payload behind the header. A compact WRITE carries its data. With extended headers
+// a request carries a payload if its flag says so. Any 64-bit number.
 uint64_t RequestPayloadBytes(const Request& request, ReplyMode replies);
 
-// Whether a READ, or a WRITE, is of the kind that is answered natively at all. Not whether it lies
-// inside the export.
+// True if the READ, or the WRITE, is of a kind that is answered natively. It may lie outside of the
+// export all the same.
 bool IsPlainRead(const Request& request, ReplyMode replies);
 bool IsPlainWrite(const Request& request, ReplyMode replies);
 

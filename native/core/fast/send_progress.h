@@ -1,5 +1,5 @@
-// Whether it is the client that keeps a lane from letting go of the files: it is being sent
-// something from them, and has taken none of it for a while.
+// Tells if the client keeps a lane from letting go of the files: the lane is sending to it from
+// them, and it has taken nothing for a while.
 #pragma once
 
 #include <atomic>

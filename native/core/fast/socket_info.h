@@ -1,4 +1,5 @@
-// What the kernel knows of a connection and its other end. Of what it doesn't know it says nothing.
+// The state of a connection and its other end, as the kernel knows it. Each function returns
+// nothing where the kernel does not know.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ bool IsUnixSocket(int fd);
 // overhead; over TCP what it has not acknowledged. Bytes.
 std::optional<uint64_t> QueuedBytes(int fd);
 
-// Of TCP (TCP_INFO). All that the client has acknowledged, bytes.
+// TCP (TCP_INFO): bytes that the client has acknowledged, since the connection began.
 std::optional<uint64_t> AcknowledgedBytes(int fd);
 // How much the client would take just now, by what it sent last, bytes. Known from Linux 5.4 on.
 std::optional<uint32_t> AnnouncedWindow(int fd);
