@@ -1,7 +1,8 @@
-// Checks for the native tests: a failed one says where and what, and ends the program with 1.
+// Checks for the native tests. A failed check says where and why, and ends the program with 1.
 //
-// A test is a program of its own, NAME_test.cc with a main; it has no argument and prints nothing that anybody reads. It may leave files only below
-// Directory::path(). test/native/run compiles it with all of native/core in three ways, and gives each run a time limit, so that a hang is a failure.
+// A test is a program of its own, NAME_test.cc with a main. It takes no argument, and its output is
+// for people alone. It may leave files only below Directory::path(). test/native/run compiles it
+// with native/core in three variants, and gives each run a time limit, so that a hang fails.
 #pragma once
 
 #include <stdlib.h>
@@ -53,7 +54,8 @@ struct Text<T, std::enable_if_t<std::is_enum_v<T>>> {
 
 template <typename A, typename B>
 bool Equal(const A& a, const B& b) {
-  // 0u == 0 without the compiler's worry about signs: both as the wider of the two, and never equal when just one is below zero.
+  // 0u == 0 without the compiler's worry about signs: both as the wider of the two, and never equal
+  // when just one is below zero.
   if constexpr (std::is_integral_v<A> && std::is_integral_v<B>) {
     if constexpr (std::is_signed_v<A> && !std::is_signed_v<B>) {
       if (a < 0) return false;
@@ -73,7 +75,8 @@ void CheckEqual(const A& a, const B& b, const char* a_text, const char* b_text, 
   if (!Equal(a, b)) Fail(file, line, std::string("CHECK_EQ(") + a_text + ", " + b_text + "): " + Text<A>::Of(a) + " is not " + Text<B>::Of(b));
 }
 
-// A directory of the test's own, in a file system with holes (TMPDIR says where); gone at its end, unless a check failed.
+// A directory of the test's own, in a file system with holes (TMPDIR says where); gone at its end,
+// unless a check failed.
 class Directory {
  public:
   Directory() {

@@ -1,4 +1,5 @@
-// The two ends of a lane under test: its host, and its client on the other end of a socket pair; and a source whose answers the test decides.
+// The two ends of a lane under test: its host, and its client at the other end of a socket pair.
+// And a source whose answers the test decides.
 #pragma once
 
 #include <poll.h>
@@ -58,7 +59,7 @@ inline Bytes WriteOf(ReplyMode replies, uint64_t cookie, uint64_t offset, uint64
   return bytes;
 }
 
-// Under the mutex of whoever waits; a hang ends at the run's limit.
+// Called under the mutex of the thread that waits. A hang ends at the time limit of the run.
 template <typename Condition>
 void Await(std::mutex& mutex, std::condition_variable& changed, Condition condition) {
   std::unique_lock<std::mutex> guard(mutex);
@@ -84,7 +85,8 @@ class Host final : public copse::LaneHost {
   }
 };
 
-// An image whose chunks (64 KiB) are in the page cache, all present but those that the test made zeros. In between the test decides.
+// An image whose chunks (64 KiB) are in the page cache, all present but those that the test made
+// zeros. In between the test decides.
 class Source : public copse::RangeSource {
  public:
   Source(const std::string& directory, uint64_t size_bytes) : file(OpenImage(directory, size_bytes, 64 << 10)), image(file) {
@@ -134,7 +136,7 @@ class Source : public copse::RangeSource {
   std::condition_variable gate;
   bool open = true;
   std::vector<std::pair<uint64_t, Bytes>> written;
-  // Whoever grants says when it may not be used any more.
+  // The granting test says from when on the source may not be used.
   std::atomic<bool> over{false};
 
  private:
@@ -167,7 +169,7 @@ class Connection {
   void Write(const Bytes& bytes) { CHECK_EQ(send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), bytes.size()); }
   Bytes Read(size_t size) {
     Bytes bytes(size);
-    // Of nothing, recv(2) waits all the same.
+    // recv(2) waits even for nothing, so it is not called.
     if (size > 0) CHECK_EQ(recv(client.get(), bytes.data(), size, MSG_WAITALL), size);
     return bytes;
   }
@@ -269,7 +271,8 @@ inline Reply ReadReply(Connection& connection, const std::function<std::pair<uin
   return reply;
 }
 
-// Whether it says, in order and without gaps, what the image has there; holes are right where `is_zero`.
+// Checks that the reply says, in order and without gaps, what the image has there. Holes are right
+// where `is_zero`.
 inline void CheckContent(const Reply& reply, uint64_t offset, uint64_t size, const std::function<bool(uint64_t)>& is_zero) {
   uint64_t at = offset;
   for (const Reply::Part& part : reply.parts) {

@@ -1,4 +1,5 @@
-// When requests gather: with a client at the other end of a unix or TCP socket that reads, or does not.
+// Gathering of requests, with a client at the other end of a unix or TCP socket that reads, or does
+// not.
 #include "../../native/core/fast/tuning/lane_gather.h"
 
 #include <netinet/tcp.h>
@@ -79,7 +80,8 @@ void SleepsWhileTheClientHasMuchToRead(const Ends& ends) {
   }
 }
 
-// Who waits for each reply pays for a look now and then only, and a look that gains nothing is worth no more.
+// A client that waits for each reply pays only for a look now and then, and a look that gains
+// nothing counts for no more.
 void LooksSeldomInVain(const Ends& ends) {
   LaneGather gather(ends.lane.get());
   for (int i = 0; i < 3; i += 1) {

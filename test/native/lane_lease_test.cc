@@ -1,4 +1,5 @@
-// A lane whose lease passes, is opened again, or is lost: what it begins, and what it sends.
+// A lane whose lease passes, is opened again, or is lost: the requests that it begins, and the
+// replies that it sends.
 #include <algorithm>
 #include <functional>
 #include <thread>
@@ -48,7 +49,7 @@ std::string Made(const std::string& path) {
   return path;
 }
 
-// Whether nothing comes for as long as a lane would need for several replies.
+// True if nothing comes for as long as a lane would need for several replies.
 bool IsSilent(const Connection& connection) {
   pollfd entry{connection.client.get(), POLLIN, 0};
   return poll(&entry, 1, 20) == 0;
@@ -203,7 +204,7 @@ void LargeReads() {
   }
 }
 
-// What was answered under one lease does not leave under another.
+// A reply under one lease does not leave under another.
 void GrantsUnderAnotherLease() {
   const check::Directory directory;
   const auto one = std::make_shared<Leased>(Made(directory / "one")), two = std::make_shared<Leased>(Made(directory / "two"));

@@ -1,4 +1,5 @@
-// A lane between its host and its client: what it answers, what goes up, and how it ends.
+// A lane between its host and its client: the requests that it answers, those that go up, and its
+// end.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -164,7 +165,7 @@ void CutAnywhere() {
       CHECK(connection.TakeUp(up.size() + 1) == up);
       CHECK(connection.up_over);
     }
-    // What was read before the lane was there, any part of it.
+    // Any part of the stream may have been read before the lane began.
     for (size_t cut = 0; cut <= session.size(); cut += 7) {
       Connection connection(mode, 1 << 20, Bytes(session.begin(), session.begin() + cut));
       connection.lane->Grant(source, false);
@@ -253,14 +254,15 @@ void TooManyColdReadsGoUp() {
   CHECK_EQ(ReadReply(connection, [](uint64_t) { return std::pair(0, 512); }).cookie, 99u);
 }
 
-// Of all lanes together.
+// The bound of all lanes together.
 void ColdReadsHaveOneBound() {
   const check::Directory directory;
   const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
   source->cold_end = kImageBytes;
   const ReplyMode mode = ReplyMode::kSimple;
   const Bytes large = RequestOf(mode, kRead, 1, 0, kImageBytes), small = RequestOf(mode, kRead, 2, 0, 512);
-  // What is held is given back when a lane ends, begun or not; so the second turn is as the first.
+  // A lane that ends gives back what its reads hold, begun or not. So the second turn is like the
+  // first.
   for (int turn = 0; turn < 2; turn += 1) {
     source->open = false;
     constexpr size_t kFilling = copse::ColdReads::kMostBytesOfAll / copse::ColdReads::kMostBytes;
@@ -339,7 +341,7 @@ void WritesWhereItMay() {
     CHECK_EQ(connection.lane->counters().writes, 60u);
     CHECK_EQ(connection.lane->counters().handed_up, 0u);
 
-    // What can't be done goes up, whole.
+    // A write that can't be done goes up whole.
     const auto goes_up = [&](const Bytes& bytes) {
       connection.Write(bytes);
       CHECK(connection.TakeUp(bytes.size()) == bytes);
@@ -394,7 +396,8 @@ void BoundsWhatGoesUp() {
   }
 }
 
-// A client that reads nothing for a while, with the least of buffers: replies of the host, hits and cold reads come whole.
+// A client that reads nothing for a while, with the least of buffers: replies of the host, hits and
+// cold reads come whole.
 void NeverMixes() {
   const check::Directory directory;
   const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
@@ -453,7 +456,7 @@ void NeverMixes() {
   }
 }
 
-// A host's reply of which the socket takes a part: the drainer sends the rest, with nobody else at it.
+// The socket takes a part of a host's reply. The drainer alone sends the rest.
 void DrainsLater() {
   for (int turn = 0; turn < 20; turn += 1) {
     Connection connection(ReplyMode::kSimple, 1 << 20, {}, 4096);
@@ -514,7 +517,8 @@ void RevokesUnderAStoppedReader() {
     const Bytes start = connection.Read(28);
     CHECK(!connection.lane->Grant(nullptr, false));
     CHECK(!connection.lane->IsQuiet());
-    // It is not seen twice in the same state while it still fills the socket, but for a thread that is kept from doing so.
+    // It is not seen twice in the same state while it still fills the socket, but for a thread that
+    // is kept from doing so.
     for (int count = 0; count < 100; count = connection.lane->IsStalled() ? count + 1 : 0) sched_yield();
     if (reads) {
       for (int part = 0; part < 3; part += 1) {
@@ -533,7 +537,7 @@ void RevokesUnderAStoppedReader() {
   }
 }
 
-// What is in the way then is the disk, whether the client reads or not.
+// The disk is in the way then, whether the client reads or not.
 void IsNotStalledByADisk() {
   const check::Directory directory;
   const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
@@ -543,7 +547,7 @@ void IsNotStalledByADisk() {
   CHECK(connection.lane->Grant(source, false));
   connection.Write(RequestOf(ReplyMode::kSimple, kRead, 1, 0, 4096));
   while (source->colds == 0) sched_yield();
-  // Copies that it does not take are in nobody's way.
+  // Copied replies that the client does not take hold up no grant.
   for (uint64_t i = 2; i < 100; i += 1) connection.Write(RequestOf(ReplyMode::kSimple, kRead, i, kMiB, 16384));
   while (connection.lane->counters().reads < 1) sched_yield();
   CHECK(!connection.lane->Grant(nullptr, false));
@@ -572,7 +576,8 @@ void RotWhileSendingShuts() {
   CHECK_EQ(connection.lane->counters().cut_replies, 1u);
 }
 
-// Grants and revokes without end while two clients read: after a grant is quiet nobody touches what was granted before.
+// Grants and revokes go on while two clients read. After a grant is quiet, no thread touches an
+// earlier source.
 void GrantsUnderLoad() {
   const check::Directory directory;
   std::shared_ptr<Source> sources[2] = {MakeSource(directory, "a"), MakeSource(directory, "b")};
@@ -658,7 +663,8 @@ void NothingComesBehindTheEnd() {
   CHECK(connection.up_over);
 }
 
-// As a node that drains: nothing is granted any more, then everything is sent, then the end. What was answered has come by then.
+// As a node that drains: nothing is granted any more, then everything is sent, then the end. What
+// was answered has come by then.
 void AnswersLeaveBeforeTheEnd() {
   const check::Directory directory;
   const auto source = std::make_shared<Source>(directory.path(), kImageBytes);
@@ -675,7 +681,7 @@ void AnswersLeaveBeforeTheEnd() {
   }
 }
 
-// Whoever had the socket goes on with it.
+// The caller of Start goes on with the socket.
 void LeavesTheSocketWhereItCannotStart() {
   int ends[2];
   CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -693,7 +699,8 @@ void LeavesTheSocketWhereItCannotStart() {
   CHECK_EQ(host.inputs + host.sents + host.quiets, 0u);
 }
 
-// The first of the process: it takes a thread that sends to all slow clients, with a descriptor of its own.
+// The first of the process: it takes a thread that sends to all slow clients, with a descriptor of
+// its own.
 void StartsOnlyWithADrainer() {
   int ends[2];
   CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

@@ -22,7 +22,7 @@ class Holder {
           has_ = true;
           while (!let_go_) sched_yield();
         }) {}
-  // Whether it has the range, once that is known: it has it, or as many as `waiting` wait.
+  // True if the thread has the range. Known once it has it, or `waiting` threads wait.
   bool HasOr(RangeLock& lock, unsigned waiting) const {
     while (!has_ && lock.waiting_count() < waiting) sched_yield();
     return has_;
@@ -65,7 +65,8 @@ void Turns() {
   CHECK_EQ(lock.waiting_count(), 0);
 }
 
-// Counters that only the lock protects: a lost turn is a lost count, and a race for ThreadSanitizer.
+// Counters that only the lock protects: a lost turn is a lost count, and a race for
+// ThreadSanitizer.
 void Exclusion() {
   constexpr uint64_t kBlocks = 16, kRounds = 20000, kThreads = 4;
   RangeLock lock;

@@ -1,4 +1,5 @@
-// The way out of a connection by itself: whole replies in order, whoever sends, and an end that tells everybody.
+// The writer by itself: replies leave whole and in order, whichever thread sends, and its end is
+// told to all.
 #include "../../native/core/fast/reply_writer.h"
 
 #include <sys/socket.h>
@@ -104,7 +105,7 @@ void Whole() {
   CHECK_EQ(listener.owned, 2u * kEach);
 }
 
-// Those who gave theirs first are sent first, with nobody but the drainer to do it.
+// Replies leave in the order in which they came, with the drainer alone to send them.
 void InOrder() {
   Listener listener;
   Ends ends(&listener);
@@ -174,13 +175,14 @@ void KeepsPromises() {
   }
 }
 
-// Whoever comes with a reply of his own sends a turn of the others', and the drainer the rest, whatever the client takes.
+// A thread that comes with a reply of its own sends one turn of the backlog. The drainer sends the
+// rest, however much the client takes.
 void InTurns() {
   for (int turn = 0; turn < 10; turn += 1) {
     Listener listener;
     Ends ends(&listener);
     constexpr uint32_t kEach = 256 << 10, kReplies = 32;
-    // Nothing takes bytes: the drainer watches, and whoever comes tries by himself.
+    // The socket takes nothing: the drainer watches it, and each thread that comes tries once.
     for (uint8_t i = 0; i < kReplies; i += 1) ends.writer->SendOwned(Owned(i, kEach));
     CHECK_EQ(listener.owned, 0u);
     const int size = 32 << 20;

@@ -1,4 +1,4 @@
-// Headers of requests as the lane takes them.
+// The headers of requests, as the lane parses them.
 #include "../../native/core/fast/request_frame.h"
 
 #include "lane_client.h"

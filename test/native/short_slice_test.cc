@@ -1,4 +1,4 @@
-// Short slices, and waking on time, are asked for, and nothing else is changed by that.
+// AskForShortSlices asks for short slices and precise timers, and changes nothing else.
 #include "../../native/core/fast/tuning/short_slice.h"
 
 #include <linux/sched.h>
@@ -45,7 +45,7 @@ int main() {
   if (KnowsSlices()) EXPECT(after.sched_runtime == 100'000);
   EXPECT(prctl(PR_GET_TIMERSLACK) == 1000);
 
-  // Whoever was given another policy keeps it.
+  // A thread that was given another policy keeps it.
   sched_attr batch = before;
   batch.sched_policy = SCHED_BATCH;
   EXPECT(syscall(SYS_sched_setattr, 0, &batch, 0) == 0);

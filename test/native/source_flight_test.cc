@@ -1,4 +1,6 @@
-// Pages that sendfile gave to a socket whose client has not read: nothing that happens to their chunks may change what it reads. On the file system of TMPDIR, and as root on an XFS of its own.
+// sendfile gave pages to a socket whose client has not read. No change of their chunks may change
+// what the client reads. The test runs on the file system of TMPDIR and, as root, on an XFS of its
+// own.
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -53,7 +55,8 @@ std::shared_ptr<ChunkFile> Filled(const std::string& directory) {
   return file;
 }
 
-// Sends a chunk as a lane does: no pin is left, and the client has not read. False where nothing may be sent so.
+// Sends a chunk as a lane does: no pin is left, and the client has not read. False where nothing
+// may be sent so.
 bool SendChunk(const std::shared_ptr<ChunkFile>& file, uint32_t index, Client* client) {
   ImageSource source(file);
   ReadPlan plan;
@@ -77,7 +80,7 @@ void Evict(const std::string& directory) {
   std::vector<uint8_t> now(kChunk);
   CHECK_EQ(file->ReadNow(now.data(), kChunk, 5 * uint64_t{kChunk}), NowResult::kHit);
   CHECK(now == Chunk(5));
-  // What was never sent goes, though it may lie in the same folio.
+  // A chunk that was never sent goes, even if it lies in the same folio.
   EvictForSure(file, 6);
   EvictForSure(file, 4);
   CHECK(client.Receive(kChunk) == Chunk(5));
@@ -87,7 +90,7 @@ void Evict(const std::string& directory) {
   CHECK(VerifyChunk(file, 5));
 }
 
-// What the process before this one had sent is not known here.
+// This process does not know what an earlier one had sent.
 void Reopened(const std::string& directory) {
   Client client;
   if (!SendChunk(Filled(directory), 9, &client)) return;
@@ -110,7 +113,7 @@ void Rot(const std::string& directory) {
   std::vector<uint8_t> sent = Chunk(7);
   sent[0] = wrong;
   CHECK(client.Receive(kChunk) == sent);
-  // What could not be punched then is stored over.
+  // A chunk that could not be punched is stored over.
   CHECK(StoreChunk(file, 7));
   CHECK(VerifyChunk(file, 7));
   CHECK(SendChunk(file, 7, &client));
@@ -142,7 +145,8 @@ void StoredOver(const std::string& directory) {
   CHECK(ImageSource(file).IsZero(21 * uint64_t{kChunk}, kChunk));
 }
 
-// Whether this kernel and file system do what all of this is about: a punched hole shows in what was sent.
+// True if this kernel and file system show the fault that the tests are about: a punched hole shows
+// in bytes that were sent.
 bool PunchShows(const std::string& directory) {
   const auto file = Filled(directory);
   Client client;

@@ -52,7 +52,8 @@ inline uint64_t EvictChunk(const std::shared_ptr<copse::ChunkFile>& file, uint32
   return freed;
 }
 
-// One that nobody uses. Whoever looks at its pages just now, as the kernel itself does at times, keeps it for that moment.
+// Evicts a chunk that no test uses. The kernel itself looks at pages at times, and keeps a page for
+// that moment.
 inline void EvictForSure(const std::shared_ptr<copse::ChunkFile>& file, uint32_t index) {
   while (file->map().state(index) != copse::ChunkState::kAbsent) {
     if (EvictChunk(file, index) == 0) sched_yield();

@@ -1,4 +1,5 @@
-// Many readers of plans, sends and copies while chunks are stored, evicted and verified, and blocks written, trimmed and flushed: right bytes or none.
+// Many threads read, send and copy while chunks are stored, evicted and verified, and blocks
+// written, trimmed and flushed. Each gets right bytes or none.
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ class Chance {
 // Every third chunk is zeros.
 bool IsZeroChunk(uint64_t index) { return index % 3 == 1; }
 uint8_t BaseByte(uint64_t offset) { return offset >= kSize || IsZeroChunk(offset / kChunk) ? 0 : ImageByte(offset); }
-// What is written over it, always the same, and never what was below.
+// The bytes that are written over the image: always the same, and never those below.
 uint8_t OverByte(uint64_t offset) { return static_cast<uint8_t>(BaseByte(offset) ^ 0xff); }
 
 using ByteCheck = bool (*)(uint64_t offset, uint8_t byte);
@@ -51,7 +52,8 @@ struct Tally {
   std::atomic<int> hits{0}, sends{0}, cold{0}, up{0}, evicted{0}, kept{0};
 };
 
-// One reader. The socket of what it sent is read only after the pins are gone, and the others have had their turn.
+// One reader. The socket of what it sent is read only after the pins are gone, and the others have
+// had their turn.
 void ReadOn(RangeSource* source, uint32_t seed, ByteCheck right, const std::atomic<bool>* ended, Tally* tally) {
   Chance chance(seed);
   std::vector<uint8_t> bytes(kMostBytes);
@@ -212,7 +214,7 @@ void Disk() {
         default:
           for (uint64_t i = 0; i < size; i += 1) bytes[i] = OverByte(offset + i);
           CHECK(source.Write(bytes.data(), size, offset).ok());
-          // Who writes sees it, alone as it writes here.
+          // The writing thread sees its own bytes; it alone writes here.
           const Found found = source.ReadNow(back.data(), size, offset);
           CHECK(found != Found::kUp);
           if (found == Found::kHit) CHECK(memcmp(back.data(), bytes.data(), size) == 0);
@@ -227,7 +229,8 @@ void Disk() {
   CheckIdle(file);
 }
 
-// Bits that are set and cleared by some while others pin, publish and sweep: none is lost, and what is counted is there.
+// Bits that are set and cleared by some while others pin, publish and sweep: none is lost, and what
+// is counted is there.
 void Bits() {
   ChunkMap map;
   constexpr uint32_t kChunks = 64;

@@ -1,4 +1,4 @@
-// What the sources answer: which parts, from where, and when not.
+// The plans of the sources: their parts and files, and the ranges that they refuse.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -50,7 +50,8 @@ void Image(const std::string& directory) {
   CHECK_EQ(file->map().touched_count(), 4);
   CHECK(!file->map().IsTouched(10));
 
-  // Absent at the end, in the middle, at the beginning: nothing is pinned, used or touched for that.
+  // Absent at the end, in the middle, at the beginning: nothing is pinned, used or touched for
+  // that.
   for (const uint64_t offset : {3 * uint64_t{kChunk}, 9 * uint64_t{kChunk}, 4 * uint64_t{kChunk}}) {
     CHECK_EQ(source.Plan(offset, kChunk + 1, &plan), Found::kUp);
     CHECK_EQ(plan.parts().size(), 0);

@@ -1,9 +1,12 @@
-// Any bytes as one connection's session, over a whole lane: each comes up as it came, or is answered rightly, once; and all ends. See lane/situation.h for the input.
+// Takes any bytes as the session of one connection, over a whole lane. Each request goes up as it
+// came or is answered rightly, once, and the session ends. lane/situation.h has the form of the
+// input.
 #include "lane/session.h"
 
 namespace {
 
-// How many are open, of the numbers that an execution could come to: in one call, which does not look at them otherwise.
+// Counts open descriptors among the numbers that an execution could reach. One call, which looks at
+// nothing else of them.
 int CountFiles() {
   pollfd files[64];
   for (int fd = 0; fd < 64; fd += 1) files[fd] = {fd, 0, 0};
@@ -11,7 +14,7 @@ int CountFiles() {
   return static_cast<int>(std::count_if(files, files + 64, [](const pollfd& file) { return (file.revents & POLLNVAL) == 0; }));
 }
 
-// Of another thread's, the last may still be on its way.
+// Waits: another thread may still be about to close its last descriptor.
 void AwaitFiles(int count) {
   lane::Watchdog::Watch("a descriptor that was not closed");
   while (CountFiles() > count) sched_yield();
@@ -32,7 +35,7 @@ void RunOnce(const uint8_t* data, size_t size) {
 
 }  // namespace
 
-// What is made once for the process: files, threads and their descriptors.
+// Makes what the process makes once: files, threads and their descriptors.
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   check::end = abort;
   const uint8_t nothing[lane::Situation::kBytes] = {};

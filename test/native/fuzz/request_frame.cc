@@ -1,4 +1,5 @@
-// Any bytes as a stream of requests: whatever comes, nothing beyond a header is looked at, and what is called plain is what TypeScript would answer the same way.
+// Takes any bytes as a stream of requests. The parser looks at nothing beyond a header, and a
+// request that it calls plain is one that TypeScript would answer in the same way.
 #include "../../../native/core/fast/request_frame.h"
 
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// The files that lanes answer from, made once, and beside them what they hold as plain bytes. Each execution finds them as they were made.
+// The files that lanes answer from, made once, and beside them what they hold as plain bytes. Each
+// execution finds them as they were made.
 //
 //   unit (64 KiB)  image, 16 KiB a chunk                    disk, over it
 //   0              data                                     image
@@ -38,7 +39,8 @@ class Files {
   static constexpr uint64_t kImageBytes = 10 * kUnit - 3000, kDiskBytes = 16 * kUnit;
 
   static Files& Shared() {
-    // The directory goes at the process's end; the files are never closed, since other threads may run on.
+    // The directory goes at the process's end; the files are never closed, since other threads may
+    // run on.
     static const check::Directory directory;
     static Files* const files = new Files(directory.path());
     return *files;
@@ -60,7 +62,7 @@ class Files {
     return BlockState::kBase;
   }
 
-  // What is read there, and of each block whether it may be answered from here at all.
+  // The bytes of each block, and a mark for each that may be answered from here at all.
   struct Content {
     std::vector<uint8_t> bytes;
     std::vector<bool> here;
@@ -70,7 +72,8 @@ class Files {
   const std::shared_ptr<copse::ChunkFile>& image() const { return image_; }
   const std::shared_ptr<copse::OverlayFile>& overlay() const { return overlay_; }
 
-  // False: somebody reads it. What is evicted is not there any more, unless its pages may be on their way to a client.
+  // Evicts a chunk. False: it is being read. An evicted chunk is absent, but its pages may be on
+  // their way to a client.
   bool Evict(uint32_t index) {
     ChunkState before;
     if (!image_->map().TakeForEvict(index, &before)) return false;
@@ -81,7 +84,8 @@ class Files {
     image_->map().Publish(index, ChunkState::kAbsent);
     return true;
   }
-  // As a verification that fails does, while others read the chunk. What they have read is right all the same.
+  // As a verification that fails does, while others read the chunk. What they have read is right
+  // all the same.
   bool Rot(uint32_t index) {
     ChunkState state;
     if (!image_->map().TakeForVerify(index, &state)) return false;
@@ -93,7 +97,8 @@ class Files {
     return true;
   }
 
-  // When no lane is left: as at first. `written`: offsets and sizes of what may have been written of the disk.
+  // When no lane is left: as at first. `written`: offsets and sizes of what may have been written
+  // of the disk.
   void Restore(const std::vector<std::pair<uint64_t, uint64_t>>& written) {
     for (uint32_t index = 0; index < image_->map().count(); index += 1) {
       CHECK_EQ(image_->map().PinCount(index), 0u);
@@ -126,7 +131,7 @@ class Files {
       const bool here = state == ChunkState::kPresent || state == ChunkState::kZero;
       if (state == ChunkState::kZero) memset(&image_content_.bytes[begin], 0, size);
       for (uint64_t at = begin; at < begin + size; at += kBlock) image_content_.here[at / kBlock] = here;
-      // What is not here holds something else, so that it is seen who reads it.
+      // Absent chunks hold other bytes, so that a read of them shows.
       const std::vector<uint8_t> other(size, 0xee);
       Put(image_->data_fd(), here ? &image_content_.bytes[begin] : other.data(), size, begin);
       image_->map().Load(index, state);
@@ -177,7 +182,7 @@ class Files {
   std::vector<uint8_t> disk_file_;
 };
 
-// What a lane is granted: one for each grant, which knows when it may not be used any more, and what is cold.
+// The source of one grant. It knows from when on it may not be used, and which blocks are cold.
 class Source final : public copse::RangeSource {
  public:
   Source(std::unique_ptr<copse::RangeSource> from, uint8_t cold, bool colds_fail, bool writes_fail)
@@ -189,7 +194,8 @@ class Source final : public copse::RangeSource {
     Begin();
     const copse::Found found = from_->ReadNow(target, size, offset);
     if (found == copse::Found::kHit && IsCold(offset)) return copse::Found::kCold;
-    // A page that has left the cache, or a file system that does not say: no input should depend on it.
+    // A page that has left the cache, or a file system that does not say: no input should depend on
+    // it.
     if (found == copse::Found::kCold && !IsCold(offset)) return ReadAnyway(target, size, offset);
     return found;
   }

@@ -1,4 +1,5 @@
-// The host of a lane under test: what it is told, by any thread, wakes whoever polls `fd`; and how it answers what went up.
+// The host of a lane under test. Events, from any thread, wake the thread that polls `fd`. It also
+// makes the answers to requests that went up.
 #pragma once
 
 #include <sys/eventfd.h>
@@ -80,7 +81,7 @@ class Outbox {
     }
   }
   bool IsDone() const { return waiting_.empty() && !IsPending(); }
-  // Whether the lane has not yet said that what it took is sent.
+  // True if the lane has not yet said that it sent what it took.
   bool IsPending() const { return pending_ && host_->sents == sents_; }
 
  private:

@@ -1,6 +1,8 @@
-// What a READ may be answered with: the device as plain bytes, and over them the writes that the lane may have done.
+// The right answers to a READ: the device as plain bytes, and over them the writes that the lane
+// may have done.
 //
-// Any write that was sent and did not go up may have been done. Those that were answered before the READ was sent have been, and what they replaced is gone.
+// Any write that was sent and did not go up may have been done. A write that was answered before
+// the READ was sent has been done, and the bytes below it are gone.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +21,7 @@ class Model {
   bool IsInside(uint64_t offset, uint64_t size) const {
     return content_ != nullptr && offset <= content_->bytes.size() && size <= content_->bytes.size() - offset;
   }
-  // Whether all of it may be in local files.
+  // True if all of it may be in local files.
   bool IsHere(uint64_t offset, uint64_t size) const {
     for (uint64_t block = offset / Files::kBlock; block <= (offset + size - 1) / Files::kBlock; block += 1) {
       if (!content_->here[block] && LastOver(block, SIZE_MAX) == nullptr) return false;

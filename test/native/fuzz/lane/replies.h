@@ -1,4 +1,5 @@
-// What the client receives: the host's replies, each as it was sent and in their order, and the lane's own, which must be right answers to requests that got none before.
+// Checks the bytes that the client receives. The host's replies come as they were sent, in order.
+// The lane's own replies must be right answers to requests that had none before.
 #pragma once
 
 #include <deque>
@@ -42,7 +43,8 @@ class Replies {
     return part;
   }
 
-  // In steps: as far as the cookie, which says whose it is; the header; what a chunk has before its data.
+  // In steps: as far as the cookie, which says whose it is; the header; what a chunk has before its
+  // data.
   size_t TakeHeader(const uint8_t* bytes, size_t size, size_t sent) {
     const size_t have = header_.size(), whole = HeaderBytes();
     const size_t wanted = have < 16 ? 16 : have < whole ? whole : whole + 4 + 4 * ChunkType();
@@ -67,7 +69,7 @@ class Replies {
     Item& item = stream_->items[index];
     CHECK_EQ(item.cookie, cookie);
     if (item.state != Item::State::kUp) return false;
-    // What went up is answered by the host, if it has.
+    // The host answers a request that went up.
     CHECK(item_ == nullptr);
     CHECK(!host_.empty());
     from_host_ = true;

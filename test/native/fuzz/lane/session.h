@@ -1,4 +1,5 @@
-// One connection from its begin to its end: this thread is client and host, and goes on whenever one of them can. It never sleeps but for the lane, and not for long.
+// One connection from its begin to its end. One thread is client and host, and goes on whenever one
+// of them can. It waits for nothing but the lane, and not for long.
 #pragma once
 
 #include <poll.h>
@@ -30,7 +31,7 @@ class Session {
     Stop();
     CheckWritten();
   }
-  // What of the disk may have been written: offsets and sizes.
+  // Ranges of the disk that may have been written: offsets and sizes.
   const std::vector<std::pair<uint64_t, uint64_t>>& written() const { return written_; }
 
  private:
@@ -221,7 +222,8 @@ class Session {
     for (const Item& item : stream_.items) {
       if (item.header_end > sent_) break;
       if (item.state == Item::State::kOpen || item.state == Item::State::kAnswering) {
-        // A WRITE that the lane does waits for all of its payload; a READ that was cold, for the payload that is going up to end.
+        // A WRITE that the lane does waits for all of its payload; a READ that was cold, for the
+        // payload that is going up to end.
         if (item.plain_read && up_.item() != nullptr) continue;
         if (item.end <= sent_ || !item.plain_write) return false;
       } else if (&item == up_.item() && item.begin + up_.taken_of_item() < std::min<uint64_t>(item.end, sent_)) {
@@ -311,7 +313,8 @@ class Session {
     Pump("nothing more to send", [this] { return outbox_->IsDone(); });
     whole_ = !abrupt_;
   }
-  // Those that were cold, and are to go up behind a request whose payload the client never sent, have no place there.
+  // Those that were cold, and are to go up behind a request whose payload the client never sent,
+  // have no place there.
   bool IsSettledButForReads() const {
     if (up_.item() == nullptr || !outbox_->IsDone()) return false;
     for (const Item& item : stream_.items) {
@@ -322,7 +325,7 @@ class Session {
 
   void Stop() {
     ending_ = eager_ = true;
-    // What the lane does about it, it does by itself.
+    // The lane acts on it by itself.
     if (std::exchange(abrupt_, false)) Pump("the end of a connection that was cut", [this] { return over_; });
     Watchdog::Watch("the end of a lane");
     lane_->Stop();
@@ -337,7 +340,7 @@ class Session {
     NoteQuiet();
     CHECK(!outbox_->IsPending());
     CHECK(host_.quiets <= loud_ && (loud_ == 0 || host_.quiets > 0));
-    // What has left is read to its end.
+    // The client reads everything that has left.
     while (client_.valid() && !client_over_) Receive();
     CheckCounters();
     // The last holder may be a thread of the pool, which has just said that its read is done.
@@ -359,7 +362,7 @@ class Session {
     CHECK_EQ(counters.writes, replies_.writes);
     CHECK_EQ(counters.written_bytes, replies_.written_bytes);
   }
-  // What the disk holds, where the lane wrote to it.
+  // Compares the disk with the model, where the lane wrote to it.
   void CheckWritten() {
     if (written_.empty()) return;
     for (const Item& item : stream_.items) {

@@ -1,12 +1,14 @@
-// What an input for the lane begins with: how its session goes. Every value of these bytes means something, and small ones the usual.
+// The head of an input for the lane: it says how the session goes. Every value of these bytes means
+// something, and small values mean the usual.
 //
-//   0     bits 0-1 reply mode | 2-3 device | 4 payloads are made up, the input has headers alone | 5 some writes fail | 6 cold reads fail |
-//         7 the socket does not block
-//   1     which 64 KiB of the device are cold: bit N those of which the index is N modulo 8
-//   2     how the stream is cut into sends: 0 not at all, up to 127 that many bytes each, beyond by chance
-//   3     bits 0-1 client | 2-3 host | 4 least room in the socket | 5-6 most bytes that wait for the host | 7 all is done between two sends
-//   4     bits 0-1 what the host answers | 2-3 how it ends | 4-7 how much was read before the lane was there
-//   5-13  three events: what, at which request, how many bytes into it (or which chunk)
+//   0     bits 0-1 reply mode | 2-3 device | 4 payloads are made up, the input has headers alone |
+//         5 some writes fail | 6 cold reads fail | 7 the socket does not block
+//   1     cold parts of the device: bit N for each 64 KiB whose index is N modulo 8
+//   2     cuts of the stream into sends: 0 none, up to 127 that many bytes each, beyond by chance
+//   3     bits 0-1 client | 2-3 host | 4 least room in the socket | 5-6 bytes that may wait for the
+//         host | 7 everything is done between two sends
+//   4     bits 0-1 the host's answers | 2-3 the end | 4-7 bytes that were read before the lane began
+//   5-13  three events: the kind, the request, and the byte in it (or the chunk)
 #pragma once
 
 #include <array>
@@ -18,7 +20,8 @@
 namespace lane {
 
 enum class Device { kNone, kImage, kDisk, kReadOnlyDisk };
-// kAtOnce: reads (takes) what there is. kLazy: not before all is sent, or nothing else goes on. The others the same, in small pieces.
+// kAtOnce: reads (takes) what there is. kLazy: not before all is sent, or nothing else goes on. The
+// others the same, in small pieces.
 enum class Pace { kAtOnce, kPieces, kLazy, kLazyPieces };
 enum class Answers { kNone, kShort, kData, kLongData };
 enum class End { kHalfClose, kShut, kClientCloses, kDrain };

@@ -1,4 +1,5 @@
-// What the client sends, as this program understands it: requests, and perhaps something behind them that is none. Decoded byte by byte, by nothing of what is tested.
+// The client's bytes, as this program understands them: requests, and perhaps a tail that is none.
+// It decodes them byte by byte, with nothing of the code under test.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,7 @@ struct Item {
   uint64_t end;
   uint16_t flags, type;
   uint64_t cookie, offset, length;
-  // Whether the lane may answer it at all, wherever it lies.
+  // True if the lane may answer it at all, wherever it lies.
   bool plain_read = false, plain_write = false;
   State state = State::kOpen;
   // It was sent when nothing was granted, and that was quiet.
@@ -30,7 +31,8 @@ struct Item {
 
 class Stream {
  public:
-  // Cookies get a number of their own in their last two bytes, so that each reply says what it is to; the rest of them stays.
+  // Cookies get a number of their own in their last two bytes, so that each reply says what it is
+  // to; the rest of them stays.
   Stream(const Situation& situation, const uint8_t* data, size_t size)
       : extended_(situation.replies == copse::ReplyMode::kExtended), simple_(situation.replies == copse::ReplyMode::kSimple), header_bytes(extended_ ? 32 : 28) {
     bytes.clear();
@@ -57,7 +59,8 @@ class Stream {
     if (items.size() < kMostItems) bytes.insert(bytes.end(), data + at, data + size);
   }
 
-  // Of the stream's first `sent` bytes: where that begins which is neither a request nor part of one's payload.
+  // Returns where, in the first `sent` bytes of the stream, the tail begins that is neither a
+  // request nor part of one's payload.
   size_t RawFrom(size_t sent) const {
     for (const Item& item : items) {
       if (item.header_end > sent) return std::min(item.begin, sent);

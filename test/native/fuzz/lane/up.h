@@ -1,5 +1,6 @@
-// What went up, held against what was sent: each request once, whole, as it came and in order, but for READs, which may have been cold and then come later, between two others;
-// behind all of them what is no request.
+// Compares the bytes that went up with those that were sent. Each request comes once, whole and in
+// order. READs may have been cold and come later, between two others. Behind all of them comes the
+// tail that is no request.
 #pragma once
 
 #include <functional>
@@ -21,7 +22,8 @@ class Up {
       size -= used;
     }
   }
-  // No more comes. A header that is not whole: the stream ended in it (`whole`: nothing was lost on the way), or the connection.
+  // No more comes. A header that is not whole: the stream ended in it (`whole`: nothing was lost on
+  // the way), or the connection.
   void End(size_t sent, bool whole) {
     if (raw_ || header_.empty()) return;
     const size_t raw_from = stream_->RawFrom(sent);

@@ -1,4 +1,5 @@
-// Ends the program with a message where it stands still: a thread that hangs must not look like a slow input.
+// Ends the program with a message when it stands still: a thread that hangs must not look like a
+// slow input.
 #pragma once
 
 #include <unistd.h>
@@ -15,7 +16,7 @@ class Watchdog {
   // Below libFuzzer's own limit, which would not say where.
   static constexpr int kLimitS = 45;
 
-  // What comes now; null: nothing that could hang.
+  // Names the step that begins now; null: a step that can't hang.
   static void Watch(const char* phase) {
     static Watchdog* const dog = new Watchdog;
     dog->phase_.store(phase, std::memory_order_relaxed);
