@@ -14,7 +14,7 @@ import { pause } from '../../base/pause.js';
 import { KiB, MiB } from '../../base/size.js';
 import type { ExportMetrics } from '../../server/export.js';
 import { foldLanes } from '../../server/export-metrics.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { NodeRef } from '../protocol/record.js';
 import type { HostedDisk } from './hosted-disk.js';
 
 /** Of guests, those included that native threads have answered. Grows with each. */
@@ -25,7 +25,8 @@ export function requestCountOf(metrics: ExportMetrics): number {
 
 export interface CompletionOptions {
   hosted: HostedDisk;
-  peers: DiskPeers;
+  /** Tells the node that its blocks are not needed any more, and forgets it, durably. Rejects when it was not heard. */
+  release(index: string, node: NodeRef): Promise<void>;
   /** Grows with each request of a guest. */
   requestCount(): number;
   clock: Clock;
@@ -167,13 +168,11 @@ export class Completion {
 
   /** `false`: some node could not be told. */
   async #release(): Promise<boolean> {
-    const { hosted, peers } = this.#options;
-    const { uuid } = hosted.record;
+    const { hosted, release } = this.#options;
     for (const [index, node] of Object.entries(hosted.state.nodes)) {
       try {
-        // Whoever stops this does not wait for a node that does not answer: it is told again.
-        const released = peers.call(node, 'disk.release', { uuid, epoch: hosted.state.epoch });
-        await waitFor('the release', released, { signal: this.#end.signal });
+        // A stop does not wait for a node that does not answer: the node is told again.
+        await waitFor('the release', release(index, node), { signal: this.#end.signal });
       } catch (error) {
         if (this.#end.signal.aborted) return false;
         this.trouble.set(node.id, `it could not be told to remove its copy: ${errorMessage(error)}`);
@@ -181,8 +180,6 @@ export class Completion {
       }
       this.trouble.delete(node.id);
       if (this.#end.signal.aborted) return false;
-      const { [index]: _released, ...nodes } = hosted.state.nodes;
-      hosted.folder.setState({ ...hosted.state, nodes });
     }
     return Object.keys(hosted.state.nodes).length === 0;
   }

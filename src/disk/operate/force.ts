@@ -9,10 +9,8 @@
 import { CopseError } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { formatSize } from '../../base/size.js';
-import { DiskFolder } from '../folder/folder.js';
 import type { DiskExport } from '../owner/disk-export.js';
 import type { DiskRegistry } from '../owner/registry.js';
-import { type Force, mostEpoch } from '../protocol/record.js';
 import { ForceNews } from './force-news.js';
 
 export interface ForceOptions {
@@ -22,9 +20,6 @@ export interface ForceOptions {
   acceptLoss: boolean;
   log: Logger;
 }
-
-/** So far an epoch jumps: further than the lost owner can have handed the disk on since it was last heard of. */
-const forcedEpochs = 1000;
 
 /** @throws CopseError `ERR_DISK_LOSS` without `acceptLoss` */
 export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLoss, log }: ForceOptions): Promise<void> {
@@ -50,29 +45,8 @@ export async function takeByForce(disk: DiskExport, { registry, selfId, acceptLo
       `disk "${record.name}": lost with node ${owner} is ${lost}; ${kept}. Blocks that are lost read as the image has them, or zeros: expect a damaged file system. If ${owner} is lost for good and this is what you want, add --accept-loss`,
     );
   }
-  const { diskDir, known, peers } = registry.options;
-  const node = peers?.self ?? { id: selfId, address: '' };
-  await disk.seize(async (present) => {
-    // As of now: others may have been at the disk meanwhile.
-    const from = Math.max(known.get(record.uuid)?.epoch ?? 0, (present?.state.epoch ?? 0) + 1);
-    const epoch = from + forcedEpochs;
-    if (epoch > mostEpoch)
-      throw new CopseError(
-        'ERR_EPOCH',
-        `disk "${record.name}" is said to be at epoch ${from}, which leaves no epoch for a force: no node can take it`,
-      );
-    const forced: Force = { from, to: epoch, node: { id: node.id, address: node.address }, at: new Date().toISOString() };
-    log.warn({ disk: record.name, owner, epoch, node: selfId }, 'taken by force: what only its owner had is lost');
-    if (present === undefined) {
-      return registry.openHosted(await DiskFolder.create(diskDir, record, { format: 1, state: 'owner', epoch, nodes: {}, forced }));
-    }
-    const { to: _to, by: _by, ...rest } = present.state;
-    await registry.replicas.get(record.uuid)?.stop();
-    registry.replicas.delete(record.uuid);
-    await present.footing.flush();
-    if (present.record.name !== record.name) present.folder.rename(record.name, record.renames);
-    present.folder.setState({ ...rest, state: 'owner', epoch, forced });
-    return present;
-  });
+  const { id, address } = registry.options.peers?.self ?? { id: selfId, address: '' };
+  await disk.seize({ id, address });
+  log.warn({ disk: record.name, owner, epoch: disk.hosted?.state.epoch, node: selfId }, 'taken by force: what only its owner had is lost');
   await new ForceNews(registry).tell();
 }

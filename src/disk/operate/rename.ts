@@ -36,11 +36,11 @@ export async function renameDisk(disk: DiskExport, newName: string, { registry, 
     await disk.frozen(async ({ folder }) => {
       check();
       folder.rename(newName, renames);
-      registry.changed(disk);
+      registry.changed(record.uuid);
     });
   } finally {
     index?.made(newName);
   }
   await index?.remove(record.name, record.uuid);
-  registry.changed(disk);
+  registry.changed(record.uuid);
 }

@@ -94,7 +94,7 @@ export class DiskWatch {
       const told = known.get(disk.record.uuid);
       if (told !== undefined && told.owner.id !== peers.self.id) judged.push(this.#claims.hear(disk, told.owner, told.epoch));
       disk.follow();
-      if (told === undefined) registry.idle(disk);
+      if (told === undefined) registry.idle(disk.record.uuid);
     }
     void this.#news.tell(exports);
     const asked = this.#news.ask(exports, (disk, { node, to }) => void judged.push(this.#claims.hear(disk, node, to)));

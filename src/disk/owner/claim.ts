@@ -78,24 +78,17 @@ export class Claims {
     const { log, registry } = this.#options;
     const { uuid, name } = disk.record;
     const closesGate = isTrusted && (registry.options.peers?.isUp(node.id) ?? false);
-    // Shut from this turn on; what is inside already may take its time.
-    const gate = closesGate ? disk.gate.close() : undefined;
+    // Shut from this turn on; changes that are inside already may take their time.
+    const judged = disk.claimed(node, epoch, closesGate, () => this.#prove(disk, node, epoch, isTrusted ? patienceMs : 0));
     if (closesGate)
       log.warn(
         { disk: name, node: node.id, epoch },
         'a node claims this disk under a later epoch: nothing is written until it has proven that',
       );
-    try {
-      const proof = await this.#prove(disk, node, epoch, isTrusted ? patienceMs : 0);
-      if (proof === 'proven') {
-        disk.superseded(epoch, node);
-        return;
-      }
-      this.#failed(uuid, node.id, isTrusted);
-      if (isTrusted) log.warn({ disk: name, node: node.id, epoch, proof }, 'the claim to this disk failed: it goes on here');
-    } finally {
-      void gate?.then((open) => open());
-    }
+    const proof = await judged;
+    if (proof === 'proven' || proof === undefined) return;
+    this.#failed(uuid, node.id, isTrusted);
+    if (isTrusted) log.warn({ disk: name, node: node.id, epoch, proof }, 'the claim to this disk failed: it goes on here');
   }
 
   async #prove(disk: DiskExport, node: NodeRef, epoch: number, timeMs: number): Promise<Proof> {

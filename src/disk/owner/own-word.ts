@@ -6,15 +6,22 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopseError, errorCode } from '../../base/error.js';
 import { readOwnerFile } from '../folder/owner-file.js';
+import type { KnownDisks } from '../knowledge/known-disks.js';
 import { type Claim, type Proof, prove, type Trace } from '../protocol/chain.js';
-import type { Force, NodeRef } from '../protocol/record.js';
+import type { Force, NodeRef, OwnerState } from '../protocol/record.js';
 import type { DiskPeers } from '../protocol/remote-nodes.js';
-import type { DiskRegistry } from './registry.js';
+import type { DiskNotes } from '../session/notes.js';
+
+/** What this node has on disks: its own files and notes, and what it was told. */
+export interface WordSource {
+  readonly options: { diskDir: string; notes: DiskNotes; known: KnownDisks; peers: DiskPeers | undefined };
+  get(uuid: string): { hosted?: { state: OwnerState } | undefined } | undefined;
+}
 
 const askMs = 2000;
 
 /** Asks nobody. @throws what reading an owner file fails with: then nobody can tell */
-export function ownWord(registry: DiskRegistry, uuid: string): Trace {
+export function ownWord(registry: WordSource, uuid: string): Trace {
   const { diskDir, notes } = registry.options;
   const hosted = registry.get(uuid)?.hosted;
   const ownerPath = join(diskDir, uuid, 'owner.json');
@@ -32,7 +39,7 @@ export function ownWord(registry: DiskRegistry, uuid: string): Trace {
 }
 
 /** Records of force that this node has of the disks, in its own files and in its notes. */
-export function forcesOf(registry: DiskRegistry, uuids: readonly string[]): Record<string, Force> {
+export function forcesOf(registry: WordSource, uuids: readonly string[]): Record<string, Force> {
   const { notes, known } = registry.options;
   return Object.fromEntries(
     uuids.flatMap((uuid) => {
@@ -66,7 +73,7 @@ async function describedWord(peers: DiskPeers, node: NodeRef, uuid: string): Pro
  * Judges the claim of another node, by what this node knows and by asking the nodes of the
  * chain.
  */
-export async function proveClaim(registry: DiskRegistry, claim: Claim): Promise<Proof> {
+export async function proveClaim(registry: WordSource, claim: Claim): Promise<Proof> {
   const { peers, known, notes } = registry.options;
   if (peers === undefined) return 'unknown';
   const { uuid } = claim;
@@ -85,7 +92,7 @@ export async function proveClaim(registry: DiskRegistry, claim: Claim): Promise<
  * @throws CopseError `ERR_NOT_YET` when a node that has to say so does not answer, `ERR_NOT_OWNER`
  * when the claim is wrong
  */
-export async function requireProof(registry: DiskRegistry, claim: Claim, what: string): Promise<void> {
+export async function requireProof(registry: WordSource, claim: Claim, what: string): Promise<void> {
   const proof = await proveClaim(registry, claim);
   if (proof === 'proven') return;
   const claimed = `node ${claim.node.id} says that it owns disk ${claim.uuid} under epoch ${claim.epoch}`;

@@ -12,7 +12,7 @@
  * of this node asks again.
  */
 import { CopseError } from '../../base/error.js';
-import type { AnswerOf, Handover } from './call.js';
+import type { AnswerOf } from './call.js';
 import type { Force, NodeRef } from './record.js';
 
 /** A node's own latest word on a disk. */
@@ -120,19 +120,6 @@ function isDeposed(claim: Claim, own: Trace, force: Force, claimant: Trace | und
   if (claimant === undefined) return own.state === 'owner' || (isTaker && force.to === claim.epoch);
   if (isTaker) return claimant.epoch >= claim.epoch;
   return own.state === 'owner' && claimant.state !== 'none' && claimant.epoch >= claim.epoch && claimant.forced?.to === force.to;
-}
-
-/**
- * @param ownEpoch the last epoch under which this node owned the disk, as far as its files are open
- * @throws CopseError `ERR_PEER_LIED` when the answer is about another disk, `ERR_NOT_OWNER` when it leads back to an epoch of before
- */
-export function checkHandover(uuid: string, ownEpoch: number, { record, epoch }: Handover): void {
-  checkUuid(uuid, record.uuid);
-  if (epoch > ownEpoch) return;
-  throw new CopseError(
-    'ERR_NOT_OWNER',
-    `disk "${record.name}": it was handed over under epoch ${epoch}, and this node had it under ${ownEpoch} already`,
-  );
 }
 
 /** @throws CopseError `ERR_PEER_LIED` */

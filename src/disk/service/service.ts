@@ -3,10 +3,9 @@ import { CopseError, errorMessage } from '../../base/error.js';
 import type { NativeOverlayFile } from '../../base/native.js';
 import type { BlockDevice } from '../../device/device.js';
 import { DiskFolder } from '../folder/folder.js';
-import type { HostedDisk } from '../hosted/hosted-disk.js';
 import { Replica } from '../hosted/replica.js';
 import { LiveView } from '../owner/live-view.js';
-import { forcesOf, ownWord, requireProof } from '../owner/own-word.js';
+import { forcesOf, ownWord } from '../owner/own-word.js';
 import type { DiskRegistry } from '../owner/registry.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../protocol/call.js';
 import { type Caller, requireCaller, requireMember } from '../protocol/caller.js';
@@ -29,13 +28,12 @@ export class DiskPeerService {
     },
     'disk.accepted': async ({ uuid, epoch, by }, caller) => {
       admitAcceptance(this.#registry, { uuid, epoch, by }, caller);
-      this.#registry.get(uuid)?.accepted(epoch, caller);
+      await this.#registry.get(uuid)?.accepted(epoch, caller);
       return {};
     },
     'disk.resolve': async ({ uuid, epoch }, caller) => {
       await admitResolve(this.#registry, { uuid, epoch }, caller);
-      // Decided in one turn, whatever was awaited before.
-      return { answer: this.#registry.decisions.resolve(uuid, epoch, this.#registry.get(uuid)?.isTakingOver ?? false) };
+      return { answer: await this.#registry.resolve(uuid, epoch) };
     },
     'disk.release': (argument, caller) => this.#release(argument, caller),
     'disk.invite': async (argument, caller) => {
@@ -119,26 +117,9 @@ export class DiskPeerService {
 
   async #release({ uuid, epoch }: ArgumentOf<'disk.release'>, caller: Caller): Promise<Record<string, never>> {
     const disk = this.#registry.get(uuid);
-    const hosted = disk?.hosted;
-    if (disk === undefined || hosted === undefined) return {};
-    const { log } = this.#registry.options;
-    const check = ({ state }: HostedDisk): void => {
-      // What it takes over it still needs; and to wait for the end of that would be to wait for who asks.
-      const isOld = state.state !== 'granted' || state.epoch >= epoch || disk.isTakingOver;
-      if (isOld)
-        throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": a release under epoch ${epoch} does not count here any more`);
-    };
-    check(hosted);
-    await requireProof(this.#registry, { uuid, node: caller, epoch }, 'disk.release');
-    check(hosted);
-    if (hosted.folder.snapshots().length > 0) {
-      const { to } = hosted.state;
-      if (to !== undefined && !to.free) hosted.folder.setState({ ...hosted.state, to: { ...to, accepted: true, free: true } });
-      log.warn({ disk: disk.record.name }, 'the disk has moved, its snapshots are kept here: "copse disk rm" removes them');
-      return {};
-    }
-    await this.#registry.drop(disk, check);
-    log.info({ disk: disk.record.name }, 'the disk has moved with all its blocks: the copy here is removed');
+    if (disk === undefined || !(await disk.release(epoch, caller))) return {};
+    await this.#registry.drop(disk, () => {}, epoch);
+    this.#registry.options.log.info({ disk: disk.record.name }, 'the disk has moved with all its blocks: the copy here is removed');
     return {};
   }
 

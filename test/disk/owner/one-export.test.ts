@@ -47,7 +47,7 @@ t.test('a client that was on its way when its export was forgotten gets the pres
   const record = sampleRecord();
   const forgotten = registry.exportOf(record);
   const attaching = registry.attach(forgotten, client);
-  registry.idle(forgotten);
+  registry.idle(record.uuid);
   const opened = await attaching;
   t.not(registry.get(record.uuid), forgotten);
   t.equal(registry.get(record.uuid)?.attachment.count, 1);
@@ -57,8 +57,9 @@ t.test('a client that was on its way when its export was forgotten gets the pres
 
 t.test('an export that was forgotten takes nobody in, and never owns the disk', async (t) => {
   const { registry } = make(t);
-  const forgotten = registry.exportOf(sampleRecord());
-  registry.idle(forgotten);
+  const record = sampleRecord();
+  const forgotten = registry.exportOf(record);
+  registry.idle(record.uuid);
   t.throws(() => forgotten.attach(client), { code: 'ERR_BUSY' });
   await t.rejects(forgotten.takeOver('take'), { code: 'ERR_BUSY' });
   await t.rejects(

@@ -194,10 +194,10 @@ t.test('a grant to another node waits, and leaves nothing', async (t) => {
   t.equal(fenced.user.may, 'nothing');
 });
 
-t.test('a disk that was taken by force is left in the same turn', async (t) => {
+t.test('a disk that was taken by force is left in the turn of the proof', async (t) => {
   const { disk, writer } = await scene(t);
   const { user } = await writer();
-  disk.superseded(7, other);
+  await disk.claimed(other, 7, false, async () => 'proven');
   t.equal(user.may, 'is ending');
   user.letGo();
   await turn();

@@ -1,0 +1,232 @@
+/** Lines of the table of ownership by which a node gives a disk away, and learns how that ended. Pure. */
+import {
+  type Context,
+  effect,
+  epochOf,
+  fx,
+  isGrantedTo,
+  isOwner,
+  isTaking,
+  isUnsettled,
+  laterThan,
+  nodeOf,
+  ownEpoch,
+  persist,
+  type Rule,
+  reject,
+  reply,
+  report,
+} from './rule.js';
+
+const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
+const refreshLanesSoon = fx('refreshLanes');
+const settleLater = fx('settleLater');
+
+const grant: Rule[] = [
+  {
+    at: ['grant'],
+    on: 'begin',
+    when: 'granted to the same node, which has not accepted',
+    is: ({ facts, work }) => isGrantedTo(facts.file, work.node?.id ?? ''),
+    isAtOnce: true,
+    effects: [reply('handover')],
+  },
+  { at: ['grant'], on: 'begin', when: 'not the owner', is: (c) => !isOwner(c), isAtOnce: true, effects: [reject('not owner')] },
+  {
+    at: ['grant'],
+    on: 'begin',
+    when: "the disk moves by an operator's word alone, and this is none",
+    is: ({ facts, work }) => facts.isExplicit && (work.reason === 'write' || work.reason === 'idle'),
+    effects: [reject('explicit')],
+  },
+  {
+    at: ['grant'],
+    on: 'begin',
+    when: 'owner',
+    effects: [
+      effect('stopCompletion (awaited)', () => ({ kind: 'stopCompletion', isAwaited: true })),
+      fx('closeGate'),
+      fx('flush'),
+      fx('settleLease'),
+    ],
+    next: 'still',
+  },
+  {
+    at: ['grant still'],
+    on: 'done',
+    when: 'owner',
+    is: isOwner,
+    // The fences come first: after a crash in between a displaced client must not come back.
+    effects: [
+      effect('fence', (c) => ({ kind: 'fence', by: nodeOf(c), epoch: ownEpoch(c) + 1 })),
+      fx('began'),
+      persist('granted', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: false } })),
+      settleLater,
+      refreshLanes,
+      report('granted'),
+      fx('openGate'),
+      fx('announce'),
+      reply('handover'),
+    ],
+    next: 'granting',
+  },
+  { at: ['grant granting'], on: 'done', effects: [] },
+  // It was taken by force meanwhile.
+  { at: ['grant still'], on: 'done', when: 'not the owner any more', effects: [fx('openGate'), reject('not owner')] },
+  {
+    at: ['grant still', 'grant granting'],
+    on: 'failed',
+    when: 'owner',
+    is: isOwner,
+    effects: [
+      effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 })),
+      fx('startCompletion'),
+      fx('openGate'),
+      reject('error'),
+    ],
+  },
+  { at: ['grant still', 'grant granting'], on: 'failed', when: 'not the owner', effects: [fx('openGate'), reject('error')] },
+];
+
+/** Lines after `disk.resolve`, for the settlement and for a takeover that settles first. */
+const answered: Rule[] = [
+  {
+    at: ['settle asked', 'take settling'],
+    on: 'done',
+    when: 'settled meanwhile, or an acceptance is under way',
+    is: (c) => !isUnsettled(c) || ownEpoch(c) !== epochOf(c) || c.volatile.accepting !== undefined || c.volatile.isClosed,
+    effects: [settleLater],
+    next: 'settled',
+  },
+  {
+    at: ['settle asked', 'take settling'],
+    on: 'done',
+    when: '`accepted`',
+    is: ({ work }) => work.answer === 'accepted',
+    effects: [persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })), fx('announce')],
+    next: 'settled',
+  },
+  {
+    at: ['settle asked', 'take settling'],
+    on: 'done',
+    when: '`refused`, and a force is proven that leads elsewhere',
+    is: (c) => c.work.answer === 'refused' && laterThan(c, epochOf(c) + 1)?.by !== undefined,
+    effects: [
+      persist('granted, free, to the taker', (c) => ({
+        to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? grantee(c)), accepted: true, free: true },
+      })),
+    ],
+    next: 'settled',
+  },
+  {
+    at: ['settle asked', 'take settling'],
+    on: 'done',
+    when: '`refused`, and no later owner is told of',
+    is: (c) => c.work.answer === 'refused' && laterThan(c, epochOf(c) + 1) === undefined,
+    effects: [
+      effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 })),
+      // The refused epoch stays refused, so the next one begins.
+      persist('owner, two epochs on', (c) => ({ state: 'owner', epoch: ownEpoch(c) + 2, to: undefined })),
+      refreshLanesSoon,
+      report('undone'),
+      fx('startCompletion'),
+      fx('announce'),
+    ],
+    next: 'settled',
+  },
+  { at: ['settle asked', 'take settling'], on: 'done', when: 'neither', effects: [settleLater], next: 'settled' },
+  { at: ['settle asked', 'settle settled'], on: 'failed', effects: [settleLater, reply('done')] },
+  { at: ['settle settled'], on: 'done', effects: [reply('done')] },
+];
+
+const heard: Rule[] = [
+  {
+    at: ['settle'],
+    on: 'begin',
+    when: 'granted, not accepted',
+    is: (c) => isUnsettled(c) && !c.volatile.isClosed,
+    effects: [effect('ask resolve', (c) => ({ kind: 'ask', method: 'resolve', node: grantee(c), epoch: ownEpoch(c) + 1 }))],
+    keep: (c) => ({ epoch: ownEpoch(c) }),
+    next: 'asked',
+  },
+  { at: ['settle'], on: 'begin', when: 'otherwise', effects: [reply('done')] },
+  {
+    at: ['accepted'],
+    on: 'begin',
+    when: 'granted to that node under the epoch before, not accepted',
+    is: (c) => isUnsettled(c) && isGrantedTo(c.facts.file, nodeOf(c).id) && epochOf(c) === ownEpoch(c) + 1,
+    effects: [persist('granted, accepted', (c) => ({ to: { ...nodeOf(c), accepted: true } })), fx('announce'), reply('done')],
+  },
+  { at: ['accepted'], on: 'begin', when: 'otherwise', effects: [reply('done')] },
+  {
+    at: ['claim'],
+    on: 'begin',
+    when: 'owner under an earlier epoch, the claimant is up and trusted',
+    is: (c) => isOwner(c) && ownEpoch(c) < epochOf(c) && c.work.isTrusted === true,
+    effects: [fx('holdGate'), proof()],
+    next: 'heard',
+  },
+  {
+    at: ['claim'],
+    on: 'begin',
+    when: 'owner under an earlier epoch',
+    is: (c) => isOwner(c) && ownEpoch(c) < epochOf(c),
+    effects: [proof()],
+    next: 'heard',
+  },
+  { at: ['claim'], on: 'begin', when: 'otherwise', effects: [reply('done')] },
+  {
+    at: ['claim heard'],
+    on: 'done',
+    // The owner lets go for good. Its blocks stay.
+    when: 'proven, owner under an earlier epoch',
+    is: (c) => c.work.answer === 'proven' && isOwner(c) && ownEpoch(c) < epochOf(c),
+    effects: [
+      report('deposed'),
+      fx('loseLease'),
+      persist('granted, free', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: true, free: true } })),
+      effect('fence', (c) => ({ kind: 'fence', by: nodeOf(c) })),
+      refreshLanesSoon,
+      fx('stopCompletion'),
+      fx('announce'),
+      fx('openGate'),
+      reply('answer'),
+    ],
+  },
+  { at: ['claim heard'], on: 'done', when: 'otherwise', effects: [fx('openGate'), reply('answer')] },
+  { at: ['claim heard'], on: 'failed', effects: [fx('openGate'), reject('error')] },
+];
+
+const answers: Rule[] = [
+  {
+    at: ['resolve'],
+    on: 'begin',
+    when: 'held that epoch, or a later one, before any acceptance that is under way',
+    is: ({ facts, volatile, work }) => (volatile.accepting?.heldEpoch ?? facts.heldEpoch) >= (work.epoch ?? 0),
+    effects: [reply('accepted')],
+  },
+  {
+    at: ['resolve'],
+    on: 'begin',
+    when: 'a takeover is under way or waits',
+    is: ({ volatile }) => volatile.accepting !== undefined || isTaking(volatile),
+    effects: [reply('pending')],
+  },
+  {
+    at: ['resolve'],
+    on: 'begin',
+    when: 'otherwise',
+    effects: [effect('refuse', (c) => ({ kind: 'refuse', epoch: epochOf(c) })), reply('refused')],
+  },
+];
+
+export const givingRules: readonly Rule[] = [...grant, ...answered, ...heard, ...answers];
+
+function grantee({ facts }: Context) {
+  const { id, address } = facts.file?.to ?? { id: '', address: '' };
+  return { id, address };
+}
+
+function proof() {
+  return effect('prove', (c) => ({ kind: 'prove', node: nodeOf(c), epoch: epochOf(c) }));
+}
