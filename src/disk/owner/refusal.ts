@@ -38,6 +38,8 @@ export function refusalError(why: Refusal, { record, file, loss, work }: Refused
       return new CopseError('ERR_NOT_OWNER', `disk "${name}": a release under epoch ${work.epoch} does not count here any more`);
     case 'no epoch':
       return new CopseError('ERR_EPOCH', `disk "${name}" is said to be at an epoch which leaves no epoch for a force: no node can take it`);
+    case 'not open':
+      return new CopseError('ERR_BUSY', `disk "${name}": this node has files of it that are not open just now: ask again`);
     case 'disproven':
       return new CopseError('ERR_NOT_OWNER', `disk.release: ${claimant}, and no grant led there`);
     case 'unknown':

@@ -106,6 +106,7 @@ export type Refusal =
   | 'promised'
   | 'stale release'
   | 'no epoch'
+  | 'not open'
   | Proof;
 
 export type Effect =

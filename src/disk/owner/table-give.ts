@@ -23,15 +23,23 @@ const refreshLanesSoon = fx('refreshLanes');
 const settleLater = fx('settleLater');
 
 const grant: Rule[] = [
+  // A request that was doubled waits for the first one: native lanes of this node may not have stopped yet.
   {
     at: ['grant'],
     on: 'begin',
-    when: 'granted to the same node, which has not accepted',
-    is: ({ facts, work }) => isGrantedTo(facts.file, work.node?.id ?? ''),
+    when: 'granted to the same node, which has not accepted, and no grant is under way',
+    is: (c) => isGrantedTo(c.facts.file, nodeOf(c).id) && c.volatile.works['job']?.kind !== 'grant',
     isAtOnce: true,
     effects: [reply('handover')],
   },
-  { at: ['grant'], on: 'begin', when: 'not the owner', is: (c) => !isOwner(c), isAtOnce: true, effects: [reject('not owner')] },
+  {
+    at: ['grant'],
+    on: 'begin',
+    when: 'not the owner',
+    is: (c) => !isOwner(c) && !isGrantedTo(c.facts.file, nodeOf(c).id),
+    isAtOnce: true,
+    effects: [reject('not owner')],
+  },
   {
     at: ['grant'],
     on: 'begin',

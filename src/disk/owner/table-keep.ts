@@ -65,7 +65,15 @@ const keep: Rule[] = [
 ];
 
 const release: Rule[] = [
-  { at: ['release'], on: 'begin', when: 'nothing is open here', is: ({ facts }) => facts.file === undefined, effects: [reply('done')] },
+  { at: ['release'], on: 'begin', when: 'no files are here', is: ({ facts }) => !facts.hasFiles, effects: [reply('done')] },
+  // They may be on their way out, or can't be opened: the owner asks again.
+  {
+    at: ['release'],
+    on: 'begin',
+    when: 'files are here that are not open',
+    is: ({ facts }) => facts.file === undefined,
+    effects: [reject('not open')],
+  },
   { at: ['release'], on: 'begin', when: 'the files are needed', is: isStale, effects: [reject('stale release')] },
   {
     at: ['release'],
