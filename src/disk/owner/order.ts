@@ -27,7 +27,7 @@ export function assertOrder(effects: readonly Effect[], facts: Facts, work?: Wor
         const before = file;
         const next: Ownership = { ...(before ?? { state: 'incoming', epoch: 1 }), ...effect.file };
         if (before?.state === 'owner' && next.state === 'granted') {
-          require(isFenced || next.to?.free === true, effect, 'the fences come before a grant');
+          require(isFenced, effect, 'the fences come before the disk goes');
           areLanesOld = true;
         }
         file = next;

@@ -21,6 +21,11 @@ import {
 const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
 const refreshLanesSoon = fx('refreshLanes');
 const settleLater = fx('settleLater');
+// The fences of the handover may be gone: it was refused, and about to be undone.
+const fenceForTaker = effect('fence', (c) => ({ kind: 'fence', by: laterThan(c, epochOf(c) + 1)?.by ?? grantee(c) }));
+const freeToTaker = persist('granted, free, to the taker', (c) => ({
+  to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? grantee(c)), accepted: true, free: true },
+}));
 
 const grant: Rule[] = [
   // A request that was doubled waits for the first one: native lanes of this node may not have stopped yet.
@@ -111,7 +116,12 @@ const answered: Rule[] = [
     on: 'done',
     when: '`accepted`',
     is: ({ work }) => work.answer === 'accepted',
-    effects: [persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })), fx('announce')],
+    // A taker that refused, and took the disk by force since, says so, too.
+    effects: [
+      effect('fence', (c) => ({ kind: 'fence', by: grantee(c), epoch: epochOf(c) + 1 })),
+      persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })),
+      fx('announce'),
+    ],
     next: 'settled',
   },
   {
@@ -119,11 +129,7 @@ const answered: Rule[] = [
     on: 'done',
     when: '`refused`, and a force is proven that leads elsewhere',
     is: (c) => c.work.answer === 'refused' && laterThan(c, epochOf(c) + 1)?.by !== undefined,
-    effects: [
-      persist('granted, free, to the taker', (c) => ({
-        to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? grantee(c)), accepted: true, free: true },
-      })),
-    ],
+    effects: [fenceForTaker, freeToTaker],
     next: 'settled',
   },
   {
@@ -143,6 +149,15 @@ const answered: Rule[] = [
     next: 'settled',
   },
   { at: ['settle asked', 'take settling'], on: 'done', when: 'neither', effects: [settleLater], next: 'settled' },
+  // The taker refuses to answer for a disk that a force has led elsewhere, or is lost with it.
+  {
+    at: ['settle asked'],
+    on: 'failed',
+    when: 'a force is proven that leads elsewhere',
+    is: (c) => isUnsettled(c) && ownEpoch(c) === epochOf(c) && laterThan(c, epochOf(c) + 1)?.by !== undefined,
+    effects: [fenceForTaker, freeToTaker],
+    next: 'settled',
+  },
   { at: ['settle asked', 'settle settled'], on: 'failed', effects: [settleLater, reply('done')] },
   { at: ['settle settled'], on: 'done', effects: [reply('done')] },
 ];
@@ -192,8 +207,8 @@ const heard: Rule[] = [
     effects: [
       report('deposed'),
       fx('loseLease'),
-      persist('granted, free', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: true, free: true } })),
       effect('fence', (c) => ({ kind: 'fence', by: nodeOf(c) })),
+      persist('granted, free', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: true, free: true } })),
       refreshLanesSoon,
       fx('stopCompletion'),
       fx('announce'),
