@@ -1,0 +1,22 @@
+/**
+ * Explores ownership to the end within bounds, one space after the other, and prints how many worlds each has.
+ *
+ * Usage: node dist/test/disk/machine/main.js [TAKES FAULTS CRASHES FORCES WRITES]
+ */
+import { explore } from './explore.js';
+import { spaces } from './space.js';
+import { firstWorld } from './world.js';
+
+const [takes, faults, crashes, forces, writes] = process.argv.slice(2).map(Number);
+const asked = { takes: takes ?? 0, faults: faults ?? 0, crashes: crashes ?? 0, forces: forces ?? 0, writes: writes ?? 0 };
+for (const budget of takes === undefined ? spaces : [asked]) {
+  const startMs = performance.now();
+  const { worldCount, isWhole, violation, way = [] } = await explore({ first: firstWorld(budget) });
+  const seconds = (performance.now() - startMs) / 1000;
+  console.log(
+    `${JSON.stringify(budget)}: ${worldCount} worlds${isWhole ? '' : ', not whole'}, ${seconds.toFixed(1)} s, ${Math.round(worldCount / seconds)} a second`,
+  );
+  if (violation === undefined) continue;
+  console.log([violation, ...way].join('\n  '));
+  process.exitCode = 1;
+}
