@@ -21,7 +21,7 @@ export function violationOf(world: World): string | undefined {
       return `(b) node ${id} acknowledges while it judges a claim`;
     // A handover that is not settled may be about to be undone.
     const openEpoch = node.file?.to?.accepted === false ? node.file.epoch + 1 : -1;
-    const isRefused = (epoch: number): boolean => ids.some((other) => nodes[other].refusedEpoch === epoch);
+    const isRefused = (epoch: number): boolean => epoch > 0 && ids.some((other) => nodes[other].refusedEpoch === epoch);
     const isOut = (epoch: number): boolean => node.fences.includes(epoch) || node.fences.includes(0);
     if (!node.gave.every((epoch) => epoch === openEpoch || isOut(epoch) || isRefused(epoch)))
       return `(f) a client of node ${id} that was displaced by a handover is not fenced`;
