@@ -13,14 +13,14 @@ import { checkUuid } from '../protocol/chain.js';
 import type { DiskRecord, NodeRef } from '../protocol/record.js';
 import type { DiskPeers } from '../protocol/remote-nodes.js';
 import type { DiskSession } from '../session/session.js';
-import type { Attachment } from '../session/writer.js';
+import type { WriterElection } from '../session/writer.js';
 import type { DiskDirectory } from './directory.js';
 import type { OwnerView } from './owner-view.js';
 import type { Decision, Given } from './state.js';
 
 export interface AskingOptions {
   peers: DiskPeers;
-  attachment: Attachment;
+  attachment: WriterElection;
   view: OwnerView;
   home: DiskDirectory;
   clock: Clock;

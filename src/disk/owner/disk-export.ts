@@ -26,7 +26,7 @@ import type { DiskPeers } from '../protocol/remote-nodes.js';
 import { Gate } from '../session/gate.js';
 import type { DiskNotes } from '../session/notes.js';
 import type { DiskSession, SessionHost } from '../session/session.js';
-import { Attachment } from '../session/writer.js';
+import { WriterElection } from '../session/writer.js';
 import type { DiskDirectory } from './directory.js';
 import { OwnerView } from './owner-view.js';
 import { Ownership } from './ownership.js';
@@ -52,7 +52,7 @@ const retryMs = 200;
 
 export class DiskExport extends OwnershipRequests implements SessionHost {
   readonly gate: Gate;
-  readonly attachment: Attachment;
+  readonly attachment: WriterElection;
   readonly metrics: ExportMetrics;
   readonly ownership: Ownership;
   readonly #options: DiskExportOptions;
@@ -67,7 +67,7 @@ export class DiskExport extends OwnershipRequests implements SessionHost {
     this.#options = options;
     this.metrics = metrics;
     this.gate = new Gate(() => void this.ownership.refresh());
-    this.attachment = new Attachment({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
+    this.attachment = new WriterElection({ host: this, uuid: record.uuid, name: record.name, notes, clock, log });
     this.#view = new OwnerView({
       peers,
       locate: (uuid, name) => home.locate(uuid, name),

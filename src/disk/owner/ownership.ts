@@ -16,7 +16,7 @@ import type { DiskRecord } from '../protocol/record.js';
 import type { DiskPeers } from '../protocol/remote-nodes.js';
 import type { Gate } from '../session/gate.js';
 import type { DiskNotes } from '../session/notes.js';
-import type { Attachment } from '../session/writer.js';
+import type { WriterElection } from '../session/writer.js';
 import { Asking } from './asking.js';
 import type { DiskDirectory } from './directory.js';
 import { Driver, type Hands, underWay } from './driver.js';
@@ -38,7 +38,7 @@ export interface OwnershipOptions {
   /** Absent on a single host. */
   leases: LeaseKeeper<NativeLease> | undefined;
   gate: Gate;
-  attachment: Attachment;
+  attachment: WriterElection;
   view: OwnerView;
   /** The disk as it is named and sized now. */
   presentRecord(): DiskRecord;

@@ -1,11 +1,16 @@
 /**
- * Who is attached to a disk at this node, and who of them may write: the newest client that has written, and those only that share its word.
+ * The clients that are attached to a disk at this node, and which of them may write: the newest one that has written,
+ * and those alone that share its word.
  *
- * The first change by a newer session displaces the older ones: what they still send is refused, what is under way is awaited. So a client that reconnects, a connection that is half open
- * and a migration on one host are one case. A session of the same client is a reconnect; another client that had written is remembered as displaced, and never gets the disk back by itself.
- * Over TCP a client is its address, which says little: of one address, who still writes long after it was displaced shows that there are two.
- * Clients of whom nothing is known are as one address. Where /proc hides processes, a client can't be told from one that was displaced before
- * this daemon started: then none of them writes to a disk that had a fence.
+ * The first change by a newer session displaces the older ones. Their later requests are refused, and requests under way
+ * are awaited. So a client that reconnects, a connection that is half open and a migration on one host are one case. A
+ * session of the same client is a reconnect. Another client that had written is remembered as displaced, and never gets
+ * the disk back by itself.
+ *
+ * A TCP client is known only by its address, so two clients on one host look alike. If a displaced address still writes
+ * after 5 s, there are two. Clients without any known identity count as one address. Where /proc hides processes, a
+ * client can't be told from one that was displaced before this daemon started: none of them writes to a disk that had a
+ * fence.
  */
 import type { Clock } from '../../base/clock.js';
 import { errorMessage } from '../../base/error.js';
@@ -16,7 +21,7 @@ import { fenceOf } from './fence.js';
 import type { DiskNotes } from './notes.js';
 import { DiskSession, type SessionFence, type SessionHost } from './session.js';
 
-export interface AttachmentOptions {
+export interface WriterElectionOptions {
   host: SessionHost;
   uuid: string;
   name: string;
@@ -28,15 +33,15 @@ export interface AttachmentOptions {
 /** What a broken connection had in its buffers has arrived by then: who still writes is alive. */
 const aliveAfterMs = 5000;
 
-export class Attachment {
-  readonly #options: AttachmentOptions;
+export class WriterElection {
+  readonly #options: WriterElectionOptions;
   readonly #sessions = new Set<DiskSession>();
   /** Those that have left while changes of theirs were under way. */
   readonly #leaving = new Set<DiskSession>();
   #writer: DiskSession | undefined;
   #orderCount = 0;
 
-  constructor(options: AttachmentOptions) {
+  constructor(options: WriterElectionOptions) {
     this.#options = options;
   }
 

@@ -7,7 +7,7 @@ import type { Place } from '../../../src/block/place.js';
 import { Gate } from '../../../src/disk/session/gate.js';
 import { DiskNotes } from '../../../src/disk/session/notes.js';
 import type { DiskSession, SessionHost } from '../../../src/disk/session/session.js';
-import { Attachment } from '../../../src/disk/session/writer.js';
+import { WriterElection } from '../../../src/disk/session/writer.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { ScriptedDevice } from '../../server/scripted-device.js';
 import { keptLog } from '../folder/sample.js';
@@ -37,7 +37,7 @@ class Scene {
   /** Processes that have ended. */
   readonly dead = new Set<string>();
   notes: DiskNotes;
-  attachment: Attachment;
+  attachment: WriterElection;
 
   constructor(t: Test, multiConn = false) {
     this.#path = join(t.testdir({}), 'disk-notes.json');
@@ -54,7 +54,7 @@ class Scene {
     return this.attachment.attach({ key, text: key });
   }
 
-  #begin(): [DiskNotes, Attachment] {
+  #begin(): [DiskNotes, WriterElection] {
     const { clock, disk } = this;
     const notes = new DiskNotes({
       path: this.#path,
@@ -76,7 +76,7 @@ class Scene {
       refused: (session) => attachment.refused(session),
       left: (session) => attachment.left(session),
     };
-    const attachment = new Attachment({ host, uuid, name: 'vm', notes, clock, log: Object.assign(this.log.log, { info: () => {} }) });
+    const attachment = new WriterElection({ host, uuid, name: 'vm', notes, clock, log: Object.assign(this.log.log, { info: () => {} }) });
     return [notes, attachment];
   }
 }
