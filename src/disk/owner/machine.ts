@@ -18,7 +18,7 @@
  * Invariants: a step changes nothing durable, it names the effects that do; `order.ts` holds each list of effects to
  * "durable before said"; a line that follows an effect looks at the durable part again.
  */
-import { type Context, type Fx, type Rule, reject } from './rule.js';
+import { type Context, type Fx, fx, type Rule, reject } from './rule.js';
 import type { Effect, Event, Facts, Volatile, Work } from './state.js';
 import { jobKinds } from './state.js';
 import { givingRules } from './table-give.js';
@@ -42,7 +42,8 @@ export interface Step {
 }
 
 const jobs: ReadonlySet<string> = new Set(jobKinds);
-const ended: Rule = { at: [], on: 'failed', effects: [reject('error')] };
+/** For work whose last effects have failed: it ends, and holds no gate. */
+const ended: Rule = { at: [], on: 'failed', effects: [fx('openGate'), reject('error')] };
 
 /** @param rules the table; a test gives a broken one */
 export function step({ facts, volatile }: State, event: Event, rules: RuleIndex = index): Step {
@@ -102,7 +103,7 @@ function apply(context: Context, key: string, rule: Rule): Step {
   // Effects may use what the work keeps from here on.
   const work: Work = { ...context.work, ...rule.keep?.(context), phase: rule.next ?? 'end' };
   const within = { ...context, work };
-  const effects = rule.effects.map((fx: Fx) => fx.make(within));
+  const effects = rule.effects.map((each: Fx) => each.make(within));
   return { volatile: { ...volatile, ...rule.set?.(within), works: { ...volatile.works, [key]: work } }, key, effects, rule };
 }
 
