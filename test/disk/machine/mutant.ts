@@ -4,6 +4,8 @@ import type { Rule } from '../../../src/disk/owner/rule.js';
 import type { EffectKind } from '../../../src/disk/owner/state.js';
 
 export interface Mutant {
+  /** The line as `nameOf` names it. */
+  line: string;
   /** The line, and what was done to it. */
   name: string;
   /** The effect whose loss or delay it shows. */
@@ -49,6 +51,7 @@ export function nameOf({ at, on, when }: Rule): string {
 export function mutants(): Mutant[] {
   return table.flatMap((rule, line) => {
     const change = (what: string, effects: Rule['effects'], changed: Rule['effects']): Mutant => ({
+      line: nameOf(rule),
       name: `${nameOf(rule)} | ${what}`,
       kinds: changed.map(({ kind }) => kind),
       texts: changed.map(({ text }) => text),

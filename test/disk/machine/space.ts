@@ -2,8 +2,6 @@
 import type { Budget } from './world.js';
 
 export const spaces: readonly Budget[] = [
-  { takes: 4, faults: 0, crashes: 0, forces: 0, writes: 0 },
-  { takes: 1, faults: 2, crashes: 1, forces: 0, writes: 1 },
   { takes: 1, faults: 1, crashes: 2, forces: 0, writes: 1 },
   { takes: 1, faults: 1, crashes: 1, forces: 1, writes: 1 },
   { takes: 2, faults: 0, crashes: 1, forces: 0, writes: 1 },
