@@ -24,6 +24,7 @@ import type {
 import { FastAccess } from '../../device/fast-access.js';
 import type { ClientIdentity } from '../../server/export.js';
 import { Gate } from './gate.js';
+import { fencedError, type SessionFence } from './session-fence.js';
 
 /** The disk as its sessions see it. */
 export interface SessionHost {
@@ -52,18 +53,6 @@ export interface SessionHost {
   /** A session that is fenced wanted to change something. */
   refused(session: DiskSession): void;
   left(session: DiskSession): void;
-}
-
-/** Why a session is stopped. */
-export interface SessionFence {
-  /** For people. */
-  by: string;
-  /** Its reads fail, too. */
-  forReads: boolean;
-  /** By the clock of the host. */
-  sinceMs: number;
-  /** Of the handover that displaced it. */
-  epoch?: number | undefined;
 }
 
 /** What may be over in a moment: ownership is on its way, or a node is starting. Requests wait for that until their deadline. */
@@ -293,12 +282,4 @@ export class DiskSession implements BlockDevice {
 /** What every disk can be asked for, wherever its owner is. */
 export function diskFeatures(multiConn: boolean): DeviceFeatures {
   return { readOnly: false, multiConn, trim: true, writeZeroes: true, fastZero: true };
-}
-
-/** Reaches the client as EIO. */
-function fencedError({ by }: SessionFence): CopseError {
-  return new CopseError(
-    'ERR_FENCED',
-    `this client, or one that can not be told from it, was displaced from the disk by ${by}; "copse disk take" lets it come back`,
-  );
 }

@@ -19,7 +19,8 @@ import { isProcess, isSameClient } from '../../server/client-identity.js';
 import type { ClientIdentity } from '../../server/export.js';
 import { fenceOf } from './fence.js';
 import type { DiskNotes } from './notes.js';
-import { DiskSession, type SessionFence, type SessionHost } from './session.js';
+import { DiskSession, type SessionHost } from './session.js';
+import type { SessionFence } from './session-fence.js';
 
 export interface WriterElectionOptions {
   host: SessionHost;
