@@ -21,8 +21,6 @@ import {
 const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
 const refreshLanesSoon = fx('refreshLanes');
 const settleLater = fx('settleLater');
-// The fences of the handover may be gone: it was refused, and about to be undone.
-const fenceForTaker = effect('fence', (c) => ({ kind: 'fence', by: laterThan(c, epochOf(c) + 1)?.by ?? grantee(c) }));
 const freeToTaker = persist('granted, free, to the taker', (c) => ({
   to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? grantee(c)), accepted: true, free: true },
 }));
@@ -116,12 +114,8 @@ const answered: Rule[] = [
     on: 'done',
     when: '`accepted`',
     is: ({ work }) => work.answer === 'accepted',
-    // A taker that refused, and took the disk by force since, says so, too.
-    effects: [
-      effect('fence', (c) => ({ kind: 'fence', by: grantee(c), epoch: epochOf(c) + 1 })),
-      persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })),
-      fx('announce'),
-    ],
+    // Sessions that attached since the grant read the new owner's disk: no fence is for them.
+    effects: [persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })), fx('announce')],
     next: 'settled',
   },
   {
@@ -129,7 +123,7 @@ const answered: Rule[] = [
     on: 'done',
     when: '`refused`, and a force is proven that leads elsewhere',
     is: (c) => c.work.answer === 'refused' && laterThan(c, epochOf(c) + 1)?.by !== undefined,
-    effects: [fenceForTaker, freeToTaker],
+    effects: [freeToTaker],
     next: 'settled',
   },
   {
@@ -155,7 +149,7 @@ const answered: Rule[] = [
     on: 'failed',
     when: 'a force is proven that leads elsewhere',
     is: (c) => isUnsettled(c) && ownEpoch(c) === epochOf(c) && laterThan(c, epochOf(c) + 1)?.by !== undefined,
-    effects: [fenceForTaker, freeToTaker],
+    effects: [freeToTaker],
     next: 'settled',
   },
   { at: ['settle asked', 'settle settled'], on: 'failed', effects: [settleLater, reply('done')] },

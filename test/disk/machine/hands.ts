@@ -258,7 +258,6 @@ export function lanesOf(node: Node): number {
 /** Handovers for which clients of the node have to stay out. */
 function gaveBy({ gave }: Node, before: Ownership | undefined, after: Ownership, change: Partial<Ownership>): readonly number[] {
   if (before?.state === 'owner' && after.state === 'granted') return sorted([...gave, after.to?.free === true ? 0 : before.epoch + 1]);
-  if (after.state === 'granted' && after.to?.free === true && before?.to?.free !== true) return sorted([...gave, 0]);
   // Undone: the clients of before go on.
   const isUndone = change.state === 'owner' && change.by === undefined && change.forced === undefined;
   if (before?.state === 'granted' && isUndone) return gave.filter((epoch) => epoch !== before.epoch + 1);
