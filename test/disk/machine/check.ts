@@ -57,6 +57,7 @@ function endViolationOf(world: World): string | undefined {
     if (gate.length > 0) return `(e) the gate of node ${id} never opens`;
     if (waiting.length > 0) return `(e) node ${id} never answers: ${waiting.join(', ')}`;
     if (id === owner && Object.keys(table).length > 0) return `(e) node ${id} never has all of the disk`;
+    if (id !== owner && isOpen && file?.to?.accepted === false) return `(e) node ${id} never learns how its handover ended`;
     // After a force the files of other nodes wait for their operator.
     if (id !== owner && isOpen && file !== undefined && !hasForced) return `(e) node ${id} never lets go of the disk`;
     if (id !== owner && lanes > 0) return `(e) native lanes of node ${id} never stop`;
