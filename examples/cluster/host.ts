@@ -73,7 +73,7 @@ export async function waitForNeighbours(hosts: readonly Host[], image: string, h
 async function knowsHosts(host: Host, image: string, hostCount: number): Promise<boolean> {
   const admin = new AdminClient({ kind: 'unix', path: join(host.stateDir, 'admin.sock') });
   try {
-    return (await admin.clusterImageStatus(image)).nodes.length >= hostCount;
+    return (await admin.cluster.imageStatus(image)).nodes.length >= hostCount;
   } catch {
     return false;
   } finally {

@@ -1,7 +1,17 @@
-/** What `Control` says of disks, asked of a daemon over the admin API. */
+/** `DiskControl` over the admin API. */
 import type { JobOptions, Progress } from '../base/job.js';
 import type { ClientTransport } from './client-transport.js';
-import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from './control-disk.js';
+import type { DiskControl, PromoteOptions } from './control-disk.js';
+import { diskPath, snapshotPath } from './path.js';
+import type {
+  DiskAcceptLossOptions,
+  DiskCreateRequest,
+  DiskStatus,
+  DiskTakeOptions,
+  DiskTakeResult,
+  MigrateResult,
+  PromoteResult,
+} from './schema-disk.js';
 
 export class DiskClient implements DiskControl {
   readonly #transport: ClientTransport;
@@ -10,35 +20,35 @@ export class DiskClient implements DiskControl {
     this.#transport = transport;
   }
 
-  createDisk({ name, ...body }: DiskCreateRequest): Promise<DiskStatus> {
+  create({ name, ...body }: DiskCreateRequest): Promise<DiskStatus> {
     return this.#transport.json({ method: 'PUT', path: diskPath(name), body });
   }
 
-  listDisks(): Promise<DiskStatus[]> {
+  list(): Promise<DiskStatus[]> {
     return this.#transport.json({ method: 'GET', path: '/v1/disks' });
   }
 
-  diskStatus(name: string): Promise<DiskStatus> {
+  status(name: string): Promise<DiskStatus> {
     return this.#transport.json({ method: 'GET', path: diskPath(name) });
   }
 
-  resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
+  resize(name: string, sizeBytes: number): Promise<DiskStatus> {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/resize`, body: { sizeBytes } });
   }
 
-  renameDisk(name: string, newName: string): Promise<DiskStatus> {
+  rename(name: string, newName: string): Promise<DiskStatus> {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/rename`, body: { name: newName } });
   }
 
-  async removeDisk(name: string): Promise<void> {
+  async remove(name: string): Promise<void> {
     await this.#transport.text({ method: 'DELETE', path: diskPath(name) });
   }
 
-  snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+  snapshot(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
     return this.#transport.job(`snapshot ${name}`, snapshotPath(name, snapshot), options);
   }
 
-  revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+  revert(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
     return this.#transport.job(`revert ${name}`, `${snapshotPath(name, snapshot)}/revert`, options);
   }
 
@@ -46,27 +56,19 @@ export class DiskClient implements DiskControl {
     return this.#transport.json({ method: 'DELETE', path: snapshotPath(name, snapshot) });
   }
 
-  promoteDisk(name: string, image: string, { path, ...options }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
+  promote(name: string, image: string, { path, ...options }: PromoteOptions): Promise<PromoteResult> {
     return this.#transport.job(`promote ${name}`, `${diskPath(name)}/promote`, options, { image, path });
   }
 
-  takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult> {
+  take(name: string, options: DiskTakeOptions): Promise<DiskTakeResult> {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/take`, body: options });
   }
 
-  acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+  acceptLoss(name: string, options: DiskAcceptLossOptions): Promise<DiskStatus> {
     return this.#transport.json({ method: 'POST', path: `${diskPath(name)}/accept-loss`, body: options });
   }
 
-  migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
+  migrate(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
     return this.#transport.job(`migrate ${name}`, `${diskPath(name)}/migrate`, options, { to });
   }
-}
-
-function diskPath(name: string): string {
-  return `/v1/disks/${encodeURIComponent(name)}`;
-}
-
-function snapshotPath(name: string, snapshot: string): string {
-  return `${diskPath(name)}/snapshots/${encodeURIComponent(snapshot)}`;
 }

@@ -1,109 +1,35 @@
-/** A daemon of this or another process as a `Control`, over the admin API. Errors: see `client-transport.ts`. */
-import type { JobOptions } from '../base/job.js';
+/** A daemon of this or another process as a `Control`, over the admin API. For errors see `client-transport.ts`. */
 import type { Closeable } from '../base/lifecycle.js';
 import type { Secret } from '../base/secret.js';
 import type { SocketAddress } from '../config/address.js';
+import { ClusterClient } from './client-cluster.js';
 import { DiskClient } from './client-disk.js';
+import { ImageClient } from './client-image.js';
+import { NodeClient } from './client-node.js';
 import { ClientTransport } from './client-transport.js';
-import type {
-  ClusterImageStatus,
-  ClusterMoveResult,
-  ClusterStatus,
-  Control,
-  DaemonStatus,
-  DrainResult,
-  Explanation,
-  ImageAddRequest,
-  ImageStatus,
-  SealResult,
-  VerifyResult,
-  WarmOptions,
-  WarmResult,
-} from './control.js';
+import type { Control } from './control.js';
+import type { ClusterControl } from './control-cluster.js';
+import type { DiskControl } from './control-disk.js';
+import type { ImageControl } from './control-image.js';
+import type { NodeControl } from './control-node.js';
 
-export class AdminClient extends DiskClient implements Control, Closeable {
+export class AdminClient implements Control, Closeable {
+  readonly node: NodeControl;
+  readonly images: ImageControl;
+  readonly disks: DiskControl;
+  readonly cluster: ClusterControl;
   readonly #transport: ClientTransport;
 
   /** @param token for an address on TCP */
   constructor(address: SocketAddress, token?: Secret) {
-    const transport = new ClientTransport(address, token);
-    super(transport);
-    this.#transport = transport;
-  }
-
-  status(): Promise<DaemonStatus> {
-    return this.#transport.json({ method: 'GET', path: '/v1/status' });
-  }
-
-  listImages(): Promise<ImageStatus[]> {
-    return this.#transport.json({ method: 'GET', path: '/v1/images' });
-  }
-
-  imageStatus(name: string): Promise<ImageStatus> {
-    return this.#transport.json({ method: 'GET', path: imagePath(name) });
-  }
-
-  addImage({ name, ...body }: ImageAddRequest): Promise<ImageStatus> {
-    return this.#transport.json({ method: 'PUT', path: imagePath(name), body });
-  }
-
-  renameImage(name: string, newName: string): Promise<ImageStatus> {
-    return this.#transport.json({ method: 'POST', path: `${imagePath(name)}/rename`, body: { name: newName } });
-  }
-
-  async removeImage(name: string): Promise<void> {
-    await this.#transport.text({ method: 'DELETE', path: imagePath(name) });
-  }
-
-  repinImage(name: string): Promise<ImageStatus> {
-    return this.#transport.json({ method: 'POST', path: `${imagePath(name)}/repin` });
-  }
-
-  warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
-    return this.#transport.job(`warm ${name}`, `${imagePath(name)}/warm${cluster ? '?cluster=true' : ''}`, options);
-  }
-
-  verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
-    return this.#transport.job(`verify ${name}`, `${imagePath(name)}/verify`, options);
-  }
-
-  sealImage(name: string, options: JobOptions): Promise<SealResult> {
-    return this.#transport.job(`seal ${name}`, `${imagePath(name)}/seal`, options);
-  }
-
-  explain(exportName: string): Promise<Explanation> {
-    return this.#transport.json({ method: 'GET', path: `${imagePath(exportName)}/explain` });
-  }
-
-  clusterStatus(): Promise<ClusterStatus> {
-    return this.#transport.json({ method: 'GET', path: '/v1/cluster' });
-  }
-
-  moveCluster(name: string): Promise<ClusterMoveResult> {
-    return this.#transport.json({ method: 'POST', path: '/v1/cluster/move', body: { name } });
-  }
-
-  clusterImageStatus(name: string): Promise<ClusterImageStatus> {
-    return this.#transport.json({ method: 'GET', path: `${imagePath(name)}/cluster` });
-  }
-
-  drainNode(options: JobOptions): Promise<DrainResult> {
-    return this.#transport.job('drain', '/v1/node/drain', options);
-  }
-
-  async undrainNode(): Promise<void> {
-    await this.#transport.text({ method: 'DELETE', path: '/v1/node/drain' });
-  }
-
-  metrics(): Promise<string> {
-    return this.#transport.text({ method: 'GET', path: '/metrics' });
+    this.#transport = new ClientTransport(address, token);
+    this.node = new NodeClient(this.#transport);
+    this.images = new ImageClient(this.#transport);
+    this.disks = new DiskClient(this.#transport);
+    this.cluster = new ClusterClient(this.#transport);
   }
 
   async close(): Promise<void> {
     await this.#transport.close();
   }
-}
-
-function imagePath(name: string): string {
-  return `/v1/images/${encodeURIComponent(name)}`;
 }

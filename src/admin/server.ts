@@ -28,7 +28,7 @@ import { addClusterRoutes } from './route/cluster.js';
 import { addDiskRoutes } from './route/disk.js';
 import { addDiskJobRoutes } from './route/disk-job.js';
 import { addImageRoutes } from './route/image.js';
-import { addJobRoutes } from './route/job.js';
+import { addImageJobRoutes } from './route/image-job.js';
 import { addNodeRoutes } from './route/node.js';
 import type { AdminApp } from './route/type.js';
 
@@ -63,12 +63,12 @@ export class AdminServer implements Closeable {
     // Routes are added within a plugin, so that swagger has been loaded and sees them.
     void this.#app.register(async (app) => {
       const typed = app.withTypeProvider<ZodTypeProvider>();
-      addNodeRoutes(typed, control);
-      addImageRoutes(typed, control);
-      addJobRoutes(typed, control);
-      addClusterRoutes(typed, control);
-      addDiskRoutes(typed, control);
-      addDiskJobRoutes(typed, control);
+      addNodeRoutes(typed, control.node);
+      addImageRoutes(typed, control.images);
+      addImageJobRoutes(typed, control.images);
+      addClusterRoutes(typed, control.cluster);
+      addDiskRoutes(typed, control.disks);
+      addDiskJobRoutes(typed, control.disks);
     });
   }
 

@@ -5,6 +5,9 @@
  */
 import { CopseError } from './error.js';
 
+/** Longest name of an export, in characters. */
+export const maxExportNameLength = 255;
+
 const known = /^(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}$/;
 
 /**

@@ -8,12 +8,7 @@ import { z } from 'zod';
 import { isDigest } from '../base/digest.js';
 import { CopseError } from '../base/error.js';
 import { formatSize, KiB, MiB } from '../base/size.js';
-
-const identitySchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('http'), sizeBytes: z.number(), etag: z.string().optional(), lastModified: z.string().optional() }),
-  z.object({ kind: z.literal('file'), sizeBytes: z.number(), inode: z.string(), mtimeNs: z.string(), digest: z.string().optional() }),
-  z.object({ kind: z.literal('nbd'), sizeBytes: z.number() }),
-]);
+import { originIdentitySchema } from '../origin/identity.js';
 
 /** What a sealed image's bytes must match; of a foreign format the container's. */
 const manifestSchema = z.object({
@@ -29,7 +24,7 @@ export type ManifestPin = z.infer<typeof manifestSchema>;
 const contentSchema = z.object({
   /** As the operator wrote it, absolute. */
   url: z.string(),
-  identity: identitySchema,
+  identity: originIdentitySchema,
   /** `raw`, or what qemu-nbd decodes. */
   format: z.string(),
   /** Of the decoded content. */

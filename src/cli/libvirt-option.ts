@@ -75,7 +75,7 @@ export function daemonOptionsOf({ admin, adminTokenFile, state, daemonConfig }: 
 
 /** @throws CopseError `ERR_OPTION`, `ERR_NO_LISTENER` */
 export async function diskXmlOf(control: Control, facts: ExportFacts, options: DiskOptions): Promise<Omit<DiskXml, 'target'>> {
-  const { listeners } = await control.status();
+  const { listeners } = await control.node.status();
   const { tcp, host, overlay, boot } = options;
   return {
     exportName: facts.name,

@@ -44,7 +44,7 @@ async function domainsThatName(control: Control, name: string, options: NamedExp
     import('../libvirt/listener.js'),
     import('../libvirt/naming.js'),
   ]);
-  const listeners = Listeners.fromUris((await control.status()).listeners);
+  const listeners = Listeners.fromUris((await control.node.status()).listeners);
   const hypervisor = await Hypervisor.open(options.connect).catch((error: unknown) => {
     // Of a libvirt that was named the answer is wanted.
     if (options.connect === undefined && ['ERR_NO_LIBVIRT_BINDING', 'ERR_LIBVIRT'].includes(errorCode(error))) return undefined;

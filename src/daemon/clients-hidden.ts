@@ -1,5 +1,5 @@
 /** Tells operators when this daemon can't tell its clients apart for longer than it runs. */
-import type { StatusWarning } from '../admin/control.js';
+import type { StatusWarning } from '../admin/schema-node.js';
 import { canSeeProcesses } from '../server/client-identity.js';
 
 /** `undefined` where /proc shows other users' processes. */

@@ -2,7 +2,8 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAdminAccess } from '../admin/access.js';
-import type { StatusWarning } from '../admin/control.js';
+import type { Control } from '../admin/control.js';
+import type { StatusWarning } from '../admin/schema-node.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
@@ -31,7 +32,10 @@ import { ManifestStore } from '../manifest/store.js';
 import { Server } from '../server/server.js';
 import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
-import { NodeControl } from './control/node.js';
+import { DaemonCluster } from './control/cluster.js';
+import { DaemonImages } from './control/images.js';
+import { LeasedContents } from './control/leased-content.js';
+import { DaemonNode } from './control/node.js';
 import { Disks } from './disks.js';
 import { NodeExports } from './export-directory.js';
 import { nameWarnings } from './name-warning.js';
@@ -136,7 +140,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     ],
     log,
   });
-  const registry = new ImageRegistry({
+  const registry: ImageRegistry = new ImageRegistry({
     names,
     files,
     isDisk: async (name) => (await disks?.registry.search(name)) !== undefined,
@@ -150,7 +154,11 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
         ? undefined
         : // Of a disk and an image of one name clients get the disk.
           (name) => (disks?.registry.find(name) === undefined ? (cluster?.attachedAt(name) ?? []) : []),
-    disksOver: (name) => disks?.control.usersOf(name) ?? [],
+    disksOver: (name) =>
+      disks?.usersOf(
+        name,
+        registry.images.map(({ record }) => record),
+      ) ?? [],
     log,
   });
   record = (name) => registry.find(name)?.record;
@@ -203,21 +211,27 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     },
   });
   await listenAll(server, config);
-  const control = new NodeControl({
-    registry,
+  const contents = new LeasedContents(registry, pool);
+  const node = new DaemonNode({
+    contents,
     disks,
+    diskControl: disks.control,
     pool,
     space,
     server,
     cluster,
-    manifestStore,
-    node: config.node,
     stateDir: config.stateDir,
     adminListeners: () => admin.addresses.map(formatAddress),
     fastPath,
     warnings,
     log,
   });
+  const control: Control = {
+    node,
+    images: new DaemonImages({ contents, cluster, manifestStore }),
+    disks: disks.control,
+    cluster: new DaemonCluster({ cluster, contents, pool, node: config.node }),
+  };
   const { adminAllowRemote: allowRemote, adminToken: token, adminNames } = config;
   const admin: AdminServer = lifecycle.own(new AdminServer(control, { log, allowRemote, token, names: adminNames }));
   for (const address of config.admin) await admin.listen(address);

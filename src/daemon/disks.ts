@@ -8,7 +8,7 @@ import type { Room } from '../base/room.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { DiskOrigins } from '../catalog/disk-origin.js';
 import type { ExportNames } from '../catalog/export-names.js';
-import { contentId, contentsUnder } from '../catalog/image-record.js';
+import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
 import type { StateDirectory } from '../catalog/state-directory.js';
 import type { OwnedDisk } from '../cluster/node.js';
 import { DiskFolder } from '../disk/folder/folder.js';
@@ -17,6 +17,7 @@ import { EtcdDiskIndex } from '../disk/knowledge/etcd-index.js';
 import { type KnownDisk, KnownDisks } from '../disk/knowledge/known-disks.js';
 import { LeaseKeeper } from '../disk/lease/lease-keeper.js';
 import { DiskWatch } from '../disk/operate/watch.js';
+import type { DiskExport } from '../disk/owner/disk-export.js';
 import { DiskRegistry } from '../disk/owner/registry.js';
 import type { DiskRecord } from '../disk/protocol/record.js';
 import type { DiskPeers } from '../disk/protocol/remote-nodes.js';
@@ -26,6 +27,7 @@ import { BaseKeeper } from '../image/base-keeper.js';
 import { BaseOrigins } from '../image/base-origin.js';
 import type { ContentPool } from '../image/content-pool.js';
 import { openDiskBase } from '../image/disk-base.js';
+import { usersOf } from '../image/image-user.js';
 import type { PromotedFiles } from '../image/promoted-files.js';
 import type { ImageRegistry } from '../image/registry.js';
 import type { ManifestStore } from '../manifest/store.js';
@@ -33,7 +35,10 @@ import { ClusterDiskPeers, type DiskCluster } from '../peer/client/disk-nodes.js
 import { isClientAlive } from '../server/client-identity.js';
 import type { Cluster } from './cluster/cluster.js';
 import { ClusterLeaseMembers } from './cluster/lease-members.js';
-import { NodeDisks } from './control/disk.js';
+import { DiskCreator } from './control/disk-create.js';
+import { DiskLookup } from './control/disk-lookup.js';
+import { DiskPromoter } from './control/disk-promote.js';
+import { DaemonDisks } from './control/disks.js';
 
 export interface DisksOptions {
   state: StateDirectory;
@@ -59,7 +64,7 @@ export interface DisksOptions {
 
 export class Disks {
   readonly registry: DiskRegistry;
-  readonly control: NodeDisks;
+  readonly control: DaemonDisks;
   /** For peers. */
   readonly service: DiskPeerService;
   readonly #selfId: string;
@@ -118,17 +123,15 @@ export class Disks {
       const hasFiles = (uuid: string) => this.registry.hasFiles(uuid);
       this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, hasFiles, clock: systemClock, log }));
     }
-    this.control = new NodeDisks({
-      registry: this.registry,
-      images,
+    const lookup = new DiskLookup(this.registry, selfId);
+    const imageElsewhere = cluster === undefined || etcd !== undefined ? undefined : (name: string) => cluster.imageAt(name);
+    this.control = new DaemonDisks({
+      lookup,
+      creator: new DiskCreator({ lookup, images, names, imageElsewhere, index: this.#index, origins }),
+      promoter: new DiskPromoter({ lookup, images, names, manifestStore, files, defaultChunkSizeBytes }),
       names,
-      imageElsewhere: cluster === undefined || etcd !== undefined ? undefined : (name) => cluster.imageAt(name),
-      manifestStore,
-      selfId,
-      files,
-      defaultChunkSizeBytes,
       index: this.#index,
-      origins,
+      selfId,
       log,
     });
     this.service = new DiskPeerService(this.registry);
@@ -147,8 +150,13 @@ export class Disks {
     );
   }
 
+  /** Disks that this node owns. */
+  get ownedExports(): DiskExport[] {
+    return this.registry.exports.filter(({ isOwner }) => isOwner);
+  }
+
   owned(): OwnedDisk[] {
-    return this.control.owned.flatMap(({ record, hosted }) =>
+    return this.ownedExports.flatMap(({ record, hosted }) =>
       hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch, sizeBytes: record.sizeBytes, renames: record.renames }],
     );
   }
@@ -156,6 +164,12 @@ export class Disks {
   /** Names of those that clients of this node are attached to. */
   attached(): string[] {
     return this.registry.exports.flatMap(({ record, attachment }) => (attachment.count > 0 ? [record.name] : []));
+  }
+
+  /** Names of disks that are built on an image. */
+  usersOf(imageName: string, images: readonly ImageRecord[]): string[] {
+    const disks = [...this.registry.exports.map(({ record }) => record), ...this.registry.options.known.list().map(({ record }) => record)];
+    return usersOf(imageName, images, disks);
   }
 
   /** All that this node has or knows of, with the node that owns each. */
@@ -180,7 +194,7 @@ export class Disks {
       createWord: () => native.openLease(),
       members: new ClusterLeaseMembers(cluster, peers, hasIndex ? askIndex : undefined),
       owned: () =>
-        this.control.owned.flatMap((disk) => {
+        this.ownedExports.flatMap((disk) => {
           const { record, hosted } = disk;
           if (hosted === undefined) return [];
           return [{ uuid: record.uuid, epoch: hosted.state.epoch, claimed: (epoch, owner) => this.#watch?.hear(disk, owner, epoch) }];
@@ -191,7 +205,7 @@ export class Disks {
   }
 
   #owned({ self }: DiskPeers): KnownDisk[] {
-    return this.control.owned.flatMap(({ record, hosted }) =>
+    return this.ownedExports.flatMap(({ record, hosted }) =>
       hosted === undefined
         ? []
         : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes, forced: hosted.state.forced }],

@@ -1,6 +1,6 @@
 /** Long work on one image, with progress: warming and verifying. */
 
-import type { VerifyResult, WarmResult } from '../admin/control.js';
+import type { VerifyResult, WarmResult } from '../admin/schema-image.js';
 import { displayUrl } from '../base/display-url.js';
 import { AbortedError, CopseError } from '../base/error.js';
 import type { JobOptions } from '../base/job.js';

@@ -5,7 +5,7 @@
  * change is visible; changes of one name happen one after another.
  */
 
-import type { ImageAddRequest } from '../admin/control.js';
+import type { ImageAddRequest } from '../admin/schema-image.js';
 import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { checkExportName } from '../base/export-name.js';

@@ -1,5 +1,5 @@
 /** Requests to add an image beside the records that came of them: what would make the same again, and whether another request means the same. */
-import type { ImageAddRequest } from '../admin/control.js';
+import type { ImageAddRequest } from '../admin/schema-image.js';
 import { displayUrl } from '../base/display-url.js';
 import type { ImageRecord } from '../catalog/image-record.js';
 

@@ -4,7 +4,7 @@
  * Invariant: the manifest is of exactly the pinned content. It goes to the node's store, so that the image can be added by its digest alone, here and on the node's peers.
  */
 
-import type { SealResult } from '../admin/control.js';
+import type { SealResult } from '../admin/schema-image.js';
 import type { JobOptions } from '../base/job.js';
 import { seal } from '../manifest/seal.js';
 import type { ManifestStore } from '../manifest/store.js';

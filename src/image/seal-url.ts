@@ -4,7 +4,7 @@
  * Sealed are the bytes as they lie there. Of a foreign format (qcow2, vmdk …) that is the container: it is what nodes fetch and share, and each decodes it for itself.
  */
 import { basename, resolve } from 'node:path';
-import type { SealResult } from '../admin/control.js';
+import type { SealResult } from '../admin/schema-image.js';
 import { CopseError, errorMessage } from '../base/error.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import { KiB } from '../base/size.js';

@@ -17,9 +17,9 @@ export async function findExport(control: Control, name: string): Promise<Export
 
 /** As clients get it: of a disk and an image of one name the disk. `undefined` where the daemon has neither. */
 export async function tryExport(control: Control, name: string): Promise<ExportFacts | undefined> {
-  const disk = await unlessMissing(control.diskStatus(name), 'ERR_NO_SUCH_DISK');
+  const disk = await unlessMissing(control.disks.status(name), 'ERR_NO_SUCH_DISK');
   if (disk !== undefined) return { kind: 'disk', name, disk, serial: diskSerial(disk.uuid) };
-  const image = await unlessMissing(control.imageStatus(name), 'ERR_NO_SUCH_IMAGE');
+  const image = await unlessMissing(control.images.status(name), 'ERR_NO_SUCH_IMAGE');
   return image && { kind: 'image', name, image, serial: imageSerial(name) };
 }
 

@@ -30,6 +30,6 @@ function problemOf(name: string, facts: ExportFacts | undefined): string | undef
 export async function imagesToWarm(control: Control, exportNames: readonly string[]): Promise<string[]> {
   const facts = (await Promise.all(exportNames.map((name) => tryExport(control, name)))).filter((one) => one !== undefined);
   const names = new Set(facts.map((one) => (one.kind === 'image' ? one.name : one.disk.image)).filter((name) => name !== undefined));
-  const images = await control.listImages();
+  const images = await control.images.list();
   return images.filter(({ name, sizeBytes, cache }) => names.has(name) && cache.cachedBytes < sizeBytes).map(({ name }) => name);
 }

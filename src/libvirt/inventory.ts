@@ -37,7 +37,7 @@ export interface InventoryDomain {
 
 /** @param domains sorted by name; so is what is returned */
 export async function takeInventory(domains: readonly Domain[], control: Control): Promise<InventoryDomain[]> {
-  const { listeners } = await control.status();
+  const { listeners } = await control.node.status();
   const known = Listeners.fromUris(listeners);
   const asked = new Map<string, Promise<ExportBytes | undefined>>();
   const bytesOf = (name: string): Promise<ExportBytes | undefined> => {
@@ -64,8 +64,8 @@ async function askBytes(control: Control, name: string): Promise<ExportBytes | u
   if (facts === undefined) return undefined;
   const imageName = facts.kind === 'image' ? name : facts.disk.image;
   // A disk's image may be gone from the catalog: its content stays as long as the disk does.
-  const image = imageName === undefined ? undefined : await control.imageStatus(imageName).catch(() => undefined);
-  const explanation = await control.explain(name).catch(() => undefined);
+  const image = imageName === undefined ? undefined : await control.images.status(imageName).catch(() => undefined);
+  const explanation = await control.node.explain(name).catch(() => undefined);
   return {
     kind: facts.kind,
     sizeBytes: facts.kind === 'image' ? facts.image.sizeBytes : facts.disk.sizeBytes,

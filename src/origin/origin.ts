@@ -8,22 +8,9 @@ import { CopseError } from '../base/error.js';
 import type { Secret } from '../base/secret.js';
 import type { SourceReadOptions } from '../block/read-options.js';
 import type { RangeSink } from '../block/sink.js';
+import type { OriginIdentity } from './identity.js';
 
-/**
- * What pins an image: two contents with the same identity are the same bytes. Stored in the catalog as JSON.
- *
- * `strong`: the origin promises byte equality (strong ETag); the weak kinds are the best that the origin offers.
- */
-export type OriginIdentity =
-  | { kind: 'http'; sizeBytes: number; etag?: string | undefined; lastModified?: string | undefined }
-  | {
-      kind: 'file';
-      sizeBytes: number;
-      inode: string;
-      mtimeNs: string /** Of all its bytes, `blake3:…`, where it was asked for. */;
-      digest?: string | undefined;
-    }
-  | { kind: 'nbd'; sizeBytes: number };
+export type { OriginIdentity } from './identity.js';
 
 /**
  * Time that the kernel lets bytes to an origin stay unacknowledged before it ends the connection, in ms. An origin that

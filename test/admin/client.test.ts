@@ -11,7 +11,7 @@ import { shortDir } from './short-dir.js';
 
 async function pair(test: Test) {
   const control = new FakeControl();
-  await control.addImage({ name: 'debian/12', url: 'http://o/d.raw' });
+  await control.images.add({ name: 'debian/12', url: 'http://o/d.raw' });
   const server = createAdminServer(control, { log: silentLogger });
   const address = await server.listen({ kind: 'unix', path: join(shortDir(test), 'a.sock') });
   const client = new AdminClient(address);
@@ -24,9 +24,9 @@ async function pair(test: Test) {
 
 t.test('the client is the control behind the server', async (t) => {
   const { control, client } = await pair(t);
-  t.same(await client.status(), await control.status());
-  t.same(await client.listImages(), await control.listImages());
-  t.same(await client.imageStatus('debian/12'), await control.imageStatus('debian/12'));
+  t.same(await client.node.status(), await control.node.status());
+  t.same(await client.images.list(), await control.images.list());
+  t.same(await client.images.status('debian/12'), await control.images.status('debian/12'));
   const request = {
     name: 'b',
     url: '/x.qcow2',
@@ -35,56 +35,56 @@ t.test('the client is the control behind the server', async (t) => {
     deadlineMs: 0,
     backing: { 'base.qcow2': 'debian/12' },
   };
-  t.same(await client.addImage(request), await control.imageStatus('b'));
-  t.same(control.added.at(-1), request);
-  await client.addImage({ name: 'c', url: 'http://o', format: undefined });
-  t.same(await client.repinImage('b'), await control.imageStatus('b'));
-  await client.removeImage('b');
-  t.notOk(control.images.has('b'));
-  t.equal(await client.metrics(), await control.metrics());
+  t.same(await client.images.add(request), await control.images.status('b'));
+  t.same(control.images.added.at(-1), request);
+  await client.images.add({ name: 'c', url: 'http://o', format: undefined });
+  t.same(await client.images.repin('b'), await control.images.status('b'));
+  await client.images.remove('b');
+  t.notOk(control.images.known.has('b'));
+  t.equal(await client.node.metrics(), await control.node.metrics());
 
   const sealed = { name: 's', url: '/s.raw', manifest: '/s.manifest', digest: `blake3:${'0'.repeat(64)}`, share: 'never' } as const;
-  await client.addImage(sealed);
-  t.same(control.added.at(-1), sealed);
-  t.same(await client.explain('debian/12'), await control.explain('debian/12'));
-  t.same(await client.clusterStatus(), await control.clusterStatus());
-  t.same(await client.clusterImageStatus('debian/12'), await control.clusterImageStatus('debian/12'));
-  t.same(await client.moveCluster('rack-9'), await control.moveCluster('rack-9'));
+  await client.images.add(sealed);
+  t.same(control.images.added.at(-1), sealed);
+  t.same(await client.node.explain('debian/12'), await control.node.explain('debian/12'));
+  t.same(await client.cluster.status(), await control.cluster.status());
+  t.same(await client.cluster.imageStatus('debian/12'), await control.cluster.imageStatus('debian/12'));
+  t.same(await client.cluster.move('rack-9'), await control.cluster.move('rack-9'));
 });
 
 t.test('errors keep their codes', async (t) => {
   const { control, client } = await pair(t);
-  await t.rejects(client.imageStatus('none'), { code: 'ERR_NO_SUCH_IMAGE' });
-  await t.rejects(client.imageStatus('..'), { code: 'ERR_NO_SUCH_IMAGE' });
+  await t.rejects(client.images.status('none'), { code: 'ERR_NO_SUCH_IMAGE' });
+  await t.rejects(client.images.status('..'), { code: 'ERR_NO_SUCH_IMAGE' });
   control.failure = new CopseError('ERR_FORMAT', 'not that');
-  await t.rejects(client.addImage({ name: 'x', url: 'http://o' }), { code: 'ERR_FORMAT', message: 'not that' });
+  await t.rejects(client.images.add({ name: 'x', url: 'http://o' }), { code: 'ERR_FORMAT', message: 'not that' });
 });
 
 t.test('jobs', async (t) => {
   const { control, client } = await pair(t);
   const seen: number[] = [];
   const { signal } = new AbortController();
-  const result = await client.warmImage('debian/12', { signal, onProgress: ({ doneBytes }) => seen.push(doneBytes) });
+  const result = await client.images.warm('debian/12', { signal, onProgress: ({ doneBytes }) => seen.push(doneBytes) });
   t.same(result, { doneBytes: 1073741824, totalBytes: 1073741824, fetchedBytes: 805306368 });
   t.equal(seen[0], 0);
-  t.same(await client.verifyImage('debian/12', { signal, onProgress() {} }), {
+  t.same(await client.images.verify('debian/12', { signal, onProgress() {} }), {
     doneBytes: 1073741824,
     totalBytes: 1073741824,
     droppedBytes: 0,
   });
 
-  t.equal(control.warmedCluster, false);
-  await client.warmImage('debian/12', { signal, onProgress() {}, cluster: true });
-  t.equal(control.warmedCluster, true);
-  t.match(await client.sealImage('debian/12', { signal, onProgress() {} }), { manifestPath: /debian/, digest: /^blake3:/ });
-  t.match(await client.drainNode({ signal, onProgress() {} }), { doneBytes: 3 * 2 ** 30, safe: true, lastCopiesLeft: 0 });
-  t.ok(control.isDraining);
-  await client.undrainNode();
-  t.notOk(control.isDraining);
+  t.equal(control.images.warmedCluster, false);
+  await client.images.warm('debian/12', { signal, onProgress() {}, cluster: true });
+  t.equal(control.images.warmedCluster, true);
+  t.match(await client.images.seal('debian/12', { signal, onProgress() {} }), { manifestPath: /debian/, digest: /^blake3:/ });
+  t.match(await client.node.drain({ signal, onProgress() {} }), { doneBytes: 3 * 2 ** 30, safe: true, lastCopiesLeft: 0 });
+  t.ok(control.node.isDraining);
+  await client.node.undrain();
+  t.notOk(control.node.isDraining);
 
-  await t.rejects(client.warmImage('none', { signal, onProgress() {} }), { code: 'ERR_NO_SUCH_IMAGE' });
+  await t.rejects(client.images.warm('none', { signal, onProgress() {} }), { code: 'ERR_NO_SUCH_IMAGE' });
   control.jobFailure = new CopseError('ERR_ORIGIN_UNAVAILABLE', 'gone');
-  await t.rejects(client.warmImage('debian/12', { signal, onProgress() {} }), { code: 'ERR_ORIGIN_UNAVAILABLE' });
+  await t.rejects(client.images.warm('debian/12', { signal, onProgress() {} }), { code: 'ERR_ORIGIN_UNAVAILABLE' });
 });
 
 t.test('a job is over when its answer is, not at its last line', async (t) => {
@@ -104,7 +104,7 @@ t.test('a job is over when its answer is, not at its last line', async (t) => {
   const arrived = new Promise<void>((resolve) => {
     onProgress = resolve;
   });
-  const verified = client.verifyImage('x', { signal, onProgress }).finally(() => {
+  const verified = client.images.verify('x', { signal, onProgress }).finally(() => {
     isOver = true;
   });
   await arrived;
@@ -120,7 +120,7 @@ t.test('a job that the caller ends', async (t) => {
   const { control, client } = await pair(t);
   control.hangs = true;
   const abort = new AbortController();
-  const warm = client.warmImage('debian/12', { signal: abort.signal, onProgress: () => abort.abort() });
+  const warm = client.images.warm('debian/12', { signal: abort.signal, onProgress: () => abort.abort() });
   await t.rejects(warm, { code: 'ERR_ABORTED' });
   await control.aborted;
 });
@@ -129,7 +129,7 @@ t.test('a daemon that goes away under a job', async (t) => {
   const { control, client, server } = await pair(t);
   control.hangs = true;
   const { signal } = new AbortController();
-  const warm = client.warmImage('debian/12', { signal, onProgress: () => void server.close() });
+  const warm = client.images.warm('debian/12', { signal, onProgress: () => void server.close() });
   await t.rejects(warm, { code: 'ERR_DAEMON_LOST' });
 });
 
@@ -142,7 +142,7 @@ t.test('no daemon', async (t) => {
     { kind: 'tcp', host: '127.0.0.1', port: 1 },
   ] as const) {
     const client = new AdminClient(address);
-    await t.rejects(client.status(), { code: 'ERR_NO_DAEMON' });
+    await t.rejects(client.node.status(), { code: 'ERR_NO_DAEMON' });
     await client.close();
   }
 });
@@ -156,5 +156,5 @@ t.test('somebody else answers', async (t) => {
     await client.close();
     server.close();
   });
-  await t.rejects(client.status(), { code: 'ERR_ADMIN_PROTOCOL' });
+  await t.rejects(client.node.status(), { code: 'ERR_ADMIN_PROTOCOL' });
 });

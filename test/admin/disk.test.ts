@@ -10,7 +10,7 @@ import { type Method, serve } from './serve.js';
 
 async function disks(test: Test) {
   const served = await serve(test);
-  for (const disk of [busyDisk, idleDisk]) served.control.disks.set(disk.name, disk);
+  for (const disk of [busyDisk, idleDisk]) served.control.disks.known.set(disk.name, disk);
   const client = new AdminClient({ kind: 'unix', path: served.path });
   test.teardown(() => client.close());
   return { ...served, client };
@@ -25,15 +25,15 @@ t.test('routes answer what control answers', async (t) => {
 
   const request = { image: 'debian/12', sizeBytes: 40 * GiB, handover: 'explicit', multiConn: true, deadlineMs: 0 };
   const created = await call('PUT', '/v1/disks/vm%2F2', request);
-  t.same([created.status, created.json()], [200, control.disks.get('vm/2')]);
-  t.same(control.diskCalls.at(-1), ['create', { name: 'vm/2', ...request }]);
+  t.same([created.status, created.json()], [200, control.disks.known.get('vm/2')]);
+  t.same(control.disks.calls.at(-1), ['create', { name: 'vm/2', ...request }]);
 
   t.equal((await call('POST', '/v1/disks/scratch/resize', { sizeBytes: 2 * GiB })).json()['sizeBytes'], 2 * GiB);
   t.match((await call('POST', '/v1/disks/scratch/take')).json(), { name: 'scratch', epoch: 2 }, 'without a body');
-  t.same(control.diskCalls.at(-1), ['take', 'scratch', {}]);
+  t.same(control.disks.calls.at(-1), ['take', 'scratch', {}]);
   t.same((await call('DELETE', '/v1/disks/vm%2F1/snapshots/before-upgrade')).json()['snapshots'], []);
   const removed = await call('DELETE', '/v1/disks/vm%2F2');
-  t.same([removed.status, removed.text, control.disks.has('vm/2')], [204, '', false]);
+  t.same([removed.status, removed.text, control.disks.known.has('vm/2')], [204, '', false]);
 });
 
 t.test('jobs are told line by line', async (t) => {
@@ -58,29 +58,29 @@ t.test('jobs are told line by line', async (t) => {
 
 t.test('the client is the control behind the server', async (t) => {
   const { control, client } = await disks(t);
-  t.same(await client.listDisks(), await control.listDisks());
-  t.same(await client.diskStatus('vm/1'), busyDisk);
-  t.same(await client.createDisk({ name: 'a', image: undefined, sizeBytes: GiB }), control.disks.get('a'));
-  t.same(control.diskCalls.at(-1), ['create', { name: 'a', sizeBytes: GiB }]);
-  t.equal((await client.resizeDisk('a', 2 * GiB)).sizeBytes, 2 * GiB);
-  await client.removeDisk('a');
-  t.notOk(control.disks.has('a'));
+  t.same(await client.disks.list(), await control.disks.list());
+  t.same(await client.disks.status('vm/1'), busyDisk);
+  t.same(await client.disks.create({ name: 'a', image: undefined, sizeBytes: GiB }), control.disks.known.get('a'));
+  t.same(control.disks.calls.at(-1), ['create', { name: 'a', sizeBytes: GiB }]);
+  t.equal((await client.disks.resize('a', 2 * GiB)).sizeBytes, 2 * GiB);
+  await client.disks.remove('a');
+  t.notOk(control.disks.known.has('a'));
 
   const seen: number[] = [];
   const progress = { doneBytes: 3 * GiB, totalBytes: 3 * GiB };
-  t.same(await client.snapshotDisk('vm/1', 's 1', { ...job(), onProgress: ({ doneBytes }) => seen.push(doneBytes) }), progress);
+  t.same(await client.disks.snapshot('vm/1', 's 1', { ...job(), onProgress: ({ doneBytes }) => seen.push(doneBytes) }), progress);
   t.equal(seen[0], 0);
-  t.same(await client.revertDisk('vm/1', 's 1', job()), progress);
-  t.same((await client.removeSnapshot('vm/1', 'before-upgrade')).snapshots, []);
-  t.match(await client.promoteDisk('vm/1', 'golden', { ...job(), path: '/srv/g.raw' }), {
+  t.same(await client.disks.revert('vm/1', 's 1', job()), progress);
+  t.same((await client.disks.removeSnapshot('vm/1', 'before-upgrade')).snapshots, []);
+  t.match(await client.disks.promote('vm/1', 'golden', { ...job(), path: '/srv/g.raw' }), {
     ...progress,
     path: '/srv/g.raw',
     image: 'golden',
   });
-  t.match(await client.migrateDisk('vm/1', 'host-b', job()), { ...progress, handedOver: true });
-  control.disks.set('far', { ...idleDisk, name: 'far', place: 'unreachable', owner: 'host-z' });
-  t.match(await client.takeDisk('far', { force: true, acceptLoss: true }), { from: 'host-z', owner: 'host-a', epoch: 2 });
-  t.same(control.diskCalls.slice(2), [
+  t.match(await client.disks.migrate('vm/1', 'host-b', job()), { ...progress, handedOver: true });
+  control.disks.known.set('far', { ...idleDisk, name: 'far', place: 'unreachable', owner: 'host-z' });
+  t.match(await client.disks.take('far', { force: true, acceptLoss: true }), { from: 'host-z', owner: 'host-a', epoch: 2 });
+  t.same(control.disks.calls.slice(2), [
     ['remove', 'a'],
     ['snapshot', 'vm/1', 's 1'],
     ['revert', 'vm/1', 's 1'],
@@ -95,7 +95,7 @@ t.test('a job of a disk that the caller ends', async (t) => {
   const { control, client } = await disks(t);
   control.hangs = true;
   const abort = new AbortController();
-  const migrating = client.migrateDisk('vm/1', 'host-b', { signal: abort.signal, onProgress: () => abort.abort() });
+  const migrating = client.disks.migrate('vm/1', 'host-b', { signal: abort.signal, onProgress: () => abort.abort() });
   await t.rejects(migrating, { code: 'ERR_ABORTED' });
   await control.aborted;
 });
@@ -118,7 +118,7 @@ t.test('errors have the status of their code, and keep it', async (t) => {
     control.failure = new CopseError(code, 'a reason');
     const answer = await call('PUT', '/v1/disks/x', { sizeBytes: GiB });
     t.same([answer.status, answer.json()], [status, { code, message: 'a reason' }], code);
-    await t.rejects(client.diskStatus('x'), { code, message: 'a reason' });
+    await t.rejects(client.disks.status('x'), { code, message: 'a reason' });
   }
 });
 
@@ -141,5 +141,5 @@ t.test('a request that is no good never reaches control', async (t) => {
     const answer = await call(method, url, body);
     t.same([answer.status, answer.json()['code']], [400, code], what);
   }
-  t.same(control.diskCalls, []);
+  t.same(control.disks.calls, []);
 });

@@ -1,6 +1,7 @@
 /** A `Control` in memory, whose jobs and errors the test decides. */
 
 import type {
+  ClusterControl,
   ClusterImageStatus,
   ClusterMoveResult,
   ClusterStatus,
@@ -8,17 +9,13 @@ import type {
   DaemonStatus,
   DrainResult,
   Explanation,
-  ImageAddRequest,
-  ImageStatus,
-  SealResult,
-  VerifyResult,
-  WarmOptions,
-  WarmResult,
+  NodeControl,
 } from '../../src/admin/control.js';
-import { CopseError } from '../../src/base/error.js';
-import type { JobOptions, Progress } from '../../src/base/job.js';
+import type { JobOptions } from '../../src/base/job.js';
 import { GiB, KiB, MiB } from '../../src/base/size.js';
 import { FakeDisks } from './fake-disks.js';
+import { FakeImages } from './fake-images.js';
+import { FakeJobs } from './fake-job.js';
 
 export const daemonStatus: DaemonStatus = {
   version: '0.1.0',
@@ -106,14 +103,8 @@ export const explanation: Explanation = {
   text: ['93 % of the time that its reads waited, they waited for the origin.'],
 };
 
-export class FakeControl extends FakeDisks implements Control {
-  readonly images = new Map<string, ImageStatus>();
-  readonly added: ImageAddRequest[] = [];
-  readonly movedTo: string[] = [];
+class FakeNode implements NodeControl {
   isDraining = false;
-  /** The option of the last `warmImage`. */
-  warmedCluster: boolean | undefined;
-  cluster = clusterStatus;
   drained: Omit<DrainResult, 'doneBytes' | 'totalBytes'> = {
     handedOnBytes: 3 * GiB,
     lastCopiesLeft: 0,
@@ -122,116 +113,73 @@ export class FakeControl extends FakeDisks implements Control {
     safe: true,
     message: 'this host may be switched off',
   };
+  readonly #jobs: FakeJobs;
+  readonly #images: FakeImages;
+
+  constructor(jobs: FakeJobs, images: FakeImages) {
+    this.#jobs = jobs;
+    this.#images = images;
+  }
 
   async status(): Promise<DaemonStatus> {
-    this.check();
-    return { ...daemonStatus, imageCount: this.images.size };
+    this.#jobs.check();
+    return { ...daemonStatus, imageCount: this.#images.known.size };
   }
 
-  async listImages(): Promise<ImageStatus[]> {
-    this.check();
-    return [...this.images.values()];
-  }
-
-  async imageStatus(name: string): Promise<ImageStatus> {
-    this.check();
-    const image = this.images.get(name);
-    if (image === undefined) throw new CopseError('ERR_NO_SUCH_IMAGE', `there is no image ${name}`);
-    return image;
-  }
-
-  async addImage(request: ImageAddRequest): Promise<ImageStatus> {
-    this.check();
-    this.added.push(request);
-    const existing = this.images.get(request.name);
-    if (existing !== undefined && existing.url !== request.url) throw new CopseError('ERR_IMAGE_EXISTS', `image ${request.name} exists`);
-    const image: ImageStatus = {
-      name: request.name,
-      url: request.url,
-      format: request.format ?? 'raw',
-      sizeBytes: GiB,
-      chunkSizeBytes: request.chunkSizeBytes ?? 256 * KiB,
-      deadlineMs: request.deadlineMs ?? 30_000,
-      identity: { kind: 'http', sizeBytes: GiB, etag: '"e1"' },
-      pinnedAt: '2026-11-22T15:00:00.000Z',
-      origin: { health: 'ok' },
-      cache: { cachedBytes: 256 * MiB, dataBytes: 200 * MiB, unverifiedBytes: 0 },
-      connections: 0,
-    };
-    this.images.set(request.name, image);
-    return image;
-  }
-
-  async removeImage(name: string): Promise<void> {
-    const image = await this.imageStatus(name);
-    if (image.connections > 0) throw new CopseError('ERR_IMAGE_IN_USE', `image ${name} is in use by ${image.connections} clients`);
-    this.images.delete(name);
-  }
-
-  async renameImage(name: string, newName: string): Promise<ImageStatus> {
-    const renamed = { ...(await this.imageStatus(name)), name: newName };
-    this.images.delete(name);
-    this.images.set(newName, renamed);
-    return renamed;
-  }
-
-  async repinImage(name: string): Promise<ImageStatus> {
-    return this.imageStatus(name);
-  }
-
-  async warmImage(name: string, { cluster, ...options }: WarmOptions): Promise<WarmResult> {
-    this.warmedCluster = cluster;
-    return { ...(await this.#job(name, options)), fetchedBytes: 768 * MiB };
-  }
-
-  async verifyImage(name: string, options: JobOptions): Promise<VerifyResult> {
-    return { ...(await this.#job(name, options)), droppedBytes: 0 };
-  }
-
-  async sealImage(name: string, options: JobOptions): Promise<SealResult> {
-    return { ...(await this.#job(name, options)), manifestPath: `/var/lib/copse/${name}.manifest`, digest: `blake3:${'ab'.repeat(32)}` };
+  async metrics(): Promise<string> {
+    this.#jobs.check();
+    return '# TYPE copse_connections gauge\ncopse_connections 2\n';
   }
 
   async explain(exportName: string): Promise<Explanation> {
-    await this.imageStatus(exportName);
+    await this.#images.status(exportName);
     return { ...explanation, name: exportName };
   }
 
-  async clusterStatus(): Promise<ClusterStatus> {
-    this.check();
-    return this.cluster;
+  async drain(options: JobOptions): Promise<DrainResult> {
+    this.#jobs.check();
+    this.isDraining = true;
+    return { ...(await this.#jobs.run('drain', 3 * GiB, options)), ...this.drained };
   }
 
-  async moveCluster(name: string): Promise<ClusterMoveResult> {
-    this.check();
+  async undrain(): Promise<void> {
+    this.#jobs.check();
+    this.isDraining = false;
+  }
+}
+
+class FakeCluster implements ClusterControl {
+  readonly movedTo: string[] = [];
+  current = clusterStatus;
+  readonly #jobs: FakeJobs;
+  readonly #images: FakeImages;
+
+  constructor(jobs: FakeJobs, images: FakeImages) {
+    this.#jobs = jobs;
+    this.#images = images;
+  }
+
+  async status(): Promise<ClusterStatus> {
+    this.#jobs.check();
+    return this.current;
+  }
+
+  async move(name: string): Promise<ClusterMoveResult> {
+    this.#jobs.check();
     this.movedTo.push(name);
     const chosen = name === 'auto' ? 'rack-2' : name;
     return { name: chosen, takesEffect: 'now', message: `this node is in cluster ${chosen} now` };
   }
 
-  async clusterImageStatus(name: string): Promise<ClusterImageStatus> {
-    await this.imageStatus(name);
+  async imageStatus(name: string): Promise<ClusterImageStatus> {
+    await this.#images.status(name);
     return { ...clusterImageStatus, name };
   }
+}
 
-  async drainNode(options: JobOptions): Promise<DrainResult> {
-    this.check();
-    this.isDraining = true;
-    return { ...(await this.run('drain', 3 * GiB, options)), ...this.drained };
-  }
-
-  async undrainNode(): Promise<void> {
-    this.check();
-    this.isDraining = false;
-  }
-
-  async metrics(): Promise<string> {
-    this.check();
-    return '# TYPE copse_connections gauge\ncopse_connections 2\n';
-  }
-
-  async #job(name: string, options: JobOptions): Promise<Progress> {
-    const { sizeBytes } = await this.imageStatus(name);
-    return this.run(`job of image ${name}`, sizeBytes, options);
-  }
+export class FakeControl extends FakeJobs implements Control {
+  readonly images = new FakeImages(this);
+  readonly disks = new FakeDisks(this);
+  readonly node = new FakeNode(this, this.images);
+  readonly cluster = new FakeCluster(this, this.images);
 }

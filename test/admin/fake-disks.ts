@@ -1,10 +1,19 @@
 /** The disks of a scripted `Control`, in memory. */
 
-import type { DiskControl, DiskCreateRequest, DiskStatus, DiskTakeResult, MigrateResult, PromoteResult } from '../../src/admin/control.js';
+import type {
+  DiskControl,
+  DiskCreateRequest,
+  DiskStatus,
+  DiskTakeOptions,
+  DiskTakeResult,
+  MigrateResult,
+  PromoteOptions,
+  PromoteResult,
+} from '../../src/admin/control.js';
 import { CopseError } from '../../src/base/error.js';
 import type { JobOptions, Progress } from '../../src/base/job.js';
 import { GiB, MiB } from '../../src/base/size.js';
-import { FakeJobs } from './fake-job.js';
+import type { FakeJobs } from './fake-job.js';
 
 /** A disk of which there is everything to tell. */
 export const busyDisk: DiskStatus = {
@@ -50,107 +59,112 @@ export const idleDisk: DiskStatus = {
   fences: [],
 };
 
-export class FakeDisks extends FakeJobs implements DiskControl {
-  readonly disks = new Map<string, DiskStatus>();
-  /** What was asked, by method and arguments but those of a job. */
-  readonly diskCalls: unknown[][] = [];
-  /** Thrown by `removeDisk`, once each, first come first. */
+export class FakeDisks implements DiskControl {
+  readonly known = new Map<string, DiskStatus>();
+  /** Each call's method and arguments, without those of a job. */
+  readonly calls: unknown[][] = [];
+  /** Thrown by `remove`, once each, first come first. */
   readonly removeFailures: unknown[] = [];
   migrated: Pick<MigrateResult, 'handedOver' | 'message'> = { handedOver: true, message: 'host-b owns it now' };
+  readonly #jobs: FakeJobs;
 
-  async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+  constructor(jobs: FakeJobs) {
+    this.#jobs = jobs;
+  }
+
+  async create(request: DiskCreateRequest): Promise<DiskStatus> {
     this.#note('create', request);
     const { name, image, sizeBytes = 20 * GiB, handover = 'auto', multiConn = false } = request;
-    if (this.disks.has(name)) throw new CopseError('ERR_DISK_EXISTS', `disk ${name} exists`);
+    if (this.known.has(name)) throw new CopseError('ERR_DISK_EXISTS', `disk ${name} exists`);
     return this.#set({ ...idleDisk, name, sizeBytes, handover, multiConn, ...(image === undefined ? {} : { image }) });
   }
 
-  async listDisks(): Promise<DiskStatus[]> {
-    this.check();
-    return [...this.disks.values()];
+  async list(): Promise<DiskStatus[]> {
+    this.#jobs.check();
+    return [...this.known.values()];
   }
 
-  async diskStatus(name: string): Promise<DiskStatus> {
-    this.check();
-    const disk = this.disks.get(name);
+  async status(name: string): Promise<DiskStatus> {
+    this.#jobs.check();
+    const disk = this.known.get(name);
     if (disk === undefined) throw new CopseError('ERR_NO_SUCH_DISK', `there is no disk ${name}`);
     return disk;
   }
 
-  async resizeDisk(name: string, sizeBytes: number): Promise<DiskStatus> {
+  async resize(name: string, sizeBytes: number): Promise<DiskStatus> {
     this.#note('resize', name, sizeBytes);
-    return this.#set({ ...(await this.diskStatus(name)), sizeBytes });
+    return this.#set({ ...(await this.status(name)), sizeBytes });
   }
 
-  async renameDisk(name: string, newName: string): Promise<DiskStatus> {
+  async rename(name: string, newName: string): Promise<DiskStatus> {
     this.#note('rename', name, newName);
-    const disk = await this.diskStatus(name);
-    this.disks.delete(name);
+    const disk = await this.status(name);
+    this.known.delete(name);
     return this.#set({ ...disk, name: newName });
   }
 
-  async removeDisk(name: string): Promise<void> {
+  async remove(name: string): Promise<void> {
     this.#note('remove', name);
-    await this.diskStatus(name);
+    await this.status(name);
     const failure = this.removeFailures.shift();
     if (failure !== undefined) throw failure;
-    this.disks.delete(name);
+    this.known.delete(name);
   }
 
-  async snapshotDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+  async snapshot(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
     this.#note('snapshot', name, snapshot);
     return this.#diskJob(name, options);
   }
 
-  async revertDisk(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
+  async revert(name: string, snapshot: string, options: JobOptions): Promise<Progress> {
     this.#note('revert', name, snapshot);
     return this.#diskJob(name, options);
   }
 
   async removeSnapshot(name: string, snapshot: string): Promise<DiskStatus> {
     this.#note('remove snapshot', name, snapshot);
-    const disk = await this.diskStatus(name);
+    const disk = await this.status(name);
     return this.#set({ ...disk, snapshots: disk.snapshots.filter((known) => known.name !== snapshot) });
   }
 
-  async promoteDisk(name: string, image: string, { path, ...job }: JobOptions & { path?: string | undefined }): Promise<PromoteResult> {
+  async promote(name: string, image: string, { path, ...job }: PromoteOptions): Promise<PromoteResult> {
     this.#note('promote', name, image, path);
     const progress = await this.#diskJob(name, job);
     const file = path ?? `/var/lib/copse/promoted/${image}.raw`;
     return { ...progress, image, path: file, manifestPath: `${file}.manifest`, digest: `blake3:${'cd'.repeat(32)}` };
   }
 
-  async takeDisk(name: string, options: { force?: boolean | undefined; acceptLoss?: boolean | undefined }): Promise<DiskTakeResult> {
+  async take(name: string, options: DiskTakeOptions): Promise<DiskTakeResult> {
     this.#note('take', name, options);
-    const { message: _, ...disk } = await this.diskStatus(name);
+    const { message: _, ...disk } = await this.status(name);
     const taken = this.#set({ ...disk, place: 'owner', owner: 'host-a', epoch: disk.epoch + 1, fences: [] });
     return disk.place === 'owner' ? taken : { ...taken, from: disk.owner };
   }
 
-  async acceptDiskLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
+  async acceptLoss(name: string, options: { confirmed?: boolean | undefined }): Promise<DiskStatus> {
     this.#note('accept-loss', name, options);
-    const { loss: _, ...disk } = await this.diskStatus(name);
+    const { loss: _, ...disk } = await this.status(name);
     if (_ !== undefined && options.confirmed !== true) throw new CopseError('ERR_DISK_LOSS', `disk "${name}" lost data`);
     return this.#set(disk);
   }
 
-  async migrateDisk(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
+  async migrate(name: string, to: string, options: JobOptions): Promise<MigrateResult> {
     this.#note('migrate', name, to);
     return { ...(await this.#diskJob(name, options)), ...this.migrated };
   }
 
   #note(...call: unknown[]): void {
-    this.check();
-    this.diskCalls.push(call);
+    this.#jobs.check();
+    this.calls.push(call);
   }
 
   #set(disk: DiskStatus): DiskStatus {
-    this.disks.set(disk.name, disk);
+    this.known.set(disk.name, disk);
     return disk;
   }
 
   async #diskJob(name: string, options: JobOptions): Promise<Progress> {
-    const { overlay } = await this.diskStatus(name);
-    return this.run(`job of disk ${name}`, overlay?.dataBytes ?? 0, options);
+    const { overlay } = await this.status(name);
+    return this.#jobs.run(`job of disk ${name}`, overlay?.dataBytes ?? 0, options);
   }
 }

@@ -1,4 +1,4 @@
-/** What a scripted control is told to do: to fail, to hang, to go on. */
+/** Script of a fake control: whether its calls and jobs fail, hang or go on. */
 
 import { AbortedError } from '../../src/base/error.js';
 import type { JobOptions, Progress } from '../../src/base/job.js';
@@ -22,11 +22,11 @@ export class FakeJobs {
     });
   }
 
-  protected check(): void {
+  check(): void {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  protected async run(title: string, totalBytes: number, { signal, onProgress }: JobOptions): Promise<Progress> {
+  async run(title: string, totalBytes: number, { signal, onProgress }: JobOptions): Promise<Progress> {
     onProgress({ doneBytes: 0, totalBytes });
     if (this.jobFailure !== undefined) throw this.jobFailure;
     if (this.hangs) {

@@ -12,7 +12,7 @@ export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 /** The control holds the image debian/12. Ends with the test. */
 export async function serve(test: Test) {
   const control = new FakeControl();
-  await control.addImage({ name: 'debian/12', url: 'http://o/d.raw' });
+  await control.images.add({ name: 'debian/12', url: 'http://o/d.raw' });
   const path = join(shortDir(test), 'a.sock');
   const server = createAdminServer(control, { log: silentLogger });
   await server.listen({ kind: 'unix', path });

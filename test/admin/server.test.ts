@@ -16,10 +16,10 @@ t.test('answers what control answers', async (t) => {
 
   const status = await call('GET', '/v1/status');
   t.equal(status.status, 200);
-  t.same(status.json(), await control.status());
+  t.same(status.json(), await control.node.status());
 
-  t.same((await call('GET', '/v1/images')).json(), await control.listImages());
-  t.same((await call('GET', '/v1/images/debian%2F12')).json(), await control.imageStatus('debian/12'));
+  t.same((await call('GET', '/v1/images')).json(), await control.images.list());
+  t.same((await call('GET', '/v1/images/debian%2F12')).json(), await control.images.status('debian/12'));
 
   const name = `${'n'.repeat(127)}/${'m'.repeat(127)}`;
   const added = await call('PUT', `/v1/images/${encodeURIComponent(name)}`, {
@@ -29,17 +29,25 @@ t.test('answers what control answers', async (t) => {
     backing: { 'a.qcow2': 'b' },
   });
   t.equal(added.status, 200);
-  t.same(control.added.at(-1), { name, url: 'http://o/x', chunkSizeBytes: 65536, deadlineMs: 0, backing: { 'a.qcow2': 'b' } });
+  t.same(control.images.added.at(-1), { name, url: 'http://o/x', chunkSizeBytes: 65536, deadlineMs: 0, backing: { 'a.qcow2': 'b' } });
 
   t.equal((await call('POST', '/v1/images/debian%2F12/repin')).status, 200);
   const removed = await call('DELETE', '/v1/images/debian%2F12');
   t.same([removed.status, removed.text], [204, '']);
-  t.notOk(control.images.has('debian/12'));
+  t.notOk(control.images.known.has('debian/12'));
 
   const metrics = await call('GET', '/metrics');
   t.match(metrics.type, /^text\/plain; version=0\.0\.4/);
-  t.equal(metrics.text, await control.metrics());
+  t.equal(metrics.text, await control.node.metrics());
   t.equal((await call('GET', '/healthz')).text, 'ok\n');
+});
+
+t.test("the digest of a file's identity is in the status of its image", async (t) => {
+  const { control, call } = await serve(t);
+  const identity = { kind: 'file', sizeBytes: 4096, inode: '77', mtimeNs: '1', digest: `blake3:${'0'.repeat(64)}` } as const;
+  control.images.known.set('debian/12', { ...(await control.images.status('debian/12')), identity });
+  t.same((await call('GET', '/v1/images/debian%2F12')).json()['identity'], identity);
+  t.same(JSON.parse((await call('GET', '/v1/images')).text)[0].identity, identity);
 });
 
 t.test('OpenAPI names every route', async (t) => {
@@ -119,7 +127,7 @@ t.test('errors have the status of their code', async (t) => {
 
 t.test('a request that is no good never reaches control', async (t) => {
   const { control, call } = await serve(t);
-  const before = control.added.length;
+  const before = control.images.added.length;
   const refusals: [string, Method, string, unknown?][] = [
     ['no url', 'PUT', '/v1/images/x', {}],
     ['no body', 'PUT', '/v1/images/x'],
@@ -151,12 +159,12 @@ t.test('a request that is no good never reaches control', async (t) => {
     const answer = await call(method, url, body);
     t.same([answer.status, answer.json()['code']], [400, code], what);
   }
-  t.same(control.movedTo, []);
+  t.same(control.cluster.movedTo, []);
   const tooLarge = await call('PUT', '/v1/images/x', { url: 'u'.repeat(70_000) });
   t.same([tooLarge.status, tooLarge.json()['code']], [413, 'ERR_REQUEST']);
   const unknown = await call('GET', '/v2/status');
   t.same([unknown.status, unknown.json()['code']], [404, 'ERR_NO_SUCH_ROUTE']);
-  t.equal(control.added.length, before);
+  t.equal(control.images.added.length, before);
 });
 
 t.test('jobs are told line by line', async (t) => {
@@ -186,22 +194,22 @@ t.test('jobs are told line by line', async (t) => {
 
 t.test('the cluster', async (t) => {
   const { control, call } = await serve(t);
-  t.same((await call('GET', '/v1/cluster')).json(), await control.clusterStatus());
-  t.same((await call('GET', '/v1/images/debian%2F12/cluster')).json(), await control.clusterImageStatus('debian/12'));
-  t.same((await call('GET', '/v1/images/debian%2F12/explain')).json(), await control.explain('debian/12'));
+  t.same((await call('GET', '/v1/cluster')).json(), await control.cluster.status());
+  t.same((await call('GET', '/v1/images/debian%2F12/cluster')).json(), await control.cluster.imageStatus('debian/12'));
+  t.same((await call('GET', '/v1/images/debian%2F12/explain')).json(), await control.node.explain('debian/12'));
   t.match((await call('POST', '/v1/cluster/move', { name: 'auto' })).json(), { name: 'rack-2', takesEffect: 'now' });
-  t.same(control.movedTo, ['auto']);
+  t.same(control.cluster.movedTo, ['auto']);
 
   const drain = (await call('POST', '/v1/node/drain')).text.trimEnd().split('\n');
   t.match(JSON.parse(drain.at(-1) ?? ''), { type: 'result', safe: true, lastCopiesLeft: 0 });
-  t.ok(control.isDraining);
+  t.ok(control.node.isDraining);
   const undrain = await call('DELETE', '/v1/node/drain');
-  t.same([undrain.status, undrain.text, control.isDraining], [204, '', false]);
+  t.same([undrain.status, undrain.text, control.node.isDraining], [204, '', false]);
 
   await call('POST', '/v1/images/debian%2F12/warm');
-  t.equal(control.warmedCluster, false);
+  t.equal(control.images.warmedCluster, false);
   await call('POST', '/v1/images/debian%2F12/warm?cluster=true');
-  t.equal(control.warmedCluster, true);
+  t.equal(control.images.warmedCluster, true);
 
   control.failure = new CopseError('ERR_NOT_CLUSTERED', 'alone');
   for (const [method, url, body] of [
@@ -217,9 +225,9 @@ t.test('the cluster', async (t) => {
 
 t.test('what a node does not know of its peers is left out', async (t) => {
   const { control, call } = await serve(t);
-  const silent = control.cluster.members.at(-1);
+  const silent = control.cluster.current.members.at(-1);
   t.notOk(silent && 'rttUs' in silent);
-  control.cluster = { ...control.cluster, node: { ...control.cluster.node, address: undefined } };
+  control.cluster.current = { ...control.cluster.current, node: { ...control.cluster.current.node, address: undefined } };
   const { node, members } = (await call('GET', '/v1/cluster')).json() as { node: object; members: object[] };
   t.notOk('address' in node);
   t.same(members.at(-1), silent);

@@ -39,7 +39,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'catalog',
-    imports: ['base'],
+    imports: ['base', 'origin/identity.ts'],
     knows: 'state directory, image records, on this host or in etcd; under which id a content is shared',
     ignores: 'what is done with them',
   },

@@ -50,7 +50,7 @@ t.test('cluster move', async (t) => {
   const { control, cli } = await fakeDaemon(t);
   t.match(await cli('cluster', 'move', 'rack-7'), { exitCode: 0, stdout: 'this node is in cluster rack-7 now' });
   t.match(JSON.parse((await cli('cluster', 'move', 'auto', '--json')).stdout), { name: 'rack-2', takesEffect: 'now' });
-  t.same(control.movedTo, ['rack-7', 'auto']);
+  t.same(control.cluster.movedTo, ['rack-7', 'auto']);
   t.match(await cli('cluster', 'move', 'a/b'), { exitCode: 2, stderr: /a cluster's name/ });
 });
 
@@ -58,17 +58,24 @@ t.test('node drain', async (t) => {
   const { control, cli } = await fakeDaemon(t);
   const drained = await cli('node', 'drain');
   t.match(drained, { exitCode: 0, stdout: '3 GiB handed on\nthis host may be switched off', stderr: /^drain: 0 B of 3 GiB/ });
-  t.ok(control.isDraining);
+  t.ok(control.node.isDraining);
   t.match(await cli('node', 'drain', '--undo'), { exitCode: 0, stdout: 'this node takes part again' });
-  t.notOk(control.isDraining);
+  t.notOk(control.node.isDraining);
 
-  control.drained = { handedOnBytes: 0, lastCopiesLeft: 1, disksMoved: 0, disksLeft: [], safe: false, message: 'no other node has room' };
+  control.node.drained = {
+    handedOnBytes: 0,
+    lastCopiesLeft: 1,
+    disksMoved: 0,
+    disksLeft: [],
+    safe: false,
+    message: 'no other node has room',
+  };
   t.match(await cli('node', 'drain'), {
     exitCode: 1,
     stdout: /^0 B handed on, 1 chunk left that no other node holds\nno other node has room$/,
   });
   const json = await cli('node', 'drain', '--json');
-  t.same(JSON.parse(json.stdout), { doneBytes: 3 * 2 ** 30, totalBytes: 3 * 2 ** 30, ...control.drained });
+  t.same(JSON.parse(json.stdout), { doneBytes: 3 * 2 ** 30, totalBytes: 3 * 2 ** 30, ...control.node.drained });
   t.same([json.exitCode, json.stderr], [1, '']);
   t.same(JSON.parse((await cli('node', 'drain', '--undo', '--json')).stdout), { draining: false });
 });
@@ -169,9 +176,9 @@ This node asked the origin: 8 requests, 1 MiB, 5 chunks, 4 of them different; 1 
 t.test('image warm --cluster', async (t) => {
   const { control, cli } = await fakeDaemon(t);
   t.match(await cli('image', 'warm', 'debian/12', '--cluster'), { exitCode: 0, stdout: /^debian\/12 is warm in the cluster: 1 GiB/ });
-  t.equal(control.warmedCluster, true);
+  t.equal(control.images.warmedCluster, true);
   await cli('image', 'warm', 'debian/12');
-  t.equal(control.warmedCluster, false);
+  t.equal(control.images.warmedCluster, false);
 });
 
 t.test('image add with a manifest', async (t) => {
@@ -179,10 +186,10 @@ t.test('image add with a manifest', async (t) => {
   const digest = `blake3:${'0f'.repeat(32)}`;
   const added = await cli('image', 'add', 'a', 'http://o/a', '--manifest', 'a.manifest', '--digest', digest, '--share', 'trust');
   t.equal(added.exitCode, 0, added.stderr);
-  t.same(control.added.at(-1), { name: 'a', url: 'http://o/a', manifest: `${process.cwd()}/a.manifest`, digest, share: 'trust' });
+  t.same(control.images.added.at(-1), { name: 'a', url: 'http://o/a', manifest: `${process.cwd()}/a.manifest`, digest, share: 'trust' });
 
-  control.images.set('a', {
-    ...(await control.imageStatus('a')),
+  control.images.known.set('a', {
+    ...(await control.images.status('a')),
     manifest: { url: '/a.manifest', digest },
     share: 'trust',
     guard: 'manifest',

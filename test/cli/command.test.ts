@@ -14,7 +14,7 @@ t.test('status', async (t) => {
 
 t.test('image ls and status', async (t) => {
   const { control, cli } = await fakeDaemon(t);
-  const image = await control.imageStatus('debian/12');
+  const image = await control.images.status('debian/12');
   const [list, ...documents] = await Promise.all([
     cli('image', 'ls'),
     cli('image', 'ls', '--json'),
@@ -35,7 +35,7 @@ t.test('image ls and status', async (t) => {
   image.origin = { health: 'changed', message: 'the origin changed: run copse image repin' };
   t.match((await cli('image', 'ls')).stdout, /^debian\/12: the origin changed: run copse image repin$/m);
 
-  control.images.clear();
+  control.images.known.clear();
   t.match((await cli('image', 'ls')).stdout, /no images/);
   t.equal((await cli('image', 'ls', '--json')).stdout, '[]');
 });
@@ -45,7 +45,7 @@ t.test('image add', async (t) => {
   const args = ['image', 'add', 'web', 'web.qcow2', '--format', 'qcow2', '--chunk-size', '64K', '--deadline', '2m'];
   const added = await cli(...args, '--backing', 'base.qcow2=debian/12', '--backing', 'x=y');
   t.equal(added.exitCode, 0, added.stderr);
-  t.same(control.added.at(-1), {
+  t.same(control.images.added.at(-1), {
     name: 'web',
     url: `${process.cwd()}/web.qcow2`,
     format: 'qcow2',
@@ -54,16 +54,16 @@ t.test('image add', async (t) => {
     backing: { 'base.qcow2': 'debian/12', x: 'y' },
   });
   t.match(added.stdout, /^attach +nbd\+unix:\/\/\/web\?socket=/m);
-  t.same(JSON.parse((await cli('image', 'add', 'b', 'http://o/b', '--json')).stdout), await control.imageStatus('b'));
-  t.same(control.added.at(-1), { name: 'b', url: 'http://o/b' });
+  t.same(JSON.parse((await cli('image', 'add', 'b', 'http://o/b', '--json')).stdout), await control.images.status('b'));
+  t.same(control.images.added.at(-1), { name: 'b', url: 'http://o/b' });
 });
 
 t.test('image repin and rm', async (t) => {
   const { control, cli } = await fakeDaemon(t);
-  t.same(JSON.parse((await cli('image', 'repin', 'debian/12', '--json')).stdout), await control.imageStatus('debian/12'));
+  t.same(JSON.parse((await cli('image', 'repin', 'debian/12', '--json')).stdout), await control.images.status('debian/12'));
   const removed = await cli('image', 'rm', 'debian/12', '--json');
   t.same(JSON.parse(removed.stdout), { removed: 'debian/12' });
-  t.equal(control.images.size, 0);
+  t.equal(control.images.known.size, 0);
 });
 
 t.test('image warm and verify', async (t) => {

@@ -24,10 +24,10 @@ export async function copying(test: Test) {
   const disk = (...args: string[]) => daemon.cli('disk', ...args);
   /** A disk that is filled by the back door. */
   const filled = async (name: string): Promise<Buffer> => {
-    await control.createDisk({ name, sizeBytes: diskBytes });
+    await control.disks.create({ name, sizeBytes: diskBytes });
     const bytes = content(diskBytes);
     await control.fileOf(name).file.write(bytes, 0);
-    control.diskCalls.length = 0;
+    control.disks.calls.length = 0;
     return bytes;
   };
   return { ...daemon, control, folder, disk, filled };

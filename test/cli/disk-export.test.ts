@@ -60,19 +60,19 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   const bytes = await filled('a');
   const isLetGo = (): boolean => control.fileOf('a').served.metrics.connections === 0;
   await poll('who filled it lets go of the disk', isLetGo);
-  const status = await control.diskStatus('a');
+  const status = await control.disks.status('a');
   const file = join(folder, 'a.raw');
-  control.disks.set('a', { ...status, connections: 1, remoteConnections: ['host-b'] });
+  control.disks.known.set('a', { ...status, connections: 1, remoteConnections: ['host-b'] });
   t.match(await disk('export', 'a', file), { exitCode: 5, stderr: /a is in use \(1 client, clients on host-b\).*--live/ });
   t.match(await disk('export', 'a', file, '--live'), { exitCode: 0 });
   t.ok(readFileSync(file).equals(bytes));
 
-  control.disks.set('a', { ...status, place: 'unreachable', owner: 'host-z', message: 'host-z does not answer: start it' });
+  control.disks.known.set('a', { ...status, place: 'unreachable', owner: 'host-z', message: 'host-z does not answer: start it' });
   t.match(await disk('export', 'a', file), { exitCode: 5, stderr: 'copse: host-z does not answer: start it' });
   t.match(await disk('export', 'none', file), { exitCode: 4 });
 
   await poll('qemu-img lets go of the disk', isLetGo);
-  control.disks.set('a', status);
+  control.disks.known.set('a', status);
   const listener = control.listeners;
   control.listeners = ['nbd+unix:///?socket=/nonexistent/s', 'descriptor 3'];
   t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 5, stderr: /reaches none of the daemon's listeners \(nbd\+unix:/ });

@@ -21,7 +21,7 @@ t.test('import of qcow2, whatever the name', { skip }, async (t) => {
   t.match(imported.stdout, /^name +vm\/1 #b$/m);
   t.match(imported.stdout, /^attach +nbd\+unix:\/\/\/vm\/1%20%23b\?socket=/m);
   t.match(imported.stderr, /^import vm\/1 #b: .* of 24 MiB/);
-  t.same(control.diskCalls, [['create', { name: 'vm/1 #b', sizeBytes: diskBytes, handover: 'explicit' }]], 'and it stays');
+  t.same(control.disks.calls, [['create', { name: 'vm/1 #b', sizeBytes: diskBytes, handover: 'explicit' }]], 'and it stays');
   const { path, file: device } = control.fileOf('vm/1 #b');
   t.ok(readFileSync(path).equals(bytes));
   t.ok(device.flushCount > 0);
@@ -49,8 +49,8 @@ t.test('import of a raw file of odd size into a larger disk', { skip }, async (t
     stderr: /--size 20 MiB is less than .* 20\.0 MiB \(20973056 bytes\)/,
   });
   t.match(await disk('import', 'a', file), { exitCode: 5, stderr: /disk a exists/ });
-  t.ok(control.disks.has('a'), 'what was there before stays');
-  t.notOk(control.disks.has('c'));
+  t.ok(control.disks.known.has('a'), 'what was there before stays');
+  t.notOk(control.disks.known.has('c'));
 });
 
 t.test('a file that would have others read, too, is refused', { skip }, async (t) => {
@@ -67,7 +67,7 @@ t.test('a file that would have others read, too, is refused', { skip }, async (t
   });
   t.match(await disk('import', 'x', at('split')), { exitCode: 1, stderr: /it has the data file ".*data"/ });
   t.match(await disk('import', 'x', at('flat.vmdk')), { exitCode: 1, stderr: /it has the extent ".*flat-flat\.vmdk"/ });
-  t.same(control.diskCalls, []);
+  t.same(control.disks.calls, []);
   t.match(await disk('import', 'x', at('sparse.vmdk')), { exitCode: 0 });
   t.match(await disk('import', 'y', at('child'), '--format', 'raw'), { exitCode: 0 }, 'as a raw file it is one');
   t.ok(
@@ -82,28 +82,28 @@ t.test('an import that fails leaves no disk', { skip }, async (t) => {
   const file = join(folder, 'x.raw');
   writeFileSync(file, content(diskBytes));
   control.onCreate = ({ fault }) => fault.fail('ENOSPC');
-  control.removeFailures.push(new CopseError('ERR_DISK_IN_USE', 'a client is attached'));
+  control.disks.removeFailures.push(new CopseError('ERR_DISK_IN_USE', 'a client is attached'));
   const full = await disk('import', 'a', file, '--json');
   t.equal(full.exitCode, 7);
   t.match(JSON.parse(full.stdout), { error: { code: 'ENOSPC', message: /import of .*No space left on device/ } });
   t.same(
-    control.diskCalls.slice(1),
+    control.disks.calls.slice(1),
     [
       ['remove', 'a'],
       ['remove', 'a'],
     ],
     'asked again when the daemon still saw the client',
   );
-  t.notOk(control.disks.has('a'));
+  t.notOk(control.disks.known.has('a'));
 
   control.onCreate = (created) => {
     created.file.flushFailure = new CopseError('ENOSPC', 'full');
   };
   const unflushed = await disk('import', 'b', file, '--json');
   t.match(JSON.parse(unflushed.stdout), { error: { code: 'ENOSPC' } }, 'qemu-img itself says nothing of it');
-  t.notOk(control.disks.has('b'));
+  t.notOk(control.disks.known.has('b'));
 
-  control.removeFailures.push(new CopseError('EIO', 'the disk below is broken'));
+  control.disks.removeFailures.push(new CopseError('EIO', 'the disk below is broken'));
   const left = await disk('import', 'c', file);
   t.match(left.stderr, /^copse: c is left, filled in part \(the disk below is broken\): remove it by "copse disk rm c"$/m);
 
@@ -130,7 +130,7 @@ t.test('^C ends qemu-img and cleans up', { skip }, async (t) => {
   const { exitCode, stdout } = await importing;
   t.same([exitCode, String(stdout)], [143, '']);
   t.same(
-    control.diskCalls.map(([what]) => what),
+    control.disks.calls.map(([what]) => what),
     ['create', 'remove'],
   );
 });

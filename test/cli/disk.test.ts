@@ -12,7 +12,7 @@ const noControlCharacter = /\p{Cc}(?<!\n)/u;
 
 async function diskDaemon(test: Test) {
   const daemon = await fakeDaemon(test);
-  for (const disk of [idleDisk, busyDisk]) daemon.control.disks.set(disk.name, disk);
+  for (const disk of [idleDisk, busyDisk]) daemon.control.disks.known.set(disk.name, disk);
   const disk = (...args: string[]) => daemon.cli('disk', ...args);
   return { ...daemon, disk };
 }
@@ -23,12 +23,12 @@ t.test('create', async (t) => {
   t.equal(created.exitCode, 0, created.stderr);
   t.match(created.stdout, /^size +40 GiB \(42949672960 bytes\)\nimage +debian\/12$/m);
   t.match(created.stdout, /^attach +nbd\+unix:\/\/\/vm2\?socket=\/run\/copse\/nbd\.sock$/m);
-  t.same(control.diskCalls.at(-1), ['create', { name: 'vm2', sizeBytes: 40 * GiB, image: 'debian/12' }]);
+  t.same(control.disks.calls.at(-1), ['create', { name: 'vm2', sizeBytes: 40 * GiB, image: 'debian/12' }]);
 
   const args = ['create', 'b', '--size', '1G', '--handover', 'explicit', '--multi-conn', '--deadline', '2m', '--json'];
-  t.same(JSON.parse((await disk(...args)).stdout), control.disks.get('b'));
+  t.same(JSON.parse((await disk(...args)).stdout), control.disks.known.get('b'));
   const request = { name: 'b', sizeBytes: GiB, handover: 'explicit', multiConn: true, deadlineMs: 120_000 };
-  t.same(control.diskCalls.at(-1), ['create', request]);
+  t.same(control.disks.calls.at(-1), ['create', request]);
 
   const again = await disk('create', 'b', '--size', '1G', '--json');
   t.same([again.exitCode, again.stderr], [5, 'copse: disk b exists']);
@@ -37,7 +37,7 @@ t.test('create', async (t) => {
 
 t.test('ls', async (t) => {
   const { control, disk } = await diskDaemon(t);
-  control.disks.set('far', { ...idleDisk, name: 'far', place: 'unreachable', owner: 'host-z', overlay: undefined });
+  control.disks.known.set('far', { ...idleDisk, name: 'far', place: 'unreachable', owner: 'host-z', overlay: undefined });
   const { stdout } = await disk('ls');
   t.equal(
     stdout,
@@ -48,8 +48,8 @@ far      1 GiB   -          host-z  unreachable  -        0
 vm/1: blocks are still on host-d, which does not answer: reads of them fail until it is back`,
   );
   t.notMatch(stdout, noControlCharacter);
-  t.same(JSON.parse((await disk('ls', '--json')).stdout), JSON.parse(JSON.stringify([...control.disks.values()])));
-  control.disks.clear();
+  t.same(JSON.parse((await disk('ls', '--json')).stdout), JSON.parse(JSON.stringify([...control.disks.known.values()])));
+  control.disks.known.clear();
   t.match((await disk('ls')).stdout, /^no disks; create one by/);
   t.match((await disk('status')).stdout, /^no disks/);
 });
@@ -106,10 +106,10 @@ t.test('resize, rm, snapshot-rm', async (t) => {
   t.match(await disk('resize', 'scratch', '2G'), { exitCode: 0, stdout: 'scratch: 2 GiB (2147483648 bytes)' });
   t.equal(JSON.parse((await disk('resize', 'scratch', '3G', '--json')).stdout).sizeBytes, 3 * GiB);
   t.match(await disk('snapshot-rm', 'vm/1', 'before-upgrade'), { exitCode: 0, stdout: 'removed snapshot before-upgrade of vm/1' });
-  t.same(control.disks.get('vm/1')?.snapshots, []);
+  t.same(control.disks.known.get('vm/1')?.snapshots, []);
   t.match(await disk('rm', 'scratch'), { exitCode: 0, stdout: 'removed scratch' });
   t.same(JSON.parse((await disk('rm', 'vm/1', '--json')).stdout), { removed: 'vm/1' });
-  t.equal(control.disks.size, 0);
+  t.equal(control.disks.known.size, 0);
 });
 
 t.test('jobs: snapshot, revert, promote, migrate', async (t) => {
@@ -132,12 +132,12 @@ t.test('jobs: snapshot, revert, promote, migrate', async (t) => {
   t.equal(json.stderr, '');
 
   t.match(await disk('migrate', 'vm/1', '--to', 'host-b'), { exitCode: 0, stdout: 'vm/1: host-b owns it now' });
-  control.migrated = { handedOver: false, message: 'host-b takes over with the next write there' };
+  control.disks.migrated = { handedOver: false, message: 'host-b takes over with the next write there' };
   t.same(JSON.parse((await disk('migrate', 'vm/1', '--to', 'host-b', '--json')).stdout), {
     name: 'vm/1',
     to: 'host-b',
     ...progress,
-    ...control.migrated,
+    ...control.disks.migrated,
   });
   control.jobFailure = new CopseError('ERR_DISK_IN_USE', 'a client is attached: shut it down first');
   t.match(await disk('revert', 'vm/1', 's'), { exitCode: 5, stderr: /copse: a client is attached: shut it down first$/ });
@@ -146,13 +146,13 @@ t.test('jobs: snapshot, revert, promote, migrate', async (t) => {
 t.test('take', async (t) => {
   const { control, disk } = await diskDaemon(t);
   t.match(await disk('take', 'scratch'), { exitCode: 0, stdout: 'host-a owned scratch already; no client is fenced any more' });
-  t.same(control.diskCalls.at(-1), ['take', 'scratch', {}]);
-  control.disks.set('far', { ...idleDisk, name: 'far', place: 'elsewhere', owner: 'host-z', epoch: 6 });
+  t.same(control.disks.calls.at(-1), ['take', 'scratch', {}]);
+  control.disks.known.set('far', { ...idleDisk, name: 'far', place: 'elsewhere', owner: 'host-z', epoch: 6 });
   t.match(await disk('take', 'far'), { exitCode: 0, stdout: 'host-a owns far now, epoch 7; before: host-z' });
 
-  control.disks.set('far', { ...busyDisk, name: 'far', place: 'unreachable', owner: 'host-z' });
+  control.disks.known.set('far', { ...busyDisk, name: 'far', place: 'unreachable', owner: 'host-z' });
   const forced = await disk('take', 'far', '--force', '--accept-loss');
-  t.same(control.diskCalls.at(-1), ['take', 'far', { force: true, acceptLoss: true }]);
+  t.same(control.disks.calls.at(-1), ['take', 'far', { force: true, acceptLoss: true }]);
   t.match(forced.stdout, /\n1 GiB still to come from host-c\n64 MiB still to come from host-d, which does not answer$/);
   t.match(JSON.parse((await disk('take', 'far', '--json')).stdout), { name: 'far', owner: 'host-a' });
 

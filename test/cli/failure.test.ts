@@ -135,7 +135,7 @@ t.test('the daemon goes away under a job', async (t) => {
 
 t.test('damage that verify found', async (t) => {
   const { control, cli } = await fakeDaemon(t);
-  control.verifyImage = async () => ({ doneBytes: 10, totalBytes: 10, droppedBytes: 4 });
+  control.images.verify = async () => ({ doneBytes: 10, totalBytes: 10, droppedBytes: 4 });
   const result = await cli('image', 'verify', 'debian/12');
   t.equal(result.exitCode, 6);
   t.match(result.stdout, /4 B were damaged/);

@@ -2,7 +2,7 @@
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { DaemonStatus, DiskCreateRequest, DiskStatus } from '../../src/admin/control.js';
+import type { DiskControl, DiskCreateRequest, DiskStatus } from '../../src/admin/control.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FileDevice } from '../../src/device/file.js';
 import type { Export } from '../../src/server/export.js';
@@ -44,6 +44,10 @@ export class FileDisks extends FakeControl {
   private constructor(folder: string) {
     super();
     this.folder = folder;
+    const status = this.node.status.bind(this.node);
+    this.node.status = async () => ({ ...(await status()), listeners: this.listeners });
+    const create = this.disks.create.bind(this.disks);
+    this.disks.create = (request) => this.#create(request, create);
   }
 
   /** Ends with the test. */
@@ -69,13 +73,9 @@ export class FileDisks extends FakeControl {
     return disks;
   }
 
-  override async status(): Promise<DaemonStatus> {
-    return { ...(await super.status()), listeners: this.listeners };
-  }
-
-  override async createDisk(request: DiskCreateRequest): Promise<DiskStatus> {
+  async #create(request: DiskCreateRequest, create: DiskControl['create']): Promise<DiskStatus> {
     const sizeBytes = Math.ceil((request.sizeBytes ?? 0) / blockBytes) * blockBytes;
-    const status = await super.createDisk(request);
+    const status = await create(request);
     const { name } = request;
     const path = join(this.folder, String(this.files.size));
     const descriptor = openSync(path, 'w');
@@ -88,7 +88,7 @@ export class FileDisks extends FakeControl {
     this.files.set(name, disk);
     this.onCreate(disk);
     const rounded = { ...status, sizeBytes };
-    this.disks.set(name, rounded);
+    this.disks.known.set(name, rounded);
     return rounded;
   }
 

@@ -30,7 +30,7 @@ async function hypervisor(t: Test): Promise<string> {
 
 async function daemonWithDisk(t: Test) {
   const daemon = await fakeDaemon(t);
-  daemon.control.disks.set(busyDisk.name, busyDisk);
+  daemon.control.disks.known.set(busyDisk.name, busyDisk);
   return daemon;
 }
 
@@ -147,8 +147,8 @@ t.test('libvirt hook', async (t) => {
   t.equal((await hook(domain('gone'), 'started', 'begin')).exitCode, 0);
 
   const warmed: string[] = [];
-  const warm = control.warmImage.bind(control);
-  control.warmImage = (name, options) => {
+  const warm = control.images.warm.bind(control.images);
+  control.images.warm = (name, options) => {
     warmed.push(name);
     return warm(name, options);
   };

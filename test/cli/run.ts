@@ -62,7 +62,7 @@ export function runShared(args: string[]): Promise<CliResult> {
 
 /** A state directory whose admin socket is answered by `control`, which holds the image debian/12. */
 export async function fakeDaemon(test: Test, control = new FakeControl()) {
-  await control.addImage({ name: 'debian/12', url: 'https://images.example/d.raw' });
+  await control.images.add({ name: 'debian/12', url: 'https://images.example/d.raw' });
   const stateDir = shortDir(test);
   const server = createAdminServer(control, { log: silentLogger });
   const address = `unix:${join(stateDir, 'admin.sock')}`;

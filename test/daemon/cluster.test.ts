@@ -33,11 +33,11 @@ async function tryCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]
   // All know that all serve the image.
   for (const node of nodes) {
     await poll('the nodes to know of each other', async () => {
-      const { members } = await node.admin.clusterStatus();
+      const { members } = await node.admin.cluster.status();
       return members.every(({ state }) => state === 'self' || state === 'up');
     });
     if (share !== 'never')
-      await poll('the nodes to know of each other', async () => (await node.admin.clusterImageStatus('image')).nodes.length === 3);
+      await poll('the nodes to know of each other', async () => (await node.admin.cluster.imageStatus('image')).nodes.length === 3);
   }
   return { nodes, path };
 }
@@ -50,7 +50,7 @@ function at(nodes: readonly Node[], index: number): Node {
 
 async function originChunks(nodes: readonly Node[]): Promise<number> {
   let sum = 0;
-  for (const node of nodes) sum += (await node.admin.explain('image')).origin.chunks;
+  for (const node of nodes) sum += (await node.admin.node.explain('image')).origin.chunks;
   return sum;
 }
 
@@ -58,11 +58,11 @@ const job = { signal: new AbortController().signal, onProgress: () => {} };
 
 t.test('warmed once, read everywhere, drained, and served without origin and without the drained node', async (t) => {
   const { nodes, path } = await startCluster(t);
-  await at(nodes, 0).admin.warmImage('image', { ...job, cluster: true });
+  await at(nodes, 0).admin.images.warm('image', { ...job, cluster: true });
   // Those that were read to find its format are not among them.
   const sent = await originChunks(nodes);
   t.ok(sent <= chunkCount && sent > chunkCount - 4, `the origin sent each chunk once: ${sent}`);
-  const warmed = await at(nodes, 1).admin.clusterImageStatus('image');
+  const warmed = await at(nodes, 1).admin.cluster.imageStatus('image');
   t.match(warmed, { shared: true, guard: 'digest', heldChunks: chunkCount, servableWithoutOrigin: 'whole' });
   t.ok(warmed.copies.average < 1.1, 'and each once');
   t.ok(
@@ -71,22 +71,22 @@ t.test('warmed once, read everywhere, drained, and served without origin and wit
   );
   t.ok((await at(nodes, 1).readAll('image', sizeBytes)).equals(bytes));
   t.equal(await originChunks(nodes), sent);
-  const explained = await at(nodes, 1).admin.explain('image');
+  const explained = await at(nodes, 1).admin.node.explain('image');
   t.ok(explained.sources.peer.bytes > 0 && explained.sources.origin.bytes === 0);
   t.match(explained.text[0], /from peers/);
 
-  const drained = await at(nodes, 0).admin.drainNode(job);
+  const drained = await at(nodes, 0).admin.node.drain(job);
   t.match(drained, { safe: true, lastCopiesLeft: 0 });
   await poll('the nodes to know of each other', async () => {
-    const { members } = await at(nodes, 2).admin.clusterStatus();
+    const { members } = await at(nodes, 2).admin.cluster.status();
     return members.some(({ id, state }) => id === 'n0' && state === 'draining');
   });
-  await at(nodes, 0).admin.undrainNode();
-  t.equal((await at(nodes, 0).admin.clusterStatus()).node.draining, false);
+  await at(nodes, 0).admin.node.undrain();
+  t.equal((await at(nodes, 0).admin.cluster.status()).node.draining, false);
   // It alone has what was its own to fetch; the other one comes after it.
-  t.match(await at(nodes, 1).admin.drainNode(job), { lastCopiesLeft: 0 });
+  t.match(await at(nodes, 1).admin.node.drain(job), { lastCopiesLeft: 0 });
   await at(nodes, 1).stop();
-  t.match(await at(nodes, 0).admin.drainNode(job), { lastCopiesLeft: 0 });
+  t.match(await at(nodes, 0).admin.node.drain(job), { lastCopiesLeft: 0 });
   await at(nodes, 0).stop();
   renameSync(path, `${path}.away`);
   t.ok((await at(nodes, 2).readAll('image', sizeBytes)).equals(bytes), 'the last node has all of it');
@@ -101,24 +101,24 @@ t.test('a node that comes while the origin is away takes the image as a neighbou
   await server.close();
   const second = await startNode(t, addresses, 1, images);
   t.ok((await second.readAll('image', sizeBytes)).equals(bytes));
-  const [known, adopted] = [await first.admin.imageStatus('image'), await second.admin.imageStatus('image')];
+  const [known, adopted] = [await first.admin.images.status('image'), await second.admin.images.status('image')];
   t.same(adopted.identity, known.identity);
-  await t.rejects(second.admin.addImage({ name: 'other', url: server.url }), { code: 'ERR_ORIGIN_UNAVAILABLE' }, 'nobody has it');
+  await t.rejects(second.admin.images.add({ name: 'other', url: server.url }), { code: 'ERR_ORIGIN_UNAVAILABLE' }, 'nobody has it');
 });
 
 t.test('an image that says never is not shared, and says why', async (t) => {
   const { nodes } = await startCluster(t, 'never');
   const node = at(nodes, 0);
-  t.match(await node.admin.clusterImageStatus('image'), { shared: false, reason: /never/ });
-  await t.rejects(node.admin.warmImage('image', { ...job, cluster: true }), { code: 'ERR_NOT_SHARED' });
+  t.match(await node.admin.cluster.imageStatus('image'), { shared: false, reason: /never/ });
+  await t.rejects(node.admin.images.warm('image', { ...job, cluster: true }), { code: 'ERR_NOT_SHARED' });
   t.ok((await node.readAll('image', sizeBytes)).equals(bytes));
   t.ok((await originChunks([node])) > chunkCount - 4, 'all from the origin');
 });
 
 t.test('a node whose configuration names its cluster does not move', async (t) => {
   const { nodes } = await startCluster(t);
-  await t.rejects(at(nodes, 0).admin.moveCluster('other'), { code: 'ERR_OPTION' });
-  t.match(await at(nodes, 0).admin.clusterStatus(), { name: 'test', reason: 'as configured', cutOff: false });
+  await t.rejects(at(nodes, 0).admin.cluster.move('other'), { code: 'ERR_OPTION' });
+  t.match(await at(nodes, 0).admin.cluster.status(), { name: 'test', reason: 'as configured', cutOff: false });
 });
 
 t.test('a single host explains, and is in no cluster', async (t) => {
@@ -127,10 +127,10 @@ t.test('a single host explains, and is in no cluster', async (t) => {
   writeFileSync(url, bytes.subarray(0, 1_000_000));
   await node.start([{ name: 'image', url }]);
   await node.readAll('image', 1_000_000);
-  const { sources, origin, text } = await node.admin.explain('image');
+  const { sources, origin, text } = await node.admin.node.explain('image');
   t.equal(sources.cache.bytes + sources.origin.bytes, 1_000_000);
   t.equal(origin.chunks, origin.uniqueChunks);
   t.ok(text.length > 0);
-  t.match(await node.admin.clusterStatus(), { enabled: false, members: [] });
-  await t.rejects(node.admin.drainNode(job), { code: 'ERR_NOT_CLUSTERED' });
+  t.match(await node.admin.cluster.status(), { enabled: false, members: [] });
+  await t.rejects(node.admin.node.drain(job), { code: 'ERR_NOT_CLUSTERED' });
 });

@@ -45,7 +45,7 @@ export async function startMember(
 export async function allUp(nodes: readonly Node[], ids: readonly string[]): Promise<void> {
   for (const node of nodes) {
     await poll('all members are up', async () => {
-      const { members } = await node.admin.clusterStatus();
+      const { members } = await node.admin.cluster.status();
       return ids.every((id) => members.some((member) => member.id === id && ['self', 'up'].includes(member.state)));
     });
   }

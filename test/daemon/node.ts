@@ -95,9 +95,9 @@ export class Node {
     return {
       session,
       detach: async () => {
-        const before = (await this.admin.status()).connections;
+        const before = (await this.admin.node.status()).connections;
         socket.destroy();
-        while ((await this.admin.status()).connections >= before) await new Promise((resolve) => setImmediate(resolve));
+        while ((await this.admin.node.status()).connections >= before) await new Promise((resolve) => setImmediate(resolve));
       },
     };
   }
@@ -106,7 +106,7 @@ export class Node {
   async stored(name: string, cachedBytes: number): Promise<void> {
     await poll(
       `${cachedBytes} bytes of ${name} in the cache`,
-      async () => (await this.admin.imageStatus(name)).cache.cachedBytes === cachedBytes,
+      async () => (await this.admin.images.status(name)).cache.cachedBytes === cachedBytes,
     );
   }
 

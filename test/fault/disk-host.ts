@@ -4,7 +4,7 @@ import { createReadStream, writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { DiskStatus } from '../../src/admin/control-disk.js';
+import type { DiskStatus } from '../../src/admin/schema-disk.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { until } from './check.js';
 import { Daemon } from './daemon.js';

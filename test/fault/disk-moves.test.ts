@@ -61,6 +61,6 @@ async function seesAll(daemon: Daemon): Promise<void> {
 
 async function create(daemon: Daemon | undefined, names: readonly string[]): Promise<void> {
   const admin = new AdminClient({ kind: 'unix', path: join(daemon?.folder ?? '', 'admin.sock') });
-  for (const name of names) await admin.createDisk({ name, sizeBytes });
+  for (const name of names) await admin.disks.create({ name, sizeBytes });
   await admin.close();
 }

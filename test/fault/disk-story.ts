@@ -3,7 +3,7 @@
  * disks move; then clients at all nodes read what was flushed.
  */
 import { createConnection } from 'node:net';
-import type { DiskStatus } from '../../src/admin/control-disk.js';
+import type { DiskStatus } from '../../src/admin/schema-disk.js';
 import { Cmd } from '../conformance/wire/constant.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';

@@ -43,7 +43,7 @@ function hasReleasedAll(owner: Node, uuid: string): boolean {
 }
 
 async function known(node: Node, disk: string): Promise<void> {
-  await poll('the disk is known', async () => (await node.admin.listDisks()).some(({ name }) => name === disk));
+  await poll('the disk is known', async () => (await node.admin.disks.list()).some(({ name }) => name === disk));
 }
 
 /** A client that stays attached, and whose first write brings the disk to the node. */
@@ -66,23 +66,23 @@ function folderOf(node: Node, uuid: string): string {
 
 t.test('over HTTP with a token, after image rm: the former owner goes on as the home of the chunks', async (t) => {
   const { server, strangers, a, b } = await tokenCluster(t);
-  await a.admin.addImage({ name: 'image', url: server.url });
-  const { uuid } = await a.admin.createDisk({ name: 'vm', image: 'image', deadlineMs: 20_000 });
+  await a.admin.images.add({ name: 'image', url: server.url });
+  const { uuid } = await a.admin.disks.create({ name: 'vm', image: 'image', deadlineMs: 20_000 });
   const first = await runAt(a, 'vm');
   t.equal(await first.read(1), 0);
   await first.detach();
-  await t.rejects(a.admin.removeImage('image'), { code: 'ERR_IMAGE_IN_USE' }, 'while this node knows of the disk');
+  await t.rejects(a.admin.images.remove('image'), { code: 'ERR_IMAGE_IN_USE' }, 'while this node knows of the disk');
   // As after a removal elsewhere, or by hand.
   await a.stop();
   rmSync(join(a.folder, 'state', 'catalog', 'image.json'));
   await a.start();
   await allUp([a, b], ['a', 'b']);
-  t.same(await a.admin.listImages(), []);
+  t.same(await a.admin.images.list(), []);
   const atA = await runAt(a, 'vm');
   t.equal(await atA.read(5), 0, 'a disk keeps the origin of its content');
   await known(b, 'vm');
   const atB = await runAt(b, 'vm');
-  t.equal((await b.admin.diskStatus('vm')).place, 'owner');
+  t.equal((await b.admin.disks.status('vm')).place, 'owner');
   t.equal(await atB.read(1), 0, 'what the former owner holds');
   t.equal(await atB.read(2), 0, 'what it has to ask the origin for');
   await atA.detach();
@@ -101,13 +101,13 @@ t.test('over HTTP with a token, after image rm: the former owner goes on as the 
 
 t.test('over HTTP with a token, after image repin: the content that the disk was created over', async (t) => {
   const { server, strangers, a, b } = await tokenCluster(t);
-  await a.admin.addImage({ name: 'image', url: server.url });
-  await a.admin.createDisk({ name: 'vm', image: 'image', deadlineMs: 20_000 });
+  await a.admin.images.add({ name: 'image', url: server.url });
+  await a.admin.disks.create({ name: 'vm', image: 'image', deadlineMs: 20_000 });
   const atA = await runAt(a, 'vm');
   for (let chunk = 0; chunk < 8; chunk += 1) t.equal(await atA.read(chunk), 0);
   server.content = content(sizeBytes, 2);
   server.etag = '"two"';
-  await a.admin.repinImage('image');
+  await a.admin.images.repin('image');
   await known(b, 'vm');
   const atB = await runAt(b, 'vm');
   for (let chunk = 0; chunk < 8; chunk += 1) t.equal(await atB.read(chunk), 0, `chunk ${chunk} is the old one`);
@@ -125,17 +125,17 @@ t.test('over a file that only one host allows', async (t) => {
   const a = await startMember(t, 'a', at1, addresses);
   const b = await startMember(t, 'b', at2, addresses);
   await allUp([a, b], ['a', 'b']);
-  await a.admin.addImage({ name: 'image', url: path });
-  const { uuid } = await a.admin.createDisk({ name: 'vm', image: 'image', deadlineMs: 1500 });
+  await a.admin.images.add({ name: 'image', url: path });
+  const { uuid } = await a.admin.disks.create({ name: 'vm', image: 'image', deadlineMs: 1500 });
   await known(b, 'vm');
   let atB = await runAt(b, 'vm');
   t.equal(await atB.read(1), 0, 'from the other node');
-  t.equal((await b.admin.diskStatus('vm')).message, undefined);
+  t.equal((await b.admin.disks.status('vm')).message, undefined);
   await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
   await a.stop();
   t.not(await atB.read(5), 0, 'the file is there, and is not opened');
   t.equal(await atB.read(1), 0, 'what is cached');
-  t.match((await b.admin.diskStatus('vm')).message, new RegExp(`allow_origins = \\["${dir}"\\]`));
+  t.match((await b.admin.disks.status('vm')).message, new RegExp(`allow_origins = \\["${dir}"\\]`));
   await atB.detach();
 
   await b.stop();
@@ -148,7 +148,7 @@ t.test('over a file that only one host allows', async (t) => {
   await b.start();
   atB = await runAt(b, 'vm');
   t.equal(await atB.read(5), 0, 'the configuration allows it');
-  t.equal((await b.admin.diskStatus('vm')).message, undefined);
+  t.equal((await b.admin.disks.status('vm')).message, undefined);
   await atB.detach();
 });
 
@@ -162,20 +162,20 @@ t.test('a node whose own catalog names the content uses its own origin', async (
   const a = await startMember(t, 'a', at1, addresses);
   const b = await startMember(t, 'b', at2, addresses);
   await allUp([a, b], ['a', 'b']);
-  await a.admin.addImage({ name: 'image', url: path });
-  await b.admin.addImage({ name: 'same-bytes', url: copyPath });
-  await a.admin.createDisk({ name: 'vm', image: 'image', deadlineMs: 3000 });
+  await a.admin.images.add({ name: 'image', url: path });
+  await b.admin.images.add({ name: 'same-bytes', url: copyPath });
+  await a.admin.disks.create({ name: 'vm', image: 'image', deadlineMs: 3000 });
   await known(b, 'vm');
   const first = await runAt(b, 'vm');
   await first.detach();
-  await poll('all of the disk has moved', async () => (await b.admin.diskStatus('vm')).toCome.length === 0);
+  await poll('all of the disk has moved', async () => (await b.admin.disks.status('vm')).toCome.length === 0);
   await a.stop();
   // The right to open it outlives the name.
-  await b.admin.removeImage('same-bytes');
+  await b.admin.images.remove('same-bytes');
   await b.stop();
   await b.start();
   const again = await runAt(b, 'vm');
   t.equal(await again.read(6), 0, 'by its own copy of the file');
   await again.detach();
-  t.equal(errorCode(await b.admin.imageStatus('same-bytes').catch((error: unknown) => error)), 'ERR_NO_SUCH_IMAGE');
+  t.equal(errorCode(await b.admin.images.status('same-bytes').catch((error: unknown) => error)), 'ERR_NO_SUCH_IMAGE');
 });

@@ -33,10 +33,10 @@ t.test('a sealed image is served, from a server without ETag too, and after a re
   const node = await Node.start(t);
   const { manifest, digest } = await sealed(node);
   const server = await bareServer(t, image);
-  await t.rejects(node.admin.addImage({ name: 'a', url: server.url }), { code: 'ERR_ORIGIN_REFUSED' });
-  const added = await node.admin.addImage({ name: 'a', url: server.url, manifest, digest });
+  await t.rejects(node.admin.images.add({ name: 'a', url: server.url }), { code: 'ERR_ORIGIN_REFUSED' });
+  const added = await node.admin.images.add({ name: 'a', url: server.url, manifest, digest });
   t.match(added, { chunkSizeBytes: chunkBytes, sizeBytes });
-  t.match(await node.admin.addImage({ name: 'a', url: server.url, manifest, digest }), { pinnedAt: added.pinnedAt }, 'the same again');
+  t.match(await node.admin.images.add({ name: 'a', url: server.url, manifest, digest }), { pinnedAt: added.pinnedAt }, 'the same again');
   t.ok((await node.readAll('a', sizeBytes)).equals(image));
   rmSync(manifest);
   await node.stop();
@@ -49,7 +49,7 @@ t.test('chunks of zeros are asked of nobody', async (t) => {
   const node = await Node.start(t);
   const { manifest, digest } = await sealed(node);
   const server = await bareServer(t, image);
-  await node.admin.addImage({ name: 'a', url: server.url, format: 'raw', manifest, digest });
+  await node.admin.images.add({ name: 'a', url: server.url, format: 'raw', manifest, digest });
   const { session, detach } = await node.attach('a');
   const before = server.requests.length;
   t.ok((await session.read(4 * chunkBytes, 2 * chunkBytes)).data.equals(Buffer.alloc(2 * chunkBytes)));
@@ -66,8 +66,8 @@ t.test('one wrong bit at the origin: that chunk is an error, never wrong bytes; 
   wrong[at] = (wrong[at] ?? 0) ^ 4;
   const server = await bareServer(t, wrong);
   const added = { url: server.url, format: 'raw', manifest, digest };
-  await node.admin.addImage({ ...added, name: 'a' });
-  await node.admin.addImage({ ...added, name: 'hasty', deadlineMs: 1000 });
+  await node.admin.images.add({ ...added, name: 'a' });
+  await node.admin.images.add({ ...added, name: 'hasty', deadlineMs: 1000 });
   const hasty = await node.attach('hasty');
   t.not((await hasty.session.read(3 * chunkBytes, 4096)).error, 0, 'even where the bytes that were asked for are right');
   await hasty.detach();
@@ -84,41 +84,41 @@ t.test('what does not belong together is refused', async (t) => {
   const node = await Node.start(t);
   const { path, manifest, digest } = await sealed(node);
   const other = `blake3:${'0'.repeat(64)}`;
-  await t.rejects(node.admin.addImage({ name: 'a', url: path, manifest, digest: other }), { code: 'ERR_DIGEST_MISMATCH' });
-  await t.rejects(node.admin.addImage({ name: 'a', url: path, manifest }), { code: 'ERR_OPTION' });
-  await t.rejects(node.admin.addImage({ name: 'a', url: path, manifest: path, digest: other }), { code: 'ERR_DIGEST_MISMATCH' });
-  await t.rejects(node.admin.addImage({ name: 'a', url: path, digest }), { code: 'ERR_OPTION' });
-  await t.rejects(node.admin.addImage({ name: 'a', url: path, manifest, digest, chunkSizeBytes: 131_072 }), { code: 'ERR_OPTION' });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path, manifest, digest: other }), { code: 'ERR_DIGEST_MISMATCH' });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path, manifest }), { code: 'ERR_OPTION' });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path, manifest: path, digest: other }), { code: 'ERR_DIGEST_MISMATCH' });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path, digest }), { code: 'ERR_OPTION' });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path, manifest, digest, chunkSizeBytes: 131_072 }), { code: 'ERR_OPTION' });
   writeFileSync(node.originPath('b.raw'), Buffer.concat([image, Buffer.alloc(512)]));
-  await t.rejects(node.admin.addImage({ name: 'a', url: node.originPath('b.raw'), manifest, digest }), { code: 'ERR_MANIFEST' });
-  t.same(await node.admin.listImages(), []);
+  await t.rejects(node.admin.images.add({ name: 'a', url: node.originPath('b.raw'), manifest, digest }), { code: 'ERR_MANIFEST' });
+  t.same(await node.admin.images.list(), []);
 });
 
 t.test('a name that is sealed is not that image unsealed', async (t) => {
   const node = await Node.start(t);
   const { path, manifest, digest } = await sealed(node);
-  await node.admin.addImage({ name: 'a', url: path, manifest, digest });
-  await t.rejects(node.admin.addImage({ name: 'a', url: path }), { code: 'ERR_IMAGE_EXISTS' }, 'unsealed it is another');
+  await node.admin.images.add({ name: 'a', url: path, manifest, digest });
+  await t.rejects(node.admin.images.add({ name: 'a', url: path }), { code: 'ERR_IMAGE_EXISTS' }, 'unsealed it is another');
 });
 
 t.test('a file may be replaced by a copy under a sealed image', async (t) => {
   const node = await Node.start(t);
   const { path, manifest, digest } = await sealed(node);
-  await node.admin.addImage({ name: 'a', url: path, format: 'raw', manifest, digest });
+  await node.admin.images.add({ name: 'a', url: path, format: 'raw', manifest, digest });
   writeFileSync(`${path}.new`, image);
   renameSync(`${path}.new`, path);
   t.ok((await node.readAll('a', sizeBytes)).equals(image));
   await node.stored('a', sizeBytes);
-  const before = await node.admin.imageStatus('a');
-  t.match(await node.admin.repinImage('a'), { cache: before.cache }, 'there is nothing to repin');
+  const before = await node.admin.images.status('a');
+  t.match(await node.admin.images.repin('a'), { cache: before.cache }, 'there is nothing to repin');
 });
 
 t.test('a seal by name is that of the file', async (t) => {
   const node = await Node.start(t);
   const { path, digest } = await sealed(node);
-  await node.admin.addImage({ name: 'a', url: path });
-  const result = await node.admin.sealImage('a', { signal: new AbortController().signal, onProgress: () => {} });
+  await node.admin.images.add({ name: 'a', url: path });
+  const result = await node.admin.images.seal('a', { signal: new AbortController().signal, onProgress: () => {} });
   t.equal(result.digest, digest);
-  await node.admin.addImage({ name: 'b', url: path, manifest: result.manifestPath, digest });
+  await node.admin.images.add({ name: 'b', url: path, manifest: result.manifestPath, digest });
   t.ok((await node.readAll('b', sizeBytes)).equals(image));
 });

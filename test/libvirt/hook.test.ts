@@ -25,21 +25,21 @@ t.test("the exports of a domain that are this daemon's, each once", async (t) =>
 
 t.test('what keeps a guest from starting', async (t) => {
   const control = new FakeControl();
-  control.disks.set(busyDisk.name, busyDisk);
-  await control.addImage({ name: 'debian/12', url: 'https://images.example/d.raw' });
+  control.disks.known.set(busyDisk.name, busyDisk);
+  await control.images.add({ name: 'debian/12', url: 'https://images.example/d.raw' });
   t.same(await problemsOf(control, ['debian/12', busyDisk.name]), []);
   t.match(await problemsOf(control, ['gone', 'debian/12']), [/no disk and no image gone/]);
-  control.diskStatus = async () => ({ ...busyDisk, place: 'unreachable', message: 'host-b does not answer' });
+  control.disks.status = async () => ({ ...busyDisk, place: 'unreachable', message: 'host-b does not answer' });
   t.same(await problemsOf(control, ['vm']), ['host-b does not answer']);
-  control.diskStatus = async () => ({ ...busyDisk, place: 'elsewhere' });
+  control.disks.status = async () => ({ ...busyDisk, place: 'elsewhere' });
   t.same(await problemsOf(control, ['vm']), [], 'it is read through its owner');
 });
 
 t.test('what is fetched ahead of a guest', async (t) => {
   const control = new FakeControl();
-  control.disks.set(busyDisk.name, busyDisk);
-  for (const name of ['debian/12', 'warm', 'unused']) await control.addImage({ name, url: `https://images.example/${name}` });
-  const warm = await control.imageStatus('warm');
+  control.disks.known.set(busyDisk.name, busyDisk);
+  for (const name of ['debian/12', 'warm', 'unused']) await control.images.add({ name, url: `https://images.example/${name}` });
+  const warm = await control.images.status('warm');
   warm.cache.cachedBytes = warm.sizeBytes;
   t.same(await imagesToWarm(control, [busyDisk.name, 'debian/12', 'warm', 'gone']), ['debian/12']);
 });

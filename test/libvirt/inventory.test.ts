@@ -20,8 +20,8 @@ function domainOf(name: string, ...disks: string[]): Domain {
 
 async function createControl(): Promise<FakeControl> {
   const control = new FakeControl();
-  control.disks.set(busyDisk.name, busyDisk);
-  await control.addImage({ name: 'debian/12', url: 'https://images.example/d.raw' });
+  control.disks.known.set(busyDisk.name, busyDisk);
+  await control.images.add({ name: 'debian/12', url: 'https://images.example/d.raw' });
   return control;
 }
 
@@ -31,7 +31,7 @@ t.test('which disks are of this daemon, and where their bytes come from', async 
   const [db, web] = await takeInventory(domains, control);
   t.match(db, { name: 'db', state: 'running', persistent: false });
   t.same(db?.disks, [{ target: 'vdb', bus: 'virtio', export: 'gone', overlays: 0, bytes: undefined }]);
-  const { sizeBytes, cache } = await control.imageStatus('debian/12');
+  const { sizeBytes, cache } = await control.images.status('debian/12');
   const image = { name: 'debian/12', sizeBytes, cachedBytes: cache.cachedBytes };
   const { place, owner, toCome } = busyDisk;
   t.match(web?.disks[0], { target: 'vda', bytes: { kind: 'disk', sizeBytes: busyDisk.sizeBytes, image, disk: { place, owner, toCome } } });
@@ -49,8 +49,8 @@ t.test('which disks are of this daemon, and where their bytes come from', async 
 t.test('asks of each export once', async (t) => {
   const control = await createControl();
   let asked = 0;
-  const explain = control.explain.bind(control);
-  control.explain = (name) => {
+  const explain = control.node.explain.bind(control.node);
+  control.node.explain = (name) => {
     asked += 1;
     return explain(name);
   };

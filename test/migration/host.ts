@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AdminClient } from '../../src/admin/client.js';
-import type { DiskStatus } from '../../src/admin/control-disk.js';
+import type { DiskStatus } from '../../src/admin/schema-disk.js';
 import type { Closeable } from '../../src/base/lifecycle.js';
 import { type RunningCopse, startCopse } from '../bench/server/copse.js';
 import type { LabPlace } from '../lab/place.js';
@@ -86,16 +86,16 @@ export class Host implements Closeable {
   /** Resolves once it sees so many nodes up, itself among them. */
   async sees(nodeCount: number): Promise<void> {
     const up = async (): Promise<number> =>
-      (await this.admin.clusterStatus()).members.filter(({ state }) => state === 'up' || state === 'self').length;
+      (await this.admin.cluster.status()).members.filter(({ state }) => state === 'up' || state === 'self').length;
     await until(
       `${nodeCount} nodes seen by ${this.nodeId}`,
       async () => ((await up()) === nodeCount ? true : undefined),
-      () => this.admin.clusterStatus(),
+      () => this.admin.cluster.status(),
     );
   }
 
   async disk(name: string): Promise<DiskStatus> {
-    return this.admin.diskStatus(name);
+    return this.admin.disks.status(name);
   }
 
   /** Resolves once it owns the disk and lacks none of its blocks, and no other node keeps any for it. */

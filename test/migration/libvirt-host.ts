@@ -95,7 +95,7 @@ export class LibvirtHost {
 
   async sees(nodeCount: number): Promise<void> {
     await until(`${nodeCount} nodes`, async () => {
-      const { members } = await this.admin.clusterStatus();
+      const { members } = await this.admin.cluster.status();
       return members.filter(({ state }) => state === 'up' || state === 'self').length === nodeCount ? true : undefined;
     });
   }

@@ -54,7 +54,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
     return console;
   };
 
-  await a.admin.createDisk({ name: 'web', sizeBytes: 32 * 2 ** 20 });
+  await a.admin.disks.create({ name: 'web', sizeBytes: 32 * 2 ** 20 });
   const disk = await a.copse('libvirt', 'xml', 'web');
   t.match(disk, `${shared}/nbd.sock`);
   const xml = join(dir, 'web.xml');
@@ -74,7 +74,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
     t.match(await b.virsh('domstate', 'web'), 'running');
     const console = await consoleAt(b);
     await console.writes(50);
-    t.match(await b.admin.diskStatus('web'), { place: 'owner', epoch: 2 });
+    t.match(await b.admin.disks.status('web'), { place: 'owner', epoch: 2 });
     await until('no copy at the source', async () => ((await a.folders()).length === 0 ? true : undefined));
     await a.stop();
     await console.writes(50);
@@ -87,7 +87,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
     await migrate('web', b, a);
     const console = await consoleAt(a);
     await console.writes(50);
-    t.match(await a.admin.diskStatus('web'), { place: 'owner', epoch: 3 });
+    t.match(await a.admin.disks.status('web'), { place: 'owner', epoch: 3 });
     await until('no copy at the source', async () => ((await b.folders()).length === 0 ? true : undefined));
     t.ok((await console.check()) > 0);
     t.same(complaints(), []);
@@ -95,7 +95,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
   });
 
   await next('libvirt asks for no word that it is safe, whatever the cache mode: QEMU caches nothing of an NBD disk', async (t) => {
-    await a.admin.createDisk({ name: 'cached', sizeBytes: 2 ** 20 });
+    await a.admin.disks.create({ name: 'cached', sizeBytes: 2 ** 20 });
     const cached = await a.copse('libvirt', 'xml', 'cached', '--cache', 'writeback');
     const path = join(dir, 'cached.xml');
     await writeFile(path, bareDomain({ name: 'cached', disk: cached }));

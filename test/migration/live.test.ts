@@ -56,7 +56,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
   await next('back, copied ahead: what is left to bring is little', async (t) => {
     const sentBytes = async (): Promise<number> => (await b.place.traffic()).sentBytes;
     const before = await sentBytes();
-    const result = await b.admin.migrateDisk(diskName, a.nodeId, { signal: new AbortController().signal, onProgress: () => {} });
+    const result = await b.admin.disks.migrate(diskName, a.nodeId, { signal: new AbortController().signal, onProgress: () => {} });
     t.notOk(result.handedOver, 'a client is attached');
     const ahead = (await sentBytes()) - before;
     t.ok(ahead > overlayBytes, `${ahead} bytes were sent ahead`);

@@ -188,7 +188,7 @@ export class Scene implements Closeable {
   }
 
   async #makeDisk(deadlineMs: number | undefined): Promise<void> {
-    await this.a.admin.createDisk({ name: diskName, image: 'base', sizeBytes: diskBytes, deadlineMs });
+    await this.a.admin.disks.create({ name: diskName, image: 'base', sizeBytes: diskBytes, deadlineMs });
     const path = join(this.#dir, 'piece');
     await writeFile(path, this.#dirty.subarray(0, pieceBytes));
     const command = `write -s ${path} ${dirtyOffset} ${this.#dirty.length}`;

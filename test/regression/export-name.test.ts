@@ -53,25 +53,25 @@ t.test('one name is one export, whatever the order and however raced', async (t)
   const url = await imageFile(t);
   const daemon = await Daemon.start(t, { images: { base: url } });
   const control = clientOf(t, daemon);
-  await control.createDisk({ name: 'vm1', image: 'base' });
-  await t.rejects(control.addImage({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' }, 'an image beside a disk');
-  await t.rejects(control.createDisk({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' }, 'a disk beside an image');
-  await t.rejects(control.promoteDisk('vm1', 'vm1', job), { code: 'ERR_IMAGE_EXISTS' }, 'a disk promoted to its own name');
-  await t.rejects(control.renameDisk('vm1', 'base'), { code: 'ERR_DISK_EXISTS' });
-  await t.rejects(control.renameImage('base', 'vm1'), { code: 'ERR_IMAGE_EXISTS' });
+  await control.disks.create({ name: 'vm1', image: 'base' });
+  await t.rejects(control.images.add({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' }, 'an image beside a disk');
+  await t.rejects(control.disks.create({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' }, 'a disk beside an image');
+  await t.rejects(control.disks.promote('vm1', 'vm1', job), { code: 'ERR_IMAGE_EXISTS' }, 'a disk promoted to its own name');
+  await t.rejects(control.disks.rename('vm1', 'base'), { code: 'ERR_DISK_EXISTS' });
+  await t.rejects(control.images.rename('base', 'vm1'), { code: 'ERR_IMAGE_EXISTS' });
   const codes = ['ERR_DISK_EXISTS', 'ERR_IMAGE_EXISTS'];
   for (let round = 1; round <= 8; round += 1) {
     const name = `race-${round}`;
-    await oneWins(t, name, codes, control.addImage({ name, url }), control.createDisk({ name, sizeBytes }));
+    await oneWins(t, name, codes, control.images.add({ name, url }), control.disks.create({ name, sizeBytes }));
   }
-  await oneWins(t, 'promoted', codes, control.promoteDisk('vm1', 'new', job), control.createDisk({ name: 'new', sizeBytes }));
-  await oneWins(t, 'renamed', codes, control.renameDisk('vm1', 'newer'), control.addImage({ name: 'newer', url }));
-  t.same((await control.status()).warnings, []);
+  await oneWins(t, 'promoted', codes, control.disks.promote('vm1', 'new', job), control.disks.create({ name: 'new', sizeBytes }));
+  await oneWins(t, 'renamed', codes, control.disks.rename('vm1', 'newer'), control.images.add({ name: 'newer', url }));
+  t.same((await control.node.status()).warnings, []);
 
   for (const name of ['-x', '--force', 'a/../b']) {
-    await t.rejects(control.createDisk({ name, sizeBytes }), { code: 'ERR_NAME' }, name);
-    await t.rejects(control.addImage({ name, url }), { code: 'ERR_NAME' }, name);
-    await t.rejects(control.renameImage('base', name), { code: 'ERR_NAME' }, name);
+    await t.rejects(control.disks.create({ name, sizeBytes }), { code: 'ERR_NAME' }, name);
+    await t.rejects(control.images.add({ name, url }), { code: 'ERR_NAME' }, name);
+    await t.rejects(control.images.rename('base', name), { code: 'ERR_NAME' }, name);
   }
 });
 
@@ -79,8 +79,8 @@ t.test('what an earlier version made is served on, said, and renamed', async (t)
   const url = await imageFile(t);
   const daemon = await Daemon.start(t, { images: { base: url } });
   const control = clientOf(t, daemon);
-  const { uuid } = await control.createDisk({ name: 'disk', image: 'base' });
-  await control.createDisk({ name: 'vm1', image: 'base' });
+  const { uuid } = await control.disks.create({ name: 'disk', image: 'base' });
+  await control.disks.create({ name: 'vm1', image: 'base' });
   const writer = await daemon.attach('vm1');
   await writer.write(0, Buffer.alloc(4096, 0x64));
   writer.bytes.destroy();
@@ -93,7 +93,7 @@ t.test('what an earlier version made is served on, said, and renamed', async (t)
   writeFileSync(diskPath, JSON.stringify({ ...JSON.parse(readFileSync(diskPath, 'utf8')), name: '-d' }));
   await daemon.start();
 
-  const { warnings } = await control.status();
+  const { warnings } = await control.node.status();
   t.same(warnings.map(({ code, message }) => [code, /"(copse [^"]*)"/.exec(message)?.[1]]).sort(), [
     ['ERR_NAME', 'copse disk rename -- -d NEW'],
     ['ERR_NAME', 'copse image rename -- -i NEW'],
@@ -115,13 +115,13 @@ t.test('what an earlier version made is served on, said, and renamed', async (t)
     const { exitCode, stderr } = await daemon.copseWith([command ?? '', 'rename'], ['--', ...names]);
     t.equal(exitCode, 0, stderr);
   }
-  t.same((await control.status()).warnings, []);
+  t.same((await control.node.status()).warnings, []);
   await daemon.stop();
   await daemon.start();
-  t.same((await control.status()).warnings, [], 'and so it is after a restart');
-  t.same((await control.listImages()).map(({ name }) => name).sort(), ['base', 'i', 'old']);
+  t.same((await control.node.status()).warnings, [], 'and so it is after a restart');
+  t.same((await control.images.list()).map(({ name }) => name).sort(), ['base', 'i', 'old']);
   t.same(
-    (await control.listDisks()).map(({ name }) => name),
+    (await control.disks.list()).map(({ name }) => name),
     ['d', 'vm1'],
   );
   for (const [name, value] of [
@@ -144,23 +144,23 @@ t.test('two nodes that agree by etcd make one export of a name', async (t) => {
   const codes = ['ERR_DISK_EXISTS', 'ERR_IMAGE_EXISTS'];
   for (let round = 1; round <= 6; round += 1) {
     const name = `race-${round}`;
-    await oneWins(t, name, codes, atOne.addImage({ name, url }), atTwo.createDisk({ name, sizeBytes }));
+    await oneWins(t, name, codes, atOne.images.add({ name, url }), atTwo.disks.create({ name, sizeBytes }));
   }
-  await atOne.createDisk({ name: 'vm1', sizeBytes });
-  await t.rejects(atTwo.addImage({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' });
-  await atOne.addImage({ name: 'base', url });
-  await t.rejects(atTwo.createDisk({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' });
+  await atOne.disks.create({ name: 'vm1', sizeBytes });
+  await t.rejects(atTwo.images.add({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' });
+  await atOne.images.add({ name: 'base', url });
+  await t.rejects(atTwo.disks.create({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' });
 
-  await oneWins(t, 'renamed', codes, atOne.renameDisk('vm1', 'vm2'), atTwo.addImage({ name: 'vm2', url }));
-  const [disk = '', free = ''] = (await atOne.listDisks()).some(({ name }) => name === 'vm2') ? ['vm2', 'vm1'] : ['vm1', 'vm3'];
-  await until('the other node knows its name', async () => (await atTwo.diskStatus(disk)).owner === 'n1');
+  await oneWins(t, 'renamed', codes, atOne.disks.rename('vm1', 'vm2'), atTwo.images.add({ name: 'vm2', url }));
+  const [disk = '', free = ''] = (await atOne.disks.list()).some(({ name }) => name === 'vm2') ? ['vm2', 'vm1'] : ['vm1', 'vm3'];
+  await until('the other node knows its name', async () => (await atTwo.disks.status(disk)).owner === 'n1');
   await until('the name that it had is free', async () =>
-    atTwo.addImage({ name: free, url }).then(
+    atTwo.images.add({ name: free, url }).then(
       () => true,
       () => false,
     ),
   );
-  for (const control of [atOne, atTwo]) t.same((await control.status()).warnings, []);
+  for (const control of [atOne, atTwo]) t.same((await control.node.status()).warnings, []);
 });
 
 t.test('nodes without etcd that made one name at one time: the older disk has it elsewhere', async (t) => {
@@ -173,7 +173,7 @@ t.test('nodes without etcd that made one name at one time: the older disk has it
     [two, atTwo, 0x62],
   ] as const) {
     await node.start();
-    await control.createDisk({ name: 'vm1', sizeBytes });
+    await control.disks.create({ name: 'vm1', sizeBytes });
     const session = await node.attach('vm1');
     await session.write(0, Buffer.alloc(4096, value));
     session.bytes.destroy();
@@ -186,42 +186,42 @@ t.test('nodes without etcd that made one name at one time: the older disk has it
     [two, atTwo, 0x62],
     [three, atThree, 0x61],
   ] as const) {
-    await until(`${node.id} tells of the conflict`, async () => (await control.status()).warnings.length === 1);
-    const { warnings } = await control.status();
+    await until(`${node.id} tells of the conflict`, async () => (await control.node.status()).warnings.length === 1);
+    const { warnings } = await control.node.status();
     t.match(warnings, [{ code: 'ERR_NAME_CONFLICT', message: /node n1 has the older one.*"copse disk rename vm1 NEW" on node n2/ }]);
     t.equal(await firstByte(node, 'vm1'), value, `what ${node.id} serves`);
-    const listed = (await control.listDisks()).map(({ name, owner, message }) => [name, owner, message?.includes('in conflict') ?? false]);
+    const listed = (await control.disks.list()).map(({ name, owner, message }) => [name, owner, message?.includes('in conflict') ?? false]);
     t.same(listed.sort(), [
       ['vm1', 'n1', false],
       ['vm1', 'n2', true],
     ]);
   }
-  await until('nobody is attached at the younger one', async () => (await atTwo.diskStatus('vm1')).connections === 0);
-  await atTwo.renameDisk('vm1', 'vm2');
+  await until('nobody is attached at the younger one', async () => (await atTwo.disks.status('vm1')).connections === 0);
+  await atTwo.disks.rename('vm1', 'vm2');
   for (const [node, control] of [
     [one, atOne],
     [two, atTwo],
     [three, atThree],
   ] as const) {
-    await until(`${node.id} knows the new name`, async () => (await control.status()).warnings.length === 0);
+    await until(`${node.id} knows the new name`, async () => (await control.node.status()).warnings.length === 0);
     t.equal(await firstByte(node, 'vm1'), 0x61, `vm1 at ${node.id}`);
     t.equal(await firstByte(node, 'vm2'), 0x62, `vm2 at ${node.id}`);
   }
   // A former owner that keeps the disk's files for their snapshot hears of the name with the disk.
-  await atTwo.snapshotDisk('vm2', 'before', job);
-  await atThree.takeDisk('vm2', {});
-  await until('all of it has moved', async () => (await atThree.diskStatus('vm2')).toCome.length === 0);
-  await atThree.renameDisk('vm2', 'vm3');
-  await until('the former owner knows the new name', async () => (await atTwo.diskStatus('vm3')).owner === 'n3');
-  await atTwo.takeDisk('vm3', {});
+  await atTwo.disks.snapshot('vm2', 'before', job);
+  await atThree.disks.take('vm2', {});
+  await until('all of it has moved', async () => (await atThree.disks.status('vm2')).toCome.length === 0);
+  await atThree.disks.rename('vm2', 'vm3');
+  await until('the former owner knows the new name', async () => (await atTwo.disks.status('vm3')).owner === 'n3');
+  await atTwo.disks.take('vm3', {});
   await two.stop();
   await two.start();
-  t.match(await atTwo.diskStatus('vm3'), { place: 'owner', snapshots: [{ name: 'before' }] });
+  t.match(await atTwo.disks.status('vm3'), { place: 'owner', snapshots: [{ name: 'before' }] });
   t.equal(await firstByte(two, 'vm3'), 0x62);
   await allUp(nodes);
   // An image of a node is a name that disks of the others can't have.
   const url = await imageFile(t);
-  await atOne.addImage({ name: 'base', url });
-  await t.rejects(atThree.createDisk({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' });
-  await t.rejects(atThree.addImage({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' });
+  await atOne.images.add({ name: 'base', url });
+  await t.rejects(atThree.disks.create({ name: 'base', sizeBytes }), { code: 'ERR_DISK_EXISTS' });
+  await t.rejects(atThree.images.add({ name: 'vm1', url }), { code: 'ERR_IMAGE_EXISTS' });
 });

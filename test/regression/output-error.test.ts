@@ -31,7 +31,7 @@ t.test('what can not be written is one line and exit code 7', async (t) => {
 
 t.test('a result of which a part fits is no success', { skip: !isRoot && 'needs root, to mount a small file system' }, async (t) => {
   const { control, stateDir } = await fakeDaemon(t);
-  for (let index = 0; index < 100; index += 1) await control.addImage({ name: `image-${index}`, url: 'https://images.example/d.raw' });
+  for (let index = 0; index < 100; index += 1) await control.images.add({ name: `image-${index}`, url: 'https://images.example/d.raw' });
   const dir = join(t.testdir({}), 'small');
   mkdirSync(dir);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', dir]);

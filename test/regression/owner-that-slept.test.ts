@@ -26,8 +26,8 @@ async function scene(t: Test, at: number | readonly LabPlace[], fastPath: boolea
   if (one === undefined || two === undefined) throw new Error('two nodes');
   await Promise.all([one.start(), two.start()]);
   await allUp([one, two]);
-  const { uuid } = await controlOf(t, one).createDisk({ name: disk, sizeBytes: 8 * 2 ** 20 });
-  await until('it is known', async () => (await controlOf(t, two).listDisks()).some(({ name }) => name === disk));
+  const { uuid } = await controlOf(t, one).disks.create({ name: disk, sizeBytes: 8 * 2 ** 20 });
+  await until('it is known', async () => (await controlOf(t, two).disks.list()).some(({ name }) => name === disk));
   const guest = await BusyGuest.attach(t, one, disk);
   guest.run();
   await atWork(guest);
@@ -45,7 +45,7 @@ async function atWork(guest: BusyGuest): Promise<void> {
 
 async function takeByForce(t: Test, node: ClusterNode, lost: ClusterNode): Promise<void> {
   await until('the owner is down', async () => (await node.member(lost.id))?.state === 'down');
-  t.match(await controlOf(t, node).takeDisk(disk, { force: true, acceptLoss: true }), { place: 'owner' });
+  t.match(await controlOf(t, node).disks.take(disk, { force: true, acceptLoss: true }), { place: 'owner' });
 }
 
 /** Resolves when a lease has passed that was moved on before the call. */

@@ -20,14 +20,14 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
   t.teardown(() => control.close());
   const files = () => readdirSync(join(daemon.state, 'image'));
   const manifests = () => readdirSync(join(daemon.state, 'manifest'));
-  await control.createDisk({ name: 'vm1', sizeBytes });
+  await control.disks.create({ name: 'vm1', sizeBytes });
   const writer = await daemon.attach('vm1');
   t.equal((await writer.write(0, Buffer.alloc(4096, 0x70))).error, 0);
   writer.bytes.destroy();
   const promote = async () => {
     for (;;) {
       try {
-        return await control.promoteDisk('vm1', 'golden', job);
+        return await control.disks.promote('vm1', 'golden', job);
       } catch (error) {
         // The daemon has not heard yet that the writer has left.
         if ((error as { code: string }).code !== 'ERR_DISK_IN_USE') throw error;
@@ -51,17 +51,17 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
 
   // A disk over the image keeps it, also under another name. A second image of the same file keeps the file.
   const { path, manifestPath, digest } = await promote();
-  await control.createDisk({ name: 'vm2', image: 'golden' });
-  await control.renameImage('golden', 'silver');
-  await t.rejects(control.removeImage('silver'), { code: 'ERR_IMAGE_IN_USE' });
+  await control.disks.create({ name: 'vm2', image: 'golden' });
+  await control.images.rename('golden', 'silver');
+  await t.rejects(control.images.remove('silver'), { code: 'ERR_IMAGE_IN_USE' });
   t.ok(existsSync(path));
   await promote();
   t.equal(files().length, 2, 'the name that is free has a file of its own');
   await removed('golden');
   t.same(files().length, 1);
   t.ok(existsSync(manifestPath), 'the same bytes have one manifest, which the other image uses');
-  await control.addImage({ name: 'copy', url: path, manifest: manifestPath, digest });
-  await t.resolves(control.removeDisk('vm2'));
+  await control.images.add({ name: 'copy', url: path, manifest: manifestPath, digest });
+  await t.resolves(control.disks.remove('vm2'));
   await removed('silver');
   t.ok(existsSync(path) && existsSync(manifestPath), 'another image reads the file');
   t.equal(await firstByte('copy'), 0x70);
@@ -79,7 +79,7 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
   async function removed(name: string): Promise<void> {
     for (;;) {
       try {
-        return await control.removeImage(name);
+        return await control.images.remove(name);
       } catch (error) {
         if (!/clients? attached/.test((error as Error).message)) throw error;
       }
@@ -96,10 +96,10 @@ t.test('it goes on the node that has it, though another node removes the image',
   const [one] = nodes;
   const [atOne, atTwo] = nodes.map((node) => controlOf(t, node));
   if (one === undefined || atOne === undefined || atTwo === undefined) throw new Error('two nodes');
-  await atOne.createDisk({ name: 'vm1', sizeBytes });
-  const { path, manifestPath } = await atOne.promoteDisk('vm1', 'golden', job);
-  await until('the other node serves it', async () => (await atTwo.listImages()).some(({ name }) => name === 'golden'));
-  await atTwo.removeImage('golden');
+  await atOne.disks.create({ name: 'vm1', sizeBytes });
+  const { path, manifestPath } = await atOne.disks.promote('vm1', 'golden', job);
+  await until('the other node serves it', async () => (await atTwo.images.list()).some(({ name }) => name === 'golden'));
+  await atTwo.images.remove('golden');
   await until('its file has gone', () => !existsSync(path));
   await until('so has its manifest', () => !existsSync(manifestPath));
   t.same(readdirSync(join(one.state, 'image')), []);

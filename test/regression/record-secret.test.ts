@@ -25,8 +25,8 @@ t.test('records leave without secrets, and what is not shared does not leave', a
   t.notMatch(JSON.stringify(record), /hush/);
   t.equal(record.content.url, `${server.url}?…`);
   await t.rejects(fetchRecord(address, 'closed'));
-  t.notMatch(JSON.stringify(await node.admin.listImages()), /hush/);
-  t.notMatch(await node.admin.metrics(), /hush/);
+  t.notMatch(JSON.stringify(await node.admin.images.list()), /hush/);
+  t.notMatch(await node.admin.node.metrics(), /hush/);
 });
 
 t.test('a node takes what a peer pinned under its own URL, and only where the peer serves that content', async (t) => {
@@ -39,12 +39,12 @@ t.test('a node takes what a peer pinned under its own URL, and only where the pe
   const second = await startNode(t, addresses, 1, []);
   const other = url.replace('file=a', 'file=b');
   await t.rejects(
-    second.admin.addImage({ name: 'image', url: other }),
+    second.admin.images.add({ name: 'image', url: other }),
     { code: 'ERR_ORIGIN_UNAVAILABLE' },
     'the same URL but for its query may be another file',
   );
-  const adopted = await second.admin.addImage({ name: 'image', url });
-  t.same(adopted.identity, (await first.admin.imageStatus('image')).identity);
+  const adopted = await second.admin.images.add({ name: 'image', url });
+  t.same(adopted.identity, (await first.admin.images.status('image')).identity);
   t.ok((await second.readAll('image', sizeBytes)).equals(bytes), 'by the chunks of the first node');
-  await second.admin.addImage({ name: 'image', url });
+  await second.admin.images.add({ name: 'image', url });
 });

@@ -66,7 +66,7 @@ t.test('calls of strangers, and of members about handovers that are not theirs',
   const two = await startMember(t, 'two', atTwo, addresses);
   const three = await startMember(t, 'three', atThree, addresses);
   await allUp([one, two, three], ['one', 'two', 'three']);
-  const { uuid } = await one.admin.createDisk({ name: 'vm', sizeBytes: mebibyte });
+  const { uuid } = await one.admin.disks.create({ name: 'vm', sizeBytes: mebibyte });
   t.equal(await writeAt(one, 'vm', 7), 0);
   const other = '0b54a3cd-92f9-4b6c-9a5e-0a64c3a1f5d2';
   const [refOne, refTwo, refThree] = [
@@ -218,20 +218,20 @@ t.test('a hostile member: what it names is not opened, and what it claims is not
     });
     await t.test(`a disk over ${kind} that is taken from there`, async (t) => {
       contents.current = { ...contents.current, disks: [{ uuid, epoch: 5 }] };
-      await poll('it is known', async () => (await one.admin.listDisks()).some(({ name }) => name === kind));
-      await one.admin.takeDisk(kind, {});
+      await poll('it is known', async () => (await one.admin.disks.list()).some(({ name }) => name === kind));
+      await one.admin.disks.take(kind, {});
       const { session, detach } = await one.attach(kind);
       t.equal((await session.write(0, Buffer.alloc(4096, 1))).error, 0, 'what needs no image');
       const { error } = await session.read(65_536, 4096);
       t.not(error, 0, 'a chunk that no member gives is an error');
-      t.match((await one.admin.diskStatus(kind)).message, /allow_origins = \[/);
+      t.match((await one.admin.disks.status(kind)).message, /allow_origins = \[/);
       await detach();
       t.same(asked, [], 'nothing was asked of the origin');
     });
   }
 
   await t.test('a made-up epoch of a disk that is here', async (t) => {
-    const { uuid } = await one.admin.createDisk({ name: 'mine', sizeBytes: mebibyte });
+    const { uuid } = await one.admin.disks.create({ name: 'mine', sizeBytes: mebibyte });
     t.equal(await writeAt(one, 'mine', 1), 0);
     records.set(uuid, { ...(records.values().next().value as DiskRecord), uuid, name: 'mine' });
     words.set(uuid, { state: 'owner', epoch: madeUp });

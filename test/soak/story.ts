@@ -53,7 +53,7 @@ export class DiskStory {
 
   async create(): Promise<void> {
     const { name, sizeBytes } = this.#options;
-    await this.#where.admin.createDisk({ name, image: 'base', sizeBytes });
+    await this.#where.admin.disks.create({ name, image: 'base', sizeBytes });
   }
 
   async run(isOver: () => boolean): Promise<void> {
@@ -61,7 +61,7 @@ export class DiskStory {
     while (!isOver()) {
       const host = this.#where;
       const deed = random(8);
-      if (deed === 0) await this.#try('take', () => host.admin.takeDisk(name, {}));
+      if (deed === 0) await this.#try('take', () => host.admin.disks.take(name, {}));
       else if (deed === 1) await this.#try('migrate', () => this.#migrate(host));
       else {
         const guest = await this.#try('attach', () => Guest.attach(host.uri(name), this.#options.disk));
@@ -160,7 +160,7 @@ export class DiskStory {
     const from = this.#where;
     if (fleet.hosts.length < 2 || from === to) return;
     const { signal } = new AbortController();
-    await from.admin.migrateDisk(name, to.nodeId, { signal, onProgress: () => {} });
+    await from.admin.disks.migrate(name, to.nodeId, { signal, onProgress: () => {} });
   }
 
   #check(where: string, sector: number, versions: readonly number[]): void {

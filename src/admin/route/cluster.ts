@@ -1,18 +1,17 @@
 /** Routes about the cluster that the node is in. */
-import { z } from 'zod';
 import { checkClusterChoice } from '../../config/value.js';
-import type { Control } from '../control.js';
-import { imageParamsSchema } from '../schema.js';
+import type { ClusterControl } from '../control-cluster.js';
 import { clusterImageStatusSchema, clusterMoveResultSchema, clusterMoveSchema, clusterStatusSchema } from '../schema-cluster.js';
+import { imageParamsSchema } from '../schema-image.js';
 import { type AdminApp, errorResponses } from './type.js';
 
 const tags = ['cluster'];
 
-export function addClusterRoutes(app: AdminApp, control: Control): void {
+export function addClusterRoutes(app: AdminApp, control: ClusterControl): void {
   app.get(
     '/v1/cluster',
     { schema: { summary: 'The members as this node sees them', tags, response: { 200: clusterStatusSchema, ...errorResponses } } },
-    () => control.clusterStatus(),
+    () => control.status(),
   );
 
   app.post(
@@ -25,7 +24,7 @@ export function addClusterRoutes(app: AdminApp, control: Control): void {
         response: { 200: clusterMoveResultSchema, ...errorResponses },
       },
     },
-    ({ body }) => control.moveCluster(checkClusterChoice(body.name)),
+    ({ body }) => control.move(checkClusterChoice(body.name)),
   );
 
   app.get(
@@ -38,15 +37,6 @@ export function addClusterRoutes(app: AdminApp, control: Control): void {
         response: { 200: clusterImageStatusSchema, ...errorResponses },
       },
     },
-    ({ params: { name } }) => control.clusterImageStatus(name),
-  );
-
-  app.delete(
-    '/v1/node/drain',
-    { schema: { summary: 'End draining: be a home again', tags, response: { 204: z.null(), ...errorResponses } } },
-    async (_request, reply) => {
-      await control.undrainNode();
-      return reply.code(204).send(null);
-    },
+    ({ params: { name } }) => control.imageStatus(name),
   );
 }

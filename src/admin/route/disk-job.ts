@@ -15,14 +15,14 @@ export function addDiskJobRoutes(app: AdminApp, control: DiskControl): void {
     '/v1/disks/:name/snapshots/:snapshot',
     { schema: { ...jobSchema('Make a snapshot', 'disk', plainLineSchema), params: snapshotParamsSchema } },
     async ({ params: { name, snapshot } }, reply) =>
-      sendLines(reply, await startJob(reply.raw, (options) => control.snapshotDisk(name, snapshot, options))),
+      sendLines(reply, await startJob(reply.raw, (options) => control.snapshot(name, snapshot, options))),
   );
 
   app.post(
     '/v1/disks/:name/snapshots/:snapshot/revert',
     { schema: { ...jobSchema('Bring the disk back to a snapshot, which stays', 'disk', plainLineSchema), params: snapshotParamsSchema } },
     async ({ params: { name, snapshot } }, reply) =>
-      sendLines(reply, await startJob(reply.raw, (options) => control.revertDisk(name, snapshot, options))),
+      sendLines(reply, await startJob(reply.raw, (options) => control.revert(name, snapshot, options))),
   );
 
   app.post(
@@ -30,7 +30,7 @@ export function addDiskJobRoutes(app: AdminApp, control: DiskControl): void {
     { schema: { ...jobSchema('Make an image of a disk', 'disk', promoteLineSchema), params, body: diskPromoteSchema } },
     async ({ params: { name }, body: { image, path } }, reply) => {
       if (path !== undefined && !isAbsolute(path)) throw new CopseError('ERR_OPTION', `path "${path}" is relative: give an absolute one`);
-      return sendLines(reply, await startJob(reply.raw, (options) => control.promoteDisk(name, image, { ...options, path })));
+      return sendLines(reply, await startJob(reply.raw, (options) => control.promote(name, image, { ...options, path })));
     },
   );
 
@@ -44,6 +44,6 @@ export function addDiskJobRoutes(app: AdminApp, control: DiskControl): void {
       },
     },
     async ({ params: { name }, body: { to } }, reply) =>
-      sendLines(reply, await startJob(reply.raw, (options) => control.migrateDisk(name, to, options))),
+      sendLines(reply, await startJob(reply.raw, (options) => control.migrate(name, to, options))),
   );
 }

@@ -29,17 +29,17 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
         response: { 200: z.array(diskStatusSchema), ...errorResponses },
       },
     },
-    async (_request, reply) => sendArray(reply, await control.listDisks(), diskStatusSchema),
+    async (_request, reply) => sendArray(reply, await control.list(), diskStatusSchema),
   );
 
   app.get('/v1/disks/:name', { schema: { summary: 'Status of a disk', tags, params, response } }, ({ params: { name } }) =>
-    control.diskStatus(name),
+    control.status(name),
   );
 
   app.put(
     '/v1/disks/:name',
     { schema: { summary: 'Create a disk over an image, or a blank one', tags, params, body: diskCreateSchema, response } },
-    ({ params: { name }, body }) => control.createDisk({ name, ...body }),
+    ({ params: { name }, body }) => control.create({ name, ...body }),
   );
 
   app.delete(
@@ -53,7 +53,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
       },
     },
     async ({ params: { name } }, reply) => {
-      await control.removeDisk(name);
+      await control.remove(name);
       return reply.code(204).send(null);
     },
   );
@@ -61,13 +61,13 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
   app.post(
     '/v1/disks/:name/resize',
     { schema: { summary: 'Grow a disk that nobody is attached to', tags, params, body: diskResizeSchema, response } },
-    ({ params: { name }, body }) => control.resizeDisk(name, body.sizeBytes),
+    ({ params: { name }, body }) => control.resize(name, body.sizeBytes),
   );
 
   app.post(
     '/v1/disks/:name/rename',
     { schema: { summary: 'Give a disk that nobody is attached to another name', tags, params, body: renameSchema, response } },
-    ({ params: { name }, body }) => control.renameDisk(name, body.name),
+    ({ params: { name }, body }) => control.rename(name, body.name),
   );
 
   app.post(
@@ -81,7 +81,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
         response: { 200: diskTakeResultSchema, ...errorResponses },
       },
     },
-    ({ params: { name }, body }) => control.takeDisk(name, body ?? {}),
+    ({ params: { name }, body }) => control.take(name, body ?? {}),
   );
 
   app.post(
@@ -95,7 +95,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
         response,
       },
     },
-    ({ params: { name }, body }) => control.acceptDiskLoss(name, body ?? {}),
+    ({ params: { name }, body }) => control.acceptLoss(name, body ?? {}),
   );
 
   app.delete(

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { CopseError } from '../../base/error.js';
 import { checkOriginUrl } from '../../config/url.js';
 import { checkDigest, missingOfManifest } from '../../config/value.js';
-import type { Control, ImageAddRequest } from '../control.js';
-import { imageAddSchema, imageParamsSchema, imageStatusSchema, renameSchema } from '../schema.js';
-import { explanationSchema } from '../schema-cluster.js';
+import type { ImageControl } from '../control-image.js';
+import { renameSchema } from '../schema.js';
+import { type ImageAddRequest, imageAddSchema, imageParamsSchema, imageStatusSchema } from '../schema-image.js';
 import { sendArray } from './array-answer.js';
 import { type AdminApp, errorResponses } from './type.js';
 
@@ -13,15 +13,15 @@ const tags = ['image'];
 const params = imageParamsSchema;
 const response = { 200: imageStatusSchema, ...errorResponses };
 
-export function addImageRoutes(app: AdminApp, control: Control): void {
+export function addImageRoutes(app: AdminApp, control: ImageControl): void {
   app.get(
     '/v1/images',
     { schema: { summary: 'All images, sorted by name', tags, response: { 200: z.array(imageStatusSchema), ...errorResponses } } },
-    async (_request, reply) => sendArray(reply, await control.listImages(), imageStatusSchema),
+    async (_request, reply) => sendArray(reply, await control.list(), imageStatusSchema),
   );
 
   app.get('/v1/images/:name', { schema: { summary: 'Status of an image', tags, params, response } }, ({ params: { name } }) =>
-    control.imageStatus(name),
+    control.status(name),
   );
 
   app.put(
@@ -29,14 +29,14 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
     {
       schema: { summary: "Pin an origin's content and serve it under the name; idempotent", tags, params, body: imageAddSchema, response },
     },
-    ({ params: { name }, body }) => control.addImage(checkAdd({ name, ...body })),
+    ({ params: { name }, body }) => control.add(checkAdd({ name, ...body })),
   );
 
   app.delete(
     '/v1/images/:name',
     { schema: { summary: 'Remove an image that nobody is attached to', tags, params, response: { 204: z.null(), ...errorResponses } } },
     async ({ params: { name } }, reply) => {
-      await control.removeImage(name);
+      await control.remove(name);
       return reply.code(204).send(null);
     },
   );
@@ -44,26 +44,13 @@ export function addImageRoutes(app: AdminApp, control: Control): void {
   app.post(
     '/v1/images/:name/repin',
     { schema: { summary: "Move the name to the origin's present content", tags, params, response } },
-    ({ params: { name } }) => control.repinImage(name),
+    ({ params: { name } }) => control.repin(name),
   );
 
   app.post(
     '/v1/images/:name/rename',
     { schema: { summary: 'Give an image that nobody is attached to another name', tags, params, body: renameSchema, response } },
-    ({ params: { name }, body }) => control.renameImage(name, body.name),
-  );
-
-  app.get(
-    '/v1/images/:name/explain',
-    {
-      schema: {
-        summary: "Where an export's bytes came from, and how long its reads waited",
-        tags,
-        params,
-        response: { 200: explanationSchema, ...errorResponses },
-      },
-    },
-    ({ params: { name } }) => control.explain(name),
+    ({ params: { name }, body }) => control.rename(name, body.name),
   );
 }
 

@@ -1,10 +1,14 @@
 /** Routes about the daemon as a whole. */
 import { z } from 'zod';
-import type { Control } from '../control.js';
-import { daemonStatusSchema } from '../schema.js';
+import type { NodeControl } from '../control-node.js';
+import { startJob } from '../job-stream.js';
+import { imageParamsSchema } from '../schema-image.js';
+import { drainLineSchema } from '../schema-job.js';
+import { daemonStatusSchema, explanationSchema } from '../schema-node.js';
+import { jobSchema, sendLines } from './job-answer.js';
 import { type AdminApp, errorResponses } from './type.js';
 
-export function addNodeRoutes(app: AdminApp, control: Control): void {
+export function addNodeRoutes(app: AdminApp, control: NodeControl): void {
   app.get(
     '/v1/status',
     { schema: { summary: 'Status of the daemon', tags: ['node'], response: { 200: daemonStatusSchema, ...errorResponses } } },
@@ -41,4 +45,32 @@ export function addNodeRoutes(app: AdminApp, control: Control): void {
     reply.type('application/json; charset=utf-8').serializer(String);
     return JSON.stringify(app.swagger());
   });
+
+  app.get(
+    '/v1/images/:name/explain',
+    {
+      schema: {
+        summary: "Where an export's bytes came from, and how long its reads waited",
+        tags: ['image'],
+        params: imageParamsSchema,
+        response: { 200: explanationSchema, ...errorResponses },
+      },
+    },
+    ({ params: { name } }) => control.explain(name),
+  );
+
+  app.post(
+    '/v1/node/drain',
+    { schema: jobSchema("Hand the cluster's last copies on, and be no home from now on", 'cluster', drainLineSchema) },
+    async (_request, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.drain(options))),
+  );
+
+  app.delete(
+    '/v1/node/drain',
+    { schema: { summary: 'End draining: be a home again', tags: ['cluster'], response: { 204: z.null(), ...errorResponses } } },
+    async (_request, reply) => {
+      await control.undrain();
+      return reply.code(204).send(null);
+    },
+  );
 }

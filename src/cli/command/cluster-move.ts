@@ -12,7 +12,7 @@ export function addClusterMoveCommand(parent: Command): void {
       .argument('<name>', 'name of the cluster, or "auto" to measure again which is nearest'),
   ).action(async (name: string, options: DaemonOptions) => {
     const chosen = checkClusterChoice(name);
-    const result = await withDaemon(options, (control) => control.moveCluster(chosen));
+    const result = await withDaemon(options, (control) => control.cluster.move(chosen));
     if (options.json) printJson(result);
     else printText(result.message);
   });

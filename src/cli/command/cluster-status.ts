@@ -7,7 +7,7 @@ import { printJson, printText } from '../output.js';
 export function addClusterStatusCommand(parent: Command): void {
   addDaemonOptions(parent.command('status').description('show the members as this node sees them, and who was set aside')).action(
     async (options: DaemonOptions) => {
-      const status = await withDaemon(options, (control) => control.clusterStatus());
+      const status = await withDaemon(options, (control) => control.cluster.status());
       if (options.json) printJson(status);
       else printText(describeCluster(status));
     },

@@ -22,7 +22,7 @@ export function addDiskAcceptLossCommand(parent: Command): void {
       .option('--yes', 'it is known which writes may be lost')
       .addHelpText('after', notes),
   ).action(async (name: string, options: Options) => {
-    const status = await withDaemon(options, (control) => control.acceptDiskLoss(name, { confirmed: options.yes }));
+    const status = await withDaemon(options, (control) => control.disks.acceptLoss(name, { confirmed: options.yes }));
     if (options.json) printJson(status);
     else printText(`${name} has no loss that is not accepted: its flushes succeed again`);
   });

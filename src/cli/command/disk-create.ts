@@ -39,8 +39,8 @@ export function addDiskCreateCommand(parent: Command): void {
     }
     const request = { ...diskRequest(name, options), image: options.image };
     const { disk, listeners } = await withDaemon(options, async (control) => {
-      const created = await control.createDisk(request);
-      return { disk: created, listeners: options.json ? [] : (await control.status()).listeners };
+      const created = await control.disks.create(request);
+      return { disk: created, listeners: options.json ? [] : (await control.node.status()).listeners };
     });
     if (options.json) printJson(disk);
     else printText(describeDisk(disk, listeners));

@@ -80,9 +80,9 @@ async function exportDisk(
   { file, format, options }: { file: string; format: Format; options: Options },
   job: JobOptions,
 ): Promise<Exported> {
-  const disk = await control.diskStatus(name);
+  const disk = await control.disks.status(name);
   refuseUnless(disk, options.live === true);
-  const uri = await reachableUri((await control.status()).listeners, name);
+  const uri = await reachableUri((await control.node.status()).listeners, name);
   const { sizeBytes: totalBytes } = disk;
   const written = await writeOutputFile(file, { force: options.force === true }, (to) =>
     copyImage({ what: `export of ${name}`, from: uri, fromFormat: 'raw', to, toFormat: format, totalBytes, intoZeros: false }, job),

@@ -52,9 +52,9 @@ export function addDiskImportCommand(parent: Command): void {
         process.exitCode = outcome.exitCode;
         return;
       }
-      const disk = await control.diskStatus(name);
+      const disk = await control.disks.status(name);
       if (options.json) printJson(disk);
-      else printText(describeDisk(disk, (await control.status()).listeners));
+      else printText(describeDisk(disk, (await control.node.status()).listeners));
     });
   });
 }
@@ -71,8 +71,8 @@ async function importDisk(
   checkSource(path, source, request.sizeBytes);
   const { checkImageFile } = await import('../../origin/format/check-file.js');
   await checkImageFile(path, source.format, job.signal);
-  const { listeners } = await control.status();
-  await control.createDisk({ ...request, sizeBytes: request.sizeBytes ?? sizeBytes });
+  const { listeners } = await control.node.status();
+  await control.disks.create({ ...request, sizeBytes: request.sizeBytes ?? sizeBytes });
   try {
     const uri = await reachableUri(listeners, name);
     const copy = { what: `import of ${path}`, from: path, fromFormat: source.format, to: uri, toFormat: 'raw' };
@@ -112,7 +112,7 @@ function checkSource(path: string, { sizeBytes, other, format }: ImageFile, want
 async function removeAgain(control: Control, name: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await control.removeDisk(name);
+      return await control.disks.remove(name);
     } catch (error) {
       if (errorCode(error) === 'ERR_NO_SUCH_DISK') return;
       if (errorCode(error) !== 'ERR_DISK_IN_USE' || attempt === removeAttempts) {

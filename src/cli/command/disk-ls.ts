@@ -8,7 +8,7 @@ export function addDiskLsCommand(parent: Command): void {
   addDaemonOptions(
     parent.command('ls').alias('list').description("list this node's disks, and those that other nodes of the cluster own"),
   ).action(async (options: DaemonOptions) => {
-    const disks = await withDaemon(options, (control) => control.listDisks());
+    const disks = await withDaemon(options, (control) => control.disks.list());
     if (options.json) printJson(disks);
     else printText(describeDisks(disks));
   });

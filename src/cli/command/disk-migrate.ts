@@ -23,7 +23,7 @@ export function addDiskMigrateCommand(parent: Command): void {
   ).action(async (name: string, options: Options) => {
     const { to } = options;
     const outcome = await withDaemon(options, (control) =>
-      runJob(`migrate ${name}`, { quiet: options.json === true }, (job) => control.migrateDisk(name, to, job)),
+      runJob(`migrate ${name}`, { quiet: options.json === true }, (job) => control.disks.migrate(name, to, job)),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

@@ -26,7 +26,7 @@ export function addDiskPromoteCommand(parent: Command): void {
   ).action(async (name: string, image: string, options: Options) => {
     const path = options.file === undefined ? undefined : resolve(options.file);
     const outcome = await withDaemon(options, (control) =>
-      runJob(`promote ${name}`, { quiet: options.json === true }, (job) => control.promoteDisk(name, image, { ...job, path })),
+      runJob(`promote ${name}`, { quiet: options.json === true }, (job) => control.disks.promote(name, image, { ...job, path })),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

@@ -20,7 +20,7 @@ export function addDiskRenameCommand(parent: Command): void {
     checkExportName(newName);
     const disk = await withDaemon(options, async (control) => {
       await confirmUnnamed(control, name, 'rename it', options);
-      return control.renameDisk(name, newName);
+      return control.disks.rename(name, newName);
     });
     if (options.json) printJson(disk);
     else printText(`${name} is ${disk.name} now`);

@@ -14,7 +14,7 @@ export function addDiskResizeCommand(parent: Command): void {
       .argument('<size>', 'its new size, as in 40G'),
   ).action(async (name: string, size: string, options: DaemonOptions) => {
     const sizeBytes = parseDiskSize(size);
-    const disk = await withDaemon(options, (control) => control.resizeDisk(name, sizeBytes));
+    const disk = await withDaemon(options, (control) => control.disks.resize(name, sizeBytes));
     if (options.json) printJson(disk);
     else printText(`${name}: ${formatSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)`);
   });

@@ -13,7 +13,7 @@ export function addDiskRevertCommand(parent: Command): void {
       .argument('<snapshot>', 'name of the snapshot'),
   ).action(async (name: string, snapshot: string, options: DaemonOptions) => {
     const outcome = await withDaemon(options, (control) =>
-      runJob(`revert ${name}`, { quiet: options.json === true }, (job) => control.revertDisk(name, snapshot, job)),
+      runJob(`revert ${name}`, { quiet: options.json === true }, (job) => control.disks.revert(name, snapshot, job)),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

@@ -18,7 +18,7 @@ export function addDiskRmCommand(parent: Command): void {
   ).action(async (name: string, options: Options) => {
     await withDaemon(options, async (control) => {
       await confirmUnnamed(control, name, 'remove it', options);
-      await control.removeDisk(name);
+      await control.disks.remove(name);
     });
     if (options.json) printJson({ removed: name });
     else printText(`removed ${name}`);

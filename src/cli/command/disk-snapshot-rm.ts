@@ -12,7 +12,7 @@ export function addDiskSnapshotRmCommand(parent: Command): void {
       .argument('<name>', 'name of the disk')
       .argument('<snapshot>', 'name of the snapshot'),
   ).action(async (name: string, snapshot: string, options: DaemonOptions) => {
-    const disk = await withDaemon(options, (control) => control.removeSnapshot(name, snapshot));
+    const disk = await withDaemon(options, (control) => control.disks.removeSnapshot(name, snapshot));
     if (options.json) printJson(disk);
     else printText(`removed snapshot ${snapshot} of ${name}`);
   });

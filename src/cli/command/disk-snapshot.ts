@@ -19,7 +19,7 @@ export function addDiskSnapshotCommand(parent: Command): void {
       .addHelpText('after', notes),
   ).action(async (name: string, snapshot: string, options: DaemonOptions) => {
     const outcome = await withDaemon(options, (control) =>
-      runJob(`snapshot ${name}`, { quiet: options.json === true }, (job) => control.snapshotDisk(name, snapshot, job)),
+      runJob(`snapshot ${name}`, { quiet: options.json === true }, (job) => control.disks.snapshot(name, snapshot, job)),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

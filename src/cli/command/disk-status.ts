@@ -12,12 +12,12 @@ export function addDiskStatusCommand(parent: Command): void {
       .argument('[name]', 'name of the disk'),
   ).action(async (name: string | undefined, options: DaemonOptions) => {
     await withDaemon(options, async (control) => {
-      const disks = name === undefined ? await control.listDisks() : [await control.diskStatus(name)];
+      const disks = name === undefined ? await control.disks.list() : [await control.disks.status(name)];
       if (options.json) {
         printJson(name === undefined ? disks : disks[0]);
         return;
       }
-      const { listeners } = await control.status();
+      const { listeners } = await control.node.status();
       printText(disks.length === 0 ? describeDisks(disks) : disks.map((disk) => describeDisk(disk, listeners)).join('\n\n'));
     });
   });

@@ -36,7 +36,7 @@ export function addDiskTakeCommand(parent: Command): void {
 
 async function take(control: Control, name: string, options: { force: boolean | undefined; acceptLoss: boolean | undefined }) {
   try {
-    return await control.takeDisk(name, options);
+    return await control.disks.take(name, options);
   } catch (error) {
     if (errorCode(error) !== 'ERR_DISK_LOSS' || errorMessage(error).includes('--accept-loss')) throw error;
     throw new CopseError('ERR_DISK_LOSS', `${errorMessage(error)}\nto go on without them: copse disk take ${name} --force --accept-loss`);

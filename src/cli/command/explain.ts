@@ -11,7 +11,7 @@ export function addExplainCommand(parent: Command): void {
       .description("show where an export's bytes came from, and what its guests waited for")
       .argument('<export>', 'name of the export'),
   ).action(async (name: string, options: DaemonOptions) => {
-    const explanation = await withDaemon(options, (control) => control.explain(name));
+    const explanation = await withDaemon(options, (control) => control.node.explain(name));
     if (options.json) printJson(explanation);
     else printText(describeExplanation(explanation));
   });

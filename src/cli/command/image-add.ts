@@ -57,8 +57,8 @@ export function addImageAddCommand(parent: Command): void {
       deep: options.deep,
     };
     const { image, listeners } = await withDaemon(options, async (control) => {
-      const added = await control.addImage(request);
-      return { image: added, listeners: options.json ? [] : (await control.status()).listeners };
+      const added = await control.images.add(request);
+      return { image: added, listeners: options.json ? [] : (await control.node.status()).listeners };
     });
     if (options.json) printJson(image);
     else printText(describeImage(image, listeners));

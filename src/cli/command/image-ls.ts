@@ -6,7 +6,7 @@ import { printJson, printText } from '../output.js';
 
 export function addImageLsCommand(parent: Command): void {
   addDaemonOptions(parent.command('ls').alias('list').description('list all images')).action(async (options: DaemonOptions) => {
-    const images = await withDaemon(options, (control) => control.listImages());
+    const images = await withDaemon(options, (control) => control.images.list());
     if (options.json) printJson(images);
     else printText(describeImages(images));
   });

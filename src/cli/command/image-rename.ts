@@ -20,7 +20,7 @@ export function addImageRenameCommand(parent: Command): void {
     checkExportName(newName);
     const image = await withDaemon(options, async (control) => {
       await confirmUnnamed(control, name, 'rename it', options);
-      return control.renameImage(name, newName);
+      return control.images.rename(name, newName);
     });
     if (options.json) printJson(image);
     else printText(`${name} is ${image.name} now`);

@@ -12,8 +12,8 @@ export function addImageRepinCommand(parent: Command): void {
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
     const { image, listeners } = await withDaemon(options, async (control) => {
-      const repinned = await control.repinImage(name);
-      return { image: repinned, listeners: options.json ? [] : (await control.status()).listeners };
+      const repinned = await control.images.repin(name);
+      return { image: repinned, listeners: options.json ? [] : (await control.node.status()).listeners };
     });
     if (options.json) printJson(image);
     else printText(describeImage(image, listeners));

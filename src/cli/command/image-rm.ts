@@ -20,7 +20,7 @@ export function addImageRmCommand(parent: Command): void {
   ).action(async (name: string, options: Options) => {
     await withDaemon(options, async (control) => {
       await confirmUnnamed(control, name, 'remove it', options);
-      await control.removeImage(name);
+      await control.images.remove(name);
     });
     if (options.json) printJson({ removed: name });
     else printText(`removed ${name}`);

@@ -79,7 +79,7 @@ async function sealByName(name: string, options: Options, job: JobOptions): Prom
   if (options.chunkSize !== undefined) {
     throw new CopseError('ERR_OPTION', `"${name}" is sealed in its own chunks: leave --chunk-size out, or seal its file or URL`);
   }
-  const result = await withDaemon(options, (control) => control.sealImage(name, job));
+  const result = await withDaemon(options, (control) => control.images.seal(name, job));
   if (options.output === undefined) return result;
   const manifestPath = resolve(options.output);
   try {

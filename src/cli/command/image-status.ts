@@ -23,17 +23,17 @@ export function addImageStatusCommand(parent: Command): void {
     }
     await withDaemon(options, async (control) => {
       if (options.cluster && name !== undefined) {
-        const held = await control.clusterImageStatus(name);
+        const held = await control.cluster.imageStatus(name);
         if (options.json) printJson(held);
         else printText(describeClusterImage(held));
         return;
       }
-      const images = name === undefined ? await control.listImages() : [await control.imageStatus(name)];
+      const images = name === undefined ? await control.images.list() : [await control.images.status(name)];
       if (options.json) {
         printJson(name === undefined ? images : images[0]);
         return;
       }
-      const { listeners } = await control.status();
+      const { listeners } = await control.node.status();
       printText(images.map((image) => describeImage(image, listeners)).join('\n\n'));
     });
   });

@@ -14,7 +14,7 @@ export function addImageVerifyCommand(parent: Command): void {
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
     const outcome = await withDaemon(options, (control) =>
-      runJob(`verify ${name}`, { quiet: options.json === true }, (job) => control.verifyImage(name, job)),
+      runJob(`verify ${name}`, { quiet: options.json === true }, (job) => control.images.verify(name, job)),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

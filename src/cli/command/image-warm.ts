@@ -19,7 +19,7 @@ export function addImageWarmCommand(parent: Command): void {
   ).action(async (name: string, options: Options) => {
     const { cluster = false } = options;
     const outcome = await withDaemon(options, (control) =>
-      runJob(`warm ${name}`, { quiet: options.json === true }, (job) => control.warmImage(name, { ...job, cluster })),
+      runJob(`warm ${name}`, { quiet: options.json === true }, (job) => control.images.warm(name, { ...job, cluster })),
     );
     if ('exitCode' in outcome) {
       process.exitCode = outcome.exitCode;

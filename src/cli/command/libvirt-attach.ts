@@ -32,7 +32,7 @@ async function attach(domain: string, name: string, options: Options): Promise<v
   ]);
   const { facts, disk, listeners } = await withDaemon(daemonOptionsOf(options), async (control) => {
     const facts = await findExport(control, name);
-    return { facts, disk: await diskXmlOf(control, facts, options), listeners: (await control.status()).listeners };
+    return { facts, disk: await diskXmlOf(control, facts, options), listeners: (await control.node.status()).listeners };
   });
   const known = Listeners.fromUris(listeners);
   const shared = facts.kind === 'image' || facts.disk.multiConn;

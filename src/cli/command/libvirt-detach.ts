@@ -36,7 +36,7 @@ async function detach(domain: string, exportName: string, options: Options): Pro
 async function askWhatIsCopse(options: Options): Promise<IsCopse> {
   const { Listeners } = await import('../../libvirt/listener.js');
   try {
-    const known = Listeners.fromUris((await withDaemon(daemonOptionsOf(options), (control) => control.status())).listeners);
+    const known = Listeners.fromUris((await withDaemon(daemonOptionsOf(options), (control) => control.node.status())).listeners);
     return ({ address }) => known.has(address);
   } catch (error) {
     if (errorCode(error) !== 'ERR_NO_DAEMON') throw error;

@@ -51,7 +51,7 @@ async function warm(options: Options): Promise<void> {
   await withPatience(options, async (control, listeners) => {
     for (const name of await imagesToWarm(control, exportsOf(domain, listeners))) {
       printNote(`warming ${name} for ${domain.name}`);
-      await control.warmImage(name, { signal: new AbortController().signal, onProgress: () => {} });
+      await control.images.warm(name, { signal: new AbortController().signal, onProgress: () => {} });
     }
   });
 }
@@ -66,7 +66,7 @@ async function withPatience<T>(options: Options, action: (control: Control, list
   const { Listeners } = await import('../../libvirt/listener.js');
   for (const until = performance.now() + Number(options.wait) * 1000; ; await sleep(200)) {
     try {
-      return await withDaemon(options, async (control) => action(control, Listeners.fromUris((await control.status()).listeners)));
+      return await withDaemon(options, async (control) => action(control, Listeners.fromUris((await control.node.status()).listeners)));
     } catch (error) {
       if (errorCode(error) !== 'ERR_NO_DAEMON') throw error;
       if (!(performance.now() < until)) return undefined;

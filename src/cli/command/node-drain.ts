@@ -22,14 +22,14 @@ export function addNodeDrainCommand(parent: Command): void {
 }
 
 async function undrain(options: DaemonOptions): Promise<void> {
-  await withDaemon(options, (control) => control.undrainNode());
+  await withDaemon(options, (control) => control.node.undrain());
   if (options.json) printJson({ draining: false });
   else printText('this node takes part again');
 }
 
 async function drain(options: DaemonOptions): Promise<void> {
   const outcome = await withDaemon(options, (control) =>
-    runJob('drain', { quiet: options.json === true }, (job) => control.drainNode(job)),
+    runJob('drain', { quiet: options.json === true }, (job) => control.node.drain(job)),
   );
   if ('exitCode' in outcome) {
     process.exitCode = outcome.exitCode;

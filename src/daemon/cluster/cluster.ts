@@ -3,7 +3,8 @@
  * needs to ask them.
  */
 
-import type { ClusterMoveResult, ImageAddRequest } from '../../admin/control.js';
+import type { ClusterMoveResult } from '../../admin/schema-cluster.js';
+import type { ImageAddRequest } from '../../admin/schema-image.js';
 import { Budget } from '../../base/budget.js';
 import { systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -279,6 +280,15 @@ export class Cluster {
     if (this.#pool !== undefined) this.membership.announce(this.self.record);
     queueMicrotask(() => this.prober.selfChanged());
   }
+}
+
+/** @throws CopseError `ERR_NOT_CLUSTERED` on a single host */
+export function requireCluster(cluster: Cluster | undefined): Cluster {
+  if (cluster !== undefined) return cluster;
+  throw new CopseError(
+    'ERR_NOT_CLUSTERED',
+    'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
+  );
 }
 
 function waitMsOf(guestDeadlineMs: number): { home: number; held: number } {

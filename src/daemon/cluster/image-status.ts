@@ -1,5 +1,5 @@
 /** `copse image status NAME --cluster`: what the cluster holds of an image, and whether it can do without the origin. */
-import type { ClusterImageStatus } from '../../admin/control.js';
+import type { ClusterImageStatus } from '../../admin/schema-cluster.js';
 import { type ClusterIdentity, clusterIdOf } from '../../catalog/cluster-id.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
 import type { ClusterConfig } from '../../config/schema.js';

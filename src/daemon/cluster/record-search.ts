@@ -1,5 +1,5 @@
 /** Looks among peers for one that serves what a request to add an image asks for: for a node that can't ask the origin. */
-import type { ImageAddRequest } from '../../admin/control.js';
+import type { ImageAddRequest } from '../../admin/schema-image.js';
 import { hidesSecret } from '../../base/display-url.js';
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';

@@ -1,5 +1,5 @@
 /** `copse cluster status`: everybody who should be there, how they are, and who was set aside. */
-import type { ClusterStatus, MemberStatus } from '../../admin/control.js';
+import type { ClusterStatus, MemberStatus } from '../../admin/schema-cluster.js';
 import { systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
 import type { Content } from '../../image/content.js';

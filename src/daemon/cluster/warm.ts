@@ -1,6 +1,6 @@
 /** Warming a whole cluster: each chunk is brought to its home, once. */
 
-import type { WarmResult } from '../../admin/control.js';
+import type { WarmResult } from '../../admin/schema-image.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
 import type { JobOptions } from '../../base/job.js';

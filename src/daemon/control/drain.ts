@@ -4,7 +4,7 @@
  * Invariant: a chunk counts as handed on when another node says that it holds it.
  */
 
-import type { DrainResult } from '../../admin/control.js';
+import type { DrainResult } from '../../admin/schema-node.js';
 import { systemClock } from '../../base/clock.js';
 import type { JobOptions } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';

@@ -1,5 +1,5 @@
 /** `copse explain EXPORT`: where the bytes of an export came from, and what that says of its speed. */
-import type { Explanation } from '../../admin/control.js';
+import type { Explanation } from '../../admin/schema-node.js';
 import { formatSize } from '../../base/size.js';
 import type { Content } from '../../image/content.js';
 import type { ExportMetrics } from '../../server/export.js';

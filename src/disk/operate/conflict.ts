@@ -1,5 +1,5 @@
 /** Disks of one name, as two nodes without etcd can make them: which one keeps the name, and what is said of the others. */
-import type { DiskStatus } from '../../admin/control-disk.js';
+import type { DiskStatus } from '../../admin/schema-disk.js';
 import { type DiskRecord, olderFirst } from '../protocol/record.js';
 
 /** By name the disk that keeps it. */

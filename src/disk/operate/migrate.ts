@@ -1,6 +1,6 @@
 /** Moving a disk by an operator's word: its overlay is copied ahead while the guest runs, and handed over at once where nobody is attached. */
 
-import type { MigrateResult } from '../../admin/control.js';
+import type { MigrateResult } from '../../admin/schema-disk.js';
 import type { Clock } from '../../base/clock.js';
 import { AbortedError, CopseError } from '../../base/error.js';
 import type { JobOptions } from '../../base/job.js';

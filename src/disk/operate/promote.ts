@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
-import type { PromoteResult } from '../../admin/control.js';
+import type { PromoteResult } from '../../admin/schema-disk.js';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
 import type { JobOptions } from '../../base/job.js';
 import { makeDirectorySync } from '../../base/make-directory.js';

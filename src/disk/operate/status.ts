@@ -1,5 +1,5 @@
 /** What people are told of a disk. */
-import type { DiskPlace, DiskStatus } from '../../admin/control-disk.js';
+import type { DiskPlace, DiskStatus } from '../../admin/schema-disk.js';
 import { lossError } from '../folder/loss.js';
 import type { KnownDisks } from '../knowledge/known-disks.js';
 import type { DiskExport } from '../owner/disk-export.js';

@@ -37,9 +37,9 @@ t.test('each step of a handover', { skip }, async (t) => {
     for (const [way, cuts] of Object.entries(links)) {
       await t.test(`cut ${step}, ${way}`, async (t) => {
         const disk = `${step} ${way}`.replaceAll(/\W+/g, '-');
-        const { uuid } = await atOne.createDisk({ name: disk, sizeBytes: 16 * mebibyte });
+        const { uuid } = await atOne.disks.create({ name: disk, sizeBytes: 16 * mebibyte });
         t.match(await visit(one, disk, 'write -P 0x11 0 8M', 'flush'), /wrote/);
-        await until('it is known', async () => (await atTwo.listDisks()).some(({ name }) => name === disk));
+        await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === disk));
         const first = await guestAt(t, one, disk);
         t.match(await first.do('write -P 0x12 8M 64k'), /^wrote/);
         const guest = await guestAt(t, two, disk);

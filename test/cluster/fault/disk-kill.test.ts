@@ -22,12 +22,12 @@ t.test('each step of a handover', { skip }, async (t) => {
     for (const [who, killed] of Object.entries(victims)) {
       await t.test(`${who} killed when ${step}`, async (t) => {
         const disk = `${step} ${who}`.replaceAll(/\W+/g, '-');
-        const { uuid } = await atSource.createDisk({ name: disk, sizeBytes: 16 * 2 ** 20 });
+        const { uuid } = await atSource.disks.create({ name: disk, sizeBytes: 16 * 2 ** 20 });
         const first = await guestAt(t, source, disk);
         t.match(await first.do('write -P 0x11 0 8M'), /^wrote/);
         await first.do('flush');
         t.match(await first.do('write -P 0x12 8M 64k'), /^wrote/);
-        await until('the destination knows it', async () => (await atDestination.listDisks()).some(({ name }) => name === disk));
+        await until('the destination knows it', async () => (await atDestination.disks.list()).some(({ name }) => name === disk));
         const second = await guestAt(t, destination, disk);
         t.match(await second.do('read -P 0x11 1M 64k'), /^read/);
 
@@ -47,7 +47,7 @@ t.test('each step of a handover', { skip }, async (t) => {
         t.match(await visit(source, disk, 'read -P 0x21 6k 10k'), /^read \d/, 'as the old owner shows it');
         await until('all of it has moved', () => ownerFile(source, uuid) === undefined);
         t.match(await second.do('read -P 0x11 16k 8176k'), /^read \d/);
-        t.match(await atDestination.diskStatus(disk), { place: 'owner', toCome: [] });
+        t.match(await atDestination.disks.status(disk), { place: 'owner', toCome: [] });
         await allUp(nodes);
         await first.quit();
         await second.quit();

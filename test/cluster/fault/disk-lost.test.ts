@@ -16,9 +16,9 @@ t.test('two nodes', { skip }, async (t) => {
   const down = () => until('the other is down', async () => (await two.member('n1'))?.state === 'down');
 
   await t.test('an owner that is stopped in the middle of a handover, and goes on', async (t) => {
-    const { uuid } = await atOne.createDisk({ name: 'stopped', sizeBytes: 16 * mebibyte });
+    const { uuid } = await atOne.disks.create({ name: 'stopped', sizeBytes: 16 * mebibyte });
     t.match(await visit(one, 'stopped', 'write -P 0x11 0 8M', 'flush'), /wrote/);
-    await until('it is known', async () => (await atTwo.listDisks()).some(({ name }) => name === 'stopped'));
+    await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === 'stopped'));
     const guest = await guestAt(t, two, 'stopped');
     t.match(await guest.do('read -P 0x11 0 4k'), /^read \d/);
     one.signal('SIGSTOP');
@@ -33,9 +33,9 @@ t.test('two nodes', { skip }, async (t) => {
 
   await t.test('blocks of an old owner that is away are errors, and come back with it', async (t) => {
     await allUp(nodes);
-    const { uuid } = await atOne.createDisk({ name: 'away', sizeBytes: 128 * mebibyte, deadlineMs: 1500 });
+    const { uuid } = await atOne.disks.create({ name: 'away', sizeBytes: 128 * mebibyte, deadlineMs: 1500 });
     t.match(await visit(one, 'away', 'write -P 0x11 0 96M', 'flush'), /wrote/);
-    await until('it is known', async () => (await atTwo.listDisks()).some(({ name }) => name === 'away'));
+    await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === 'away'));
     const guest = await guestAt(t, two, 'away');
     const write = atLast(() => guest.do('write -P 0x22 0 4k'));
     await moment('it is confirmed', () => {
@@ -44,7 +44,7 @@ t.test('two nodes', { skip }, async (t) => {
     });
     await one.kill();
     t.match(await write, /^wrote/);
-    const { toCome } = await atTwo.diskStatus('away');
+    const { toCome } = await atTwo.disks.status('away');
     if (toCome.length === 0) t.comment('all of it had moved by then');
     else {
       t.match(toCome, [{ node: 'n1' }]);
@@ -54,37 +54,37 @@ t.test('two nodes', { skip }, async (t) => {
     t.match(await guest.do('read -P 0x22 0 4k'), /^read \d/, 'what is here');
     await one.start();
     await until('it comes', async () => /^read \d/.test(await guest.do('read -P 0x11 92M 4M')));
-    await until('all of it', async () => (await atTwo.diskStatus('away')).toCome.length === 0);
+    await until('all of it', async () => (await atTwo.disks.status('away')).toCome.length === 0);
     t.match(await guest.do('read -P 0x11 1M 32M'), /^read \d/);
     await guest.quit();
   });
 
   await t.test('taken by force: says what is lost, and the lost owner does not serve it when it is back', async (t) => {
     await allUp(nodes);
-    const { uuid } = await atOne.createDisk({ name: 'lost', sizeBytes: 16 * mebibyte, deadlineMs: 1500 });
+    const { uuid } = await atOne.disks.create({ name: 'lost', sizeBytes: 16 * mebibyte, deadlineMs: 1500 });
     const first = await guestAt(t, one, 'lost');
     t.match(await first.do('write -P 0x11 0 1M'), /^wrote/);
     await first.do('flush');
-    await until('it is known', async () => (await atTwo.listDisks()).some(({ name }) => name === 'lost'));
+    await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === 'lost'));
     const guest = await guestAt(t, two, 'lost');
     t.match(await atLast(() => guest.do('read -P 0x11 0 4k')), /^read \d/);
     await t.rejects(
-      atOne
-        .takeDisk('lost', { force: true, acceptLoss: true })
+      atOne.disks
+        .take('lost', { force: true, acceptLoss: true })
         .then((status) => t.equal(status.epoch, 1))
-        .then(() => atTwo.removeDisk('lost')),
+        .then(() => atTwo.disks.remove('lost')),
       {
         code: 'ERR_NOT_OWNER',
       },
     );
     await one.kill();
     await down();
-    await t.rejects(atTwo.takeDisk('lost', {}), { code: 'ERR_OWNER_UNREACHABLE' });
-    t.match(await atTwo.diskStatus('lost'), { place: 'unreachable', owner: 'n1', message: /bring it back/ });
+    await t.rejects(atTwo.disks.take('lost', {}), { code: 'ERR_OWNER_UNREACHABLE' });
+    t.match(await atTwo.disks.status('lost'), { place: 'unreachable', owner: 'n1', message: /bring it back/ });
     t.match(await guest.do('write -P 0x22 0 4k'), eio);
-    await t.rejects(atTwo.takeDisk('lost', { force: true }), { code: 'ERR_DISK_LOSS', message: /n1/ });
+    await t.rejects(atTwo.disks.take('lost', { force: true }), { code: 'ERR_DISK_LOSS', message: /n1/ });
     t.equal(ownerFile(two, uuid), undefined);
-    t.match(await atTwo.takeDisk('lost', { force: true, acceptLoss: true }), { place: 'owner' });
+    t.match(await atTwo.disks.take('lost', { force: true, acceptLoss: true }), { place: 'owner' });
     t.match(await guest.do('read -P 0 0 1M'), /^read \d/, 'what is lost reads as zeros');
     t.match(await guest.do('write -P 0x22 0 4k'), /^wrote/);
     await one.start();
@@ -92,20 +92,20 @@ t.test('two nodes', { skip }, async (t) => {
     t.match(await first.do('read 0 4k'), eio);
     t.match(await atLast(() => visit(one, 'lost', 'read -P 0x22 0 4k')), /^read \d/, 'who attaches there sees the new owner’s disk');
     await allUp(nodes);
-    t.match(await atOne.diskStatus('lost'), { place: 'elsewhere', owner: 'n2' });
+    t.match(await atOne.disks.status('lost'), { place: 'elsewhere', owner: 'n2' });
     await until('the log says it', () => /took this disk by force/.test(one.stderr));
     t.match(await guest.do('read -P 0x22 0 4k'), /^read \d/);
     await first.quit();
     await guest.quit();
     // What lies there may go now, and goes nowhere else.
     await until('nobody is attached', async () => {
-      const { connections, remoteConnections } = await atTwo.diskStatus('lost');
+      const { connections, remoteConnections } = await atTwo.disks.status('lost');
       return connections === 0 && remoteConnections.length === 0;
     });
-    await atOne.removeDisk('lost');
+    await atOne.disks.remove('lost');
     t.equal(ownerFile(one, uuid), undefined);
     t.equal(ownerFile(two, uuid)?.state, 'owner');
-    await atTwo.removeDisk('lost');
+    await atTwo.disks.remove('lost');
   });
 
   await t.test('a receiver that is lost before it confirms: nobody writes, and force gets the disk back', async (t) => {
@@ -114,9 +114,9 @@ t.test('two nodes', { skip }, async (t) => {
     for (let attempt = 1; ownerFile(one, uuid) === undefined; attempt += 1) {
       await allUp(nodes);
       disk = `between-${attempt}`;
-      ({ uuid } = await atOne.createDisk({ name: disk, sizeBytes: 16 * mebibyte, deadlineMs: 1500 }));
+      ({ uuid } = await atOne.disks.create({ name: disk, sizeBytes: 16 * mebibyte, deadlineMs: 1500 }));
       t.match(await visit(one, disk, 'write -P 0x11 0 1M', 'flush'), /wrote/);
-      await until('it is known', async () => (await atTwo.listDisks()).some(({ name }) => name === disk));
+      await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === disk));
       const guest = await guestAt(t, two, disk);
       t.match(await atLast(() => guest.do('read -P 0x11 0 4k')), /^read \d/);
       guest.do('write -P 0x22 0 4k').catch(() => {});
@@ -127,13 +127,13 @@ t.test('two nodes', { skip }, async (t) => {
     }
     if (ownerFile(one, uuid)?.to?.accepted === true) t.comment('it had confirmed by then');
     await until('the other is down', async () => (await one.member('n2'))?.state === 'down');
-    const place = (await atOne.diskStatus(disk)).place;
+    const place = (await atOne.disks.status(disk)).place;
     t.ok(['granted', 'unreachable'].includes(place), place);
     t.match(await visit(one, disk, 'write -P 0x33 0 4k'), eio);
-    await t.rejects(atOne.takeDisk(disk, {}), { code: 'ERR_OWNER_UNREACHABLE' });
-    const refusal: { code?: string } = await atOne.removeDisk(disk).catch((error) => error);
+    await t.rejects(atOne.disks.take(disk, {}), { code: 'ERR_OWNER_UNREACHABLE' });
+    const refusal: { code?: string } = await atOne.disks.remove(disk).catch((error) => error);
     t.match(refusal.code, /^ERR_(NOT_OWNER|OWNER_UNREACHABLE)$/);
-    await atOne.takeDisk(disk, { force: true, acceptLoss: true });
+    await atOne.disks.take(disk, { force: true, acceptLoss: true });
     t.match(await visit(one, disk, 'read -P 0x11 0 1M', 'write -P 0x33 0 4k'), /^read \d/);
     await two.start();
     t.match(await atLast(() => visit(two, disk, 'read -P 0x33 0 4k', 'read -P 0x11 4k 60k')), /^read \d[^P]*$/);

@@ -5,7 +5,7 @@
  * to be cut, the nodes run in places of the lab instead.
  */
 import type { Test } from 'tap';
-import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../../../src/admin/control-cluster.js';
+import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../../../src/admin/schema-cluster.js';
 import { shortDir } from '../../conformance/short-dir.js';
 import { until } from '../../fault/check.js';
 import { Daemon, type DaemonOptions } from '../../fault/daemon.js';

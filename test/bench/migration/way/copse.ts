@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DiskStatus } from '../../../../src/admin/control-disk.js';
+import type { DiskStatus } from '../../../../src/admin/schema-disk.js';
 import { CopseError } from '../../../../src/base/error.js';
 import { Lifecycle } from '../../../../src/base/lifecycle.js';
 import { copseDisk } from '../../server/disk-server.js';

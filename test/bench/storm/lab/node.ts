@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { json, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClusterImageStatus, ClusterStatus } from '../../../../src/admin/control-cluster.js';
+import type { ClusterImageStatus, ClusterStatus } from '../../../../src/admin/schema-cluster.js';
 import { CopseError } from '../../../../src/base/error.js';
 import type { LabPlace } from '../../../lab/place.js';
 import { type RunningCopse, startCopse } from '../../server/copse.js';
