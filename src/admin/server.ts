@@ -48,8 +48,7 @@ export class AdminServer implements Closeable {
   readonly #rule: GuardRule;
   readonly #names: string[];
 
-  /** @param control must outlive the server */
-  constructor(control: Control, { log, allowRemote = false, token, names = [] }: AdminServerOptions) {
+  constructor({ log, allowRemote = false, token, names = [] }: AdminServerOptions) {
     this.#names = [hostname().toLowerCase(), ...names];
     this.#rule = { allowRemote, names: this.#names, token };
     this.#app = createApp(log);
@@ -60,6 +59,10 @@ export class AdminServer implements Closeable {
       if (refused.status === 401) reply.header('www-authenticate', 'Bearer');
       await reply.code(refused.status).send({ code: refused.code, message: `${request.method} ${request.url}: ${refused.reason}` });
     });
+  }
+
+  /** Answers by `control`, which must outlive the server. Called once, before `listen`. */
+  serve(control: Control): void {
     // Routes are added within a plugin, so that swagger has been loaded and sees them.
     void this.#app.register(async (app) => {
       const typed = app.withTypeProvider<ZodTypeProvider>();
@@ -94,11 +97,6 @@ export class AdminServer implements Closeable {
     await this.#listeners.close();
     await this.#app.close();
   }
-}
-
-/** @param control must outlive the server */
-export function createAdminServer(control: Control, options: AdminServerOptions): AdminServer {
-  return new AdminServer(control, options);
 }
 
 function createApp(log: Logger): AdminApp {

@@ -2,7 +2,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAdminAccess } from '../admin/access.js';
-import type { Control } from '../admin/control.js';
 import type { StatusWarning } from '../admin/schema-node.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
@@ -18,7 +17,7 @@ import type { Catalog } from '../catalog/catalog.js';
 import { EtcdCatalog } from '../catalog/etcd-catalog.js';
 import { ExportNames } from '../catalog/export-names.js';
 import { ImageCatalog } from '../catalog/image-catalog.js';
-import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
+import { contentId, contentsUnder } from '../catalog/image-record.js';
 import { StateDirectory } from '../catalog/state-directory.js';
 import { formatAddress, type SocketAddress } from '../config/address.js';
 import type { Config } from '../config/schema.js';
@@ -32,12 +31,10 @@ import { ManifestStore } from '../manifest/store.js';
 import { Server } from '../server/server.js';
 import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
-import { DaemonCluster } from './control/cluster.js';
-import { DaemonImages } from './control/images.js';
-import { LeasedContents } from './control/leased-content.js';
-import { DaemonNode } from './control/node.js';
+import { PeerServer } from './cluster/peer-server.js';
+import { composeControl } from './control/control.js';
 import { Disks } from './disks.js';
-import { NodeExports } from './export-directory.js';
+import { NodeExports } from './exports.js';
 import { nameWarnings } from './name-warning.js';
 import { passedDescriptors } from './systemd.js';
 
@@ -85,23 +82,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const { runDir, cacheDir } = state;
   const memory = { raw: new Budget(fetchMemoryBytes), decoded: new Budget(fetchMemoryBytes) };
   const manifestStore = new ManifestStore(state.manifestDir, log);
-  // What the cluster tells of the images, which come after it.
-  let attached: () => string[] = () => [];
-  let record: (name: string) => ImageRecord | undefined = () => undefined;
-  // And of the disks.
-  let disks: Disks | undefined;
-  const cluster = await joinCluster({
-    config,
-    paths: state,
-    etcd,
-    usedBytes: () => space.usedBytes,
-    attached: () => attached(),
-    disks: () => disks?.owned() ?? [],
-    diskService: () => disks?.service ?? {},
-    record: (name) => record(name),
-    manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
-    log,
-  });
+  const cluster = await joinCluster({ config, paths: state, etcd, usedBytes: () => space.usedBytes, log });
   const manifests = new ManifestSource({ store: manifestStore, fetchers: () => cluster?.manifestFetchers() ?? [], credentials, log });
   const pool = lifecycle.own(
     new ContentPool({
@@ -130,74 +111,78 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     log,
   });
   const names = new ExportNames();
-  const files = new PromotedFiles({
-    dir: join(state.path, 'image'),
-    store: manifestStore,
-    images: () => catalog.list().map(({ content }) => content),
-    others: () => [
-      ...(disks?.all ?? []).flatMap(({ record: { image } }) => (image === undefined ? [] : [image.content])),
-      ...pool.contents.map(({ spec }) => spec),
-    ],
-    log,
-  });
-  const registry: ImageRegistry = new ImageRegistry({
-    names,
-    files,
-    isDisk: async (name) => (await disks?.registry.search(name)) !== undefined,
-    catalog,
-    pool,
-    pinner,
-    defaultDeadlineMs: imageDefault.deadlineMs,
-    recordFromPeers: cluster === undefined ? undefined : (request) => cluster.findRecord(request),
-    attachedAt:
-      etcd === undefined
-        ? undefined
-        : // Of a disk and an image of one name clients get the disk.
-          (name) => (disks?.registry.find(name) === undefined ? (cluster?.attachedAt(name) ?? []) : []),
-    disksOver: (name) =>
-      disks?.usersOf(
-        name,
-        registry.images.map(({ record }) => record),
-      ) ?? [],
-    log,
-  });
-  record = (name) => registry.find(name)?.record;
-  await registry.start();
-  disks = new Disks({
+  const disks = new Disks({
     state,
     pool,
-    images: registry,
-    names,
-    files,
     catalog,
     allowOrigins: config.disk.allowOrigins,
     cluster,
     etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
-    manifestStore,
     selfId: config.node.id,
     defaultDeadlineMs: imageDefault.deadlineMs,
-    defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
     // On another file system the cache has nothing to give.
     room: statSync(cacheDir).dev === statSync(state.diskDir).dev ? (lengthBytes) => space.yieldRoom(lengthBytes) : undefined,
     lifecycle,
     log,
   });
-  const here = disks;
-  attached = () => [...attachedImages(registry), ...here.attached()].sort();
+  const files = new PromotedFiles({
+    dir: join(state.path, 'image'),
+    store: manifestStore,
+    images: () => catalog.list().map(({ content }) => content),
+    others: () => [
+      ...disks.all.flatMap(({ record: { image } }) => (image === undefined ? [] : [image.content])),
+      ...pool.contents.map(({ spec }) => spec),
+    ],
+    log,
+  });
+  const registry = new ImageRegistry({
+    names,
+    files,
+    isDisk: async (name) => (await disks.registry.search(name)) !== undefined,
+    catalog,
+    pool,
+    pinner,
+    defaultDeadlineMs: imageDefault.deadlineMs,
+    recordFromPeers: cluster === undefined ? undefined : (request, recordOf) => cluster.findRecord(request, recordOf),
+    attachedAt:
+      etcd === undefined
+        ? undefined
+        : // Of a disk and an image of one name clients get the disk.
+          (name) => (disks.registry.find(name) === undefined ? (cluster?.attachedAt(name) ?? []) : []),
+    disksOver: (name, images) => disks.usersOf(name, images),
+    log,
+  });
+  await registry.start();
   await disks.registry.start();
   const imageContents = catalog.list().flatMap((record) => contentsUnder(record.content).map(contentId));
   pool.adoptOrphans(new Set([...imageContents, ...disks.contentIds]));
-  await cluster?.start(pool);
+  const peerServer =
+    cluster === undefined
+      ? undefined
+      : new PeerServer({
+          cluster,
+          pool,
+          diskService: disks.service,
+          record: (name) => registry.find(name)?.record,
+          manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
+          limits: config.limit,
+          guestDeadlineMs: imageDefault.deadlineMs,
+          log,
+        });
+  if (cluster !== undefined && peerServer !== undefined) {
+    const attached = (): string[] => [...attachedImages(registry), ...disks.attached()].sort();
+    await cluster.start(peerServer, { attached, disks: () => disks.statements() });
+  }
   await disks.follow();
   const adding = lifecycle.own(new ConfiguredImages(config.images, registry, log));
-  await adding.start(() => registry.images.length > 0 || here.all.length > 0);
+  await adding.start(() => registry.images.length > 0 || disks.all.length > 0);
   await files.sweep();
   const hidden = clientsHidden();
   const warnings = (): StatusWarning[] => [
     ...(hidden === undefined ? [] : [hidden]),
     ...nameWarnings(
       registry.images.map((image) => image.record.name),
-      here.all,
+      disks.all,
     ),
   ];
   for (const { code, message } of warnings()) log.warn({ code }, message);
@@ -206,34 +191,16 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
   const server = new Server({ directory: new NodeExports(registry, disks.registry), limits: config.limit, fastPath, log });
   lifecycle.own({
     close: () => {
-      here.registry.options.notes.stopping();
+      disks.registry.options.notes.stopping();
       return server.stop(drainMs);
     },
   });
   await listenAll(server, config);
-  const contents = new LeasedContents(registry, pool);
-  const node = new DaemonNode({
-    contents,
-    disks,
-    diskControl: disks.control,
-    pool,
-    space,
-    server,
-    cluster,
-    stateDir: config.stateDir,
-    adminListeners: () => admin.addresses.map(formatAddress),
-    fastPath,
-    warnings,
-    log,
-  });
-  const control: Control = {
-    node,
-    images: new DaemonImages({ contents, cluster, manifestStore }),
-    disks: disks.control,
-    cluster: new DaemonCluster({ cluster, contents, pool, node: config.node }),
-  };
   const { adminAllowRemote: allowRemote, adminToken: token, adminNames } = config;
-  const admin: AdminServer = lifecycle.own(new AdminServer(control, { log, allowRemote, token, names: adminNames }));
+  const admin = lifecycle.own(new AdminServer({ log, allowRemote, token, names: adminNames }));
+  const adminListeners = (): string[] => admin.addresses.map(formatAddress);
+  const parts = { config, images: registry, disks, names, files, pool, space, manifestStore, server, cluster, peerServer };
+  admin.serve(composeControl({ ...parts, adminListeners, warnings, log }));
   for (const address of config.admin) await admin.listen(address);
   return { uris: server.uris, adminAddresses: admin.addresses, stop: () => lifecycle.close() };
 }

@@ -1,13 +1,16 @@
-/** This node's disks, put together: what its clients attach to, what operators do with them, what other nodes ask of them. */
+/**
+ * This node's disks, composed: the registry that clients attach through, what other nodes may ask, and what a cluster adds.
+ *
+ * Images are not needed here: a disk opens its base by content. `control/disks.ts` composes what operators do with disks.
+ */
 import { systemClock } from '../base/clock.js';
 import type { EtcdClient } from '../base/etcd/client.js';
 import type { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
-import { type NativeLease, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import type { Room } from '../base/room.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { DiskOrigins } from '../catalog/disk-origin.js';
-import type { ExportNames } from '../catalog/export-names.js';
 import { contentId, contentsUnder, type ImageRecord } from '../catalog/image-record.js';
 import type { StateDirectory } from '../catalog/state-directory.js';
 import type { OwnedDisk } from '../cluster/node.js';
@@ -28,68 +31,50 @@ import { BaseOrigins } from '../image/base-origin.js';
 import type { ContentPool } from '../image/content-pool.js';
 import { openDiskBase } from '../image/disk-base.js';
 import { usersOf } from '../image/image-user.js';
-import type { PromotedFiles } from '../image/promoted-files.js';
-import type { ImageRegistry } from '../image/registry.js';
-import type { ManifestStore } from '../manifest/store.js';
 import { ClusterDiskPeers, type DiskCluster } from '../peer/client/disk-nodes.js';
 import { isClientAlive } from '../server/client-identity.js';
 import type { Cluster } from './cluster/cluster.js';
 import { ClusterLeaseMembers } from './cluster/lease-members.js';
-import { DiskCreator } from './control/disk-create.js';
-import { DiskLookup } from './control/disk-lookup.js';
-import { DiskPromoter } from './control/disk-promote.js';
-import { DaemonDisks } from './control/disks.js';
+import { LeasedDisks } from './cluster/leased-disks.js';
 
 export interface DisksOptions {
   state: StateDirectory;
   pool: ContentPool;
-  images: ImageRegistry;
-  names: ExportNames;
-  files: PromotedFiles;
   cluster: Cluster | undefined;
-  /** In a cluster whose nodes agree by etcd. */
+  /** Present in a cluster whose nodes agree by etcd. */
   etcd: { client: EtcdClient; prefix: string } | undefined;
   catalog: Catalog;
-  /** Origins that disks may use which only other nodes named. */
+  /** Origins that disks may use though only other nodes named them. */
   allowOrigins: readonly string[];
-  manifestStore: ManifestStore;
   selfId: string;
+  /** Deadline of a guest's request unless the disk has another, in ms; 0 means none. */
   defaultDeadlineMs: number;
-  defaultChunkSizeBytes: number;
   /** Makes room on the file system of the state directory's disks; absent where nothing there can be given up. */
   room: Room | undefined;
   lifecycle: Lifecycle;
   log: Logger;
 }
 
+/** Parts that only a cluster has. */
+interface ClusterParts {
+  watch: DiskWatch;
+  keeper: BaseKeeper;
+}
+
 export class Disks {
   readonly registry: DiskRegistry;
-  readonly control: DaemonDisks;
-  /** For peers. */
+  /** Answers other nodes. */
   readonly service: DiskPeerService;
+  /** Contents whose origins this node may open for disks. */
+  readonly origins: DiskOrigins;
+  /** Names of disks that all nodes agree on; absent without etcd. */
+  readonly index: EtcdDiskIndex | undefined;
   readonly #selfId: string;
-  readonly #watch: DiskWatch | undefined;
-  readonly #keeper: BaseKeeper | undefined;
-  readonly #index: EtcdDiskIndex | undefined;
+  readonly #clusterParts: ClusterParts | undefined;
 
   /** @throws CopseError `ERR_STATE` */
   constructor(options: DisksOptions) {
-    const {
-      state,
-      pool,
-      images,
-      names,
-      files,
-      cluster,
-      etcd,
-      manifestStore,
-      selfId,
-      defaultDeadlineMs,
-      defaultChunkSizeBytes,
-      room,
-      lifecycle,
-      log,
-    } = options;
+    const { state, pool, cluster, etcd, selfId, defaultDeadlineMs, room, lifecycle, log } = options;
     this.#selfId = selfId;
     const known = new KnownDisks(state.disksKnownPath, log);
     const notes = new DiskNotes({ path: state.diskNotesPath, isAlive: isClientAlive });
@@ -99,11 +84,23 @@ export class Disks {
       log,
       present: () => DiskFolder.list(state.diskDir, log).flatMap(({ record }) => record.image?.content ?? []),
     });
+    this.origins = origins;
     const baseOrigins = new BaseOrigins(origins, options.allowOrigins);
+    const leased = new LeasedDisks();
     const peers = cluster === undefined ? undefined : lifecycle.own(new ClusterDiskPeers(diskCluster(cluster)));
     const leases =
-      cluster === undefined || peers === undefined ? undefined : lifecycle.own(this.#keepLeases(cluster, peers, etcd !== undefined, log));
-    this.registry = lifecycle.own(
+      cluster === undefined || peers === undefined
+        ? undefined
+        : lifecycle.own(
+            new LeaseKeeper({
+              createWord: () => native.openLease(),
+              members: new ClusterLeaseMembers(cluster, peers, etcd === undefined ? undefined : (uuids) => leased.askIndex(uuids)),
+              owned: () => leased.owned(),
+              clock: systemClock,
+              log,
+            }),
+          );
+    const registry = lifecycle.own(
       new DiskRegistry({
         diskDir: state.diskDir,
         notes,
@@ -118,28 +115,19 @@ export class Disks {
         log,
       }),
     );
+    this.registry = registry;
+    this.service = new DiskPeerService(registry);
     if (etcd !== undefined && peers !== undefined) {
-      const owned = () => this.#owned(peers);
-      const hasFiles = (uuid: string) => this.registry.hasFiles(uuid);
-      this.#index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, hasFiles, clock: systemClock, log }));
+      const owned = () => this.#ownedAs(peers.self);
+      const hasFiles = (uuid: string) => registry.hasFiles(uuid);
+      this.index = lifecycle.own(new EtcdDiskIndex({ ...etcd, selfId, known, owned, hasFiles, clock: systemClock, log }));
     }
-    const lookup = new DiskLookup(this.registry, selfId);
-    const imageElsewhere = cluster === undefined || etcd !== undefined ? undefined : (name: string) => cluster.imageAt(name);
-    this.control = new DaemonDisks({
-      lookup,
-      creator: new DiskCreator({ lookup, images, names, imageElsewhere, index: this.#index, origins }),
-      promoter: new DiskPromoter({ lookup, images, names, manifestStore, files, defaultChunkSizeBytes }),
-      names,
-      index: this.#index,
-      selfId,
-      log,
-    });
-    this.service = new DiskPeerService(this.registry);
     if (cluster !== undefined && peers !== undefined) {
-      this.#keeper = lifecycle.own(new BaseKeeper({ registry: this.registry, pool, origins, clock: systemClock, log }));
-      this.#watch = lifecycle.own(
-        new DiskWatch({ registry: this.registry, known, peers, members: () => cluster.prober.members(), clock: systemClock, log }),
-      );
+      const keeper = lifecycle.own(new BaseKeeper({ registry, pool, origins, clock: systemClock, log }));
+      const members = () => cluster.prober.members();
+      const watch = lifecycle.own(new DiskWatch({ registry, known, peers, members, clock: systemClock, log }));
+      leased.attach({ registry, watch, index: this.index });
+      this.#clusterParts = { keeper, watch };
     }
   }
 
@@ -151,28 +139,23 @@ export class Disks {
   }
 
   /** Disks that this node owns. */
-  get ownedExports(): DiskExport[] {
+  get owned(): DiskExport[] {
     return this.registry.exports.filter(({ isOwner }) => isOwner);
   }
 
-  owned(): OwnedDisk[] {
-    return this.ownedExports.flatMap(({ record, hosted }) =>
+  /** Owned disks as the node's statement tells of them. */
+  statements(): OwnedDisk[] {
+    return this.owned.flatMap(({ record, hosted }) =>
       hosted === undefined ? [] : [{ uuid: record.uuid, epoch: hosted.state.epoch, sizeBytes: record.sizeBytes, renames: record.renames }],
     );
   }
 
-  /** Names of those that clients of this node are attached to. */
+  /** Names of disks that clients of this node are attached to. */
   attached(): string[] {
     return this.registry.exports.flatMap(({ record, attachment }) => (attachment.count > 0 ? [record.name] : []));
   }
 
-  /** Names of disks that are built on an image. */
-  usersOf(imageName: string, images: readonly ImageRecord[]): string[] {
-    const disks = [...this.registry.exports.map(({ record }) => record), ...this.registry.options.known.list().map(({ record }) => record)];
-    return usersOf(imageName, images, disks);
-  }
-
-  /** All that this node has or knows of, with the node that owns each. */
+  /** Disks that this node has or knows of, each with its owner. */
   get all(): { record: DiskRecord; owner: string }[] {
     const { exports, options } = this.registry;
     const elsewhere = options.known.list().map(({ record, owner }) => ({ record, owner: owner.id }));
@@ -180,32 +163,25 @@ export class Disks {
     return [...new Map([...elsewhere, ...here].map((disk) => [disk.record.uuid, disk])).values()];
   }
 
-  /** Looks what other nodes own before anybody is served here: a disk that was taken by force while this node was away must not be. */
+  /** Names of disks that are built on an image, here or on other nodes. */
+  usersOf(imageName: string, images: readonly ImageRecord[]): string[] {
+    const { exports, options } = this.registry;
+    const records = [...exports.map(({ record }) => record), ...options.known.list().map(({ record }) => record)];
+    return usersOf(imageName, images, records);
+  }
+
+  /**
+   * Looks which disks other nodes own, before clients are served. Another node may have taken a disk by force while this
+   * node was away.
+   */
   async follow(): Promise<void> {
-    await this.#index?.start();
-    await this.#watch?.start();
-    this.#keeper?.start();
+    await this.index?.start();
+    await this.#clusterParts?.watch.start();
+    this.#clusterParts?.keeper.start();
   }
 
-  /** What the leases need is asked for when it is there: after the constructor. */
-  #keepLeases(cluster: Cluster, peers: DiskPeers, hasIndex: boolean, log: Logger): LeaseKeeper<NativeLease> {
-    const askIndex = async (uuids: string[]) => (await this.#index?.owners(uuids)) ?? [];
-    return new LeaseKeeper({
-      createWord: () => native.openLease(),
-      members: new ClusterLeaseMembers(cluster, peers, hasIndex ? askIndex : undefined),
-      owned: () =>
-        this.ownedExports.flatMap((disk) => {
-          const { record, hosted } = disk;
-          if (hosted === undefined) return [];
-          return [{ uuid: record.uuid, epoch: hosted.state.epoch, claimed: (epoch, owner) => this.#watch?.hear(disk, owner, epoch) }];
-        }),
-      clock: systemClock,
-      log,
-    });
-  }
-
-  #owned({ self }: DiskPeers): KnownDisk[] {
-    return this.ownedExports.flatMap(({ record, hosted }) =>
+  #ownedAs(self: DiskPeers['self']): KnownDisk[] {
+    return this.owned.flatMap(({ record, hosted }) =>
       hosted === undefined
         ? []
         : [{ record, owner: self, epoch: hosted.state.epoch, dataBytes: hosted.overlay.dataBytes, forced: hosted.state.forced }],

@@ -37,12 +37,17 @@ export interface ImageRegistryOptions {
   pool: ContentPool;
   pinner: ImagePinner;
   defaultDeadlineMs: number;
-  /** In a cluster: the record by which a neighbour serves the same, where the origin can't be asked. */
-  recordFromPeers?: ((request: ImageAddRequest) => Promise<ImageRecord | undefined>) | undefined;
+  /**
+   * In a cluster: the record by which a neighbour serves the same, where the origin can't be asked. `recordOf` finds this
+   * node's own record of a name.
+   */
+  recordFromPeers?:
+    | ((request: ImageAddRequest, recordOf: (name: string) => ImageRecord | undefined) => Promise<ImageRecord | undefined>)
+    | undefined;
   /** Where the catalog is shared: other nodes at which clients are attached to an image. */
   attachedAt?: ((name: string) => string[]) | undefined;
-  /** Names of the disks that were created over an image. */
-  disksOver?: ((name: string) => string[]) | undefined;
+  /** Names of the disks that were created over an image, given the records of all images. */
+  disksOver?: ((name: string, images: readonly ImageRecord[]) => string[]) | undefined;
   names: ExportNames;
   /** Files that go with their image. */
   files?: Pick<PromotedFiles, 'mark' | 'sweep'> | undefined;
@@ -170,7 +175,8 @@ export class ImageRegistry {
     try {
       return await pinner.pin(request, signal);
     } catch (error) {
-      const record = errorCode(error) === 'ERR_ORIGIN_UNAVAILABLE' ? await recordFromPeers?.(request) : undefined;
+      const record =
+        errorCode(error) === 'ERR_ORIGIN_UNAVAILABLE' ? await recordFromPeers?.(request, (name) => this.find(name)?.record) : undefined;
       if (record === undefined) throw error;
       log.warn({ image: request.name, reason: errorMessage(error) }, 'its origin is away: the image is served as a neighbour has it');
       const { generation: _generation, ...adopted } = record;
@@ -183,7 +189,8 @@ export class ImageRegistry {
     return this.#change(name, async () => {
       const image = this.get(name);
       this.#refuseUsed(image);
-      const disks = this.#options.disksOver?.(name) ?? [];
+      const records = this.images.map(({ record }) => record);
+      const disks = this.#options.disksOver?.(name, records) ?? [];
       if (disks.length > 0) {
         throw new CopseError('ERR_IMAGE_IN_USE', `image "${name}" lies below disk "${disks.join('", "')}": remove that first`);
       }

@@ -3,10 +3,10 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
-import { createAdminServer } from '../../src/admin/server.js';
 import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from './fake-control.js';
+import { createAdminServer } from './serve.js';
 import { shortDir } from './short-dir.js';
 
 async function pair(test: Test) {

@@ -2,12 +2,19 @@
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { Agent, request } from 'undici';
-import { createAdminServer } from '../../src/admin/server.js';
+import type { Control } from '../../src/admin/control.js';
+import { AdminServer, type AdminServerOptions } from '../../src/admin/server.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from './fake-control.js';
 import { shortDir } from './short-dir.js';
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+
+export function createAdminServer(control: Control, options: AdminServerOptions): AdminServer {
+  const server = new AdminServer(options);
+  server.serve(control);
+  return server;
+}
 
 /** The control holds the image debian/12. Ends with the test. */
 export async function serve(test: Test) {

@@ -3,11 +3,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { request } from 'undici';
-import { createAdminServer } from '../../src/admin/server.js';
 import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from './fake-control.js';
-import { type Method, serve } from './serve.js';
+import { createAdminServer, type Method, serve } from './serve.js';
 import { shortDir } from './short-dir.js';
 
 t.test('answers what control answers', async (t) => {

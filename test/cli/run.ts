@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type ResultPromise } from 'execa';
 import t, { type Test } from 'tap';
-import { createAdminServer } from '../../src/admin/server.js';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from '../admin/fake-control.js';
+import { createAdminServer } from '../admin/serve.js';
 import { shortDir } from '../admin/short-dir.js';
 
 const mainPath = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));

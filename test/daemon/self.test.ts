@@ -19,12 +19,11 @@ t.test('a change that nobody tells of is noticed, also when a ping saw it first'
   const self = new Self({
     record,
     usedBytes: () => 7,
-    attached: () => attached,
-    disks: () => [],
     addresses: () => [],
     clock,
     onChange: () => (changeCount += 1),
   });
+  self.state({ attached: () => attached, disks: () => [] });
   t.teardown(() => self.close());
   clock.advance(1000);
   const first = self.statement;

@@ -8,10 +8,10 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkAdminAccess } from '../../src/admin/access.js';
-import { createAdminServer } from '../../src/admin/server.js';
 import { silentLogger } from '../../src/base/log.js';
 import { Secret } from '../../src/base/secret.js';
 import { FakeControl } from '../admin/fake-control.js';
+import { createAdminServer } from '../admin/serve.js';
 import { shortDir } from '../admin/short-dir.js';
 import { runCommand, startCommand } from './command.js';
 

@@ -34,8 +34,6 @@ export interface EtcdMembershipOptions {
   graceMs?: number | undefined;
   /** How often the watch is compared with what etcd has; 5 s by default. */
   checkMs?: number | undefined;
-  /** Whether a node answers and says that it is in this cluster; nobody does by default. */
-  isLive?: ((id: string) => boolean) | undefined;
 }
 
 interface Known {
@@ -55,6 +53,7 @@ export class EtcdMembership implements Membership {
   readonly #listeners = new Set<() => void>();
   #self: NodeRecord | undefined;
   #seeds: readonly Seed[] = [];
+  #isLive: (id: string) => boolean = () => false;
   #writtenView = '';
   #cancelGrace: (() => void) | undefined;
 
@@ -84,6 +83,11 @@ export class EtcdMembership implements Membership {
     const messages = [this.#registration.failure, failure === undefined ? undefined : `the last known view is in force: ${failure}`];
     const [message] = messages.filter((text) => text !== undefined);
     return { kind: 'etcd', well: message === undefined, message };
+  }
+
+  /** Keeps nodes whose records vanished for as long as `isLive` says that they answer and are in this cluster. */
+  keepWhile(isLive: (id: string) => boolean): void {
+    this.#isLive = isLive;
   }
 
   /** Begins to follow etcd. Resolves to whether its view was loaded in time; it goes on trying. */
@@ -190,7 +194,7 @@ export class EtcdMembership implements Membership {
   }
 
   #expire(): void {
-    const { graceMs = 60_000, isLive, log } = this.#options;
+    const { graceMs = 60_000, log } = this.#options;
     this.#cancelGrace?.();
     this.#cancelGrace = undefined;
     if (this.#mirror.failure !== undefined) return;
@@ -201,7 +205,7 @@ export class EtcdMembership implements Membership {
       const leftMs = known.vanishedAtMs + graceMs - nowMs;
       if (leftMs > 0) {
         nextMs = Math.min(nextMs, leftMs);
-      } else if (isLive?.(id)) {
+      } else if (this.#isLive(id)) {
         nextMs = Math.min(nextMs, graceMs);
       } else {
         this.#known.delete(id);

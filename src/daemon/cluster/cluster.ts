@@ -10,7 +10,7 @@ import { systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
-import { Lifecycle } from '../../base/lifecycle.js';
+import { type Closeable, Lifecycle } from '../../base/lifecycle.js';
 import type { Logger } from '../../base/log.js';
 import { checkClusterName } from '../../base/node-name.js';
 import { MiB } from '../../base/size.js';
@@ -21,26 +21,18 @@ import { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HedgeBudget } from '../../cluster/hedge-budget.js';
 import type { Membership } from '../../cluster/membership/membership.js';
 import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
-import type { NodeRecord, OwnedDisk } from '../../cluster/node.js';
+import type { NodeRecord } from '../../cluster/node.js';
 import { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
-import type { Content, ContentCluster } from '../../image/content.js';
-import type { ContentLease, ContentPool } from '../../image/content-pool.js';
-import { noOrigin } from '../../image/origin-slot.js';
+import type { ContentCluster } from '../../image/content.js';
 import type { ManifestFetcher } from '../../manifest/fetcher.js';
-import { peerUserTimeoutMs } from '../../peer/client/connect.js';
 import { manifestFetcher } from '../../peer/client/manifest-fetcher.js';
 import { NbdPeer } from '../../peer/client/nbd-peer.js';
 import { openNbdProbe } from '../../peer/client/probe.js';
 import { fetchRecord } from '../../peer/client/record-fetcher.js';
-import { PeerDirectory } from '../../peer/server/directory.js';
-import type { PeerDisks } from '../../peer/server/disk-directory.js';
-import type { ServerLimits } from '../../server/server.js';
-import { Server } from '../../server/server.js';
-import { Callers } from './callers.js';
 import { hostAddresses } from './host-address.js';
 import { findRecord } from './record-search.js';
-import { Self } from './self.js';
+import { Self, type StatedExports } from './self.js';
 
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
 const elsewhereMemoryBytes = 128 * MiB;
@@ -52,15 +44,8 @@ const peerMemoryBytes = 128 * MiB;
 const waitShare = 1 / 2;
 const mostHomeWaitMs = 30_000;
 const mostHeldWaitMs = 6000;
-/** Shorter than that: a home whose origin is slow says so before it is taken for one that does not answer. */
-const homeDeadlineShare = 0.45;
-const homeDeadlineMs = 20_000;
-const heldDeadlineMs = 5000;
 /** How long a start waits for its neighbours: a guest that is served sooner is served from the origin. */
 const readyMs = 3000;
-const peerRequestsPerConnection = 1024;
-const peerConnections = 4096;
-const drainMs = 2000;
 /** How long a node may take to say whether it serves an image of a name that a disk is to have. */
 const imageAskMs = 2000;
 
@@ -68,7 +53,7 @@ export interface ClusterOptions {
   config: ClusterConfig;
   record: NodeRecord;
   /** Joins when this node can be reached: resolves to which cluster it is, and why, for people. */
-  enter(): Promise<{ name: string; reason: string }>;
+  enter(prober: Prober): Promise<{ name: string; reason: string }>;
   /** Where a choice of cluster is remembered. */
   identity: NodeIdentity;
   listen: SocketAddress;
@@ -76,22 +61,19 @@ export interface ClusterOptions {
   /** Of images that say nothing else; 0: none. */
   guestDeadlineMs: number;
   usedBytes(): number;
-  attached(): string[];
-  disks(): OwnedDisk[];
-  diskService(): PeerDisks;
-  recordOf(name: string): ImageRecord | undefined;
-  manifest(digest: string): Promise<Buffer | undefined>;
-  limits: ServerLimits;
   log: Logger;
+}
+
+/** The server for peers, as far as the cluster runs it. */
+interface PeerListener extends Closeable {
+  listen(address: SocketAddress): Promise<void>;
 }
 
 export class Cluster {
   readonly config: ClusterConfig;
   readonly membership: Membership;
   readonly prober: Prober;
-  readonly directory: PeerDirectory;
   readonly self: Self;
-  readonly server: Server;
   /** Why it is this cluster. */
   reason = 'not joined yet';
   readonly hedges = new HedgeBudget();
@@ -100,10 +82,10 @@ export class Cluster {
   readonly #breakers = new Map<string, Breaker>();
   readonly #memory = new Budget(elsewhereMemoryBytes);
   readonly #peerMemory = new Budget(peerMemoryBytes);
-  #pool: ContentPool | undefined;
+  #isStarted = false;
 
   constructor(options: ClusterOptions) {
-    const { membership, record, usedBytes, attached, disks, log, limits } = options;
+    const { membership, record, usedBytes, log } = options;
     this.#options = options;
     this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
@@ -111,8 +93,6 @@ export class Cluster {
       new Self({
         record,
         usedBytes,
-        attached,
-        disks,
         addresses: hostAddresses(systemClock),
         clock: systemClock,
         onChange: () => this.#onSelf(),
@@ -121,40 +101,20 @@ export class Cluster {
     const waitMs = waitMsOf(options.guestDeadlineMs);
     const openPeer = (id: string, address: string): NbdPeer => new NbdPeer({ id, address, selfId: this.self.record.id, waitMs });
     this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, openProbe: openNbdProbe, openPeer, log }));
-    const callers = new Callers({
-      members: () => this.prober.members(),
-      meet: (address) => this.prober.meet(address),
-      clock: systemClock,
-    });
-    this.directory = new PeerDirectory({
-      identify: (client, name) => callers.identify(client, name),
-      statement: () => this.self.statement,
-      open: (id) => this.#open(id),
-      manifest: options.manifest,
-      record: options.recordOf,
-      disk: async (uuid, fromNodeId) => options.diskService().disk?.(uuid, fromNodeId),
-      blocks: async (uuid, fromNodeId) => options.diskService().blocks?.(uuid, fromNodeId),
-      map: async (uuid, request) => options.diskService().map?.(uuid, request),
-      call: async (method, argument, context) => options.diskService().call?.(method, argument, context),
-    });
-    this.server = new Server({
-      directory: this.directory,
-      limits: { ...limits, connectionCount: peerConnections, requestsPerConnection: peerRequestsPerConnection },
-      userTimeoutMs: peerUserTimeoutMs,
-      log,
-    });
-    this.#lifecycle.own({ close: () => this.server.stop(drainMs) });
   }
 
-  /** Serves peers from the pool, and waits a moment for those that are there. @throws CopseError `ERR_LISTEN` */
-  async start(pool: ContentPool): Promise<void> {
-    this.#pool = pool;
-    await this.server.listen(this.#options.listen);
-    const { name, reason } = await this.#options.enter();
+  /** Serves peers, joins, and waits a moment for the members. @throws CopseError `ERR_LISTEN` */
+  async start(server: PeerListener, exports: StatedExports): Promise<void> {
+    const { listen, enter, log } = this.#options;
+    this.self.state(exports);
+    this.#isStarted = true;
+    this.#lifecycle.own(server);
+    await server.listen(listen);
+    const { name, reason } = await enter(this.prober);
     this.reason = reason;
     this.self.change({ cluster: name });
     await waitFor('the neighbours', this.prober.ready(), { timeoutMs: readyMs }).catch(() => {
-      this.#options.log.warn('not all neighbours answer: those that do are asked, the others when they are back');
+      log.warn('not all neighbours answer: those that do are asked, the others when they are back');
     });
   }
 
@@ -199,9 +159,13 @@ export class Cluster {
     return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
   }
 
-  /** The record by which this node serves what the request asks for, as a peer has pinned it: for a node that can't ask the origin. */
-  findRecord(request: ImageAddRequest): Promise<ImageRecord | undefined> {
-    const { config, log, recordOf } = this.#options;
+  /**
+   * Looks among the peers for one that serves the requested image, for a node that can't ask the origin.
+   *
+   * @param recordOf this node's own record of a name
+   */
+  findRecord(request: ImageAddRequest, recordOf: (name: string) => ImageRecord | undefined): Promise<ImageRecord | undefined> {
+    const { config, log } = this.#options;
     return findRecord(request, {
       peers: this.prober.members().filter(({ state }) => state === 'up'),
       policy: config.peers,
@@ -257,27 +221,9 @@ export class Cluster {
     };
   }
 
-  async #open(id: string) {
-    const content = this.self.content(id);
-    if (content === undefined || this.#pool === undefined) return undefined;
-    const lease: ContentLease = await this.#pool.lease(content.spec, undefined, noOrigin);
-    const held: Content = lease.content;
-    return {
-      cache: held.cache,
-      deadlineMs: { home: this.#homeDeadlineMs(), held: heldDeadlineMs },
-      onServed: (peerId: string, offset: number, lengthBytes: number) => held.clustered?.onServed(peerId, offset, lengthBytes),
-      release: () => void lease.release(),
-    };
-  }
-
-  #homeDeadlineMs(): number {
-    const { guestDeadlineMs } = this.#options;
-    return guestDeadlineMs === 0 ? homeDeadlineMs : Math.min(homeDeadlineMs, guestDeadlineMs * homeDeadlineShare);
-  }
-
   #onSelf(): void {
     // Contents are shared before anybody is told of this node.
-    if (this.#pool !== undefined) this.membership.announce(this.self.record);
+    if (this.#isStarted) this.membership.announce(this.self.record);
     queueMicrotask(() => this.prober.selfChanged());
   }
 }

@@ -3,15 +3,14 @@ import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Logger } from '../../base/log.js';
 import { version } from '../../base/version.js';
-import type { ImageRecord } from '../../catalog/image-record.js';
 import { joinAutoCluster } from '../../cluster/membership/auto-cluster.js';
 import { EtcdMembership } from '../../cluster/membership/etcd-membership.js';
 import { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import { StaticMembership } from '../../cluster/membership/static-membership.js';
 import { tcpRttUs } from '../../cluster/membership/tcp-rtt.js';
-import { type NodeRecord, type OwnedDisk, protocolVersion } from '../../cluster/node.js';
+import { type NodeRecord, protocolVersion } from '../../cluster/node.js';
+import type { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, Config, EtcdConfig } from '../../config/schema.js';
-import type { PeerDisks } from '../../peer/server/disk-directory.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
 
 export interface JoinOptions {
@@ -21,14 +20,6 @@ export interface JoinOptions {
   /** With etcd in the configuration. */
   etcd: EtcdClient | undefined;
   usedBytes(): number;
-  /** Names of the images and disks that guests are attached to, sorted. */
-  attached(): string[];
-  /** What this node owns, and what others may ask about disks. */
-  disks(): OwnedDisk[];
-  diskService(): PeerDisks;
-  /** What this node's catalog has under a name. */
-  record(name: string): ImageRecord | undefined;
-  manifest(digest: string): Promise<Buffer | undefined>;
   log: Logger;
 }
 
@@ -38,7 +29,7 @@ const rttTimeoutMs = 1000;
 
 /** `undefined` when the configuration names no cluster. Nobody is told of this node before `start`. */
 export async function joinCluster(options: JoinOptions): Promise<Cluster | undefined> {
-  const { config, paths, usedBytes, attached, disks, diskService, record: recordOf, manifest, log, etcd: client } = options;
+  const { config, paths, usedBytes, log, etcd: client } = options;
   const { node, cluster, etcd } = config;
   if (cluster === undefined || node.address === undefined || node.listen === undefined) return undefined;
   const identity = new NodeIdentity(paths.nodePath, log);
@@ -58,12 +49,6 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster | undef
     identity,
     listen: node.listen,
     usedBytes,
-    attached,
-    disks,
-    diskService,
-    recordOf,
-    manifest,
-    limits: config.limit,
     guestDeadlineMs: config.imageDefault.deadlineMs,
     log,
   };
@@ -92,10 +77,10 @@ function etcdCluster(
     token,
     viewPath,
     log,
-    isLive: (peerId) => cluster.prober.peer(peerId) !== undefined,
   });
   const join = (name: string): Promise<void> => membership.join({ ...record, cluster: name });
-  const enter = async (): Promise<{ name: string; reason: string }> => {
+  const enter = async (prober: Prober): Promise<{ name: string; reason: string }> => {
+    membership.keepWhile((peerId) => prober.peer(peerId) !== undefined);
     await membership.load();
     const { name } = config;
     if (name !== undefined) {
@@ -116,6 +101,5 @@ function etcdCluster(
       join,
     });
   };
-  const cluster: Cluster = new Cluster({ ...options, membership, enter });
-  return cluster;
+  return new Cluster({ ...options, membership, enter });
 }

@@ -17,12 +17,19 @@ interface Shared {
   reach: OriginReach;
 }
 
+/** Exports of this node, as far as other nodes are told of them. */
+export interface StatedExports {
+  /** Names of the images and disks that clients are attached to, sorted. */
+  attached(): string[];
+  /** Disks that this node owns. */
+  disks(): OwnedDisk[];
+}
+
+const noExports: StatedExports = { attached: () => [], disks: () => [] };
+
 export interface SelfOptions {
   record: NodeRecord;
   usedBytes(): number;
-  /** Names of the images and disks that guests are attached to, sorted. */
-  attached(): string[];
-  disks(): OwnedDisk[];
   /** IP addresses of this host, but those of the loopback. */
   addresses(): string[];
   clock: Clock;
@@ -36,6 +43,7 @@ export class Self {
   readonly #startedAt = new Date().toISOString();
   #record: NodeRecord;
   #statement: NodeStatement | undefined;
+  #exports = noExports;
   #key = '';
   /** What this node's own view was last told of. */
   #told: NodeStatement | undefined;
@@ -53,8 +61,8 @@ export class Self {
 
   get statement(): NodeStatement {
     const contents = this.#contents();
-    const attached = this.#options.attached();
-    const disks = this.#options.disks();
+    const attached = this.#exports.attached();
+    const disks = this.#exports.disks();
     const addresses = this.#options.addresses();
     const key = JSON.stringify([this.#record, contents, attached, disks, addresses]);
     if (this.#statement === undefined || key !== this.#key) {
@@ -63,6 +71,11 @@ export class Self {
     }
     this.#statement.usedBytes = this.#options.usedBytes();
     return this.#statement;
+  }
+
+  /** Tells of this node's exports from now on. Before that the statement names none. */
+  state(exports: StatedExports): void {
+    this.#exports = exports;
   }
 
   /** @throws nothing; whoever wants to know is told */

@@ -14,6 +14,7 @@ import type { ServedImage } from '../../image/registry.js';
 import { foldLanes } from '../../server/export-metrics.js';
 import type { Server } from '../../server/server.js';
 import { type Cluster, requireCluster } from '../cluster/cluster.js';
+import type { PeerServer } from '../cluster/peer-server.js';
 import type { Disks } from '../disks.js';
 import { renderMetrics } from '../metrics/metrics.js';
 import type { DaemonDisks } from './disks.js';
@@ -30,6 +31,7 @@ export interface DaemonNodeOptions {
   server: Server;
   /** Absent on a single host. */
   cluster: Cluster | undefined;
+  peerServer: PeerServer | undefined;
   stateDir: string;
   /** Addresses of the admin API. */
   adminListeners(): string[];
@@ -66,8 +68,9 @@ export class DaemonNode implements NodeControl {
   }
 
   async metrics(): Promise<string> {
-    const { disks, pool, space, server, cluster } = this.#options;
-    return renderMetrics({ images: this.#images, disks: disks.registry.exports, contents: pool.contents, space, server, cluster });
+    const { disks, pool, space, server, cluster, peerServer } = this.#options;
+    const peers = cluster === undefined || peerServer === undefined ? undefined : { cluster, served: peerServer.directory.metrics };
+    return renderMetrics({ images: this.#images, disks: disks.registry.exports, contents: pool.contents, space, server, peers });
   }
 
   async explain(exportName: string): Promise<Explanation> {
@@ -91,7 +94,7 @@ export class DaemonNode implements NodeControl {
         return disks.registry.exports;
       },
       get owned() {
-        return disks.ownedExports;
+        return disks.owned;
       },
       migrate: (name: string, nodeId: string, job: JobOptions) => diskControl.migrate(name, nodeId, job),
     };

@@ -1,6 +1,7 @@
 /** The counters of the cluster: what this node asked of its peers, what they asked of it, and who is not trusted. */
 import type { Slice } from '../../base/slice.js';
 import type { Content } from '../../image/content.js';
+import type { PeerDirectory } from '../../peer/server/directory.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { labelsOf } from './content.js';
 import type { MetricPage } from './page.js';
@@ -11,7 +12,14 @@ const roles = ['home', 'held', 'disk', 'blocks', 'map', 'call'] as const;
 const memberStates = ['self', 'up', 'draining', 'down', 'incompatible', 'conflict'] as const;
 const breakerStates = ['closed', 'open', 'half-open'] as const;
 
-export function addCluster(page: MetricPage, cluster: Cluster): void {
+/** Sources of the counters of a node in a cluster. */
+export interface PeerMetrics {
+  cluster: Cluster;
+  /** Counters of the exports that peers attach to, by kind. */
+  served: PeerDirectory['metrics'];
+}
+
+export function addCluster(page: MetricPage, { cluster, served: servedBy }: PeerMetrics): void {
   const members = page.gauge('copse_cluster_members', 'Nodes of the cluster, by how they are');
   const views = cluster.prober.members();
   for (const state of memberStates) members.set({ state }, views.filter((view) => view.state === state).length);
@@ -31,7 +39,7 @@ export function addCluster(page: MetricPage, cluster: Cluster): void {
   const servedReads = page.counter('copse_peer_served_reads_total', 'Reads of peers answered, by role and source');
   const servedErrors = page.counter('copse_peer_served_errors_total', 'Requests of peers answered with an error');
   for (const role of roles) {
-    const metrics = cluster.directory.metrics[role];
+    const metrics = servedBy[role];
     for (const source of ['cache', 'peer', 'origin'] as const) {
       served.add({ role }, metrics.reads[source].bytes);
       servedReads.add({ role, source }, metrics.reads[source].count);

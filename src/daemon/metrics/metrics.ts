@@ -11,8 +11,7 @@ import type { DiskExport } from '../../disk/owner/disk-export.js';
 import type { Content } from '../../image/content.js';
 import type { ServedImage } from '../../image/registry.js';
 import type { Server } from '../../server/server.js';
-import type { Cluster } from '../cluster/cluster.js';
-import { addCluster, addClusterContents } from './cluster.js';
+import { addCluster, addClusterContents, type PeerMetrics } from './cluster.js';
 import { addContents, selectContents } from './content.js';
 import { addDisks } from './disk.js';
 import { addExports } from './export.js';
@@ -24,7 +23,8 @@ export interface MetricSources {
   contents: readonly Content[];
   space: CacheSpace;
   server: Server;
-  cluster: Cluster | undefined;
+  /** Absent on a single host. */
+  peers: PeerMetrics | undefined;
 }
 
 /** Node's own (memory, event loop lag, …), which need a registry that lives. */
@@ -32,7 +32,7 @@ const processRegistry = new Registry();
 collectDefaultMetrics({ register: processRegistry });
 
 export async function renderMetrics(sources: MetricSources): Promise<string> {
-  const { images, disks, contents, cluster } = sources;
+  const { images, disks, contents, peers } = sources;
   const page = new MetricPage();
   const slice = new Slice();
   const selection = await selectContents(contents, slice);
@@ -40,8 +40,8 @@ export async function renderMetrics(sources: MetricSources): Promise<string> {
   await addDisks(page, disks, slice);
   await addContents(page, contents, selection, slice);
   addNode(page, sources);
-  if (cluster !== undefined) {
-    addCluster(page, cluster);
+  if (peers !== undefined) {
+    addCluster(page, peers);
     await addClusterContents(page, selection, slice);
   }
   return `${await processRegistry.metrics()}\n${page.text()}`;

@@ -150,7 +150,8 @@ t.test('a record that vanishes without a word is kept for a while, and then only
   const clock = new ManualClock();
   let live = true;
   // Its clock stands still, so nothing of it happens by itself: no renewal, no check.
-  const a = createNode(t, server.url, 'a', { clock, graceMs: 60_000, ttlSeconds: 1000, isLive: (id) => id === 'b' && live });
+  const a = createNode(t, server.url, 'a', { clock, graceMs: 60_000, ttlSeconds: 1000 });
+  a.membership.keepWhile((id) => id === 'b' && live);
   void a.membership.load(0);
   await a.membership.join(record('a'), 0);
   const b = await joinNode(t, server.url, 'b', { ttlSeconds: 1000 });
