@@ -5,9 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { isDigest } from '../base/digest.js';
-import { CopseError } from '../base/error.js';
-import { formatSize, KiB, MiB } from '../base/size.js';
+import { isDigest } from '../base/digest-text.js';
 import { originIdentitySchema } from '../origin/identity.js';
 
 /** What a sealed image's bytes must match; of a foreign format the container's. */
@@ -58,12 +56,6 @@ export const imageRecordSchema = z.object({
 });
 
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
-
-/** @throws CopseError `ERR_OPTION` unless it is a power of two from 64 KiB to 1 MiB */
-export function checkChunkSize(chunkSizeBytes: number): void {
-  if (Number.isInteger(Math.log2(chunkSizeBytes)) && chunkSizeBytes >= 64 * KiB && chunkSizeBytes <= MiB) return;
-  throw new CopseError('ERR_OPTION', `chunk size ${formatSize(chunkSizeBytes)}: use a power of two from 64K to 1M`);
-}
 
 /**
  * Names a content on this host: 128 bits, hexadecimal. Contents with equal specs have equal ids. Of a sealed content neither counts where its manifest lies, nor what

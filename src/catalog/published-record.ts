@@ -4,8 +4,10 @@
  * Invariants: no URL that leaves holds a user, a password or a query; an image that is not shared does not leave at all; of a peer's
  * record a node takes what pins the bytes, and never a URL, a path or a policy: those are its own.
  */
+
+import { checkChunkSize } from '../base/chunk-size.js';
 import { displayUrl } from '../base/display-url.js';
-import { type ContentSpec, checkChunkSize, type ImageRecord } from './image-record.js';
+import type { ContentSpec, ImageRecord } from './image-record.js';
 
 /** @returns `undefined` for an image that says `share = "never"` */
 export function publishedRecord(record: ImageRecord): ImageRecord | undefined {

@@ -6,6 +6,7 @@
  * what the JSON schema and the documentation say of it.
  */
 import { z } from 'zod';
+import { checkDigest } from '../base/digest-text.js';
 import { checkKnownName } from '../base/export-name.js';
 import { logLevels } from '../base/log.js';
 import { checkNodeId } from '../base/node-name.js';
@@ -14,16 +15,7 @@ import { checkHostName, checkHostPort, parseAddress } from './address.js';
 import { addresses, atLeast, nonEmpty, positiveDuration, secret, size, text } from './field.js';
 import { checkOriginPrefix } from './origin-prefix.js';
 import { maxRequestBytes, peerPolicies, sharePolicies } from './schema.js';
-import {
-  checkClusterChoice,
-  checkDigest,
-  checkEtcdPrefix,
-  checkEtcdUrl,
-  parseChunkSize,
-  parseDuration,
-  parseMode,
-  parseSizeOrShare,
-} from './value.js';
+import { checkClusterChoice, checkEtcdPrefix, checkEtcdUrl, parseChunkSize, parseDuration, parseMode, parseSizeOrShare } from './value.js';
 
 const maxCount = 1_000_000;
 

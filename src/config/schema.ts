@@ -46,7 +46,7 @@ export interface Config {
   };
   /** What an image gets that does not say otherwise. */
   imageDefault: {
-    /** A power of two from `minChunkSizeBytes` to `maxChunkSizeBytes`. */
+    /** Size that `checkChunkSize` accepts. */
     chunkSizeBytes: number;
     /** Deadline of a guest's request; 0 waits for ever. */
     deadlineMs: number;
@@ -138,8 +138,6 @@ export interface ConfiguredImage {
   share?: SharePolicy | undefined;
 }
 
-export const minChunkSizeBytes = 64 * KiB;
-export const maxChunkSizeBytes = 1 * MiB;
 /** The largest NBD request that Copse takes: no limit on bytes may be smaller. */
 export const maxRequestBytes = 32 * MiB;
 /** The longest delay that a Node timer takes. */

@@ -1,9 +1,10 @@
 /** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, names, digests. */
+import { checkChunkSize } from '../base/chunk-size.js';
 import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import { checkClusterName } from '../base/node-name.js';
-import { formatSize, parseSize } from '../base/size.js';
-import { maxChunkSizeBytes, maxDurationMs, minChunkSizeBytes, type SharePolicy, sharePolicies } from './schema.js';
+import { parseSize } from '../base/size.js';
+import { maxDurationMs, type SharePolicy, sharePolicies } from './schema.js';
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -35,31 +36,15 @@ export function parseSizeOrShare(text: string): SizeOrShare {
   return { share };
 }
 
-/** @throws CopseError `ERR_SIZE` unless it is a power of two from 64 KiB to 1 MiB */
+/** Reads a size as it is written, and checks that chunks can have it. @throws CopseError `ERR_SIZE` */
 export function parseChunkSize(text: string): number {
-  const sizeBytes = parseSize(text);
-  if (sizeBytes < minChunkSizeBytes || sizeBytes > maxChunkSizeBytes || (sizeBytes & (sizeBytes - 1)) !== 0) {
-    const [least, most] = [formatSize(minChunkSizeBytes), formatSize(maxChunkSizeBytes)];
-    throw new CopseError('ERR_SIZE', `"${text}" is not a chunk size: write a power of two from ${least} to ${most}, as in 256K`);
-  }
-  return sizeBytes;
+  return checkChunkSize(parseSize(text), { code: 'ERR_SIZE', written: text });
 }
 
 /** @throws CopseError `ERR_MODE` unless it is written in octal, as chmod(1) takes it */
 export function parseMode(text: string): number {
   if (!/^0?[0-7]{3}$/.test(text)) throw new CopseError('ERR_MODE', `"${text}" is not a mode: write three octal digits, as in "0660"`);
   return Number.parseInt(text, 8);
-}
-
-/** As `base/digest.ts` does, without loading what computes one: commands start fast. @throws CopseError `ERR_DIGEST` unless it is `blake3:` and 64 hexadecimal digits */
-export function checkDigest(text: string): string {
-  if (!/^blake3:[0-9a-f]{64}$/.test(text)) {
-    throw new CopseError(
-      'ERR_DIGEST',
-      `"${text}" is not a manifest's digest: write blake3: and 64 hexadecimal digits, as "copse image seal" prints it`,
-    );
-  }
-  return text;
 }
 
 /** @throws CopseError `ERR_OPTION` unless it is one of `sharePolicies` */

@@ -6,6 +6,7 @@ import type { StatusWarning } from '../admin/schema-node.js';
 import { AdminServer } from '../admin/server.js';
 import { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
+import { digestFromHex } from '../base/digest-text.js';
 import { errorMessage } from '../base/error.js';
 import { EtcdClient } from '../base/etcd/client.js';
 import { groupIdOf } from '../base/group.js';
@@ -164,7 +165,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
           pool,
           diskService: disks.service,
           record: (name) => registry.find(name)?.record,
-          manifest: async (digest) => (await manifestStore.get(`blake3:${digest}`))?.bytes,
+          manifest: async (digest) => (await manifestStore.get(digestFromHex(digest)))?.bytes,
           limits: config.limit,
           guestDeadlineMs: imageDefault.deadlineMs,
           log,

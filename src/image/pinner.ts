@@ -5,7 +5,7 @@
  * What is read meanwhile (headers, for the most part) is cached under the new content already.
  */
 import type { ImageAddRequest } from '../admin/schema-image.js';
-import { checkDigest } from '../base/digest.js';
+import { checkDigest } from '../base/digest-text.js';
 import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
 import type { Logger } from '../base/log.js';

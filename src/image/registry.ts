@@ -6,6 +6,7 @@
  */
 
 import type { ImageAddRequest } from '../admin/schema-image.js';
+import { checkChunkSize } from '../base/chunk-size.js';
 import { waitFor } from '../base/deadline.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import { checkExportName } from '../base/export-name.js';
@@ -14,7 +15,7 @@ import { Slice } from '../base/slice.js';
 import { SortedMap } from '../base/sorted-map.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { type ExportNames, takenError } from '../catalog/export-names.js';
-import { checkChunkSize, contentId, type ImageRecord } from '../catalog/image-record.js';
+import { contentId, type ImageRecord } from '../catalog/image-record.js';
 import type { Export, ExportMetrics, ExportView } from '../server/export.js';
 import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';

@@ -10,9 +10,9 @@
  *
  * Invariant: one image and one chunk size have exactly one manifest, so its digest names them. Source of the format: docs/formats.md, "Manifests".
  */
+import { isChunkSize } from '../base/chunk-size.js';
 import { digestBytes } from '../base/digest.js';
 import { CopseError } from '../base/error.js';
-import { KiB, MiB } from '../base/size.js';
 
 export const manifestHeaderBytes = 32;
 /** 1 TiB in chunks of 256 KiB, 4 TiB in chunks of 1 MiB. */
@@ -48,7 +48,7 @@ export function manifestBytesOf(header: ManifestHeader): number {
 /** @throws ManifestError `ERR_MANIFEST` when no manifest can be of such an image */
 export function checkHeader(header: ManifestHeader): void {
   const { sizeBytes, chunkBytes } = header;
-  if (!Number.isInteger(Math.log2(chunkBytes)) || chunkBytes < 64 * KiB || chunkBytes > MiB) {
+  if (!isChunkSize(chunkBytes)) {
     throw new ManifestError('ERR_MANIFEST', `chunks of ${chunkBytes} bytes: a manifest has chunks of a power of two from 64K to 1M`);
   }
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {

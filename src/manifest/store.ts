@@ -5,7 +5,7 @@
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestHex } from '../base/digest.js';
+import { digestFromHex, digestHex, isDigestHex } from '../base/digest-text.js';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { writeDurably } from '../base/write-durably.js';
@@ -73,10 +73,7 @@ export class ManifestStore {
   async list(): Promise<string[]> {
     const files = await readdir(this.#dir);
     for (const file of files) if (file.endsWith('.new')) await rm(join(this.#dir, file), { force: true });
-    return files
-      .filter((file) => /^[0-9a-f]{64}$/.test(file))
-      .sort()
-      .map((hex) => `blake3:${hex}`);
+    return files.filter(isDigestHex).sort().map(digestFromHex);
   }
 
   #remember(manifest: Manifest): Manifest {

@@ -5,33 +5,33 @@ import { OriginError } from './origin.js';
 
 export type OriginKind = 'http' | 'file' | 'nbd';
 
-/** For error texts and documentation. */
-const supportedOrigins = 'https://…, http://…, file:///…, an absolute path, nbd://…, nbd+unix://…';
+const kindByScheme: Readonly<Record<string, OriginKind>> = { https: 'http', http: 'http', nbd: 'nbd', 'nbd+unix': 'nbd', file: 'file' };
+const supportedOrigins = 'use https://…, http://…, nbd://…, nbd+unix://…, file:///… or an absolute path';
 
-/** @throws OriginError `ERR_ORIGIN_REFUSED` for what Copse can't fetch from; the text lists what it can */
-export function originKind(url: string): OriginKind {
-  if (url.startsWith('/')) return 'file';
+/**
+ * Looks at the beginning of a URL or path alone.
+ *
+ * @returns the kind of origin behind it, or the fault for which there can be none. The fault's text holds no secret.
+ */
+export function originKindOrFault(url: string): { kind: OriginKind } | { fault: string } {
+  if (url.startsWith('/')) return { kind: 'file' };
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
-  switch (scheme) {
-    case 'http':
-    case 'https':
-      return 'http';
-    case 'file':
-      return 'file';
-    case 'nbd':
-    case 'nbd+unix':
-      return 'nbd';
-    case undefined:
-      throw new OriginError(
-        'ERR_ORIGIN_REFUSED',
-        `${JSON.stringify(url)} is a relative path: give an absolute one, or one of ${supportedOrigins}`,
-      );
-    default:
-      throw new OriginError(
-        'ERR_ORIGIN_REFUSED',
-        `${displayUrl(url)}: ${scheme}: is not a kind of origin that Copse knows; use ${supportedOrigins}`,
-      );
+  if (scheme === undefined) return { fault: `${JSON.stringify(displayUrl(url))} is a relative path: give an absolute one` };
+  const kind = Object.hasOwn(kindByScheme, scheme) ? kindByScheme[scheme] : undefined;
+  // The rest of the URL may hold a password.
+  if (kind === undefined)
+    return { fault: `${scheme}: is not a kind of origin that Copse knows: ${supportedOrigins} (./${scheme}:… for a file of that name)` };
+  if (scheme === 'file' && !/^file:\//i.test(url)) {
+    return { fault: `"${url}" is a relative path: give an absolute one, as in file:///srv/image.raw, or the path alone` };
   }
+  return { kind };
+}
+
+/** @throws OriginError `ERR_ORIGIN_REFUSED` if Copse can't fetch from there */
+export function originKind(url: string): OriginKind {
+  const found = originKindOrFault(url);
+  if ('kind' in found) return found.kind;
+  throw new OriginError('ERR_ORIGIN_REFUSED', found.fault);
 }
 
 /**

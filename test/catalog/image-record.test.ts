@@ -1,13 +1,7 @@
 /** Names, sizes, and what makes two contents the same. */
 import t from 'tap';
-import {
-  type ContentSpec,
-  checkChunkSize,
-  containerSpec,
-  contentId,
-  contentsUnder,
-  imageRecordSchema,
-} from '../../src/catalog/image-record.js';
+import { checkChunkSize } from '../../src/base/chunk-size.js';
+import { type ContentSpec, containerSpec, contentId, contentsUnder, imageRecordSchema } from '../../src/catalog/image-record.js';
 
 const raw: ContentSpec = {
   url: 'https://images.example/a.raw',

@@ -35,6 +35,24 @@ t.test('create', async (t) => {
   t.same(JSON.parse(again.stdout), { error: { code: 'ERR_DISK_EXISTS', message: 'disk b exists' } });
 });
 
+t.test('a name that is a path out of its directory ends the command, before any daemon is asked', async (t) => {
+  const state = ['--state', '/nonexistent', '--json'];
+  const commands = [
+    ['disk', 'create', 'a/../b', '--size', '1G'],
+    ['disk', 'create', 'a', '--image', 'a/../b'],
+    ['disk', 'import', 'a/../b', '/etc/hostname'],
+    ['disk', 'rename', 'a', 'a/../b'],
+    ['disk', 'promote', 'a', 'a/../b'],
+    ['image', 'add', 'a/../b', '/a.raw'],
+    ['image', 'add', 'a', '/a.qcow2', '--backing', 'b.qcow2=a/../b'],
+    ['image', 'rename', 'a', 'a/../b'],
+  ];
+  for (const command of commands) {
+    const { exitCode, stdout } = await runShared([...command, ...state]);
+    t.same([exitCode, (JSON.parse(stdout) as { error: { code: string } }).error.code], [2, 'ERR_NAME'], command.join(' '));
+  }
+});
+
 t.test('ls', async (t) => {
   const { control, disk } = await diskDaemon(t);
   control.disks.known.set('far', { ...idleDisk, name: 'far', place: 'unreachable', owner: 'host-z', overlay: undefined });

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { digestOf } from '../../src/base/digest.js';
+import { checkDigest } from '../../src/base/digest-text.js';
 import { errorMessage } from '../../src/base/error.js';
 import { absoluteAddress, checkHostPort, formatAddress, isLocalAddress, isSameHostPort, parseAddress } from '../../src/config/address.js';
 import { nearest } from '../../src/config/nearest.js';
 import { absoluteUrl, checkOriginUrl } from '../../src/config/url.js';
 import {
   checkClusterChoice,
-  checkDigest,
   checkEtcdPrefix,
   checkEtcdUrl,
   checkShare,

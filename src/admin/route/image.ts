@@ -1,8 +1,9 @@
 /** Routes about images. */
 import { z } from 'zod';
+import { checkDigest } from '../../base/digest-text.js';
 import { CopseError } from '../../base/error.js';
 import { checkOriginUrl } from '../../config/url.js';
-import { checkDigest, missingOfManifest } from '../../config/value.js';
+import { missingOfManifest } from '../../config/value.js';
 import type { ImageControl } from '../control-image.js';
 import { renameSchema } from '../schema.js';
 import { type ImageAddRequest, imageAddSchema, imageParamsSchema, imageStatusSchema } from '../schema-image.js';

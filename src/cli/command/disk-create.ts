@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { DiskCreateRequest } from '../../admin/control.js';
 import { CopseError } from '../../base/error.js';
+import { checkExportName, checkKnownName } from '../../base/export-name.js';
 import { parseSize } from '../../base/size.js';
 import { parseDuration } from '../../config/value.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
@@ -37,7 +38,7 @@ export function addDiskCreateCommand(parent: Command): void {
     if (options.image === undefined && options.size === undefined) {
       throw new CopseError('ERR_OPTION', `a disk needs --image IMAGE, or for a blank one --size SIZE`);
     }
-    const request = { ...diskRequest(name, options), image: options.image };
+    const request = { ...diskRequest(name, options), image: options.image === undefined ? undefined : checkKnownName(options.image) };
     const { disk, listeners } = await withDaemon(options, async (control) => {
       const created = await control.disks.create(request);
       return { disk: created, listeners: options.json ? [] : (await control.node.status()).listeners };
@@ -54,10 +55,10 @@ export function addDiskOptions(command: Command): Command {
     .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever");
 }
 
-/** The daemon checks the name. @throws CopseError `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
+/** @throws CopseError `ERR_NAME`, `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
 export function diskRequest(name: string, { size, handover, multiConn, deadline }: DiskOptions): DiskCreateRequest {
   return {
-    name,
+    name: checkExportName(name),
     sizeBytes: size === undefined ? undefined : parseDiskSize(size),
     handover: handover === undefined ? undefined : checkHandover(handover),
     multiConn,

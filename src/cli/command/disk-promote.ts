@@ -1,6 +1,7 @@
 /** `copse disk promote` */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { checkExportName } from '../../base/export-name.js';
 import { formatSize } from '../../base/size.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { runJob } from '../job.js';
@@ -24,6 +25,7 @@ export function addDiskPromoteCommand(parent: Command): void {
       .option('--file <path>', "where the file goes on the daemon's host (default: in its state directory)")
       .addHelpText('after', notes),
   ).action(async (name: string, image: string, options: Options) => {
+    checkExportName(image);
     const path = options.file === undefined ? undefined : resolve(options.file);
     const outcome = await withDaemon(options, (control) =>
       runJob(`promote ${name}`, { quiet: options.json === true }, (job) => control.disks.promote(name, image, { ...job, path })),

@@ -1,9 +1,10 @@
 /** `copse image add` */
 import type { Command } from 'commander';
+import { checkDigest } from '../../base/digest-text.js';
 import { CopseError } from '../../base/error.js';
-import { checkExportName } from '../../base/export-name.js';
+import { checkExportName, checkKnownName } from '../../base/export-name.js';
 import { absoluteUrl, checkOriginUrl } from '../../config/url.js';
-import { checkDigest, checkShare, missingOfManifest, parseChunkSize, parseDuration, parsePair } from '../../config/value.js';
+import { checkShare, missingOfManifest, parseChunkSize, parseDuration, parsePair } from '../../config/value.js';
 import { addDaemonOptions, type DaemonOptions, withDaemon } from '../daemon.js';
 import { describeImage } from '../describe.js';
 import { collect } from '../option.js';
@@ -51,7 +52,7 @@ export function addImageAddCommand(parent: Command): void {
       format: options.format,
       chunkSizeBytes: options.chunkSize === undefined ? undefined : parseChunkSize(options.chunkSize),
       deadlineMs: options.deadline === undefined ? undefined : parseDuration(options.deadline),
-      backing: options.backing && Object.fromEntries(options.backing.map((pair) => parsePair(pair, '--backing FILE=IMAGE'))),
+      backing: options.backing && Object.fromEntries(options.backing.map(backingPair)),
       ...sealOf(options),
       share: options.share === undefined ? undefined : checkShare(options.share),
       deep: options.deep,
@@ -63,6 +64,12 @@ export function addImageAddCommand(parent: Command): void {
     if (options.json) printJson(image);
     else printText(describeImage(image, listeners));
   });
+}
+
+/** @throws CopseError `ERR_OPTION`, `ERR_NAME` */
+function backingPair(text: string): [file: string, image: string] {
+  const [file, image] = parsePair(text, '--backing FILE=IMAGE');
+  return [file, checkKnownName(image)];
 }
 
 /** @throws CopseError `ERR_URL` */

@@ -1,6 +1,6 @@
 /** A sealed image's manifest from a peer, over its export `manifest/DIGEST`. */
 
-import { digestHex } from '../../base/digest.js';
+import { digestHex } from '../../base/digest-text.js';
 import type { ManifestFetcher } from '../../manifest/fetcher.js';
 import { maxManifestBytes } from '../../manifest/format.js';
 import { fetchExport } from './export-fetcher.js';

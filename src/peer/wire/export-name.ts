@@ -9,6 +9,7 @@
  *
  * Source: docs/formats.md, "What peers tell each other".
  */
+import { isDigestHex } from '../../base/digest-text.js';
 import { nodeNamePattern } from '../../base/node-name.js';
 
 export type ContentRole = 'home' | 'held';
@@ -74,7 +75,7 @@ export function parsePeerExport(text: string): PeerExport | undefined {
   const [kind, key] = [base.slice(0, slash), base.slice(slash + 1)];
   switch (kind) {
     case 'manifest':
-      return /^[0-9a-f]{64}$/.test(key) ? { kind, digest: key } : undefined;
+      return isDigestHex(key) ? { kind, digest: key } : undefined;
     case 'home':
     case 'held':
       if (!/^[0-9a-f]{32}$/.test(key)) return undefined;
