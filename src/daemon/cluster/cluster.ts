@@ -24,7 +24,7 @@ import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import type { NodeRecord } from '../../cluster/node.js';
 import { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
-import type { ContentCluster } from '../../image/content.js';
+import type { Content, ContentCluster } from '../../image/content.js';
 import type { ManifestFetcher } from '../../manifest/fetcher.js';
 import { manifestFetcher } from '../../peer/client/manifest-fetcher.js';
 import { NbdPeer } from '../../peer/client/nbd-peer.js';
@@ -73,7 +73,7 @@ export class Cluster {
   readonly config: ClusterConfig;
   readonly membership: Membership;
   readonly prober: Prober;
-  readonly self: Self;
+  readonly self: Self<Content>;
   /** Why it is this cluster. */
   reason = 'not joined yet';
   readonly hedges = new HedgeBudget();
@@ -90,7 +90,7 @@ export class Cluster {
     this.config = options.config;
     this.membership = this.#lifecycle.own(membership);
     this.self = this.#lifecycle.own(
-      new Self({
+      new Self<Content>({
         record,
         usedBytes,
         addresses: hostAddresses(systemClock),
@@ -169,6 +169,7 @@ export class Cluster {
     return findRecord(request, {
       peers: this.prober.members().filter(({ state }) => state === 'up'),
       policy: config.peers,
+      fetch: fetchRecord,
       recordOf,
       serves: (peerId, contentId) => this.prober.holdersOf(contentId).some(({ id }) => id === peerId),
       log,

@@ -1,24 +1,33 @@
-/** Who in the cluster holds which chunk of a content, asked of everybody now: for people and for draining, not for reads. */
+/**
+ * Which nodes hold which chunks of a content, asked of all of them now.
+ *
+ * When to use: for people, and for draining. It costs a request to each node that serves the content, so reads go by what
+ * `source/holder-knowledge.ts` remembers.
+ */
 import { waitFor } from '../../base/deadline.js';
 import type { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HolderMap } from '../../cluster/holder-map.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../../image/content.js';
 
 const answerMs = 10_000;
 
 export interface Holding {
   map: HolderMap;
-  /** Who was asked: this node, and those that answered. */
+  /** This node, and the nodes that answered. */
   nodeIds: string[];
-  /** Those that did not answer: what they hold is not known. */
+  /** Nodes that did not answer, whose chunks are not known. */
   silentIds: string[];
 }
 
-export async function holdingOf(content: Content, clustered: ClusteredContent, neighbourhood: Neighbourhood): Promise<Holding> {
+/** @param held ranges that this node holds */
+export async function holdingOf(
+  clustered: ClusteredContent,
+  held: Parameters<HolderMap['set']>[1],
+  neighbourhood: Neighbourhood,
+): Promise<Holding> {
   const { content: shared } = clustered;
   const map = new HolderMap(shared);
-  map.set(neighbourhood.selfId, content.cache.cachedExtents(0, shared.sizeBytes, Number.MAX_SAFE_INTEGER));
+  map.set(neighbourhood.selfId, held);
   const nodeIds = [neighbourhood.selfId];
   const silentIds: string[] = [];
   await Promise.all(

@@ -33,7 +33,7 @@ export async function clusterImageStatus(record: ImageRecord, content: Content, 
       nodes: [{ id: cluster.prober.selfId, heldBytes: store.dataBytes + store.zeroBytes, touched: touched.count }],
     };
   }
-  const { map, nodeIds } = await holdingOf(content, clustered, cluster.prober);
+  const { map, nodeIds } = await holdingOf(clustered, heldRanges(content), cluster.prober);
   const heldBytes = new Map(nodeIds.map((nodeId) => [nodeId, 0]));
   let heldChunks = 0;
   let touchedHeldChunks = 0;
@@ -66,6 +66,11 @@ export async function clusterImageStatus(record: ImageRecord, content: Content, 
       ...(nodeId === cluster.prober.selfId ? { touched: touched.count } : {}),
     })),
   };
+}
+
+/** Ranges of a content that this node's cache holds. */
+export function heldRanges({ cache, spec }: Content) {
+  return cache.cachedExtents(0, spec.sizeBytes, Number.MAX_SAFE_INTEGER);
 }
 
 function servable(chunkCount: number, held: number, touched: number, touchedHeld: number): ClusterImageStatus['servableWithoutOrigin'] {

@@ -1,4 +1,9 @@
-/** Looks among peers for one that serves what a request to add an image asks for: for a node that can't ask the origin. */
+/**
+ * Looks among peers for one that serves the image that a request asks for, for a node that can't ask the origin.
+ *
+ * Invariant: of a peer's record this node takes what pins the bytes. URL, deadline, backing files and sharing are the
+ * request's own.
+ */
 import type { ImageAddRequest } from '../../admin/schema-image.js';
 import { hidesSecret } from '../../base/display-url.js';
 import { errorMessage } from '../../base/error.js';
@@ -9,24 +14,25 @@ import { adoptedRecord } from '../../catalog/published-record.js';
 import type { PeerPolicy } from '../../config/schema.js';
 import { differenceOf } from '../../image/request.js';
 import { originKind } from '../../origin/url.js';
-import { fetchRecord } from '../../peer/client/record-fetcher.js';
 
 export interface RecordSearch {
   /** Peers that are up. */
   peers: readonly { id: string; address: string }[];
   policy: PeerPolicy;
-  /** What this node's catalog has under a name. */
+  /** Asks a peer for its record of an image. */
+  fetch(address: string, name: string): Promise<ImageRecord>;
+  /** This node's own record of an image of that name. */
   recordOf(name: string): ImageRecord | undefined;
   /** True if the peer says that it serves the content of that id. */
   serves(peerId: string, contentId: string): boolean;
   log: Logger;
 }
 
-/** @returns a record of this node's own: of the peer's it has what pins the bytes. `undefined`: nobody serves that */
+/** @returns a record for this node's catalog; `undefined` if no peer serves the image */
 export async function findRecord(request: ImageAddRequest, search: RecordSearch): Promise<ImageRecord | undefined> {
   for (const { id, address } of search.peers) {
     try {
-      const record = adopt(await fetchRecord(address, request.name), request, search);
+      const record = adopt(await search.fetch(address, request.name), request, search);
       if (record !== undefined && isServed(record, id, search)) return record;
     } catch (error) {
       search.log.debug({ peer: id, image: request.name, reason: errorMessage(error) }, 'no record of the image from there');
@@ -52,14 +58,14 @@ function adopt(theirs: ImageRecord, request: ImageAddRequest, { recordOf }: Reco
     share,
   });
   if (record === undefined || record.content.identity.kind !== originKind(url)) return undefined;
-  // What the peer says of its manifest and backing files must be what the request says.
+  // The peer's manifest and backing files must be those of the request.
   const said = { ...theirs, content: { ...theirs.content, url }, share };
   return differenceOf(said, request) === undefined ? record : undefined;
 }
 
 /**
- * A URL with a secret is not compared whole, because the peer does not send it: two images may differ in the query alone. The content's id
- * stands for all of the URL, or for bytes that a digest guards, so the peer must say that it serves that id.
+ * Peers send URLs without secrets, so two images may differ in the part that was left out. The content's id stands for
+ * the whole URL, or for bytes that a digest guards. So the peer must say that it serves that id.
  */
 function isServed({ content, share }: ImageRecord, peerId: string, { policy, serves }: RecordSearch): boolean {
   const { id } = clusterIdOf(content, { share, peers: policy });

@@ -1,18 +1,25 @@
 /**
- * What this node says of itself, put together from who knows: its record, its cache, the contents that it shares.
+ * This node's statement to other nodes: its record, the use of its cache, the contents that it shares, and its exports.
  *
- * Invariant: the same object is returned until something but the used bytes has changed.
+ * Invariant: the same object is returned until anything but the used bytes has changed.
  */
 import type { Clock } from '../../base/clock.js';
 import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from '../../cluster/node.js';
-import type { Content } from '../../image/content.js';
+import type { OriginHealth } from '../../origin/health.js';
 import { OriginReach } from './origin-reach.js';
 
-/** How often it is looked whether anything has changed that nobody tells of: an origin's health. */
+/** Interval, in ms, at which the statement is made anew, because no event tells of an origin's health. */
 const lookMs = 500;
 
-interface Shared {
-  /** Contents of this node that have one id in the cluster: the first one is what peers get. */
+/** A content of this node, as far as its statement tells of it. */
+export interface StatedContent {
+  readonly spec: { sizeBytes: number; chunkSizeBytes: number };
+  readonly hasOrigin: boolean;
+  readonly health: OriginHealth;
+}
+
+interface Shared<Content> {
+  /** Contents of this node that have one id in the cluster. Peers get the first. */
   contents: Content[];
   reach: OriginReach;
 }
@@ -30,22 +37,22 @@ const noExports: StatedExports = { attached: () => [], disks: () => [] };
 export interface SelfOptions {
   record: NodeRecord;
   usedBytes(): number;
-  /** IP addresses of this host, but those of the loopback. */
+  /** IP addresses of this host, without those of the loopback. */
   addresses(): string[];
   clock: Clock;
-  /** The record has changed, or what is shared. */
+  /** Called when the record, a shared content or an export has changed. */
   onChange(): void;
 }
 
-export class Self {
+export class Self<Content extends StatedContent = StatedContent> {
   readonly #options: SelfOptions;
-  readonly #shared = new Map<string, Shared>();
+  readonly #shared = new Map<string, Shared<Content>>();
   readonly #startedAt = new Date().toISOString();
   #record: NodeRecord;
   #statement: NodeStatement | undefined;
   #exports = noExports;
   #key = '';
-  /** What this node's own view was last told of. */
+  /** Statement of which this node's own view was last told. */
   #told: NodeStatement | undefined;
   #cancelLook: () => void = () => {};
 
@@ -78,7 +85,7 @@ export class Self {
     this.#exports = exports;
   }
 
-  /** @throws nothing; whoever wants to know is told */
+  /** Changes this node's record, and tells of it. */
   change(change: Partial<Pick<NodeRecord, 'cluster' | 'draining' | 'donatedBytes'>>): void {
     this.#record = { ...this.#record, ...change };
     this.tell();
@@ -90,7 +97,7 @@ export class Self {
   }
 
   share(id: string, content: Content): void {
-    const shared = this.#shared.get(id) ?? { contents: [], reach: new OriginReach(this.#options.clock) };
+    const shared: Shared<Content> = this.#shared.get(id) ?? { contents: [], reach: new OriginReach(this.#options.clock) };
     shared.contents.push(content);
     this.#shared.set(id, shared);
     this.tell();
@@ -109,7 +116,7 @@ export class Self {
     this.#cancelLook();
   }
 
-  /** Something that others want to know has changed. */
+  /** Tells this node's view, and by that other nodes, of the present statement. */
   tell(): void {
     this.#told = this.statement;
     this.#options.onChange();
@@ -126,7 +133,7 @@ export class Self {
 
   #look(): void {
     this.#cancelLook = this.#options.clock.after(lookMs, () => {
-      // Not the last one that was made: a ping may have had it made.
+      // Compares with the statement that was told of. A ping may have made a later one meanwhile.
       if (this.statement !== this.#told) this.tell();
       this.#look();
     });

@@ -1,14 +1,15 @@
 /**
- * Has chunks brought to their homes, each once in the whole cluster: warming, and what a node that drains hands on.
+ * Brings chunks to their homes, each once in the whole cluster. Warming and draining use it.
  *
- * Each extent is asked of its home, of the next one when that fails, and of this node last; in the background, behind all guests.
+ * Each range is offered to its home, to the next home if that fails, and to this node last. All of it goes in the
+ * background, behind the requests of guests.
  */
 import { AbortedError, errorCode } from '../../base/error.js';
 import type { ClusteredContent } from '../../cluster/clustered-content.js';
 import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../../image/content.js';
 
-const atOnce = 8;
+/** Ranges under way at once. */
+const parallelCount = 8;
 
 export interface Range {
   offset: number;
@@ -16,19 +17,18 @@ export interface Range {
 }
 
 export interface SpreadOptions {
-  content: Content;
   clustered: ClusteredContent;
   neighbourhood: Neighbourhood;
-  /** Each inside one extent. */
+  /** Ranges that each lie inside one extent. */
   ranges: readonly Range[];
-  /** Whether this node may keep what no other home takes. */
-  keepHere: boolean;
-  deadlineMs: number;
+  /** Keeps a range here that no home before this node takes; absent: this node keeps none. */
+  keep: ((range: Range) => Promise<unknown>) | undefined;
   signal: AbortSignal;
-  onDone(range: Range, taken: boolean): void;
+  /** Called once for each range. `isTaken` is false if no node keeps it. */
+  onDone(range: Range, isTaken: boolean): void;
 }
 
-/** Resolves when everything was tried; `onDone` tells what was taken. Rejects when aborted, or, where this node keeps, as its cache does. */
+/** Resolves when each range was tried. @throws CopseError `ERR_ABORTED`, and as `keep` does */
 export async function spread(options: SpreadOptions): Promise<void> {
   const { ranges, signal, onDone } = options;
   let next = 0;
@@ -39,14 +39,15 @@ export async function spread(options: SpreadOptions): Promise<void> {
     }
   };
   try {
-    await Promise.all(Array.from({ length: atOnce }, work));
+    await Promise.all(Array.from({ length: parallelCount }, work));
   } finally {
     next = ranges.length;
   }
 }
 
-async function bring(options: SpreadOptions, { offset, lengthBytes }: Range): Promise<boolean> {
-  const { content, clustered, neighbourhood, keepHere, deadlineMs, signal } = options;
+async function bring(options: SpreadOptions, range: Range): Promise<boolean> {
+  const { clustered, neighbourhood, keep, signal } = options;
+  const { offset, lengthBytes } = range;
   const chunk = Math.floor(offset / clustered.content.chunkBytes);
   for (const id of clustered.placement.homes(chunk)) {
     if (id === neighbourhood.selfId) break;
@@ -59,8 +60,8 @@ async function bring(options: SpreadOptions, { offset, lengthBytes }: Range): Pr
       if (signal.aborted || errorCode(error) === 'ERR_ABORTED') throw error;
     }
   }
-  if (!keepHere) return false;
-  await content.cache.ensure(offset, lengthBytes, { role: 'home', background: true, deadlineMs, signal });
+  if (keep === undefined) return false;
+  await keep(range);
   return true;
 }
 

@@ -25,12 +25,10 @@ export async function warmCluster(
   const before = content.meter.bytes;
   let doneBytes = 0;
   await spread({
-    content,
     clustered,
     neighbourhood,
     ranges: extentsOf(clustered),
-    keepHere: true,
-    deadlineMs,
+    keep: ({ offset, lengthBytes }) => content.cache.ensure(offset, lengthBytes, { role: 'home', background: true, deadlineMs, signal }),
     signal,
     onDone: ({ lengthBytes }) => {
       doneBytes += lengthBytes;

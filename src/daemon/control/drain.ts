@@ -12,12 +12,11 @@ import type { Content } from '../../image/content.js';
 import type { ContentPool } from '../../image/content-pool.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { holdingOf } from '../cluster/holding.js';
+import { heldRanges } from '../cluster/image-status.js';
 import { type Range, spread } from '../cluster/spread.js';
 
 /** Peers learn of it with their next pings; until then they would take this node for a home. */
 const noticeMs = 2500;
-/** Of the homes, each time. */
-const handOverMs = 20_000;
 /** What a round could not hand on, another may: a home was full, or went away. */
 const rounds = 2;
 
@@ -47,12 +46,10 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
       const { clustered } = content;
       if (clustered === undefined) continue;
       await spread({
-        content,
         clustered,
         neighbourhood: cluster.prober,
         ranges,
-        keepHere: false,
-        deadlineMs: handOverMs,
+        keep: undefined,
         signal,
         onDone: ({ lengthBytes }, taken) => {
           if (taken) handedOnBytes += lengthBytes;
@@ -95,7 +92,7 @@ async function lastCopies(
     pool.contents.map(async (content) => {
       const { clustered } = content;
       if (clustered === undefined) return [];
-      const { map } = await holdingOf(content, clustered, cluster.prober);
+      const { map } = await holdingOf(clustered, heldRanges(content), cluster.prober);
       const { store } = content.cache;
       const ranges: Range[] = [];
       let chunkCount = 0;
