@@ -30,13 +30,13 @@ import { PromotedFiles } from '../image/promoted-files.js';
 import { ImageRegistry } from '../image/registry.js';
 import { ManifestStore } from '../manifest/store.js';
 import { Server } from '../server/server.js';
-import { clientsHidden } from './clients-hidden.js';
 import { joinCluster } from './cluster/join.js';
 import { PeerServer } from './cluster/peer-server.js';
+import { clientsHidden } from './control/clients-hidden.js';
 import { composeControl } from './control/control.js';
+import { nameWarnings } from './control/name-warning.js';
 import { Disks } from './disks.js';
 import { NodeExports } from './exports.js';
-import { nameWarnings } from './name-warning.js';
 import { passedDescriptors } from './systemd.js';
 
 /** Chunks on their way from origins, over all images. */

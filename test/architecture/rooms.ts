@@ -181,7 +181,7 @@ export const rooms: readonly Room[] = [
       'disk/owner',
     ],
     knows: 'images: the contents behind them, jobs over them, what a disk sees of one',
-    ignores: 'the admin API; other nodes',
+    ignores: 'the admin API; how other nodes are reached',
   },
   {
     room: 'peer/wire',
@@ -205,7 +205,6 @@ export const rooms: readonly Room[] = [
     room: 'daemon',
     imports: [
       'base',
-      'origin',
       'manifest',
       'catalog',
       'config',
@@ -225,7 +224,7 @@ export const rooms: readonly Room[] = [
       'peer/client',
       'peer/server',
     ],
-    knows: 'all of them: it composes the object graph',
+    knows: 'all of them: it composes the object graph, and answers operators over it',
     ignores: '',
   },
   {

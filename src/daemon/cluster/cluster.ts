@@ -19,20 +19,20 @@ import type { ContentSpec, ImageRecord } from '../../catalog/image-record.js';
 import { Breaker } from '../../cluster/breaker.js';
 import { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HedgeBudget } from '../../cluster/hedge-budget.js';
+import { hostAddresses } from '../../cluster/membership/host-address.js';
 import type { Membership } from '../../cluster/membership/membership.js';
 import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import type { NodeRecord } from '../../cluster/node.js';
 import { Prober } from '../../cluster/prober.js';
+import { Self, type StatedExports } from '../../cluster/self.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
 import type { Content, ContentCluster } from '../../image/content.js';
+import { findRecord } from '../../image/neighbour-record.js';
 import type { ManifestFetcher } from '../../manifest/fetcher.js';
 import { manifestFetcher } from '../../peer/client/manifest-fetcher.js';
 import { NbdPeer } from '../../peer/client/nbd-peer.js';
 import { openNbdProbe } from '../../peer/client/probe.js';
 import { fetchRecord } from '../../peer/client/record-fetcher.js';
-import { hostAddresses } from './host-address.js';
-import { findRecord } from './record-search.js';
-import { Self, type StatedExports } from './self.js';
 
 /** For chunks on their way from homes, and for those on their way here for peers' guests. */
 const elsewhereMemoryBytes = 128 * MiB;

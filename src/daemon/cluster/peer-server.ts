@@ -12,10 +12,10 @@ import type { Content } from '../../image/content.js';
 import type { ContentLease, ContentPool } from '../../image/content-pool.js';
 import { noOrigin } from '../../image/origin-slot.js';
 import { peerUserTimeoutMs } from '../../peer/client/connect.js';
+import { Callers } from '../../peer/server/callers.js';
 import { PeerDirectory } from '../../peer/server/directory.js';
 import type { PeerDisks } from '../../peer/server/disk-directory.js';
 import { Server, type ServerLimits } from '../../server/server.js';
-import { Callers } from './callers.js';
 import type { Cluster } from './cluster.js';
 
 /**

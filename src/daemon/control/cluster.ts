@@ -4,8 +4,8 @@ import type { ClusterImageStatus, ClusterMoveResult, ClusterStatus } from '../..
 import type { NodeConfig } from '../../config/schema.js';
 import type { ContentPool } from '../../image/content-pool.js';
 import { type Cluster, requireCluster } from '../cluster/cluster.js';
-import { clusterImageStatus } from '../cluster/image-status.js';
-import { clusterStatus } from '../cluster/status.js';
+import { clusterImageStatus } from './cluster-image.js';
+import { clusterStatus } from './cluster-status.js';
 import type { LeasedContents } from './leased-content.js';
 
 export interface DaemonClusterOptions {

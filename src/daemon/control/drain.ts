@@ -8,12 +8,12 @@ import type { DrainResult } from '../../admin/schema-node.js';
 import { systemClock } from '../../base/clock.js';
 import type { JobOptions } from '../../base/job.js';
 import { formatSize } from '../../base/size.js';
+import { holdingOf } from '../../cluster/holding.js';
+import { type Range, spread } from '../../cluster/spread.js';
 import type { Content } from '../../image/content.js';
 import type { ContentPool } from '../../image/content-pool.js';
 import type { Cluster } from '../cluster/cluster.js';
-import { holdingOf } from '../cluster/holding.js';
-import { heldRanges } from '../cluster/image-status.js';
-import { type Range, spread } from '../cluster/spread.js';
+import { heldRanges } from './cluster-image.js';
 
 /** Peers learn of it with their next pings; until then they would take this node for a home. */
 const noticeMs = 2500;

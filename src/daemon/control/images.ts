@@ -7,10 +7,10 @@ import { Slice } from '../../base/slice.js';
 import { verify, warm } from '../../image/job.js';
 import type { ServedImage } from '../../image/registry.js';
 import { sealContent } from '../../image/seal-content.js';
+import { warmCluster } from '../../image/warm-cluster.js';
 import type { ManifestStore } from '../../manifest/store.js';
 import { type Cluster, requireCluster } from '../cluster/cluster.js';
-import { identityOf } from '../cluster/image-status.js';
-import { warmCluster } from '../cluster/warm.js';
+import { identityOf } from './cluster-image.js';
 import type { LeasedContents } from './leased-content.js';
 
 export interface DaemonImagesOptions {

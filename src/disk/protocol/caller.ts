@@ -1,7 +1,7 @@
 /**
  * The node that asks: the member of the cluster from whose address a connection comes.
  *
- * `daemon/cluster/callers.ts` takes it from the connection, once for each request. Every check of
+ * `peer/server/callers.ts` takes it from the connection, once for each request. Every check of
  * this room compares against that value alone, so proof of another kind replaces it in one place.
  */
 import { CopseError } from '../../base/error.js';

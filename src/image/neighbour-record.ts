@@ -4,16 +4,16 @@
  * Invariant: of a peer's record this node takes what pins the bytes. URL, deadline, backing files and sharing are the
  * request's own.
  */
-import type { ImageAddRequest } from '../../admin/schema-image.js';
-import { hidesSecret } from '../../base/display-url.js';
-import { errorMessage } from '../../base/error.js';
-import type { Logger } from '../../base/log.js';
-import { clusterIdOf } from '../../catalog/cluster-id.js';
-import type { ContentSpec, ImageRecord } from '../../catalog/image-record.js';
-import { adoptedRecord } from '../../catalog/published-record.js';
-import type { PeerPolicy } from '../../config/schema.js';
-import { differenceOf } from '../../image/request.js';
-import { originKind } from '../../origin/url.js';
+import type { ImageAddRequest } from '../admin/schema-image.js';
+import { hidesSecret } from '../base/display-url.js';
+import { errorMessage } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { clusterIdOf } from '../catalog/cluster-id.js';
+import type { ContentSpec, ImageRecord } from '../catalog/image-record.js';
+import { adoptedRecord } from '../catalog/published-record.js';
+import type { PeerPolicy } from '../config/schema.js';
+import { originKind } from '../origin/url.js';
+import { differenceOf } from './request.js';
 
 export interface RecordSearch {
   /** Peers that are up. */

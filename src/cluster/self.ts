@@ -3,10 +3,10 @@
  *
  * Invariant: the same object is returned until anything but the used bytes has changed.
  */
-import type { Clock } from '../../base/clock.js';
-import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from '../../cluster/node.js';
-import type { OriginHealth } from '../../origin/health.js';
-import { OriginReach } from './origin-reach.js';
+import type { Clock } from '../base/clock.js';
+import type { OriginHealth } from '../origin/health.js';
+import { OriginReach } from './health/origin-reach.js';
+import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from './node.js';
 
 /** Interval, in ms, at which the statement is made anew, because no event tells of an origin's health. */
 const lookMs = 500;

@@ -2,10 +2,10 @@
 import type { ClusterImageStatus } from '../../admin/schema-cluster.js';
 import { type ClusterIdentity, clusterIdOf } from '../../catalog/cluster-id.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
+import { holdingOf } from '../../cluster/holding.js';
 import type { ClusterConfig } from '../../config/schema.js';
 import type { Content } from '../../image/content.js';
-import type { Cluster } from './cluster.js';
-import { holdingOf } from './holding.js';
+import type { Cluster } from '../cluster/cluster.js';
 
 /** What may be shared of an image, by the cluster's policy; by that of a cluster with none where there is no cluster. */
 export function identityOf(record: ImageRecord, config: ClusterConfig | undefined): ClusterIdentity {

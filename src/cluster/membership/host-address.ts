@@ -1,7 +1,7 @@
 /** The addresses of this host, which its members are told so that they know it by any of them. */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../base/clock.js';
-import { mostAddresses } from '../../cluster/node.js';
+import { mostAddresses } from '../node.js';
 
 /** How long a reading of the host's interfaces is used. */
 const readMs = 10_000;

@@ -3,7 +3,7 @@ import type { ClusterStatus, MemberStatus } from '../../admin/schema-cluster.js'
 import { systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';
 import type { Content } from '../../image/content.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster } from '../cluster/cluster.js';
 
 export function clusterStatus(cluster: Cluster, contents: readonly Content[]): ClusterStatus {
   const { self, prober, membership, reason } = cluster;

@@ -1,12 +1,12 @@
 /** Warming a whole cluster: each chunk is brought to its home, once. */
 
-import type { WarmResult } from '../../admin/schema-image.js';
-import { displayUrl } from '../../base/display-url.js';
-import { CopseError } from '../../base/error.js';
-import type { JobOptions } from '../../base/job.js';
-import type { Neighbourhood } from '../../cluster/neighbourhood.js';
-import type { Content } from '../../image/content.js';
-import { extentsOf, spread } from './spread.js';
+import type { WarmResult } from '../admin/schema-image.js';
+import { displayUrl } from '../base/display-url.js';
+import { CopseError } from '../base/error.js';
+import type { JobOptions } from '../base/job.js';
+import type { Neighbourhood } from '../cluster/neighbourhood.js';
+import { extentsOf, spread } from '../cluster/spread.js';
+import type { Content } from './content.js';
 
 /** @throws CopseError `ERR_NOT_SHARED`; what this node's cache does with what it is home to */
 export async function warmCluster(

@@ -1,6 +1,6 @@
 /** Tells operators when this daemon can't tell its clients apart for longer than it runs. */
-import type { StatusWarning } from '../admin/schema-node.js';
-import { canSeeProcesses } from '../server/client-identity.js';
+import type { StatusWarning } from '../../admin/schema-node.js';
+import { canSeeProcesses } from '../../server/client-identity.js';
 
 /** `undefined` where /proc shows other users' processes. */
 export function clientsHidden(): StatusWarning | undefined {

@@ -1,6 +1,6 @@
 /** What a node says of itself: the same object until it changes, and its own view is told of every change. */
 import t from 'tap';
-import { Self } from '../../src/daemon/cluster/self.js';
+import { Self } from '../../src/cluster/self.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { statementOf } from '../peer/node-statement.js';
 

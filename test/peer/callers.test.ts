@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import type { MemberView } from '../../src/cluster/health/member-view.js';
-import { Callers } from '../../src/daemon/cluster/callers.js';
+import { Callers } from '../../src/peer/server/callers.js';
 import { ManualClock } from '../cache/manual-clock.js';
 
 const clock = new ManualClock();

@@ -1,7 +1,7 @@
 /** Names in conflict, as the status tells of them: which one keeps the name, what renames the other, and never a page without end. */
 import t from 'tap';
-import { nameWarnings } from '../../src/daemon/name-warning.js';
-import type { DiskRecord } from '../../src/disk/protocol/record.js';
+import { nameWarnings } from '../../../src/daemon/control/name-warning.js';
+import type { DiskRecord } from '../../../src/disk/protocol/record.js';
 
 function disk(name: string, owner: string, createdAt: string, uuid = createdAt): { record: DiskRecord; owner: string } {
   const record: DiskRecord = { format: 1, name, uuid, sizeBytes: 4096, createdAt, multiConn: false, handover: 'auto' };

@@ -2,9 +2,9 @@
  * Names that one export alone should have and does not: those that an earlier version made, and those that two nodes without etcd
  * made at one time. All of them are served as before. An operator renames one.
  */
-import type { StatusWarning } from '../admin/schema-node.js';
-import { isDashed } from '../base/export-name.js';
-import { type DiskRecord, olderFirst } from '../disk/protocol/record.js';
+import type { StatusWarning } from '../../admin/schema-node.js';
+import { isDashed } from '../../base/export-name.js';
+import { type DiskRecord, olderFirst } from '../../disk/protocol/record.js';
 
 /** Further ones are counted. */
 const mostWarnings = 100;

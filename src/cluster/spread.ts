@@ -4,9 +4,9 @@
  * Each range is offered to its home, to the next home if that fails, and to this node last. All of it goes in the
  * background, behind the requests of guests.
  */
-import { AbortedError, errorCode } from '../../base/error.js';
-import type { ClusteredContent } from '../../cluster/clustered-content.js';
-import type { Neighbourhood } from '../../cluster/neighbourhood.js';
+import { AbortedError, errorCode } from '../base/error.js';
+import type { ClusteredContent } from './clustered-content.js';
+import type { Neighbourhood } from './neighbourhood.js';
 
 /** Ranges under way at once. */
 const parallelCount = 8;

@@ -4,10 +4,10 @@
  * When to use: for people, and for draining. It costs a request to each node that serves the content, so reads go by what
  * `source/holder-knowledge.ts` remembers.
  */
-import { waitFor } from '../../base/deadline.js';
-import type { ClusteredContent } from '../../cluster/clustered-content.js';
-import { HolderMap } from '../../cluster/holder-map.js';
-import type { Neighbourhood } from '../../cluster/neighbourhood.js';
+import { waitFor } from '../base/deadline.js';
+import type { ClusteredContent } from './clustered-content.js';
+import { HolderMap } from './holder-map.js';
+import type { Neighbourhood } from './neighbourhood.js';
 
 const answerMs = 10_000;
 
