@@ -1,7 +1,8 @@
 /**
- * Answers what other nodes call, over all connections: never rejects, whatever was written, and keeps within its bounds.
+ * Answers the calls of other nodes, over all connections, within bounds.
  *
- * Invariant: answers that are held, and calls under way, are bounded; who finds no room is answered with `ERR_BUSY`, and asks again.
+ * Invariants: calls under way and answers that wait to be read are bounded. A call beyond the bounds is answered with
+ * `ERR_BUSY`, so that the caller asks again. No answer rejects, whatever the other node wrote.
  */
 import { Budget } from '../../base/budget.js';
 import { CopseError } from '../../base/error.js';
@@ -10,43 +11,43 @@ import type { Caller } from '../../disk/protocol/caller.js';
 import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, mostRequestBytes } from '../wire/call-page.js';
 import { PeerCallDevice } from './call-device.js';
 
-/** @throws CopseError `ERR_NO_SUCH_METHOD`, and whatever the method throws: its code and message are told */
+/** The caller gets code and message of any error. @throws CopseError `ERR_NO_SUCH_METHOD`, and as the method does */
 export type AnswerCall = (method: string, argument: unknown, context: CallContext) => Promise<unknown>;
 
 export interface CallContext {
   signal: AbortSignal | undefined;
-  /** The member that asks; `undefined` for a stranger. */
+  /** The member that calls; `undefined` for a stranger. */
   caller: Caller | undefined;
 }
 
-export interface CallDeskBounds {
+export interface CallBounds {
   callCount: number;
   answerBytes: number;
 }
 
-const defaultBounds: CallDeskBounds = { callCount: 256, answerBytes: 64 * MiB };
+const defaultBounds: CallBounds = { callCount: 256, answerBytes: 64 * MiB };
 
-export class CallDesk {
+export class CallLimiter {
   readonly #call: AnswerCall;
-  readonly #bounds: CallDeskBounds;
+  readonly #bounds: CallBounds;
   readonly #held: Budget;
   #callCount = 0;
 
-  constructor(call: AnswerCall, bounds: CallDeskBounds = defaultBounds) {
+  constructor(call: AnswerCall, bounds: CallBounds = defaultBounds) {
     this.#call = call;
     this.#bounds = bounds;
     this.#held = new Budget(bounds.answerBytes);
   }
 
-  /** Bytes of answers that are held. */
+  /** Bytes of answers that wait to be read. */
   get heldBytes(): number {
     return this.#held.taken;
   }
 
   /**
-   * For one connection. `release` when it ends.
+   * Makes the device of one connection. The connection calls `release` when it ends.
    *
-   * @param identify tells the member that asks, at the moment of the call. What it rejects with is the answer
+   * @param identify tells the calling member at the moment of the call. If it rejects, the error is the answer
    */
   open(identify?: () => Promise<Caller | undefined>): { device: PeerCallDevice; release(): void } {
     let heldBytes = 0;
@@ -56,7 +57,7 @@ export class CallDesk {
       mostRequestBytes,
       answer: async (request, signal) => {
         const body = await this.#answer(request, signal, identify);
-        // Nobody is there to read it.
+        // The connection has ended, and no answer is read.
         if (isReleased) return body;
         const page = Buffer.concat([encodeAnswerHeader(body.length), body]);
         if (!this.#held.tryTake(page.length)) return busyPage;
@@ -93,7 +94,7 @@ export class CallDesk {
 }
 
 const busyAnswer = encodeAnswer(answerOf(new CopseError('ERR_BUSY', 'too many calls at once: ask again')));
-/** Shared by all who get it. */
+/** The same buffer for all callers. Read only. */
 const busyPage = Buffer.concat([encodeAnswerHeader(busyAnswer.length), busyAnswer]);
 
 /** Calls by name. */

@@ -14,7 +14,7 @@ import type { Export, ExportMetrics } from '../../server/export.js';
 import { RequestMemory } from '../../server/request-memory.js';
 import { formatPeerExport, type PeerExport } from '../wire/export-name.js';
 import { PeerBlocksDevice, type PeerOverlay } from './blocks-device.js';
-import { type AnswerCall, CallDesk } from './call-limiter.js';
+import { type AnswerCall, CallLimiter } from './call-limiter.js';
 import { PeerDiskDevice } from './disk-device.js';
 import { PeerMapDevice } from './map-device.js';
 
@@ -76,7 +76,7 @@ export class PeerDiskDirectory {
   readonly #metrics: Record<DiskExportName['kind'], ExportMetrics>;
   readonly #memory: Record<'disk' | 'background' | 'call', RequestMemory>;
   readonly #maps: Budget;
-  readonly #desk: CallDesk | undefined;
+  readonly #limiter: CallLimiter | undefined;
 
   constructor(disks: PeerDisks, metrics: Record<DiskExportName['kind'], ExportMetrics>, memoryBytes: PeerDiskMemoryBytes) {
     const { disk, background, call, map } = memoryBytes;
@@ -84,7 +84,7 @@ export class PeerDiskDirectory {
     this.#metrics = metrics;
     this.#memory = { disk: new RequestMemory(disk), background: new RequestMemory(background), call: new RequestMemory(call) };
     this.#maps = new Budget(map);
-    this.#desk = disks.call === undefined ? undefined : new CallDesk((...call) => disks.call?.(...call) ?? Promise.resolve());
+    this.#limiter = disks.call === undefined ? undefined : new CallLimiter((...call) => disks.call?.(...call) ?? Promise.resolve());
   }
 
   /**
@@ -132,7 +132,7 @@ export class PeerDiskDirectory {
   }
 
   #call(wanted: DiskExportName, identify: () => Promise<Caller | undefined>): Export | undefined {
-    const served = this.#desk?.open(identify);
+    const served = this.#limiter?.open(identify);
     if (served === undefined) return undefined;
     return { ...this.#export(wanted, 'write a call, read its answer: JSON', 'call', served), device: served.device };
   }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { CallDesk } from '../../../src/peer/server/call-limiter.js';
+import { CallLimiter } from '../../../src/peer/server/call-limiter.js';
 
 const call = Buffer.from(JSON.stringify({ method: 'm', argument: 1 }));
 
@@ -11,7 +11,7 @@ function answerIn(device: { readNow(target: Buffer, start: number, length: numbe
 
 t.test('calls beyond the bound are turned away, and done when there is room', async (t) => {
   const ends: (() => void)[] = [];
-  const desk = new CallDesk(() => new Promise((resolve) => ends.push(() => resolve('done'))), { callCount: 2, answerBytes: 2 ** 20 });
+  const desk = new CallLimiter(() => new Promise((resolve) => ends.push(() => resolve('done'))), { callCount: 2, answerBytes: 2 ** 20 });
   const seats = Array.from({ length: 4 }, () => desk.open());
   const [first, second, third, fourth] = seats;
   const writes = [first, second].map((seat) => seat?.device.write(call, 0));
@@ -30,7 +30,7 @@ t.test('calls beyond the bound are turned away, and done when there is room', as
 });
 
 t.test('answers are held until their connection ends, and no more than there is room for', async (t) => {
-  const desk = new CallDesk(async () => 'x'.repeat(1000), { callCount: 9, answerBytes: 11_000 });
+  const desk = new CallLimiter(async () => 'x'.repeat(1000), { callCount: 9, answerBytes: 11_000 });
   const seats = Array.from({ length: 3 }, () => desk.open());
   for (const seat of seats) await seat.device.write(call, 0);
   const [first, second, third] = seats;
@@ -47,7 +47,7 @@ t.test('answers are held until their connection ends, and no more than there is 
 
 t.test('an answer for a connection that has ended is not held', async (t) => {
   let end = (): void => {};
-  const desk = new CallDesk(() => new Promise((resolve) => (end = () => resolve(1))), { callCount: 1, answerBytes: 2 ** 20 });
+  const desk = new CallLimiter(() => new Promise((resolve) => (end = () => resolve(1))), { callCount: 1, answerBytes: 2 ** 20 });
   const seat = desk.open();
   const gone = new AbortController();
   const asking = seat.device.write(call, 0, { signal: gone.signal });
