@@ -1,7 +1,8 @@
 /**
- * HTTP to a daemon: requests answered with JSON or text, and jobs.
+ * HTTP to a daemon: requests with answers in JSON or text, and jobs.
  *
- * Errors are those that the daemon threw, by code, besides `ERR_NO_DAEMON`, `ERR_DAEMON_LOST`, and `ERR_ABORTED` for jobs that the caller ends.
+ * Errors keep the codes that the daemon threw. This file adds `ERR_NO_DAEMON`, `ERR_DAEMON_LOST`,
+ * and `ERR_ABORTED` for jobs that the caller ends.
  */
 
 import type { Readable } from 'node:stream';
@@ -21,7 +22,7 @@ interface Call {
   signal?: AbortSignal | undefined;
 }
 
-/** Connection errors before a request was sent. */
+/** Codes of connection errors that come before a request is sent. */
 const neverConnected = [
   'ENOENT',
   'ECONNREFUSED',
@@ -46,7 +47,7 @@ export class ClientTransport implements Closeable {
     this.#address = address;
     this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
     const connect = address.kind === 'unix' ? { socketPath: address.path, timeout: 10_000 } : { timeout: 10_000 };
-    // Adding an image waits for its origin and a job for its end: the daemon has the deadlines.
+    // A request may wait for an origin, and a job for its end. The daemon keeps the deadlines.
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
     this.#baseUrl = address.kind === 'unix' ? 'http://localhost' : `http://${formatAddress(address).slice('tcp:'.length)}`;
   }
@@ -64,7 +65,7 @@ export class ClientTransport implements Closeable {
     }
   }
 
-  /** @param what for the error of a job that the caller ends, as in `warm debian-12` */
+  /** @param what name of the job in the error if the caller ends it, as in `warm debian-12` */
   async job<T extends Progress>(what: string, path: string, { signal, onProgress }: JobOptions, body?: object): Promise<T> {
     try {
       const answer = await this.#send({ method: 'POST', path, body, signal });
@@ -108,10 +109,10 @@ function answeredError(status: number, body: string): DaemonAnswerError {
     const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
     if (typeof code === 'string' && typeof message === 'string') return new DaemonAnswerError(code, message);
   } catch {
-    // Not ours: somebody else listens there, or a proxy stands between.
+    // Another program listens there, or a proxy stands between.
   }
   return new DaemonAnswerError(
     'ERR_ADMIN_PROTOCOL',
-    `whoever answers there is not a copse daemon: HTTP status ${status}, ${JSON.stringify(body.slice(0, 80))}`,
+    `another program than a copse daemon answers there: HTTP status ${status}, ${JSON.stringify(body.slice(0, 80))}`,
   );
 }

@@ -1,4 +1,7 @@
-/** A daemon of this or another process as a `Control`, over the admin API. For errors see `client-transport.ts`. */
+/**
+ * A daemon of this or another process as a `Control`, over the admin API. For errors see
+ * `client-transport.ts`.
+ */
 import type { Closeable } from '../base/lifecycle.js';
 import type { Secret } from '../base/secret.js';
 import type { SocketAddress } from '../config/address.js';

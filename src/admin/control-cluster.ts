@@ -1,4 +1,4 @@
-/** What can be asked of a daemon about its cluster. */
+/** Operations on the cluster of a daemon. */
 import type { ClusterImageStatus, ClusterMoveResult, ClusterStatus } from './schema-cluster.js';
 
 export interface ClusterControl {
@@ -6,7 +6,8 @@ export interface ClusterControl {
   status(): Promise<ClusterStatus>;
   /**
    * @param name of a cluster, or `auto` to choose anew by measurement
-   * @throws CopseError `ERR_NOT_CLUSTERED`, `ERR_NAME`, `ERR_OPTION` (auto without etcd), `ERR_ETCD_UNAVAILABLE`
+   * @throws CopseError `ERR_NOT_CLUSTERED`, `ERR_NAME`, `ERR_OPTION` (auto without etcd),
+   *   `ERR_ETCD_UNAVAILABLE`
    */
   move(name: string): Promise<ClusterMoveResult>;
   /** @throws CopseError `ERR_NOT_CLUSTERED`, `ERR_NO_SUCH_IMAGE` */

@@ -1,4 +1,4 @@
-/** What can be asked of a daemon about disks. */
+/** Operations on the disks of a daemon. */
 import type { JobOptions, Progress } from '../base/job.js';
 import type {
   DiskAcceptLossOptions,
@@ -21,13 +21,19 @@ export interface DiskControl {
   /** This node's disks and those of other nodes of the cluster, sorted by name. */
   list(): Promise<DiskStatus[]>;
   status(name: string): Promise<DiskStatus>;
-  /** Grows a disk without clients: NBD can't tell clients of a new size. @throws CopseError `ERR_SIZE` if it would shrink */
+  /**
+   * Grows a disk without clients: NBD can't tell clients of a new size. @throws CopseError
+   * `ERR_SIZE` if it would shrink
+   */
   resize(name: string, sizeBytes: number): Promise<DiskStatus>;
   /** Renames a disk without clients: they would not find it again. */
   rename(name: string, newName: string): Promise<DiskStatus>;
   /** Removes the disk with its snapshots. */
   remove(name: string): Promise<void>;
-  /** Makes a snapshot: by reflink where the file system can, else by a sparse copy, which refuses while clients are attached. */
+  /**
+   * Makes a snapshot: by reflink where the file system can, else by a sparse copy, which refuses
+   * while clients are attached.
+   */
   snapshot(name: string, snapshot: string, options: JobOptions): Promise<Progress>;
   /** Brings a disk without clients back to a snapshot, which stays. */
   revert(name: string, snapshot: string, options: JobOptions): Promise<Progress>;
@@ -37,15 +43,18 @@ export interface DiskControl {
   /**
    * Makes this node the owner, and lifts all fences. Without `force` the owner hands the disk over.
    *
-   * With `force` the owner counts as lost for good. Without `acceptLoss` that rejects with `ERR_DISK_LOSS`, whose message
-   * says which blocks are lost.
+   * With `force` the owner counts as lost for good. Without `acceptLoss` that rejects with
+   * `ERR_DISK_LOSS`, whose message says which blocks are lost.
    */
   take(name: string, options: DiskTakeOptions): Promise<DiskTakeResult>;
   /**
-   * Lets flushes of a disk that lost data succeed again. Data that can still be read are made durable first.
-   * Without `confirmed` that rejects with `ERR_DISK_LOSS`, whose message says which writes may be lost.
+   * Lets flushes of a disk that lost data succeed again. Data that can still be read are made
+   * durable first. Without `confirmed` that rejects with `ERR_DISK_LOSS`, whose message says which
+   * writes may be lost.
    */
   acceptLoss(name: string, options: DiskAcceptLossOptions): Promise<DiskStatus>;
-  /** Copies the overlay ahead to another node, and hands the disk over when no client is attached. */
+  /**
+   * Copies the overlay ahead to another node, and hands the disk over when no client is attached.
+   */
   migrate(name: string, to: string, options: JobOptions): Promise<MigrateResult>;
 }

@@ -1,8 +1,10 @@
 /**
- * What can be asked of a running daemon: the one interface between the admin API and the object graph of the daemon.
+ * Operations on a running daemon: the one interface between the admin API and the object
+ * graph of the daemon.
  *
- * The client implements it over HTTP, the daemon over its object graph, so that a command can't tell them apart. Types of
- * requests and answers are inferred from the schemas. Errors are CopseErrors, whose codes pass the API unchanged.
+ * The client implements it over HTTP, the daemon over its object graph, so that a command can't
+ * tell them apart. Types of requests and answers are inferred from the schemas. Errors are
+ * CopseErrors, whose codes pass the API unchanged.
  */
 import type { ClusterControl } from './control-cluster.js';
 import type { DiskControl } from './control-disk.js';

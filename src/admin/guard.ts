@@ -1,8 +1,11 @@
 /**
- * Keeps strangers and web pages out of an admin API on TCP: a browser on the same host would carry the requests of a page.
+ * Keeps strangers and web pages out of an admin API on TCP. Without it, a browser on the same host
+ * would carry out the requests of any page.
  *
- * Invariants: a request passes only if its `Host` is this host (against DNS rebinding), whatever else is allowed; it is not sent by a page
- * from elsewhere (its `Origin`, if any, is the host that it asks); and it carries the token, where there is one.
+ * Invariants:
+ * - A request passes only if its `Host` is this host, which stops DNS rebinding.
+ * - A request with an `Origin` passes only if that is the host it asks.
+ * - A request passes only with the token, if there is one.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -11,7 +14,10 @@ import { isLoopbackHost } from '../base/loopback.js';
 import type { Secret } from '../base/secret.js';
 
 export interface GuardRule {
-  /** Other hosts may ask too: any IP address may stand for this host. A page can't make one of its own. */
+  /**
+   * True if other hosts may ask. Then `Host` may be any IP address, because a page can't make an
+   * address of its own.
+   */
   allowRemote: boolean;
   /** Names of this host, in lower case, besides `localhost`. */
   names: readonly string[];
@@ -32,9 +38,7 @@ export function refusal(headers: IncomingHttpHeaders, { allowRemote, names, toke
   const name = new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '');
   const isKnown = isLoopbackHost(name) || names.includes(name) || (allowRemote && isIP(name) !== 0);
   if (!isKnown) {
-    return forbidden(
-      `the request is for ${name}, which is not this host's own name for itself: ask by an address, or add the name to admin_names`,
-    );
+    return forbidden(`the request names the host ${name}, which is no name of this host: use an address, or add the name to admin_names`);
   }
   if (headers.origin !== undefined && hostOf(headers.origin) !== host)
     return forbidden(`the request comes from a page of ${headers.origin}`);
@@ -47,7 +51,7 @@ function hostOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).host : undefined;
 }
 
-/** In a time that does not depend on how much is right. */
+/** Compares in a time that does not depend on where the texts differ. */
 function isEqual(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(wanted));

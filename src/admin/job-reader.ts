@@ -1,4 +1,4 @@
-/** Reads the lines that tell of a job: the other end of `job-stream.ts`. */
+/** Reads the lines of a job's answer, which `job-stream.ts` writes. */
 
 import type { Readable } from 'node:stream';
 import { CopseError } from '../base/error.js';
@@ -7,14 +7,14 @@ import { DaemonAnswerError } from './daemon-error.js';
 
 type Line<T> = ({ type: 'progress' } & Progress) | ({ type: 'result' } & T) | { type: 'error'; code: string; message: string };
 
-/** No line of a daemon comes near it. */
+/** Longest line, in characters. A daemon's lines are far shorter. */
 const maxLineLength = 64 * 1024;
 
 /**
- * Reads to the end of the stream, so that nothing of it is left to fail later.
+ * Reads to the end of the stream, so that no part of it is left to fail later.
  *
  * @returns the job's result, or `undefined` when the stream ended without one
- * @throws DaemonAnswerError with the code of the job's error; what the stream fails with
+ * @throws DaemonAnswerError with the code of the job's error; the stream's own error
  */
 export async function readJob<T extends Progress>(body: Readable, onProgress: (progress: Progress) => void): Promise<T | undefined> {
   let end: Line<T> | undefined;
@@ -36,7 +36,7 @@ async function* linesOf(body: Readable): AsyncGenerator<string> {
     const lines = (rest + piece).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > maxLineLength)
-      throw new CopseError('ERR_ADMIN_PROTOCOL', 'a line without end: whoever answers there is not a copse daemon');
+      throw new CopseError('ERR_ADMIN_PROTOCOL', 'the answer is one endless line: another program than a copse daemon answers there');
     yield* lines;
   }
 }

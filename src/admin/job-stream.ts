@@ -1,8 +1,11 @@
 /**
- * A job over HTTP: newline-delimited JSON while it runs, and its end when nobody listens any more.
+ * Runs a job for an HTTP request, and answers with newline-delimited JSON while it runs.
  *
- * Invariants: nothing is sent before the first progress, so that a job that fails at once is an ordinary error; progress is
- * dropped, never queued, when the client is slower than the job; the last line is `result` or `error`.
+ * Invariants:
+ * - Nothing is sent before the first progress, so a job that fails at once is an ordinary error.
+ * - Progress is dropped, never queued, while the client reads slower than the job works.
+ * - The last line is `result` or `error`.
+ * - The job is aborted when its client goes away.
  */
 
 import type { ServerResponse } from 'node:http';
@@ -10,14 +13,14 @@ import { PassThrough } from 'node:stream';
 import { errorCode, errorMessage } from '../base/error.js';
 import type { JobOptions, Progress } from '../base/job.js';
 
-/** The least time between two progress lines. */
+/** Shortest time between two progress lines, in ms. */
 const progressIntervalMs = 100;
 
 /**
- * Starts the job and resolves to the lines that tell of it, once there is something to tell. The job's signal is aborted when
- * `response` is closed before it is finished.
+ * Starts the job, and resolves to its lines at the first progress or at the end.
  *
- * @throws what the job throws, if that comes before its first progress
+ * @param response if it closes before it is finished, the job's signal is aborted
+ * @throws the job's error, if that comes before the first progress
  */
 export async function startJob<T extends Progress>(
   response: ServerResponse,
@@ -28,7 +31,7 @@ export async function startJob<T extends Progress>(
     if (!response.writableFinished) abort.abort();
   });
   const lines = new PassThrough();
-  // The client may go away at any time: what was still to be said is then nobody's concern.
+  // The client may go away at any time. The rest of the lines is dropped then.
   lines.on('error', () => {});
 
   let start = (): void => {};

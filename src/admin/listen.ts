@@ -1,8 +1,10 @@
 /**
  * Binds one address of the admin API.
  *
- * Invariants: a unix socket is never, not even for a moment, open to other users; a socket file is replaced only when
- * nobody answers on it; without `allowRemote` no address that another host can reach is bound.
+ * Invariants:
+ * - A unix socket is open to no other user, at no moment.
+ * - A socket file is replaced only if no process answers on it.
+ * - Without `allowRemote`, no address is bound that another host can reach.
  */
 import type { Server } from 'node:net';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
@@ -10,14 +12,14 @@ import { listenOnUnixSocket } from '../base/unix-socket.js';
 import { absoluteAddress, formatAddress, isLocalAddress, type SocketAddress } from '../config/address.js';
 
 export interface BindOptions {
-  /** Permits TCP addresses other than loopback. */
+  /** True if TCP addresses other than loopback are permitted. */
   allowRemote: boolean;
 }
 
 export interface Bound {
-  /** With the port that the kernel chose. */
+  /** The address with the port that the kernel chose. */
   address: SocketAddress;
-  /** Removes the socket's file, if there is one and it still is this server's. */
+  /** Removes the socket's file if it still belongs to this server. */
   removeFile(): void;
 }
 
@@ -28,7 +30,7 @@ export async function bind(server: Server, wanted: SocketAddress, { allowRemote 
   if (!allowRemote && !isLocalAddress(address)) {
     throw new CopseError(
       'ERR_ADDRESS_REMOTE',
-      `admin API: ${name} can be reached by other hosts: use a unix socket or set admin_allow_remote = true`,
+      `admin API: other hosts can reach ${name}: use a unix socket, or set admin_allow_remote = true`,
     );
   }
   try {

@@ -1,15 +1,16 @@
 /**
- * The sockets of one admin API: any number of addresses, all answered by the same handler.
+ * The sockets of one admin API. One handler answers at all addresses.
  *
- * Invariants: a connection is known to be from TCP for as long as it lives, also after its peer has gone; closing ends all connections and
- * removes the socket files that were made here.
+ * Invariants:
+ * - A connection counts as TCP for its whole life, also after its client has gone.
+ * - Closing ends all connections, and removes the socket files that this server made.
  */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { SocketAddress } from '../config/address.js';
 import { type BindOptions, bind } from './listen.js';
 
-/** Longer than scrapers wait between two requests. */
+/** Time that an idle connection is kept, in ms: longer than the interval of usual scrapers. */
 const keepAliveMs = 72_000;
 
 export class Listeners {
@@ -36,13 +37,13 @@ export class Listeners {
     const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: 0 }, this.#onRequest);
     if (wanted.kind === 'tcp') server.on('connection', (socket) => this.#tcp.add(socket));
     const { address, removeFile } = await bind(server, wanted, this.#options);
-    // Of the accept queue's errors (EMFILE and the like) none may end the daemon.
+    // No error of the accept queue, such as EMFILE, may end the daemon.
     server.on('error', () => {});
     this.#open.push({ server, address, removeFile });
     return address;
   }
 
-  /** Ends connections at once. */
+  /** Ends all connections at once. */
   async close(): Promise<void> {
     const closed = this.#open.splice(0).map(({ server, removeFile }) => {
       removeFile();

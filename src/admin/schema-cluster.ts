@@ -1,7 +1,8 @@
 /**
  * Requests and answers of the admin API about the cluster.
  *
- * Invariant: an optional field is absent if the node that was asked does not know its value; it never stands for zero.
+ * Invariant: an optional field is absent if the node that was asked does not know its value; it
+ * never stands for zero.
  */
 import { z } from 'zod';
 import { amount, bytes, count } from './schema.js';
@@ -44,7 +45,10 @@ export const clusterStatusSchema = z.object({
 
 export type ClusterStatus = z.infer<typeof clusterStatusSchema>;
 
-/** Body of the request that moves a node. The route checks the name, whose error has a code of its own. */
+/**
+ * Body of the request that moves a node. The route checks the name, whose error has a code of its
+ * own.
+ */
 export const clusterMoveSchema = z.strictObject({ name: z.string().min(1).max(255).describe('A name, or auto.') });
 
 export const clusterMoveResultSchema = z.object({

@@ -7,7 +7,10 @@ export const bytes = z.number().min(0);
 export const count = z.int().min(0);
 export const amount = z.number().min(0);
 export const deadlineMs = z.int().min(0).max(maxDurationMs);
-/** Lets any name pass that may be in use. The daemon checks names of new exports, whose error has a code of its own. */
+/**
+ * Lets any name pass that may be in use. The daemon checks names of new exports, whose error has a
+ * code of its own.
+ */
 export const exportName = z.string().min(1).max(maxExportNameLength);
 
 export const errorSchema = z

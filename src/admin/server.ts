@@ -1,8 +1,10 @@
 /**
  * The admin API: `Control` over HTTP.
  *
- * Invariants: requests are checked against their schemas before `control` sees them; every error is `{ code, message }` with the
- * status of its code; closing ends the jobs that clients wait for.
+ * Invariants:
+ * - Each request is checked against its schema before `control` sees it.
+ * - Each error is `{ code, message }`, with the HTTP status of its code.
+ * - Closing ends the jobs that clients wait for.
  */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
@@ -34,11 +36,14 @@ import type { AdminApp } from './route/type.js';
 
 export interface AdminServerOptions {
   log: Logger;
-  /** Permits TCP addresses other than loopback. */
+  /** True if TCP addresses other than loopback are permitted. */
   allowRemote?: boolean | undefined;
-  /** Requests on TCP must carry it. */
+  /** Token that requests on TCP must carry; absent: none. */
   token?: Secret | undefined;
-  /** Names of this host, by which it may be asked on TCP, besides `localhost`, the host's own name and those that it listens on. */
+  /**
+   * Further names of this host in requests on TCP. `localhost`, the host's own name and the names
+   * that it listens on are always known.
+   */
   names?: readonly string[] | undefined;
 }
 
@@ -61,9 +66,11 @@ export class AdminServer implements Closeable {
     });
   }
 
-  /** Answers by `control`, which must outlive the server. Called once, before `listen`. */
+  /**
+   * Adds the routes over `control`, which must outlive the server. Call it once, before `listen`.
+   */
   serve(control: Control): void {
-    // Routes are added within a plugin, so that swagger has been loaded and sees them.
+    // Swagger sees only routes that are added after it was loaded, as those of a plugin are.
     void this.#app.register(async (app) => {
       const typed = app.withTypeProvider<ZodTypeProvider>();
       addNodeRoutes(typed, control.node);
@@ -75,13 +82,13 @@ export class AdminServer implements Closeable {
     });
   }
 
-  /** Where it listens, with the ports that the kernel chose. */
+  /** Addresses that it listens on, with the ports that the kernel chose. */
   get addresses(): SocketAddress[] {
     return this.#listeners.addresses;
   }
 
   /**
-   * Serves on one more address.
+   * Listens on one more address.
    *
    * @returns the address with the port that the kernel chose
    * @throws CopseError `ERR_ADDRESS`, `ERR_ADDRESS_REMOTE`, `ERR_ADDRESS_IN_USE`, `ERR_LISTEN`
@@ -103,10 +110,10 @@ function createApp(log: Logger): AdminApp {
   const logger: FastifyBaseLogger = log.child({ room: 'admin' });
   const app = fastify({
     loggerInstance: logger,
-    // Failures are logged by the error handler, with their codes.
+    // The error handler logs failures, with their codes.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
-    // Percent-encoded names of 255 characters.
+    // A name of 255 characters takes up to three times as many when it is percent-encoded.
     routerOptions: { maxParamLength: 3 * 255 },
     return503OnClosing: false,
   }).withTypeProvider<ZodTypeProvider>();
@@ -114,7 +121,8 @@ function createApp(log: Logger): AdminApp {
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error: FastifyError | CopseError, request, reply) => {
     const { status, code, message } = describe(error);
-    // Others are the asker's concern, or the origin's, which the daemon tells of by itself.
+    // Other statuses tell the client of its own mistake, or of an origin's, which the daemon logs
+    // itself.
     if (status === 500) request.log.error({ err: error, method: request.method, url: request.url }, 'request failed');
     return reply.code(status).send({ code, message });
   });
@@ -123,7 +131,7 @@ function createApp(log: Logger): AdminApp {
     return reply.code(404).send({ code: 'ERR_NO_SUCH_ROUTE', message });
   });
   void app.register(swagger, {
-    openapi: { info: { title: 'Copse admin API', description: 'What can be asked of a running copse daemon.', version: '1' } },
+    openapi: { info: { title: 'Copse admin API', description: 'Requests to a running copse daemon.', version: '1' } },
     transform: jsonSchemaTransform,
   });
   return app;

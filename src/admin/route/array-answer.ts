@@ -1,5 +1,6 @@
 /**
- * An array as an answer, element by element: making the text of 20 000 of them at once would keep guests waiting.
+ * Answers with an array, element by element. The text of 20 000 elements, made at once, would keep
+ * guests waiting.
  *
  * Each element is checked against its schema, as the serializer checks a whole answer.
  */
@@ -8,7 +9,7 @@ import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { Slice } from '../../base/slice.js';
 
-/** Text that is sent at once. */
+/** Size of the pieces that are sent, in characters. */
 const pieceLength = 64 * 1024;
 
 export function sendArray<T>(reply: FastifyReply, elements: readonly T[], schema: z.ZodType<T>): FastifyReply {

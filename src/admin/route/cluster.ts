@@ -1,4 +1,4 @@
-/** Routes about the cluster that the node is in. */
+/** Routes about the node's cluster. */
 import { checkClusterChoice } from '../../config/value.js';
 import type { ClusterControl } from '../control-cluster.js';
 import { clusterImageStatusSchema, clusterMoveResultSchema, clusterMoveSchema, clusterStatusSchema } from '../schema-cluster.js';
@@ -31,7 +31,7 @@ export function addClusterRoutes(app: AdminApp, control: ClusterControl): void {
     '/v1/images/:name/cluster',
     {
       schema: {
-        summary: 'What the cluster holds of an image',
+        summary: 'Chunks of an image that the cluster holds',
         tags,
         params: imageParamsSchema,
         response: { 200: clusterImageStatusSchema, ...errorResponses },

@@ -1,4 +1,4 @@
-/** Routes that start a job on a disk and tell of it until it ends: snapshot, revert, promote, migrate. */
+/** Routes that run a job on a disk: snapshot, revert, promote, migrate. */
 import { isAbsolute } from 'node:path';
 import { CopseError } from '../../base/error.js';
 import type { DiskControl } from '../control-disk.js';

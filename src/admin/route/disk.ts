@@ -1,4 +1,4 @@
-/** Routes about disks that are answered at once. */
+/** Routes about disks that run no job. */
 import { z } from 'zod';
 import type { DiskControl } from '../control-disk.js';
 import { renameSchema } from '../schema.js';
@@ -24,7 +24,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
     '/v1/disks',
     {
       schema: {
-        summary: "All disks, sorted by name: this node's, and those that other nodes own",
+        summary: "This node's disks and those of other nodes, sorted by name",
         tags,
         response: { 200: z.array(diskStatusSchema), ...errorResponses },
       },
@@ -46,7 +46,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
     '/v1/disks/:name',
     {
       schema: {
-        summary: 'Remove a disk that nobody is attached to, with its snapshots',
+        summary: 'Remove a disk without clients, with its snapshots',
         tags,
         params,
         response: { 204: z.null(), ...errorResponses },
@@ -60,13 +60,13 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
 
   app.post(
     '/v1/disks/:name/resize',
-    { schema: { summary: 'Grow a disk that nobody is attached to', tags, params, body: diskResizeSchema, response } },
+    { schema: { summary: 'Grow a disk without clients', tags, params, body: diskResizeSchema, response } },
     ({ params: { name }, body }) => control.resize(name, body.sizeBytes),
   );
 
   app.post(
     '/v1/disks/:name/rename',
-    { schema: { summary: 'Give a disk that nobody is attached to another name', tags, params, body: renameSchema, response } },
+    { schema: { summary: 'Rename a disk without clients', tags, params, body: renameSchema, response } },
     ({ params: { name }, body }) => control.rename(name, body.name),
   );
 
@@ -88,7 +88,7 @@ export function addDiskRoutes(app: AdminApp, control: DiskControl): void {
     '/v1/disks/:name/accept-loss',
     {
       schema: {
-        summary: 'Let flushes of a disk succeed again after a failed sync lost data of it',
+        summary: 'Accept the loss of data by a failed sync, so that flushes succeed again',
         tags,
         params,
         body: diskAcceptLossSchema.nullish(),

@@ -1,4 +1,4 @@
-/** Routes that start a job on an image and tell of it until it ends: warm, verify, seal. */
+/** Routes that run a job on an image: warm, verify, seal. */
 import { z } from 'zod';
 import type { ImageControl } from '../control-image.js';
 import { startJob } from '../job-stream.js';
@@ -11,7 +11,7 @@ const params = imageParamsSchema;
 
 export function addImageJobRoutes(app: AdminApp, control: ImageControl): void {
   const querystring = z.strictObject({
-    cluster: z.enum(['true', 'false']).optional().describe("true fills the cluster's cache, spread over its homes."),
+    cluster: z.enum(['true', 'false']).optional().describe("true fills the cluster's cache: each chunk comes to its home once."),
   });
   app.post(
     '/v1/images/:name/warm',

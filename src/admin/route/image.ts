@@ -35,7 +35,7 @@ export function addImageRoutes(app: AdminApp, control: ImageControl): void {
 
   app.delete(
     '/v1/images/:name',
-    { schema: { summary: 'Remove an image that nobody is attached to', tags, params, response: { 204: z.null(), ...errorResponses } } },
+    { schema: { summary: 'Remove an image without clients', tags, params, response: { 204: z.null(), ...errorResponses } } },
     async ({ params: { name } }, reply) => {
       await control.remove(name);
       return reply.code(204).send(null);
@@ -50,7 +50,7 @@ export function addImageRoutes(app: AdminApp, control: ImageControl): void {
 
   app.post(
     '/v1/images/:name/rename',
-    { schema: { summary: 'Give an image that nobody is attached to another name', tags, params, body: renameSchema, response } },
+    { schema: { summary: 'Rename an image without clients', tags, params, body: renameSchema, response } },
     ({ params: { name }, body }) => control.rename(name, body.name),
   );
 }

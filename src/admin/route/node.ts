@@ -28,7 +28,7 @@ export function addNodeRoutes(app: AdminApp, control: NodeControl): void {
     '/healthz',
     {
       schema: {
-        summary: 'Answers ok, or 503 and a line for each disk that lost data or can not be written',
+        summary: '`ok`, or 503 and a line for each disk that lost data or takes no writes',
         tags: ['node'],
         response: { 200: z.string(), 503: z.string() },
       },
@@ -50,7 +50,7 @@ export function addNodeRoutes(app: AdminApp, control: NodeControl): void {
     '/v1/images/:name/explain',
     {
       schema: {
-        summary: "Where an export's bytes came from, and how long its reads waited",
+        summary: "Sources of an export's bytes, and the waits of its reads",
         tags: ['image'],
         params: imageParamsSchema,
         response: { 200: explanationSchema, ...errorResponses },
@@ -61,13 +61,19 @@ export function addNodeRoutes(app: AdminApp, control: NodeControl): void {
 
   app.post(
     '/v1/node/drain',
-    { schema: jobSchema("Hand the cluster's last copies on, and be no home from now on", 'cluster', drainLineSchema) },
+    { schema: jobSchema("Move disks and the cluster's last copies away; the node is no home from then on", 'cluster', drainLineSchema) },
     async (_request, reply) => sendLines(reply, await startJob(reply.raw, (options) => control.drain(options))),
   );
 
   app.delete(
     '/v1/node/drain',
-    { schema: { summary: 'End draining: be a home again', tags: ['cluster'], response: { 204: z.null(), ...errorResponses } } },
+    {
+      schema: {
+        summary: 'End draining, so that the node is a home again',
+        tags: ['cluster'],
+        response: { 204: z.null(), ...errorResponses },
+      },
+    },
     async (_request, reply) => {
       await control.undrain();
       return reply.code(204).send(null);

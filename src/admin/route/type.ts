@@ -1,9 +1,9 @@
-/** What all routes are built from. */
+/** Types and answers that all routes share. */
 import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { errorSchema } from '../schema.js';
 
-/** A fastify instance whose schemas are zod's. */
+/** A fastify instance with schemas of zod. */
 export type AdminApp = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
@@ -12,5 +12,5 @@ export type AdminApp = FastifyInstance<
   ZodTypeProvider
 >;
 
-/** Answers that any route may give. */
+/** Error answers of all routes. */
 export const errorResponses = { '4xx': errorSchema, '5xx': errorSchema } as const;
