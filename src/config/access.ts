@@ -1,8 +1,10 @@
 /**
- * What file and flags together say of who may reach the daemon: where NBD clients attach, and where the admin API listens.
+ * Addresses at which NBD clients and commands reach the daemon, from file and flags together.
  *
- * Invariants: without an explicit word no address that other hosts can reach is in the result; the admin API has at least one address,
- * and a unix socket unless it is turned off.
+ * Invariants:
+ * - The result has no address that other hosts can reach, unless the operator consented.
+ * - The admin API has at least one address. One is a unix socket, unless the operator turned it
+ *   off.
  */
 import { formatAddress, isLocalAddress, type SocketAddress } from './address.js';
 import { readAdminToken } from './admin-token.js';
@@ -15,21 +17,21 @@ import { type Config, defaults } from './schema.js';
 export interface AccessSources {
   file: ConfigPart;
   flags: ConfigPart;
-  /** Flags over file. */
+  /** The file's values with the flags' values in place of them. */
   written: FileConfig;
   stateDir: string;
 }
 
 export type Access = Pick<Config, 'allowRemote' | 'admin' | 'adminAllowRemote' | 'adminToken' | 'adminNames'>;
 
-/** @throws ConfigError, CopseError `ERR_CONFIG` with the first thing that is wrong */
+/** @throws ConfigError, CopseError `ERR_CONFIG` with the first problem */
 export async function readAccess(sources: AccessSources): Promise<Access> {
   const { written } = sources;
   const allowRemote = written.allow_remote ?? defaults.allowRemote;
   const adminAllowRemote = written.admin_allow_remote ?? defaults.adminAllowRemote;
   if (!allowRemote)
-    refuseRemote(sources, 'listen', 'clients on it can write disks, without any authentication', '--allow-remote (allow_remote = true)');
-  if (!adminAllowRemote) refuseRemote(sources, 'admin', 'it can do anything with this daemon', 'admin_allow_remote = true');
+    refuseRemote(sources, 'listen', 'its clients can write disks, without any authentication', '--allow-remote (allow_remote = true)');
+  if (!adminAllowRemote) refuseRemote(sources, 'admin', 'its clients can do anything with this daemon', 'admin_allow_remote = true');
   return {
     allowRemote,
     adminAllowRemote,
@@ -39,7 +41,9 @@ export async function readAccess(sources: AccessSources): Promise<Access> {
   };
 }
 
-/** Unix sockets first: commands on this host use them. */
+/**
+ * Addresses of the admin API. Unix sockets come first, because commands on this host use the first.
+ */
 export function adminAddressesOf(written: Pick<FileConfig, 'admin' | 'admin_socket'>, stateDir: string): SocketAddress[] {
   const given = written.admin ?? [];
   const isUnix = ({ kind }: SocketAddress): boolean => kind === 'unix';
@@ -58,10 +62,10 @@ function adminAddresses({ file, flags, written, stateDir }: AccessSources): Sock
   };
   const socket = written.admin?.find(({ kind }) => kind === 'unix');
   if (written.admin_socket === false && socket !== undefined) {
-    return wrong(`the unix socket is turned off, and admin names ${formatAddress(socket)}: keep one of the two`);
+    return wrong(`the unix socket is turned off, but admin names ${formatAddress(socket)}: keep one of the two`);
   }
   const addresses = adminAddressesOf(written, stateDir);
-  return addresses.length > 0 ? addresses : wrong('without it no command reaches the daemon: give admin a tcp:HOST:PORT, too');
+  return addresses.length > 0 ? addresses : wrong('without the unix socket no command reaches the daemon: add a tcp:HOST:PORT to admin');
 }
 
 function refuseRemote({ file, flags, written }: AccessSources, key: 'listen' | 'admin', danger: string, consent: string): void {
@@ -69,6 +73,6 @@ function refuseRemote({ file, flags, written }: AccessSources, key: 'listen' | '
   const address = written[key]?.[index];
   if (address === undefined) return;
   const source: ConfigSource = flags.config[key] === undefined ? file.source : flags.source;
-  const text = `${formatAddress(address)} can be reached by other hosts, and ${danger}: choose unix:PATH or tcp:127.0.0.1:PORT, or say ${consent} when the network keeps others out`;
+  const text = `other hosts can reach ${formatAddress(address)}, and ${danger}: choose unix:PATH or tcp:127.0.0.1:PORT, or add ${consent} if the network keeps strangers out`;
   throw new ConfigError([problemAt(source, written[key]?.length === 1 ? [key] : [key, index], text)]);
 }

@@ -1,8 +1,9 @@
 /**
- * Addresses as operators write them: `unix:PATH` and `tcp:HOST:PORT` for sockets, HOST:PORT for nodes.
+ * Addresses as operators write them: `unix:PATH` and `tcp:HOST:PORT` for sockets, HOST:PORT for
+ * nodes.
  *
- * Invariant: what `parseAddress` returns can be given to `net.Server.listen` and `net.connect`, but for the path of a unix
- * address, which is as written until `absoluteAddress` made it absolute.
+ * Invariant: `net.Server.listen` and `net.connect` take each address that `absoluteAddress`
+ * returns. `parseAddress` alone leaves the path of a unix address as it was written.
  */
 import { resolve } from 'node:path';
 import { CopseError } from '../base/error.js';
@@ -14,7 +15,10 @@ export type SocketAddress =
   /** `port` 0 lets the kernel choose. An IPv6 `host` has no brackets. */
   | { kind: 'tcp'; host: string; port: number };
 
-/** @throws CopseError `ERR_ADDRESS` on anything but `unix:PATH`, `tcp:HOST:PORT` and `tcp:[IPV6]:PORT` */
+/**
+ * @throws CopseError `ERR_ADDRESS` on anything but `unix:PATH`, `tcp:HOST:PORT` and
+ *   `tcp:[IPV6]:PORT`
+ */
 export function parseAddress(text: string): SocketAddress {
   const unix = /^unix:(.+)$/s.exec(text);
   if (unix?.[1] !== undefined) return { kind: 'unix', path: unix[1] };
@@ -29,10 +33,11 @@ export function parseAddress(text: string): SocketAddress {
 }
 
 /**
- * Where others reach a node.
+ * Checks the address at which other nodes reach a node.
  *
  * @returns the text
- * @throws CopseError `ERR_ADDRESS` on anything but HOST:PORT and [IPV6]:PORT, and where nobody can dial it: port 0, and the wildcards `0.0.0.0` and `::`
+ * @throws CopseError `ERR_ADDRESS` on anything but HOST:PORT and [IPV6]:PORT; on port 0 and the
+ *   wildcards `0.0.0.0` and `::`, which no other host can dial
  */
 export function checkHostPort(text: string): string {
   const example = 'write HOST:PORT, as in 10.0.0.1:10810 or [2001:db8::1]:10810';
@@ -42,7 +47,7 @@ export function checkHostPort(text: string): string {
   const [host, port] = [text.slice(0, text.lastIndexOf(':')), Number(text.slice(text.lastIndexOf(':') + 1))];
   if (port < 1 || port > 65535) throw new CopseError('ERR_ADDRESS', `"${text}": no node can be reached on port ${port}: ${example}`);
   if (['0.0.0.0', '[::]'].includes(host)) {
-    throw new CopseError('ERR_ADDRESS', `"${text}" is every address of a host, and no other host can dial it: ${example}`);
+    throw new CopseError('ERR_ADDRESS', `"${text}" stands for every address of a host, and other hosts can't dial it: ${example}`);
   }
   return text;
 }
@@ -53,12 +58,12 @@ export function checkHostName(text: string): string {
   throw new CopseError('ERR_ADDRESS', `"${text}" is not a host's name: write it without a port, as in host-a.example`);
 }
 
-/** Whether two HOST:PORT are written for the same place; nothing is resolved. */
+/** True if two HOST:PORT stand for the same place as written. No name is resolved. */
 export function isSameHostPort(left: string, right: string): boolean {
   return canonicalHost(left) === canonicalHost(right);
 }
 
-/** URLs know the many ways to write one IP address. */
+/** Normalizes the many ways to write one IP address, by the URL parser. */
 function canonicalHost(hostPort: string): string {
   const url = `http://${hostPort}`;
   return URL.canParse(url) ? new URL(url).host : hostPort.toLowerCase();
@@ -72,7 +77,7 @@ export function absoluteAddress(address: SocketAddress, baseDir: string): Socket
   if (lengthBytes > maxUnixPathBytes) {
     throw new CopseError(
       'ERR_ADDRESS',
-      `the socket path ${path} has ${lengthBytes} bytes, the kernel takes ${maxUnixPathBytes}: choose a shorter one`,
+      `the socket path ${path} has ${lengthBytes} bytes, and the kernel takes at most ${maxUnixPathBytes}: choose a shorter one`,
     );
   }
   return { kind: 'unix', path };
@@ -84,7 +89,10 @@ export function formatAddress(address: SocketAddress): string {
   return `tcp:${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** Whether only programs of this host can reach the address. A name other than `localhost` counts as remote: nobody knows what it resolves to. */
+/**
+ * True if only programs of this host can reach the address. A name other than `localhost` counts as
+ * remote, because it may resolve to any address.
+ */
 export function isLocalAddress(address: SocketAddress): boolean {
   return address.kind === 'unix' || isLoopbackHost(address.host);
 }

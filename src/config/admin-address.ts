@@ -1,8 +1,9 @@
 /**
- * Where the daemon that a command means listens for commands, and with which token it is asked there.
+ * Address and token by which a command reaches its daemon.
  *
- * Invariant: given the same state directory and file, the address is the first one that `loadConfig` gives the daemon. The schema is
- * loaded only when there is a file to read, so that commands start fast.
+ * Invariant: given the same state directory and file, the address is the first that `loadConfig`
+ * gives the daemon. The schema is loaded only if there is a file to read, so that commands start
+ * fast.
  */
 import { resolve } from 'node:path';
 import type { Secret } from '../base/secret.js';
@@ -13,7 +14,7 @@ import { checkedDefault, currentSurroundings, defaultAdmin, defaultStateDir, typ
 export interface DaemonChoice {
   /** `unix:PATH` or `tcp:HOST:PORT`. */
   admin?: string | undefined;
-  /** A file whose first line is the token for an address on TCP. */
+  /** File whose first line is the token for an address on TCP. */
   tokenFile?: string | undefined;
   stateDir?: string | undefined;
   /** The daemon's TOML file. */
@@ -22,13 +23,14 @@ export interface DaemonChoice {
 
 export interface ChosenDaemon {
   address: SocketAddress;
-  /** Of an address on TCP, where one is known. */
+  /** Token for an address on TCP, if one is known. */
   token: Secret | undefined;
 }
 
 /**
- * The address is the first of: `admin`; what `stateDir` and `file` say; `COPSE_ADMIN`; the default state directory's. The token's file is
- * the first of: `tokenFile`; what `file` says; `COPSE_ADMIN_TOKEN_FILE`.
+ * Chooses the first address of: `admin`; the one by `stateDir` and `file`; `COPSE_ADMIN`; the
+ * default state directory's. The file of the token is the first of: `tokenFile`; the one in `file`;
+ * `COPSE_ADMIN_TOKEN_FILE`.
  *
  * @throws CopseError `ERR_ADDRESS`, `ERR_CONFIG`
  */

@@ -1,4 +1,7 @@
-/** The token that requests to the admin API on TCP carry. Loads nothing but what it needs: commands start fast. */
+/**
+ * The token that requests to the admin API on TCP carry. Imports little, so that commands start
+ * fast.
+ */
 import { open } from 'node:fs/promises';
 import { CopseError, errorMessage } from '../base/error.js';
 import { Secret } from '../base/secret.js';
@@ -7,9 +10,10 @@ const minTokenChars = 16;
 const readableByOthers = 0o004;
 
 /**
- * Reads a file whose first line is the token.
+ * Reads a file whose first line is the token: 16 or more printable ASCII characters.
  *
- * @throws CopseError `ERR_CONFIG` when it can't be read, other users can read it, or it is no token: 16 or more printable ASCII characters
+ * @throws CopseError `ERR_CONFIG` if the file can't be read, other users can read it, or the line
+ *   is no token
  */
 export async function readAdminToken(path: string): Promise<Secret> {
   try {
@@ -27,7 +31,7 @@ async function readToken(path: string): Promise<Secret> {
     const token = (await handle.readFile('utf8')).split(/\r?\n/)[0] ?? '';
     if (token.length < minTokenChars || !/^[\x21-\x7e]+$/.test(token)) {
       throw new Error(
-        `its first line must be ${minTokenChars} or more printable ASCII characters without spaces, as "openssl rand -hex 32" makes them`,
+        `its first line must be ${minTokenChars} or more printable ASCII characters without spaces: "openssl rand -hex 32" makes such a token`,
       );
     }
     return new Secret(token);

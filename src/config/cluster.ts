@@ -1,7 +1,9 @@
 /**
- * What file and flags together say of the cluster: the checks that need both, and the defaults.
+ * The configuration of the cluster, from file and flags together: the checks that need both, and
+ * the defaults.
  *
- * A cluster exists when the node has an address and peers, etcd or anything else is said of a cluster. An address alone makes none.
+ * A node is in a cluster if it has an address, and the configuration has any key of a cluster or of
+ * etcd. An address alone makes no cluster.
  */
 import { formatSize } from '../base/size.js';
 import { isSameHostPort, parseAddress } from './address.js';
@@ -16,7 +18,7 @@ import type { SizeOrShare } from './value.js';
 export interface ClusterSources {
   file: ConfigPart;
   flags: ConfigPart;
-  /** Flags over file. */
+  /** The file's values with the flags' values in place of them. */
   written: FileConfig;
   surroundings: Surroundings;
   cacheSizeBytes: number;
@@ -25,7 +27,7 @@ export interface ClusterSources {
 
 type Table = 'node' | 'cluster' | 'etcd';
 
-/** @throws ConfigError with the first thing that is wrong */
+/** @throws ConfigError with the first problem */
 export async function readCluster(sources: ClusterSources): Promise<Pick<Config, 'node' | 'cluster' | 'etcd'>> {
   const { written, surroundings } = sources;
   const { id = defaultNodeId(surroundings), address, listen } = written.node ?? {};
@@ -37,7 +39,7 @@ export async function readCluster(sources: ClusterSources): Promise<Pick<Config,
   };
 }
 
-/** The keys of the table that are given and hold anything, as a pair of name and who gave them; flags first. */
+/** Keys of the table that have a value, each with its source; flags first. */
 function givenKeys({ file, flags }: ClusterSources, table: Table): { key: string; source: ConfigSource }[] {
   return [flags, file].flatMap(({ config, source }) =>
     Object.entries(config[table] ?? {}).flatMap(([key, value]) => (value === undefined ? [] : [{ key, source }])),
@@ -52,7 +54,7 @@ function fail(sources: ClusterSources, table: Table, key: string, message: (sour
 function checkAddress(sources: ClusterSources): void {
   if (sources.written.node?.address !== undefined) return;
   const remedy = ({ toml }: ConfigSource): string =>
-    `without an address of its own, no other node can reach this one: add ${toml === undefined ? '--address HOST:PORT' : 'address = "HOST:PORT" to [node]'}`;
+    `no other node can reach this one, because it has no address: add ${toml === undefined ? '--address HOST:PORT' : 'address = "HOST:PORT" to [node]'}`;
   if (sources.written.node?.listen !== undefined) fail(sources, 'node', 'listen', remedy);
   for (const table of ['cluster', 'etcd'] as const) {
     const [given] = givenKeys(sources, table);
@@ -69,23 +71,18 @@ function clusterOf(sources: ClusterSources): ClusterConfig | undefined {
   if (address === undefined || (cluster === undefined && etcd === undefined)) return undefined;
   const { name = defaults.cluster.name, members = [], donate } = cluster ?? {};
   if (members.length > 0 && etcd !== undefined) {
-    fail(sources, 'cluster', 'members', () => 'etcd is given too, and tells who the members are: keep one of the two');
+    fail(sources, 'cluster', 'members', () => 'etcd is given, too, and holds the list of members: keep one of the two');
   }
   if (name === 'auto' && etcd === undefined) {
     fail(sources, 'cluster', 'name', ({ toml }) => {
       const remedy = toml === undefined ? '--etcd URL' : 'url = ["http://HOST:PORT"] to [etcd]';
-      return `"auto" needs etcd, which knows the clusters that there are: add ${remedy}, or choose a name`;
+      return `"auto" needs etcd, which has the list of clusters: add ${remedy}, or choose a name`;
     });
   }
   const donatedBytes = donate === undefined ? cacheSizeBytes : bytesOf(donate);
   if (donatedBytes > cacheSizeBytes) {
     const [given, budget] = [formatSize(donatedBytes), formatSize(cacheSizeBytes)];
-    fail(
-      sources,
-      'cluster',
-      'donate',
-      () => `${given} are more than the cache's whole budget of ${budget}: donate less, or raise cache.size`,
-    );
+    fail(sources, 'cluster', 'donate', () => `${given} are more than the cache's budget of ${budget}: donate less, or raise cache.size`);
   }
   return {
     name: name === 'auto' ? undefined : name,
@@ -97,7 +94,7 @@ function clusterOf(sources: ClusterSources): ClusterConfig | undefined {
   };
 }
 
-/** Each once, without one's own: the same list can be given to all nodes. */
+/** Each member once, without this node, so that all nodes can have the same list. */
 function othersOf(address: string, members: readonly string[]): string[] {
   const others: string[] = [];
   for (const member of members) {
@@ -115,7 +112,12 @@ async function etcdOf(sources: ClusterSources): Promise<EtcdConfig | undefined> 
     throw new ConfigError([problemAt(source, ['etcd'], 'url is missing: add url = ["http://HOST:PORT"], or give --etcd URL')]);
   }
   if (caFile !== undefined && urls.some((url) => url.startsWith('http:'))) {
-    fail(sources, 'etcd', 'ca_file', () => 'it is for https://, and the URLs of etcd begin with http://: change them, or leave this out');
+    fail(
+      sources,
+      'etcd',
+      'ca_file',
+      () => 'it applies to https://, but the URLs of etcd begin with http://: change them, or leave this out',
+    );
   }
   const password = await readEtcdPassword(sources.file);
   return { urls, user, password, caFile, prefix };

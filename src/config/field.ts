@@ -1,4 +1,7 @@
-/** How single fields of the configuration are read: schemas over the functions that parse their texts, whose errors become the problem's. */
+/**
+ * Schemas of single fields of the configuration, over the functions that parse their texts. The
+ * error of such a function becomes the text of the problem.
+ */
 import { z } from 'zod';
 import { errorMessage } from '../base/error.js';
 import { Secret } from '../base/secret.js';
@@ -6,7 +9,7 @@ import { parseSize } from '../base/size.js';
 import { parseAddress, type SocketAddress } from './address.js';
 import { parseDuration } from './value.js';
 
-/** A string that `parse` reads; what it throws becomes the problem's text. */
+/** A string that `parse` reads. Its error becomes the problem's text. */
 export function text<T>(parse: (text: string) => T, example = 'text') {
   return z.string(`must be a string in quotes, such as "${example}"`).transform((value, context): T => {
     try {
@@ -29,15 +32,14 @@ export function size<T>(parse: (text: string) => T) {
 export function atLeast(leastBytes: number, written: string): (text: string) => number {
   return (value) => {
     const sizeBytes = parseSize(value);
-    if (sizeBytes < leastBytes)
-      throw new Error(`"${value}" is too little: write at least ${written}, which one request of the largest size needs`);
+    if (sizeBytes < leastBytes) throw new Error(`"${value}" is too little: write at least ${written}, the size of the largest request`);
     return sizeBytes;
   };
 }
 
 export function positiveDuration(value: string): number {
   const durationMs = parseDuration(value);
-  if (durationMs === 0) throw new Error(`"${value}" leaves no time at all: write at least 1ms`);
+  if (durationMs === 0) throw new Error(`"${value}" leaves no time: write at least 1ms`);
   return durationMs;
 }
 
@@ -60,7 +62,7 @@ export function addresses() {
 
 export const nonEmpty = z.string().min(1, 'must not be empty');
 
-/** From here on nothing prints it. */
+/** Wraps a secret, so that no code prints it by mistake. */
 export function secret(schema: z.ZodString) {
   return schema.transform((value) => new Secret(value));
 }

@@ -1,8 +1,9 @@
 /**
- * From what an operator wrote to a complete `Config`: flags over file over defaults.
+ * Makes a complete `Config` of the operator's file and flags. A flag replaces the file's value, and
+ * that the default.
  *
- * Images given by flags are added to the file's; one of the same name takes the place of the file's. Credentials come from the file alone,
- * so that no secret stands in a process list.
+ * Images of flags are added to the file's images. An image of the same name replaces the file's.
+ * Credentials come from the file alone, so that no process list shows a secret.
  */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -18,11 +19,11 @@ import type { SizeOrShare } from './value.js';
 export interface LoadConfigOptions extends Partial<Surroundings> {
   /** A TOML file. */
   file?: string | undefined;
-  /** What the command line says, by the names of the file's keys. Wins over the file. */
+  /** Values of the command line, by the names of the file's keys. They replace the file's. */
   flags?: FileInput | undefined;
 }
 
-/** @throws ConfigError (`ERR_CONFIG`) with everything that is wrong with one source */
+/** @throws ConfigError (`ERR_CONFIG`) with all problems of one source */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<Config> {
   const surroundings = { ...currentSurroundings(), ...options };
   const file: ConfigPart = options.file === undefined ? { source: { name: 'defaults' }, config: {} } : await readConfigFile(options.file);
@@ -79,12 +80,12 @@ function layer(file: FileConfig, flags: FileConfig): FileConfig {
   };
 }
 
-/** `undefined` when neither says anything of the table. */
+/** `undefined` if neither source has the table. */
 function layerTable<T extends object>(file: T | undefined, flags: T | undefined): T | undefined {
   return flags === undefined ? file : ({ ...file, ...given(flags) } as T);
 }
 
-/** Without the keys that are `undefined`, so that they hide nothing. */
+/** The values without keys that are `undefined`, which would hide values of the file. */
 function given<T extends object>(values: T): Partial<T> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
@@ -94,7 +95,7 @@ function configuredImage(image: NonNullable<FileConfig['image']>[number]): Confi
   return { name, url, format, chunkSizeBytes, deadlineMs, backing, manifest, digest, share };
 }
 
-/** Size in bytes of the file system that holds the directory, or that will hold it once it is made. */
+/** Size, in bytes, of the file system that holds the directory, or will hold it. */
 async function diskSize(dir: string): Promise<number> {
   for (let at = dir; ; at = dirname(at)) {
     try {

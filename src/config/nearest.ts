@@ -1,6 +1,9 @@
-/** Which known word somebody probably meant. */
+/** Finds the known word that an operator probably meant. */
 
-/** Damerau-Levenshtein distance (adjacent swaps count one), for words of some dozens of characters. */
+/**
+ * Damerau-Levenshtein distance, where adjacent swaps count one. For words of some dozens of
+ * characters.
+ */
 function distance(a: string, b: string): number {
   let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, index) => index)];
   for (let i = 1; i <= a.length; i += 1) {
@@ -16,7 +19,10 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** The known word closest to `word`, if it is close enough to be meant: at most a third of its letters wrong, or one begins with the other. */
+/**
+ * The known word closest to `word`. It is close enough if at most a third of its letters are wrong,
+ * or if one begins with the other.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase().replaceAll('-', '_');
   let best: { word: string; distance: number } | undefined;

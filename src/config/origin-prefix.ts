@@ -2,8 +2,8 @@
  * Prefixes of origins that the operator allows for disks whose content another node named.
  *
  * Invariant: a prefix covers whole segments. "https://images.example/a" covers "…/a" and "…/a/b",
- * not "…/ab" and not "https://images.example.evil/a". A path covers what lies below it on this
- * host's disk, symbolic links followed.
+ * not "…/ab" and not "https://images.example.evil/a". A path covers all files below it, after
+ * symbolic links are resolved.
  */
 import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
@@ -17,8 +17,8 @@ export function checkOriginPrefix(text: string): string {
   const url = parse(text);
   const remedy = 'write http://HOST/…, https://HOST/…, nbd://HOST/… or an absolute path';
   if (url === undefined || !['http:', 'https:', 'nbd:'].includes(url.protocol) || url.host === '')
-    throw new CopseError('ERR_URL', `"${text}" is no beginning of an origin's URL: ${remedy}`);
-  // What it holds would be shown to people.
+    throw new CopseError('ERR_URL', `"${text}" is not a prefix of an origin's URL: ${remedy}`);
+  // Copse prints prefixes, so they must hold no secret.
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     throw new CopseError('ERR_URL', 'a prefix of origins has no user, no query and no fragment: leave them out');
   return url.href;
@@ -41,8 +41,8 @@ export function isAllowedOrigin(url: string, prefixes: readonly string[]): boole
 }
 
 /**
- * The entry of `allow_origins` that covers the URL, as narrow as its folder; without
- * secrets. `undefined`: nothing covers it.
+ * Proposes an entry of `allow_origins` that covers the folder of the URL, without secrets;
+ * `undefined` if no entry can cover it.
  */
 export function originPrefixFor(url: string): string | undefined {
   const path = pathOf(url);

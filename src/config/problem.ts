@@ -1,4 +1,4 @@
-/** What is wrong with a configuration, each thing with its place and its remedy. */
+/** Problems of a configuration, each with its place and its remedy. */
 import type { z } from 'zod';
 import { CopseError } from '../base/error.js';
 import { fileSchema } from './file-schema.js';
@@ -8,15 +8,19 @@ import { findKeyLine, type KeyPath } from './toml-line.js';
 export interface ConfigProblem {
   /** The file, or `command line`. */
   file: string;
-  /** As in `image[2].chunk_size`, lists counted from 1; empty when the text is not TOML at all. */
+  /**
+   * The key, as in `image[2].chunk_size`, with lists counted from 1; empty if the text is not TOML.
+   */
   key: string;
-  /** From 1; absent on the command line and where nothing of the key is in the file. */
+  /** Line from 1; absent on the command line, and if the file has no part of the key. */
   line?: number | undefined;
-  /** What is wrong and what to write instead. */
+  /** The problem, and the remedy. */
   message: string;
 }
 
-/** The configuration can't be used. Code `ERR_CONFIG`; the message lists all problems, one a line. */
+/**
+ * The configuration can't be used. Code `ERR_CONFIG`. The message lists all problems, one a line.
+ */
 export class ConfigError extends CopseError {
   readonly problems: readonly ConfigProblem[];
 
@@ -38,7 +42,7 @@ export function formatKey(path: KeyPath): string {
   }, '');
 }
 
-/** Names of the flags that stand for a key, where they differ from it. */
+/** Flags of keys whose name differs from the key's. */
 const flagNames: Record<string, string> = {
   'cache.size': '--cache-size',
   'cache.min_free': '--min-free',
@@ -56,15 +60,15 @@ function keyName(source: ConfigSource, path: KeyPath): string {
   return flagNames[key] ?? `--${key.replaceAll('_', '-')}`;
 }
 
-/** Where a piece of configuration comes from. */
+/** Source of a configuration: a file or the command line. */
 export interface ConfigSource {
-  /** For people. */
+  /** Name for people: the file's path, or `command line`. */
   name: string;
-  /** The text, to find lines in; absent on the command line, whose keys are flags. */
+  /** The file's text, for line numbers; absent on the command line, whose keys are flags. */
   toml?: string | undefined;
 }
 
-/** One thing that is wrong with `path` of `source`. */
+/** A problem of the key at `path` of `source`. */
 export function problemAt(source: ConfigSource, path: KeyPath, message: string): ConfigProblem {
   const line = source.toml === undefined ? undefined : findKeyLine(source.toml, path);
   return { file: source.name, key: keyName(source, path), line, message };
@@ -80,7 +84,7 @@ function knownKeys(path: KeyPath): string[] {
   return Object.keys((at as object | undefined) ?? {});
 }
 
-/** The shape of an object schema, looked for inside optionals and arrays. */
+/** The shape of an object schema, also inside optionals and arrays. */
 function shapeOf(schema: unknown): unknown {
   for (let at = schema as { shape?: object; def?: { innerType?: unknown; element?: unknown } } | undefined; at !== undefined; ) {
     if (at.shape !== undefined) return at.shape;
@@ -89,7 +93,7 @@ function shapeOf(schema: unknown): unknown {
   return undefined;
 }
 
-/** What to write where a value is of the wrong type and the schema has no words of its own for it. */
+/** Remedies for values of the wrong type, if the schema has no text of its own. */
 const describedTypes: Record<string, string> = {
   array: 'a list in brackets, as in ["…"], or written as [[…]] where its entries are tables',
   boolean: 'true or false, without quotes',
@@ -100,7 +104,7 @@ const describedTypes: Record<string, string> = {
   string: 'a string in quotes',
 };
 
-/** Turns zod's findings into problems that name the remedy. */
+/** Turns the issues of zod into problems that name the remedy. */
 export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIssue[]): ConfigProblem[] {
   const problems = issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(source, issue.path, key));
@@ -109,7 +113,7 @@ export function problemsOf(source: ConfigSource, issues: readonly z.core.$ZodIss
     }
     const isKey = typeof issue.path.at(-1) === 'string';
     if (issue.input === undefined && isKey && (issue.code === 'invalid_type' || issue.code === 'invalid_union')) {
-      return [problemAt(source, issue.path, `is missing: every ${formatKey(issue.path.slice(0, 1))} needs it`)];
+      return [problemAt(source, issue.path, `is missing: each ${formatKey(issue.path.slice(0, 1))} needs it`)];
     }
     if (issue.code === 'invalid_union' && issue.message.startsWith('Invalid input'))
       return [problemAt(source, issue.path, 'must be a string such as "100G", or a whole number of bytes')];

@@ -10,7 +10,7 @@ import type { KeyPath } from './toml-line.js';
 import { absoluteUrl, checkOriginUrl } from './url.js';
 import { missingOfManifest } from './value.js';
 
-/** A piece of configuration and where it comes from. Its paths and addresses are absolute. */
+/** A configuration with its source. Its paths and addresses are absolute. */
 export interface ConfigPart {
   source: ConfigSource;
   config: FileConfig;
@@ -99,7 +99,7 @@ function checkUniqueNames(source: ConfigSource, config: FileConfig, problems: Co
   const seen = new Set<string>();
   for (const [index, { name }] of (config.image ?? []).entries()) {
     if (seen.has(name))
-      problems.push(problemAt(source, ['image', index, 'name'], `"${name}" is already the name of an image above: choose another`));
+      problems.push(problemAt(source, ['image', index, 'name'], `"${name}" is the name of an image above: choose another`));
     seen.add(name);
   }
 }
@@ -116,7 +116,7 @@ function checkCredentials(source: ConfigSource, config: FileConfig, problems: Co
     if (user === undefined && hasPassword) wrong(password === undefined ? 'password_file' : 'password', 'there is no user: add user');
     if (hasPassword && hasBearer) wrong(bearer === undefined ? 'bearer_file' : 'bearer', 'a password is given too: keep one of them');
     if (!hasPassword && !hasBearer && user === undefined && ca_file === undefined) {
-      wrong('url_prefix', 'nothing is said for these URLs: add user and password, bearer or ca_file');
+      wrong('url_prefix', 'the entry has nothing for these URLs: add user and password, bearer or ca_file');
     }
   }
 }
@@ -139,8 +139,6 @@ function checkManifests(source: ConfigSource, config: FileConfig, problems: Conf
     if (missing === undefined) continue;
     const [given, remedy] =
       missing === 'digest' ? ['manifest', 'digest = "blake3:…", which "copse image seal" prints'] : ['digest', 'manifest = "URL OR PATH"'];
-    problems.push(
-      problemAt(source, ['image', index, given], `${missing} is missing, and one is of no use without the other: add ${remedy}`),
-    );
+    problems.push(problemAt(source, ['image', index, given], `${missing} is missing, and the two go together: add ${remedy}`));
   }
 }

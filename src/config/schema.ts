@@ -1,8 +1,9 @@
 /**
- * The configuration of one node as the rest of the program sees it, and every default in one place.
+ * The configuration of one node as the daemon uses it, and all defaults.
  *
- * Invariant: a `Config` is complete and checked: nobody behind it parses text, looks for a default or resolves a path.
- * What operators write is in `file-schema.ts`; how the two meet is in `load.ts`.
+ * Invariant: a `Config` is complete and checked. Code that has one parses no text, looks for no
+ * default and resolves no path. `file-schema.ts` has the form that operators write, and `load.ts`
+ * makes a `Config` of it.
  */
 import type { LogLevel } from '../base/log.js';
 import type { Secret } from '../base/secret.js';
@@ -15,114 +16,131 @@ export type { SocketAddress } from './address.js';
 export interface Config {
   /** Absolute path of the state directory: catalog, cache, lock. May not exist yet. */
   stateDir: string;
-  /** Where NBD clients attach; at least one; unix paths are absolute. */
+  /** Addresses for NBD clients, at least one. Unix paths are absolute. */
   listen: SocketAddress[];
-  /** Whether the operator wrote `listen`. If not, sockets that systemd passes take the place of the default. */
+  /**
+   * True if the operator wrote `listen`. If not, sockets that systemd passes replace the default.
+   */
   listenGiven: boolean;
   /** Permission bits of the NBD unix sockets, 0 to 0o777. */
   socketMode: number;
-  /** Group of the NBD unix sockets: a name or a decimal id; the process's own when absent. */
+  /** Group of the NBD unix sockets: a name or a decimal id; absent: the process's own. */
   socketGroup: string | undefined;
-  /** NBD clients may attach from other hosts. They are not authenticated. */
+  /** True if NBD clients, which are not authenticated, may attach from other hosts. */
   allowRemote: boolean;
-  /** Where the admin API listens, unix sockets first; at least one. */
+  /** Addresses of the admin API, at least one, unix sockets first. */
   admin: SocketAddress[];
-  /** The admin API may listen where other hosts can reach it. */
+  /** True if the admin API may listen where other hosts can reach it. */
   adminAllowRemote: boolean;
-  /** The token that requests to the admin API on TCP must carry; absent: none. */
+  /** Token that requests to the admin API on TCP must carry; absent: none. */
   adminToken: Secret | undefined;
-  /** Names by which the admin API on TCP may be asked, besides addresses and the host's own name. */
+  /** Further names of this host in requests to the admin API on TCP. */
   adminNames: string[];
   logLevel: LogLevel;
   server: {
-    /** Native threads answer what lies in local files. */
+    /** True if native threads answer requests for bytes in local files. */
     fastPath: boolean;
   };
   cache: {
     /** Budget of the cache, in bytes on disk. */
     sizeBytes: number;
-    /** Free space of the state directory's file system that the cache never goes below. */
+    /** Free space that the cache leaves on the state directory's file system, in bytes. */
     minFreeBytes: number;
   };
-  /** What an image gets that does not say otherwise. */
+  /** Values of images that have none of their own. */
   imageDefault: {
     /** Size that `checkChunkSize` accepts. */
     chunkSizeBytes: number;
-    /** Deadline of a guest's request; 0 waits for ever. */
+    /** Deadline of a guest's request, in ms; 0 means none. */
     deadlineMs: number;
-    /** The largest window of sequential readahead; 0 turns it off. */
+    /** Largest window of sequential readahead, in bytes; 0 turns readahead off. */
     readaheadBytes: number;
   };
   limit: {
-    /** NBD connections at once, over all listeners. */
+    /** Limit of NBD connections, over all listeners. */
     connectionCount: number;
-    /** From accept to the end of negotiation. */
+    /** Time from accept to the end of negotiation, in ms. */
     handshakeTimeoutMs: number;
-    /** Requests of one connection that are under way at once; further ones are not read from the socket. */
+    /** Limit of requests under way on one connection. Further ones are not read from the socket. */
     requestsPerConnection: number;
-    /** Bytes of payload of one connection's requests and replies that are under way at once; at least one request of the maximum size. */
+    /**
+     * Limit of the payload of one connection's requests and replies under way, in bytes; at least
+     * the largest request.
+     */
     bytesPerConnection: number;
-    /** The same over all connections. */
+    /** The same limit over all connections, in bytes. */
     requestMemoryBytes: number;
   };
   node: NodeConfig;
-  /** Absent on a single host: there is no peer server, and nobody is asked but origins. */
+  /** Absent on a single host, which has no server for peers and asks origins alone. */
   cluster: ClusterConfig | undefined;
   /** Absent without a cluster. Never together with static members. */
   etcd: EtcdConfig | undefined;
   disk: {
-    /** As `checkOriginPrefix` returns them. */
+    /** Prefixes of origins, as `checkOriginPrefix` returns them. */
     allowOrigins: string[];
   };
-  /** Images to add at start, in order; names are unique. */
+  /** Images to add at start, in order. Names are unique. */
   images: ConfiguredImage[];
   credentials: OriginCredential[];
 }
 
 export interface NodeConfig {
-  /** Unique among the nodes of all clusters: 1 to 63 of `A-Z a-z 0-9 . _ -`; the host's name unless the operator chose one. */
+  /** Name of the node, unique among all clusters: 1 to 63 of `A-Z a-z 0-9 . _ -`. */
   id: string;
-  /** HOST:PORT where peers reach this node; there whenever there is a cluster. */
+  /** HOST:PORT at which peers reach this node; present if there is a cluster. */
   address: string | undefined;
-  /** Where the peer server binds: `tcp:` and the address, unless the operator chose another; absent without an address. */
+  /** Address that the server for peers binds; absent without `address`. */
   listen: SocketAddress | undefined;
 }
 
-/** Whose bytes may be shared: `strong` takes those with a manifest, a strong identity or the operator's word, `verified-only` those with a manifest alone. */
+/**
+ * Rules for images that the cluster shares. `strong`: images with a manifest, a strong identity or
+ * the operator's word. `verified-only`: images with a manifest.
+ */
 export const peerPolicies = ['strong', 'verified-only'] as const;
 export type PeerPolicy = (typeof peerPolicies)[number];
 
 export interface ClusterConfig {
-  /** Absent: `auto`, the node chooses by measurement; only with etcd. */
+  /** Name of the cluster; absent with `auto`, where the node measures and chooses. */
   name: string | undefined;
-  /** With `auto`, the longest round trip in microseconds to a cluster that is joined. */
+  /** Longest round trip to a cluster that the node joins, in µs. For `auto`. */
   autoRttUs: number;
-  /** With `auto`, a cluster of so many members is full. */
+  /** Count of members at which a cluster is full. For `auto`. */
   maxMembers: number;
   /** Static peers as HOST:PORT, each once, without this node's own address; empty with etcd. */
   members: string[];
-  /** What this node gives to the cluster's cache, 0 to `cache.sizeBytes`; with 0 it reads and is never a home. */
+  /**
+   * Bytes that this node gives to the cluster's cache, 0 to `cache.sizeBytes`. With 0 it is never a
+   * home.
+   */
   donatedBytes: number;
   peers: PeerPolicy;
 }
 
 export interface EtcdConfig {
-  /** `http://HOST:PORT` or `https://HOST:PORT`; at least one; all with the same scheme. */
+  /** At least one `http://HOST:PORT` or `https://HOST:PORT`, all with the same scheme. */
   urls: string[];
-  /** Both or none. */
+  /** User and password are both present, or none is. */
   user?: string | undefined;
   password?: Secret | undefined;
-  /** Absolute path of a PEM file of certificate authorities to trust instead of the system's. */
+  /** Absolute path of a PEM file of certificate authorities, which replace the system's. */
   caFile?: string | undefined;
-  /** Begins with a slash and does not end with one: all of Copse's keys lie below it. */
+  /** Prefix of all of Copse's keys. It begins with a slash and does not end with one. */
   prefix: string;
 }
 
-/** Whether an image's chunks are shared within the cluster: where that is safe, at the operator's word, or not at all. */
+/**
+ * Rules for sharing an image's chunks in the cluster: if that is safe, at the operator's word, or
+ * never.
+ */
 export const sharePolicies = ['auto', 'trust', 'never'] as const;
 export type SharePolicy = (typeof sharePolicies)[number];
 
-/** As `ImageAddRequest` of the admin API. `undefined` means the default. */
+/**
+ * An image of the configuration, with the fields of the request that adds one; `undefined`: the
+ * default.
+ */
 export interface ConfiguredImage {
   name: string;
   /** A URL or an absolute path. */
@@ -131,19 +149,19 @@ export interface ConfiguredImage {
   chunkSizeBytes?: number | undefined;
   deadlineMs?: number | undefined;
   backing?: Record<string, string> | undefined;
-  /** A URL or an absolute path; only together with `digest`. */
+  /** URL or absolute path of the manifest; only together with `digest`. */
   manifest?: string | undefined;
-  /** `blake3:` and 64 hexadecimal digits, of the manifest. */
+  /** The manifest's digest: `blake3:` and 64 hexadecimal digits. */
   digest?: string | undefined;
   share?: SharePolicy | undefined;
 }
 
-/** The largest NBD request that Copse takes: no limit on bytes may be smaller. */
+/** Largest NBD request that Copse takes, in bytes. No limit on bytes may be smaller. */
 export const maxRequestBytes = 32 * MiB;
-/** The longest delay that a Node timer takes. */
+/** Longest delay that a Node timer takes, in ms. */
 export const maxDurationMs = 2 ** 31 - 1;
 
-/** Every default that does not depend on who runs the daemon and where (those are in `place.ts`). */
+/** Defaults that do not depend on the user and the host; `place.ts` has those that do. */
 export const defaults = {
   socketMode: 0o660,
   allowRemote: false,
@@ -152,7 +170,7 @@ export const defaults = {
   server: { fastPath: true },
   /** Shares of the file system's size. */
   cache: { size: { share: 0.5 }, minFree: { share: 0.05 } },
-  /** The chunk size is the one that came out best in the replay of recorded boots (docs/performance.md). */
+  /** In the replay of recorded boots this chunk size was the best (docs/performance.md). */
   imageDefault: { chunkSizeBytes: 256 * KiB, deadlineMs: 30_000, readaheadBytes: 8 * MiB },
   limit: {
     connectionCount: 1024,
@@ -161,7 +179,7 @@ export const defaults = {
     bytesPerConnection: 64 * MiB,
     requestMemoryBytes: 512 * MiB,
   },
-  /** What is donated is the whole budget of the cache. */
+  /** By default the node donates the whole budget of its cache. */
   cluster: { name: 'default', autoRttUs: 500, maxMembers: 64, peers: 'strong' },
   etcd: { prefix: '/copse' },
 } as const;

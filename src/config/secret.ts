@@ -1,4 +1,4 @@
-/** Secrets that lie in files of their own, read once when the configuration is loaded. */
+/** Secrets in files of their own, which are read once, with the configuration. */
 import { readFile } from 'node:fs/promises';
 import { errorMessage } from '../base/error.js';
 import { Secret } from '../base/secret.js';
@@ -8,14 +8,14 @@ import { ConfigError, problemAt } from './problem.js';
 import type { ConfigPart } from './read.js';
 import type { KeyPath } from './toml-line.js';
 
-/** @throws ConfigError when a file can't be read or is empty */
+/** @throws ConfigError if a file can't be read or is empty */
 export async function readCredentials({ source, config }: ConfigPart): Promise<OriginCredential[]> {
   return Promise.all(
     (config.credential ?? []).map((credential, index) => readCredential(credential, secretReader(source, ['credential', index]))),
   );
 }
 
-/** @throws ConfigError when the file can't be read or is empty */
+/** @throws ConfigError if the file can't be read or is empty */
 export async function readEtcdPassword({ source, config }: ConfigPart): Promise<Secret | undefined> {
   return config.etcd?.password ?? (await secretReader(source, ['etcd'])('password_file', config.etcd?.password_file));
 }

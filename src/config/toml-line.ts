@@ -1,9 +1,9 @@
 /**
- * In which line of a TOML text a key stands.
+ * Finds the line of a key in a TOML text.
  *
- * smol-toml tells lines of syntax errors only, so this looks again, at headers and at `key =` alone. Inline tables and the items of an
- * array lead to the line of the key that holds them; a line inside a multi-line string may be mistaken for a key, which
- * costs a wrong line number and nothing else.
+ * smol-toml gives lines for syntax errors only, so this file reads headers and `key =` again. A key
+ * in an inline table or an array has the line of the key that holds it. A line of a multi-line
+ * string may be taken for a key, which costs only a wrong line number.
  */
 
 export type KeyPath = readonly PropertyKey[];
@@ -12,7 +12,7 @@ function splitKey(key: string): string[] {
   return [...key.matchAll(/"([^"]*)"|'([^']*)'|([^.\s"']+)/g)].map((part) => part[1] ?? part[2] ?? part[3] ?? '');
 }
 
-/** All keys and headers of the text with their paths (`['image', 0, 'url']`), and the lines they stand in, from 1. */
+/** All keys and headers of the text, with their paths (`['image', 0, 'url']`) and lines, from 1. */
 function* keyLines(toml: string): Generator<{ path: (string | number)[]; line: number }> {
   const itemCounts = new Map<string, number>();
   let table: (string | number)[] = [];
@@ -37,7 +37,10 @@ function* keyLines(toml: string): Generator<{ path: (string | number)[]; line: n
   }
 }
 
-/** The line (from 1) of the key or of the nearest thing that holds it; `undefined` when nothing of the path is in the text. */
+/**
+ * Line, from 1, of the key or of the innermost table that holds it; `undefined` if the text has
+ * neither.
+ */
 export function findKeyLine(toml: string, path: KeyPath): number | undefined {
   let best: { depth: number; line: number } | undefined;
   for (const at of keyLines(toml)) {

@@ -1,9 +1,9 @@
-/** Origins as people write them: URLs, and paths relative to where they stand. */
+/** Origins as operators write them: URLs, and paths relative to a directory. */
 import { resolve } from 'node:path';
 import { CopseError } from '../base/error.js';
 import { originKindOrFault } from '../origin/url.js';
 
-/** A relative path becomes absolute; whatever has a scheme stays as it is. */
+/** Makes a relative path absolute. A URL with a scheme stays as it is. */
 export function absoluteUrl(url: string, baseDir: string): string {
   return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(url) ? url : resolve(baseDir, url);
 }

@@ -1,4 +1,4 @@
-/** How single values are written in the configuration and on the command line: durations, shares of a disk, permission bits, names, digests. */
+/** Values as operators write them, in the configuration and on the command line. */
 import { checkChunkSize } from '../base/chunk-size.js';
 import { displayUrl } from '../base/display-url.js';
 import { CopseError } from '../base/error.js';
@@ -12,7 +12,7 @@ const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000
  * Reads `500ms`, `30s`, `1.5m`, `2h` and `0`.
  *
  * @returns milliseconds, rounded, 0 to `maxDurationMs` (24 days)
- * @throws CopseError `ERR_DURATION` on anything else; a bare number has no unit and is refused
+ * @throws CopseError `ERR_DURATION` on anything else, also on a number without a unit
  */
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/.exec(text.trim());
@@ -36,7 +36,9 @@ export function parseSizeOrShare(text: string): SizeOrShare {
   return { share };
 }
 
-/** Reads a size as it is written, and checks that chunks can have it. @throws CopseError `ERR_SIZE` */
+/**
+ * Reads a size as it is written, and checks that chunks can have it. @throws CopseError `ERR_SIZE`
+ */
 export function parseChunkSize(text: string): number {
   return checkChunkSize(parseSize(text), { code: 'ERR_SIZE', written: text });
 }
@@ -51,21 +53,26 @@ export function parseMode(text: string): number {
 export function checkShare(text: string): SharePolicy {
   const policy = sharePolicies.find((known) => known === text);
   if (policy === undefined)
-    throw new CopseError('ERR_OPTION', `"${text}" does not say how to share: write one of ${sharePolicies.join(', ')}`);
+    throw new CopseError('ERR_OPTION', `"${text}" is not a rule for sharing: write one of ${sharePolicies.join(', ')}`);
   return policy;
 }
 
-/** @returns the URL without a slash at its end. @throws CopseError `ERR_URL` unless it is `http://HOST:PORT` or `https://HOST:PORT` */
+/**
+ * @returns the URL without a slash at its end. @throws CopseError `ERR_URL` unless it is
+ *   `http://HOST:PORT` or `https://HOST:PORT`
+ */
 export function checkEtcdUrl(text: string): string {
   const match = /^(https?:\/\/(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s/@?#]+):(\d{1,5}))\/?$/.exec(text);
   const port = Number(match?.[2]);
   if (match?.[1] !== undefined && port >= 1 && port <= 65535) return match[1];
   const shown = displayUrl(text);
-  const remedy = shown === text ? '' : '; user and password have keys of their own in [etcd]';
+  const remedy = shown === text ? '' : '; write user and password in keys of their own, in [etcd]';
   throw new CopseError('ERR_URL', `"${shown}" is not an endpoint of etcd: write http://HOST:PORT or https://HOST:PORT${remedy}`);
 }
 
-/** @throws CopseError `ERR_OPTION` unless it begins with a slash, ends without one and has something between */
+/**
+ * @throws CopseError `ERR_OPTION` unless it is one name or more, each after a slash
+ */
 export function checkEtcdPrefix(text: string): string {
   if (!/^(?:\/[A-Za-z0-9._-]+)+$/.test(text) || text.length > 200) {
     throw new CopseError('ERR_OPTION', `"${text}" is not a prefix for keys: begin with a slash and end without one, as in "/copse"`);
@@ -78,7 +85,10 @@ export function checkClusterChoice(text: string): string {
   return text === 'auto' ? text : checkClusterName(text);
 }
 
-/** Lets the manifest's URL and its digest pass only together. @returns what is missing, or `undefined` */
+/**
+ * Checks that a manifest's URL and digest are given together. @returns the missing one, or
+ * `undefined`
+ */
 export function missingOfManifest(image: {
   manifest?: string | undefined;
   digest?: string | undefined;
