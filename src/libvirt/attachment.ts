@@ -1,4 +1,4 @@
-/** Disks of domains: which ones are Copse's, putting one more in, taking one out. */
+/** Attaches exports to domains of libvirt as disks, and detaches them. */
 import { CopseError } from '../base/error.js';
 import { type DiskXml, formatDisk } from './disk-xml.js';
 import type { DomainDisk, DomainXml, NbdSource } from './domain-xml.js';
@@ -7,13 +7,16 @@ import { nextTarget } from './target.js';
 import type { Affected, Virsh } from './virsh.js';
 import { serialize } from './xml.js';
 
-/** What of a domain a change is for. Neither: as virsh does it, the process of one that runs, else its configuration. */
+/**
+ * Parts of a domain that a change applies to. With neither, as virsh does it: the running guest,
+ * else the configuration.
+ */
 export interface AffectOptions {
   live?: boolean | undefined;
   config?: boolean | undefined;
 }
 
-/** Whether an NBD source is the daemon's. */
+/** True if an NBD source is an export of the daemon. */
 export type IsCopse = (source: NbdSource) => boolean;
 
 export interface Attachment {
@@ -25,18 +28,22 @@ export interface Attachment {
 }
 
 export interface AttachRequest extends AffectOptions {
-  /** Name or UUID. */
+  /** Name or UUID of the domain. */
   domain: string;
   disk: Omit<DiskXml, 'target'>;
-  /** The first free one where absent. */
+  /** Name of the disk in the domain; absent: the first free one. */
   target?: string | undefined;
-  /** It may be attached to several domains at once. */
+  /** True if several domains may have the export at once. */
   shared: boolean;
 }
 
 /**
- * @param domains all that libvirt has
- * @throws CopseError `ERR_NO_SUCH_DOMAIN`, `ERR_DOMAIN_STATE`, `ERR_DISK_ATTACHED` (to this domain), `ERR_DISK_IN_USE` (by another that runs), `ERR_TARGET_TAKEN`, `ERR_OPTION`, `ERR_LIBVIRT`
+ * Attaches an export to a domain.
+ *
+ * @param domains all domains of libvirt
+ * @throws CopseError `ERR_NO_SUCH_DOMAIN`, `ERR_DOMAIN_STATE`, `ERR_DISK_ATTACHED` (to this
+ *   domain), `ERR_DISK_IN_USE` (by another that runs), `ERR_TARGET_TAKEN`, `ERR_OPTION`,
+ *   `ERR_LIBVIRT`
  */
 export async function attachDisk(
   domains: readonly Domain[],
@@ -52,7 +59,8 @@ export async function attachDisk(
     const [attached] = attachedTo(disks, exportName, isCopse);
     if (attached !== undefined) throw attachedError(exportName, domain.name, attached.target);
   }
-  // Also of a configuration: the next start would displace the guest that runs.
+  // A changed configuration counts, too: with its next start the guest would displace the running
+  // one.
   if (!request.shared) refuseSecondGuest(domains, domain, exportName, isCopse);
   const taken = described.flatMap(({ disks }) => disks.map(({ target }) => target));
   if (request.target !== undefined && taken.includes(request.target)) {
@@ -66,7 +74,10 @@ export async function attachDisk(
   return { domain: domain.name, uuid: domain.uuid, export: exportName, target, affected };
 }
 
-/** Its first write would displace the other guest, which gets I/O errors from then on. */
+/**
+ * Refuses a second guest: its first write would displace the first guest, which then gets I/O
+ * errors.
+ */
 function refuseSecondGuest(domains: readonly Domain[], domain: Domain, exportName: string, isCopse: IsCopse): void {
   const other = domains.find(
     ({ uuid, active, current }) => active && uuid !== domain.uuid && attachedTo(current.disks, exportName, isCopse).length > 0,
@@ -74,23 +85,25 @@ function refuseSecondGuest(domains: readonly Domain[], domain: Domain, exportNam
   if (other === undefined) return;
   throw new CopseError(
     'ERR_DISK_IN_USE',
-    `disk ${exportName} is in use by domain ${other.name}, which runs: a disk is for one guest at a time, unless it was created with --multi-conn`,
+    `the running domain ${other.name} uses disk ${exportName}: a disk serves one guest at a time, unless it was created with --multi-conn`,
   );
 }
 
 export interface DetachRequest extends AffectOptions {
   domain: string;
   exportName: string;
-  /** Which one, where the export is attached more than once. */
+  /** Name of the disk in the domain, if the export is attached more than once. */
   target?: string | undefined;
 }
 
 /**
- * Of a domain that runs, the guest has to let go of the disk, and virsh waits 5 seconds for it.
+ * Detaches an export from a domain. A running guest has to release the disk, for which virsh waits
+ * 5 s.
  *
- * @param domains all that libvirt has
- * @param reread the same once more
- * @throws CopseError `ERR_NO_SUCH_DOMAIN`, `ERR_DOMAIN_STATE`, `ERR_DISK_NOT_ATTACHED`, `ERR_TARGET_AMBIGUOUS`, `ERR_GUEST_HOLDS`, `ERR_LIBVIRT`
+ * @param domains all domains of libvirt
+ * @param reread reads them once more
+ * @throws CopseError `ERR_NO_SUCH_DOMAIN`, `ERR_DOMAIN_STATE`, `ERR_DISK_NOT_ATTACHED`,
+ *   `ERR_TARGET_AMBIGUOUS`, `ERR_GUEST_HOLDS`, `ERR_LIBVIRT`
  */
 export async function detachDisk(
   domains: readonly Domain[],
@@ -109,7 +122,7 @@ export async function detachDisk(
     if (after?.active && after.current.disks.some((disk) => disk.target === target)) {
       throw new CopseError(
         'ERR_GUEST_HOLDS',
-        `the guest in ${domain.name} was asked to let go of ${target} and has not done so yet: it may still, as "virsh domblklist ${domain.name}" will show`,
+        `the guest in ${domain.name} has not yet released ${target}: it may still do so, as "virsh domblklist ${domain.name}" then shows`,
       );
     }
   }
@@ -130,7 +143,7 @@ function chooseDisk(domain: Domain, where: Affected, isCopse: IsCopse, { exportN
     const targets = matching.map((one) => one.target).join(', ');
     throw new CopseError(
       'ERR_TARGET_AMBIGUOUS',
-      `${exportName} is attached to the ${place} ${domain.name} as ${targets}: say which by --target`,
+      `${exportName} is attached to the ${place} ${domain.name} as ${targets}: choose one by --target`,
     );
   }
   return disk;
@@ -140,7 +153,7 @@ function chooseDisk(domain: Domain, where: Affected, isCopse: IsCopse, { exportN
 function chooseAffected({ name, active, persistent }: Domain, { live = false, config = false }: AffectOptions): Affected[] {
   if (live && !active) throw new CopseError('ERR_DOMAIN_STATE', `domain ${name} does not run: leave --live out`);
   if (config && !persistent) {
-    throw new CopseError('ERR_DOMAIN_STATE', `domain ${name} is transient, there is no configuration of it to change: leave --config out`);
+    throw new CopseError('ERR_DOMAIN_STATE', `domain ${name} is transient and has no configuration to change: leave --config out`);
   }
   if (!live && !config) return [active ? 'live' : 'config'];
   return [...(live ? (['live'] as const) : []), ...(config ? (['config'] as const) : [])];
@@ -150,11 +163,11 @@ function descriptionsOf({ current, config = current }: Domain, affected: readonl
   return affected.map((where) => (where === 'live' ? current : config));
 }
 
-/** The disks that are this export, or overlays over it. */
+/** Disks of a domain that are the export, or an overlay over it. */
 function attachedTo(disks: readonly DomainDisk[], exportName: string, isCopse: IsCopse): DomainDisk[] {
   return disks.filter(({ sources }) => sources.some((source) => source.exportName === exportName && isCopse(source)));
 }
 
 function attachedError(exportName: string, domain: string, target: string): CopseError {
-  return new CopseError('ERR_DISK_ATTACHED', `${exportName} is attached to domain ${domain} already, as ${target}`);
+  return new CopseError('ERR_DISK_ATTACHED', `domain ${domain} has ${exportName} already, as ${target}`);
 }

@@ -1,11 +1,12 @@
 /**
- * The only importer of `@unraid/libvirt`, an optional dependency: what of it Copse uses, and what to do where it isn't there.
+ * The only importer of `@unraid/libvirt`, an optional dependency.
  *
- * Its types are written here, so that Copse compiles without it. Its errors have no codes, and it frees a connection when it is closed, not before.
+ * The types that Copse uses of it are written here, so that Copse compiles without it. Its errors
+ * have no codes. It keeps a connection until that is closed.
  */
 import { NoBindingError } from './error.js';
 
-/** virDomainState of libvirt. */
+/** Names of libvirt's virDomainState, by number. */
 export const domainStates = ['no state', 'running', 'blocked', 'paused', 'in shutdown', 'shut off', 'crashed', 'pmsuspended'] as const;
 export type DomainState = (typeof domainStates)[number];
 
@@ -18,7 +19,7 @@ export const xmlFlag = { live: 0, inactive: 2 } as const;
 export interface BoundDomain {
   getName(): Promise<string>;
   getUUIDString(): Promise<string>;
-  /** Rejects where the domain does not run. */
+  /** Rejects if the domain does not run. */
   getID(): Promise<number | null>;
   getInfo(): Promise<{ state: number }>;
   getXMLDesc(flags: number): Promise<string>;
@@ -34,14 +35,14 @@ interface Binding {
   Hypervisor: new (options: { uri: string }) => BoundHypervisor;
 }
 
-/** Not a literal, so that the compiler doesn't look for it. */
+/** Not a literal type, so that the compiler does not look for the package. */
 const packageName: string = '@unraid/libvirt';
 
 /**
- * A connection that is not open yet.
+ * Loads the package and makes a connection, which is not open yet.
  *
  * @param uri `''` leaves the choice to libvirt
- * @throws NoBindingError where the package is missing, or its addon (which it loads now) or libvirt's library
+ * @throws NoBindingError if the package, its addon or libvirt's library is missing
  */
 export async function bindHypervisor(uri: string, load: () => Promise<unknown> = () => import(packageName)): Promise<BoundHypervisor> {
   try {

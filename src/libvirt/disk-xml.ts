@@ -1,5 +1,5 @@
 /**
- * The `<disk>` element of an export: attached itself, or below a qcow2 overlay.
+ * The `<disk>` element of an export, which the guest reads itself or below a qcow2 overlay.
  *
  * Source: https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
  */
@@ -11,15 +11,18 @@ import { type ElementSpec, formatXml } from './xml.js';
 export interface DiskXml {
   exportName: string;
   address: NbdAddress;
-  /** An image. Below an overlay it makes no difference. */
+  /** True for an image. Below an overlay it has no effect. */
   readOnly: boolean;
   bus: DiskBus;
   target: string;
-  /** At most 20 characters of `A-Z a-z 0-9 _ . + -`. */
+  /** Serial number: at most 20 characters of `A-Z a-z 0-9 _ . + -`. */
   serial: string;
-  /** Of QEMU; `none` is what migration asks for. */
+  /** Cache mode of QEMU. Migration needs `none`. */
   cache: CacheMode;
-  /** How long QEMU holds requests back while the daemon is restarted; 0 leaves it out. Heeded by libvirt 9.5 and later. */
+  /**
+   * Time that QEMU holds requests while the daemon restarts, in s; 0 omits it. libvirt 9.5 and
+   * later heed it.
+   */
   reconnectSeconds: number;
   /** Position in the firmware's boot order, from 1. */
   bootOrder?: number | undefined;
@@ -27,11 +30,11 @@ export interface DiskXml {
   overlayPath?: string | undefined;
 }
 
-/** @throws CopseError `ERR_OPTION` for what QEMU has no device for */
+/** @throws CopseError `ERR_OPTION` if QEMU has no such device */
 export function formatDisk(disk: DiskXml): string {
   const { overlayPath, readOnly, bus, target } = disk;
   if (readOnly && overlayPath === undefined && bus === 'sata') {
-    throw new CopseError('ERR_OPTION', 'an image is read-only, and a sata disk can not be: choose --bus virtio or scsi, or an --overlay');
+    throw new CopseError('ERR_OPTION', 'an image is read-only, which a sata disk can not be: choose --bus virtio or scsi, or an --overlay');
   }
   return formatXml({
     name: 'disk',
@@ -47,18 +50,21 @@ export function formatDisk(disk: DiskXml): string {
   });
 }
 
-/** What creates the overlay of a disk that has one. */
+/** The command that creates the overlay file of a disk. */
 export function overlayCommand({ address, exportName, overlayPath = '' }: DiskXml): string {
   const backing = formatNbdUri({ address, exportName });
   return `qemu-img create -f qcow2 -F raw -b ${quote(backing)} ${quote(overlayPath)}`;
 }
 
-/** For a shell. */
+/** Quotes a word for a shell. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** A request that fails pauses the guest, which goes on by `virsh resume`, instead of breaking its file system. */
+/**
+ * A failed request pauses the guest, instead of breaking its file system. `virsh resume` lets it go
+ * on.
+ */
 function driverOf({ cache, overlayPath }: DiskXml): ElementSpec {
   const type = overlayPath === undefined ? 'raw' : 'qcow2';
   return {

@@ -1,7 +1,9 @@
 /**
- * What a domain's XML says of its disks, as far as Copse cares: their targets, and the NBD exports that they read, themselves or below overlays.
+ * Reads the disks of a domain from its XML: their targets, and the NBD exports that they read,
+ * directly or below overlays.
  *
- * A running domain's XML has the whole chain of overlays; one that is shut off only what was written into it.
+ * The XML of a running domain has the whole chain of overlays. That of a domain that is shut off
+ * has only the elements that were written into it.
  */
 import { CopseError } from '../base/error.js';
 import { DEFAULT_PORT } from '../nbd/codec/constant.js';
@@ -11,7 +13,7 @@ import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from
 export interface NbdSource {
   exportName: string;
   address: NbdAddress;
-  /** How many overlays lie above it; 0: it is the disk itself. */
+  /** Count of overlays above it; 0: it is the disk itself. */
   depth: number;
 }
 
@@ -20,9 +22,9 @@ export interface DomainDisk {
   target: string;
   bus?: string | undefined;
   readOnly: boolean;
-  /** From the top down. */
+  /** NBD exports of the chain, from the top down. */
   sources: NbdSource[];
-  /** As libvirt wrote it. */
+  /** The element as libvirt wrote it. */
   element: Element;
 }
 
@@ -32,7 +34,7 @@ export interface DomainXml {
   disks: DomainDisk[];
 }
 
-/** @throws CopseError `ERR_XML` where it is no domain's */
+/** @throws CopseError `ERR_XML` if it is not the XML of a domain */
 export function parseDomain(text: string): DomainXml {
   const root = parseXml(text);
   if (root.nodeName !== 'domain') throw new CopseError('ERR_XML', `this is the XML of a <${root.nodeName}>, not of a <domain>`);

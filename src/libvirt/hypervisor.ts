@@ -1,4 +1,4 @@
-/** A libvirt to ask: which domains there are, in which state, and their XML. */
+/** A connection to libvirt, which lists domains with their states and XML. */
 import { CopseError, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type BoundDomain, type BoundHypervisor, bindHypervisor, type DomainState, domainStates, listFlag, xmlFlag } from './binding.js';
@@ -9,13 +9,13 @@ export interface Domain {
   name: string;
   uuid: string;
   state: DomainState;
-  /** It has a process. */
+  /** True if the domain has a process. */
   active: boolean;
-  /** It is defined, and outlives its process. */
+  /** True if the domain is defined, so that it outlives its process. */
   persistent: boolean;
-  /** As it is now: of a process that runs, with the whole chain of its overlays. */
+  /** Present XML. That of a running domain has the whole chain of overlays. */
   current: DomainXml;
-  /** What the next start will use; absent of a domain that is not persistent. */
+  /** XML that the next start uses; absent for a transient domain. */
   config?: DomainXml | undefined;
 }
 
@@ -27,12 +27,13 @@ export class Hypervisor implements Closeable {
   }
 
   /**
-   * @param uri as `virsh --connect` takes it; its defaults where absent
+   * @param uri as `virsh --connect` takes it; absent: the defaults of virsh
    * @throws NoBindingError
-   * @throws LibvirtError where nobody answers there
+   * @throws LibvirtError if no libvirt answers there
    */
   static async open(uri: string | undefined, load?: () => Promise<unknown>): Promise<Hypervisor> {
-    // Without a URI libvirt reads LIBVIRT_DEFAULT_URI and its own configuration, and else tries what there is: as virsh does.
+    // Without a URI libvirt goes by LIBVIRT_DEFAULT_URI, by its configuration, or by the drivers
+    // that it finds, as for virsh.
     const chosen = uri ?? process.env['VIRSH_DEFAULT_CONNECT_URI'] ?? '';
     const bound = await bindHypervisor(chosen, load);
     await orFail(`libvirt can't be reached${chosen === '' ? '' : ` at ${chosen}`}`, bound.connectOpen());
@@ -54,15 +55,14 @@ export class Hypervisor implements Closeable {
   }
 }
 
-/** @param text name or UUID, as virsh takes it. @throws CopseError `ERR_NO_SUCH_DOMAIN` */
+/** @param text name or UUID of the domain. @throws CopseError `ERR_NO_SUCH_DOMAIN` */
 export function findDomain(domains: readonly Domain[], text: string): Domain {
   const found = domains.find(({ name }) => name === text) ?? domains.find(({ uuid }) => uuid === text.toLowerCase());
-  if (found === undefined)
-    throw new CopseError('ERR_NO_SUCH_DOMAIN', `libvirt knows no domain ${text}: "virsh list --all" shows what it knows`);
+  if (found === undefined) throw new CopseError('ERR_NO_SUCH_DOMAIN', `libvirt has no domain ${text}: "virsh list --all" lists all`);
   return found;
 }
 
-/** `undefined` where the domain is gone meanwhile. */
+/** `undefined` if the domain is gone meanwhile. */
 async function describe(domain: BoundDomain, persistentIds: ReadonlySet<string>): Promise<Domain | undefined> {
   try {
     const uuid = await domain.getUUIDString();

@@ -1,4 +1,4 @@
-/** Which domains have which of Copse's disks, and where their bytes come from. */
+/** Lists the domains that have disks of Copse, with the sources of the disks' bytes. */
 import type { Control, DiskStatus, Explanation } from '../admin/control.js';
 import { tryExport } from './export-facts.js';
 import type { Domain } from './hypervisor.js';
@@ -9,19 +9,19 @@ export interface InventoryDisk {
   target: string;
   bus?: string | undefined;
   export: string;
-  /** Overlays between the guest and the export. */
+  /** Count of overlays between the guest and the export. */
   overlays: number;
-  /** Absent: the daemon has no export of that name. */
+  /** Absent if the daemon has no export of that name. */
   bytes?: ExportBytes | undefined;
 }
 
-/** Where an export's bytes come from. Of all its guests together, since the daemon started. */
+/** Sources of an export's bytes, over all its guests, since the daemon started. */
 export interface ExportBytes {
   kind: 'image' | 'disk';
   sizeBytes: number;
-  /** Of the image, or of the image below the disk: what this host holds. */
+  /** The image itself, or the image below the disk, and the bytes of it that this host holds. */
   image?: { name: string; sizeBytes: number; cachedBytes: number } | undefined;
-  /** What its guests read so far came from. */
+  /** Bytes that guests have read, by source. */
   read?: Record<'cache' | 'peer' | 'origin', number> | undefined;
   disk?: Pick<DiskStatus, 'place' | 'owner' | 'overlay' | 'toCome' | 'message'> | undefined;
 }
@@ -35,7 +35,7 @@ export interface InventoryDomain {
   disks: InventoryDisk[];
 }
 
-/** @param domains sorted by name; so is what is returned */
+/** @param domains sorted by name, as the result is */
 export async function takeInventory(domains: readonly Domain[], control: Control): Promise<InventoryDomain[]> {
   const { listeners } = await control.node.status();
   const known = Listeners.fromUris(listeners);
@@ -63,7 +63,7 @@ async function askBytes(control: Control, name: string): Promise<ExportBytes | u
   const facts = await tryExport(control, name);
   if (facts === undefined) return undefined;
   const imageName = facts.kind === 'image' ? name : facts.disk.image;
-  // A disk's image may be gone from the catalog: its content stays as long as the disk does.
+  // A disk's image may have left the catalog, while its content stays with the disk.
   const image = imageName === undefined ? undefined : await control.images.status(imageName).catch(() => undefined);
   const explanation = await control.node.explain(name).catch(() => undefined);
   return {

@@ -1,7 +1,9 @@
 /**
- * The daemon's listeners, as domains name them: which one a new disk gets, and whether a disk of a domain is one of Copse's.
+ * The daemon's listeners as domains name them. They decide the address of a new disk, and whether a
+ * domain's disk is one of Copse's.
  *
- * Nothing is looked up in the DNS: a host is the same by its address, or by its name as written.
+ * No name is looked up in the DNS. Two hosts are the same if their addresses, or their names as
+ * written, are equal.
  */
 import { realpathSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
@@ -11,9 +13,9 @@ import { type NbdAddress, parseNbdUri } from '../nbd/codec/uri.js';
 const wildcards = ['0.0.0.0', '::'];
 
 export interface ListenerChoice {
-  /** The TCP listener, though there is one on a unix socket. */
+  /** True if the TCP listener is chosen although there is a unix socket. */
   tcp?: boolean | undefined;
-  /** What to write where the TCP listener takes every address of its host. */
+  /** Host to write if the TCP listener takes every address of its host. */
   host?: string | undefined;
 }
 
@@ -40,7 +42,7 @@ export class Listeners {
   readonly #sockets = new Set<string>();
   readonly #hostsByPort = new Map<number, Set<string>>();
 
-  /** @param addresses where the daemon listens, or would */
+  /** @param addresses at which the daemon listens, or would listen */
   constructor(addresses: readonly NbdAddress[], local: ReadonlySet<string> = localNames()) {
     for (const address of addresses) {
       if ('path' in address) {
@@ -50,7 +52,7 @@ export class Listeners {
       const hosts = this.#hostsByPort.get(address.port) ?? new Set();
       this.#hostsByPort.set(address.port, hosts);
       const host = address.host.toLowerCase();
-      // A listener on one of this host's addresses may be written by any name of the host.
+      // A domain may name a listener of this host by any of the host's names and addresses.
       for (const name of wildcards.includes(host) || local.has(host) ? [host, ...local] : [host]) hosts.add(name);
     }
   }
@@ -72,7 +74,7 @@ function localNames(): Set<string> {
   return names;
 }
 
-/** `/var/run` is a link to `/run`. A path that isn't there stands for itself. */
+/** Resolves links, as from `/var/run` to `/run`. A path that does not exist stands for itself. */
 function canonicalPath(path: string): string {
   try {
     return realpathSync(path);

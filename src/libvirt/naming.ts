@@ -1,4 +1,4 @@
-/** Which domains name an export, so that it is not taken from under them: those that run, and those whose next start would need it. */
+/** Finds the domains that name an export: running ones, and those whose next start needs it. */
 import type { IsCopse } from './attachment.js';
 import type { Domain } from './hypervisor.js';
 
@@ -6,11 +6,11 @@ export interface Naming {
   domain: string;
   /** `vda` */
   target: string;
-  /** Its guest runs. */
+  /** True if the guest runs. */
   active: boolean;
 }
 
-/** @param domains all that libvirt has. @returns each domain once, sorted as they are */
+/** @param domains all domains of libvirt. @returns each domain once, in the same order */
 export function domainsNaming(domains: readonly Domain[], exportName: string, isCopse: IsCopse): Naming[] {
   return domains.flatMap(({ name, active, current, config }) => {
     const disks = [...current.disks, ...(config?.disks ?? [])];

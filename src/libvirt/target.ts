@@ -1,4 +1,4 @@
-/** What can be said of a disk in a guest's domain: its bus, its cache mode, and its name: `vda`, `sdb`, … `sdaa`. */
+/** Bus, cache mode and name of a disk in a domain. Names are `vda`, `sdb`, … `sdaa`. */
 import { CopseError } from '../base/error.js';
 
 export const diskBuses = ['virtio', 'scsi', 'sata'] as const;
@@ -15,7 +15,7 @@ function letters(index: number): string {
   return index < 26 ? letter : letters(Math.floor(index / 26) - 1) + letter;
 }
 
-/** The first name of the bus's that is not taken. */
+/** The first name on the bus that is not taken. */
 export function nextTarget(bus: DiskBus, taken: Iterable<string>): string {
   const names = new Set(taken);
   for (let index = 0; ; index += 1) {
@@ -25,18 +25,21 @@ export function nextTarget(bus: DiskBus, taken: Iterable<string>): string {
 }
 
 /**
- * A name that an operator chose.
+ * Reads a name that an operator chose.
  *
- * @returns the bus that it belongs to; `undefined` where `sd…` leaves that open
- * @throws CopseError `ERR_OPTION` where it is no name of a disk
+ * @returns the bus of the name; `undefined` for `sd…`, which several buses share
+ * @throws CopseError `ERR_OPTION` if it is no name of a disk
  */
 export function busOfTarget(target: string): DiskBus | undefined {
   const [, prefix] = /^(vd|sd)[a-z]{1,3}$/.exec(target) ?? [];
-  if (prefix === undefined) throw new CopseError('ERR_OPTION', `"${target}" is no name of a disk: write vda, vdb, … or sda, sdb, …`);
+  if (prefix === undefined) throw new CopseError('ERR_OPTION', `"${target}" is not the name of a disk: write vda, vdb, … or sda, sdb, …`);
   return prefix === 'vd' ? 'virtio' : undefined;
 }
 
-/** Options as an operator gave them. @throws CopseError `ERR_OPTION` where they contradict each other */
+/**
+ * Chooses the bus by the operator's options. @throws CopseError `ERR_OPTION` if they contradict
+ * each other
+ */
 export function chooseBus(bus: string | undefined, target: string | undefined): DiskBus {
   const chosen = diskBuses.find((known) => known === bus);
   if (bus !== undefined && chosen === undefined) {
@@ -46,7 +49,10 @@ export function chooseBus(bus: string | undefined, target: string | undefined): 
   const implied = busOfTarget(target);
   if (chosen === undefined) return implied ?? 'scsi';
   if (!target.startsWith(prefixes[chosen])) {
-    throw new CopseError('ERR_OPTION', `--target ${target} is no name on ${chosen}: write ${prefixes[chosen]}a, ${prefixes[chosen]}b, …`);
+    throw new CopseError(
+      'ERR_OPTION',
+      `--target ${target} is not a name on ${chosen}: write ${prefixes[chosen]}a, ${prefixes[chosen]}b, …`,
+    );
   }
   return chosen;
 }

@@ -1,4 +1,4 @@
-/** What the binding lacks, by virsh. */
+/** Runs virsh for operations that the binding lacks. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ export type Affected = 'live' | 'config';
 export class Virsh {
   readonly #connect: string[];
 
-  /** @param uri absent: virsh's own default */
+  /** @param uri of libvirt; absent: virsh's own default */
   constructor(uri: string | undefined) {
     this.#connect = uri === undefined ? [] : ['--connect', uri];
   }
@@ -18,7 +18,7 @@ export class Virsh {
   /**
    * @returns standard output
    * @throws NoVirshError
-   * @throws LibvirtError with what virsh said
+   * @throws LibvirtError with the message of virsh
    */
   async run(...args: string[]): Promise<string> {
     const result = await execa('virsh', ['--quiet', ...this.#connect, ...args], { reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } });
@@ -43,7 +43,7 @@ export class Virsh {
     }
   }
 
-  /** Of the daemon, `[9, 0, 0]`; `undefined` where it doesn't tell. */
+  /** Version of libvirt's daemon, as `[9, 0, 0]`; `undefined` if it does not tell. */
   async daemonVersion(): Promise<number[] | undefined> {
     const printed = await this.run('version', '--daemon').catch(() => '');
     return /^Running against daemon: (\d+)\.(\d+)\.(\d+)/m.exec(printed)?.slice(1).map(Number);

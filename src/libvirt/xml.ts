@@ -1,15 +1,15 @@
 /**
- * XML as libvirt speaks it: elements made of plain descriptions, and documents read into elements.
+ * Writes and reads the XML of libvirt.
  *
- * Invariant: values are escaped by the library, never by hand, and what can't be written well-formed is refused. Documents come from libvirt
- * or from an operator; entities that they declare are not expanded.
+ * Invariants: the library escapes all values, and a value that XML can't carry is refused.
+ * Documents come from libvirt or an operator, and entities that they declare are not expanded.
  */
 import { DOMImplementation, DOMParser, type Document, type Element, type Node, onWarningStopParsing, XMLSerializer } from '@xmldom/xmldom';
 import { CopseError } from '../base/error.js';
 
 export type { Element } from '@xmldom/xmldom';
 
-/** An element to be written. Absent attributes and children are left out. */
+/** Description of an element to write. Absent attributes and children are omitted. */
 export interface ElementSpec {
   name: string;
   attributes?: Record<string, string | number | undefined>;
@@ -17,7 +17,12 @@ export interface ElementSpec {
   content?: (ElementSpec | undefined)[] | string;
 }
 
-/** Indented by two spaces, without an XML declaration, ending with a newline. @throws CopseError `ERR_XML` where a value holds a character that XML has no way to write */
+/**
+ * Formats an element: indented by two spaces, without an XML declaration, with a newline at the
+ * end.
+ *
+ * @throws CopseError `ERR_XML` if a value holds a character that XML can't carry
+ */
 export function formatXml(spec: ElementSpec): string {
   const document = new DOMImplementation().createDocument(null, '');
   document.appendChild(build(document, spec, 0));
@@ -36,7 +41,7 @@ export function serialize(node: Node): string {
 /** Source: XML 1.0, production 2. */
 const unwritable = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
-/** The library lets such characters pass in attributes. */
+/** Refuses characters that the library lets pass in attributes. */
 function checked(value: string): string {
   if (unwritable.test(value)) throw new CopseError('ERR_XML', `${JSON.stringify(value)} holds a character that XML can not carry`);
   return value;
@@ -82,12 +87,12 @@ export function childOf(parent: Element | undefined, name: string): Element | un
   return parent === undefined ? undefined : childrenOf(parent, name)[0];
 }
 
-/** Text of a child element, trimmed; `''` where there is none. */
+/** Text of a child element, trimmed; `''` if there is none. */
 export function textOf(parent: Element, name: string): string {
   return childOf(parent, name)?.textContent?.trim() ?? '';
 }
 
-/** The attribute, or `undefined` where it is absent or empty. */
+/** The attribute, or `undefined` if it is absent or empty. */
 export function attributeOf(element: Element | undefined, name: string): string | undefined {
   return element?.getAttribute(name) || undefined;
 }
