@@ -1,9 +1,9 @@
-/** How commands find the daemon that they talk to. */
+/** Options by which a command chooses its daemon, and the connection to it. */
 import type { Command } from 'commander';
 import type { Control } from '../admin/control.js';
 import { chooseDaemon } from '../config/admin-address.js';
 
-/** Options that every command to a daemon has. */
+/** Options of all commands that ask a daemon. */
 export interface DaemonOptions {
   admin?: string;
   adminTokenFile?: string;
@@ -21,7 +21,7 @@ export function addDaemonOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-/** Runs `action` against the daemon that the options choose. Every error of `Control` passes. */
+/** Runs `action` with the daemon that the options choose. Errors of `Control` pass. */
 export async function withDaemon<T>(options: DaemonOptions, action: (control: Control) => Promise<T>): Promise<T> {
   const { admin, adminTokenFile: tokenFile, state: stateDir, config: file } = options;
   const { address, token } = await chooseDaemon({ admin, tokenFile, stateDir, file });

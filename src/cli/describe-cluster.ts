@@ -1,4 +1,7 @@
-/** A cluster, its members and what they hold, as people read it. What a node does not know is `-`. */
+/**
+ * Texts about a cluster, its members and the chunks that they hold. `-` stands for an unknown
+ * value.
+ */
 import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import { describeGuard } from './describe.js';
@@ -8,13 +11,13 @@ import { formatCount, formatMs, formatPart, formatSeconds, percent } from './tex
 export function describeCluster(status: ClusterStatus): string {
   const { node, membership, members } = status;
   if (!status.enabled) return `${node.id} is in no cluster: start it with --address HOST:PORT and --peer HOST:PORT or --etcd URL`;
-  const source = { none: 'nobody else', static: 'static list', etcd: 'etcd' }[membership.kind];
+  const source = { none: 'no other node', static: 'static list', etcd: 'etcd' }[membership.kind];
   const gives = node.donatedBytes === 0 ? 'gives nothing' : `gives ${formatSize(node.donatedBytes)}`;
   const head = formatList([
     ['node', [node.id, node.address, gives, node.draining ? 'draining' : undefined].filter((part) => part !== undefined).join(', ')],
     ['cluster', `${status.name}: ${status.reason}`],
     ['members', membership.message === undefined ? source : `${source}: ${membership.message}`],
-    ['cut off', status.cutOff ? 'no other member answers: this node asks origins itself' : undefined],
+    ['cut off', status.cutOff ? 'no other member answers, so this node asks origins itself' : undefined],
   ]);
   const table = formatTable(['id', 'address', 'state', 'version', 'used', 'rtt', 'breaker'], members.map(memberRow));
   const notes = members.flatMap(memberNotes).join('\n');
@@ -71,7 +74,7 @@ export function describeClusterImage(image: ClusterImageStatus): string {
 }
 
 const servable: Record<ClusterImageStatus['servableWithoutOrigin'], string> = {
-  whole: 'the cluster can serve all of it',
-  touched: 'the cluster can serve what guests have touched so far, and not the rest',
-  no: 'the cluster can not serve it',
+  whole: 'the cluster can serve the whole image',
+  touched: 'the cluster can serve all that guests have read so far, but not the rest',
+  no: 'the cluster can not serve the image',
 };

@@ -1,10 +1,10 @@
-/** Disks as people read them: where each is, what it lies over, and what stands in its way. */
+/** Texts about disks: owner, image, blocks on other nodes, fences and losses. */
 import type { DiskPlace, DiskStatus } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import { exportUri } from './describe.js';
 import { formatList, formatTable } from './table.js';
 
-/** In the table the owner's id stands beside it. */
+/** Places as the table names them, beside the owner's id. */
 const placeText: Record<DiskPlace, string> = {
   owner: 'here',
   elsewhere: 'elsewhere',
@@ -27,7 +27,7 @@ export function describeDisks(disks: DiskStatus[]): string {
   return [formatTable(['name', 'size', 'image', 'owner', 'place', 'written', 'attached'], rows), ...notes].join('\n');
 }
 
-/** @param listeners as `DaemonStatus` has them */
+/** @param listeners `listeners` of a `DaemonStatus` */
 export function describeDisk(disk: DiskStatus, listeners: string[]): string {
   const head = formatList([
     ['name', disk.name],
@@ -64,16 +64,16 @@ function describeOwner({ owner, place }: DiskStatus): string {
     case 'owner':
       return `${owner}, this node`;
     case 'elsewhere':
-      return `${owner}; clients that attach here read through it`;
+      return `${owner}; clients here read through that node`;
     case 'unreachable':
-      return `${owner}, which does not answer: the blocks that were written are there`;
+      return `${owner}, which does not answer and has the written blocks`;
     case 'granted':
-      return `handed over to ${owner}, which has not confirmed yet: nobody writes until then`;
+      return `handed over to ${owner}, which has not yet confirmed: no client can write until then`;
   }
 }
 
 function describeHandover({ handover, name }: DiskStatus): string {
-  return handover === 'auto' ? 'auto: to the node where a client writes' : `explicit: by "copse disk take ${name}" alone`;
+  return handover === 'auto' ? 'auto: to the node on which a client writes' : `explicit: only by "copse disk take ${name}"`;
 }
 
 function describeClients({ connections, remoteConnections }: DiskStatus): string {
@@ -84,12 +84,12 @@ function describeClients({ connections, remoteConnections }: DiskStatus): string
 function describeOverlay(overlay: DiskStatus['overlay']): string | undefined {
   if (overlay === undefined) return undefined;
   const { dataBytes, zeroBytes, allocatedBytes } = overlay;
-  const zeros = zeroBytes === 0 ? '' : `, ${formatSize(zeroBytes)} made zeros`;
+  const zeros = zeroBytes === 0 ? '' : `, ${formatSize(zeroBytes)} of zeros`;
   return `${formatSize(dataBytes)}${zeros}; ${formatSize(allocatedBytes)} on this host's disk`;
 }
 
 function describeToCome({ node, bytes, reachable }: DiskStatus['toCome'][number]): string {
-  const trouble = reachable ? '' : ', which does not answer: reads of these blocks fail until it does';
+  const trouble = reachable ? '' : ', which does not answer: reads of these blocks fail meanwhile';
   return `${formatSize(bytes)} from ${node}${trouble}`;
 }
 
@@ -101,10 +101,10 @@ function describeLoss(loss: DiskStatus['loss']): string | undefined {
   if (loss === undefined) return undefined;
   const { at, lastSyncAt, openedAt, error, isMarked } = loss;
   const since = lastSyncAt === undefined ? `none since the daemon opened it at ${openedAt ?? 'an unknown time'}` : lastSyncAt;
-  const marked = isMarked ? '' : '; could not be written down beside the disk';
+  const marked = isMarked ? '' : '; the mark beside the disk could not be written';
   return `a sync failed at ${at ?? 'an unknown time'}${error === undefined ? '' : ` (${error})`}; last good flush: ${since}${marked}`;
 }
 
 function describeWayBack(name: string): string {
-  return `these clients get errors until "copse disk take ${name}": see first that only one of them uses the disk`;
+  return `these clients get errors until "copse disk take ${name}": first make sure that only one of them uses the disk`;
 }

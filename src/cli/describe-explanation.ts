@@ -1,4 +1,4 @@
-/** Where an export's bytes came from, as people read it: what to conclude first, then the numbers. */
+/** Texts about the sources of an export's bytes: first the conclusions, then the numbers. */
 import type { Explanation } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import { formatTable } from './table.js';
@@ -31,7 +31,7 @@ function describeSources(sources: Explanation['sources']): string {
 }
 
 function describeOrigin({ requests, bytes, chunks, uniqueChunks, retries }: Explanation['origin']): string {
-  if (requests === 0) return 'This node asked the origin for nothing.';
+  if (requests === 0) return 'This node did not ask the origin.';
   const unique = chunks === uniqueChunks ? 'each of them once' : `${uniqueChunks} of them different`;
   const asked = `${formatCount(requests, 'request')}, ${formatSize(bytes)}, ${formatCount(chunks, 'chunk')}, ${unique}`;
   return `This node asked the origin: ${asked}; ${retries === 1 ? '1 retry' : `${retries} retries`}.`;

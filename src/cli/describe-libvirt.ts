@@ -1,10 +1,10 @@
-/** Domains and their disks as people read them. */
+/** Texts about domains and their disks. */
 import { formatSize } from '../base/size.js';
 import type { ExportBytes, InventoryDisk, InventoryDomain } from '../libvirt/inventory.js';
 import { formatTable } from './table.js';
 import { percent } from './text.js';
 
-/** A line a disk; a domain without one has a line of its own. */
+/** A table with a line for each disk, and one for each domain without disks. */
 export function describeInventory(domains: readonly InventoryDomain[]): string {
   if (domains.length === 0) return 'no domain has a disk of this daemon; attach one by "copse libvirt attach DOMAIN DISK"';
   const rows = domains.flatMap(({ name, state, disks }) => {
@@ -30,9 +30,9 @@ function describeDisk({ disk }: ExportBytes): string[] {
   const written = overlay === undefined ? 'its writes' : `${formatSize(overlay.dataBytes)} written`;
   const where = {
     owner: 'here',
-    elsewhere: `on ${owner}, through which it is read`,
+    elsewhere: `on ${owner}, read through that node`,
     unreachable: `on ${owner}, WHICH DOES NOT ANSWER`,
-    granted: `handed over to ${owner}, which has not confirmed yet`,
+    granted: `handed over to ${owner}, which has not yet confirmed`,
   }[place];
   const missing = toCome.map(
     ({ node, bytes, reachable }) => `${formatSize(bytes)} to come from ${node}${reachable ? '' : ', WHICH DOES NOT ANSWER'}`,

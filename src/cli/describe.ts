@@ -1,4 +1,4 @@
-/** Images and daemons as people read them. */
+/** Texts about images and the daemon. */
 import type { DaemonStatus, IdentityGuard, ImageStatus } from '../admin/control.js';
 import { formatSize } from '../base/size.js';
 import { formatList, formatTable } from './table.js';
@@ -65,7 +65,7 @@ function describeIdentity(identity: ImageStatus['identity']): string {
   }
 }
 
-/** What tells the bytes that peers give from others. */
+/** The guard of bytes that peers give. */
 export function describeGuard(guard: IdentityGuard): string {
   return {
     manifest: 'guarded by the digest of every chunk',
@@ -78,8 +78,8 @@ export function describeGuard(guard: IdentityGuard): string {
 
 function describeContainer(container: NonNullable<ImageStatus['container']>): string {
   return {
-    whole: 'has all that its tables name',
-    unchecked: 'its tables are not checked: "copse image add" with --deep reads all of them',
+    whole: 'has all bytes that its tables name',
+    unchecked: 'its tables are not checked: "copse image add --deep" checks them',
   }[container];
 }
 

@@ -1,12 +1,12 @@
-/** How this process reaches an export of the daemon that it talks to. */
+/** The NBD URI by which this process reaches an export of its daemon. */
 import { access, constants } from 'node:fs/promises';
 import { CopseError } from '../base/error.js';
 import { exportUri } from './describe.js';
 
 /**
- * Prefers unix sockets that this user may use.
+ * Chooses a listener. Unix sockets that this user may use come first.
  *
- * @param listeners as `DaemonStatus` has them
+ * @param listeners `listeners` of a `DaemonStatus`
  * @returns an NBD URI with the export's name
  * @throws CopseError `ERR_NO_LISTENER`
  */
@@ -19,7 +19,7 @@ export async function reachableUri(listeners: readonly string[], name: string): 
   if (tcp !== undefined) return exportUri(tcp, name);
   throw new CopseError(
     'ERR_NO_LISTENER',
-    `this process reaches none of the daemon's listeners (${listeners.join(', ') || 'there are none'}): run it on the daemon's host, as a user who may use its socket`,
+    `this process can reach none of the daemon's listeners (${listeners.join(', ') || 'there are none'}): run the command on the daemon's host, as a user with access to its socket`,
   );
 }
 

@@ -1,6 +1,6 @@
-/** Makes what was written to an export durable. qemu-img flushes, too, when it closes one, and says nothing when that fails. */
+/** Flushes an export. qemu-img flushes when it closes an export, but it ignores a failure. */
 
-/** @throws what the NBD client throws: the disk's errors, as `ENOSPC`, by their codes */
+/** @throws errors of the NBD client, with the disk's codes, as `ENOSPC` */
 export async function flushExport(uri: string, signal: AbortSignal): Promise<void> {
   const { NbdClient } = await import('../nbd/client/nbd-client.js');
   const client = await NbdClient.connect(uri, { signal });

@@ -1,4 +1,7 @@
-/** Runs a job from the command line, as warm or import: progress on standard error, ended in order by a signal, or when its reader goes. */
+/**
+ * Runs a job of a command, with its progress on standard error. A signal, or the end of the process
+ * that reads the progress, ends the job in order.
+ */
 
 import { AbortedError } from '../base/error.js';
 import type { JobOptions, Progress } from '../base/job.js';
@@ -12,9 +15,9 @@ const exitCodeBySignal = { SIGINT: ExitCode.interrupted, SIGTERM: ExitCode.termi
 const signals = Object.keys(exitCodeBySignal) as (keyof typeof exitCodeBySignal)[];
 
 /**
- * @param title as in `warm debian-12`
+ * @param title name of the job, as in `warm debian-12`
  * @returns the result, or the exit code of the signal that ended the job
- * @throws what the job throws otherwise
+ * @throws the job's error, unless a signal ended it
  */
 export async function runJob<T extends Progress>(
   title: string,
@@ -28,7 +31,7 @@ export async function runJob<T extends Progress>(
     exitCode ??= code;
     abort.abort();
   };
-  // The listeners stay on: signal-exit, which execa uses, ends the process itself when it finds no other one left.
+  // The listeners stay. execa's signal-exit ends the process if it finds no other listener.
   let isEnding = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     const code = exitCodeBySignal[signal as keyof typeof exitCodeBySignal];

@@ -1,4 +1,4 @@
-/** Options of the commands that write a `<disk>`, and the connection of those that talk to libvirt. */
+/** Options of commands that write a `<disk>`, and of commands that connect to libvirt. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Control } from '../admin/control.js';
@@ -25,11 +25,11 @@ export function addDiskOptions(command: Command): Command {
   return command
     .option('--bus <bus>', `${diskBuses.join(', ')} (default: virtio)`)
     .option('--target <name>', 'name of the disk in the domain, as in vda or sda (default: the first free one)')
-    .option('--tcp', "attach by the daemon's TCP listener though it has a unix socket")
-    .option('--host <host>', 'attach by TCP to this host, where the daemon listens on every address')
-    .option('--overlay <path>', 'a qcow2 file that takes the writes; the export lies below it')
+    .option('--tcp', "use the daemon's TCP listener although it has a unix socket")
+    .option('--host <host>', 'host to write for a TCP listener on every address')
+    .option('--overlay <path>', 'qcow2 file above the export, which takes the writes')
     .option('--cache <mode>', `cache mode of QEMU: ${cacheModes.join(', ')}`, 'none')
-    .option('--reconnect <seconds>', 'how long a guest waits for a daemon that is restarted, 0 to say nothing; from libvirt 9.5 on', '60')
+    .option('--reconnect <seconds>', 'time that a guest waits for a restarted daemon, 0 to omit it (libvirt 9.5 and later)', '60')
     .option('--boot <order>', "position in the firmware's boot order, from 1");
 }
 
@@ -38,10 +38,13 @@ export interface ConnectOptions {
 }
 
 export function addConnectOption(command: Command): Command {
-  return command.option('-c, --connect <uri>', 'libvirt to ask (default: what virsh asks)');
+  return command.option('-c, --connect <uri>', 'libvirt to connect to (default: as virsh)');
 }
 
-/** Of commands that change a domain. What `--config` is elsewhere, is `--daemon-config` here: virsh has given that name away. */
+/**
+ * Options of commands that change a domain. virsh uses `--config` for the domain's configuration,
+ * so the daemon's is `--daemon-config` here.
+ */
 export interface ChangeOptions extends ConnectOptions {
   live?: boolean;
   config?: boolean;
@@ -54,8 +57,8 @@ export interface ChangeOptions extends ConnectOptions {
 
 export function addChangeOptions(command: Command): Command {
   return addConnectOption(command)
-    .option('--live', 'change the guest that runs')
-    .option('--config', 'change what the next start uses (neither: the guest where it runs, else what its start uses)')
+    .option('--live', 'change the running guest')
+    .option('--config', 'change the configuration for the next start (default: the running guest, else the configuration)')
     .option('--admin <address>', 'daemon to ask: unix:PATH or tcp:HOST:PORT (default: $COPSE_ADMIN, else STATE/admin.sock)')
     .option('--admin-token-file <file>', 'file with the token for an address on TCP (default: $COPSE_ADMIN_TOKEN_FILE)')
     .option('--state <dir>', 'state directory of the daemon to ask')
@@ -63,7 +66,7 @@ export function addChangeOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-/** As `withDaemon` takes them. */
+/** The same options as `withDaemon` takes them. */
 export function daemonOptionsOf({ admin, adminTokenFile, state, daemonConfig }: ChangeOptions): DaemonOptions {
   return {
     ...(admin === undefined ? {} : { admin }),
@@ -102,8 +105,8 @@ function count(option: string, text: string, least: number): number {
   throw new CopseError('ERR_OPTION', `${option} ${text}: write a whole number from ${least} on`);
 }
 
-/** `the guest that runs and the configuration of web`. */
+/** As in `the running guest and the configuration of web`. */
 export function describeAffected(affected: readonly Affected[], domain: string): string {
-  const parts = affected.map((where) => (where === 'live' ? 'the guest that runs' : 'the configuration'));
+  const parts = affected.map((where) => (where === 'live' ? 'the running guest' : 'the configuration'));
   return `${parts.join(' and ')} of ${domain}`;
 }

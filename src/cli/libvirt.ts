@@ -1,9 +1,9 @@
-/** Runs a command's part that talks to libvirt. Loaded only by commands that do. */
+/** The connection of a command to libvirt. Only commands that connect load this file. */
 import { Hypervisor } from '../libvirt/hypervisor.js';
 import { Virsh } from '../libvirt/virsh.js';
 import type { ConnectOptions } from './libvirt-option.js';
 
-/** Errors of libvirt, of the binding and of virsh pass. */
+/** Runs `action` with libvirt. Errors of libvirt, the binding and virsh pass. */
 export async function withLibvirt<T>(
   { connect }: ConnectOptions,
   action: (hypervisor: Hypervisor, virsh: Virsh) => Promise<T>,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `copse` command: runs one command and ends with its exit code. */
+/** The `copse` program: runs one command, and ends with its exit code. */
 import { CommanderError } from 'commander';
 import { errorCode } from '../base/error.js';
 import { exitCodeOf } from './exit-code.js';

@@ -1,7 +1,7 @@
 /**
- * Asks before a command takes an export, or its name, from domains that name it.
+ * Asks the operator before a command takes an export, or its name, from domains that name it.
  *
- * Where there is no libvirt, or none that answers, nothing is asked.
+ * Without a libvirt that answers, the command goes on without a question.
  */
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
@@ -16,28 +16,28 @@ export interface NamedExportOptions extends ConnectOptions {
 }
 
 export function addNamedExportOptions(command: Command): Command {
-  return addConnectOption(command).option('-y, --yes', "don't ask, though domains of libvirt name it");
+  return addConnectOption(command).option('-y, --yes', "don't ask if domains of libvirt name it");
 }
 
 /**
- * @param what the command does, as in `remove it`
- * @throws CopseError `ERR_EXPORT_NAMED` where nobody can be asked, or says no
+ * @param what the command's effect, as in `remove it`
+ * @throws CopseError `ERR_EXPORT_NAMED` if there is no terminal to ask at, or the operator declines
  */
 export async function confirmUnnamed(control: Control, name: string, what: string, options: NamedExportOptions): Promise<void> {
   if (options.yes) return;
   const naming = await domainsThatName(control, name, options);
   if (naming.length === 0) return;
   const text = naming.map(({ domain, target, active }) => `${domain} (${target}${active ? ', runs' : ''})`).join(', ');
-  if (options.json !== true && (await isConfirmed(`${name} is a disk of ${text}: ${what} all the same? [y/N] `))) return;
+  if (options.json !== true && (await isConfirmed(`${name} is a disk of ${text}: ${what} anyway? [y/N] `))) return;
   const [first] = naming;
   throw new CopseError(
     'ERR_EXPORT_NAMED',
-    `${name} is a disk of ${text}: "copse libvirt detach ${first?.domain} ${name} --config" first, or add --yes to ${what} all the same`,
+    `${name} is a disk of ${text}: "copse libvirt detach ${first?.domain} ${name} --config" first, or add --yes to ${what} anyway`,
   );
 }
 
 async function domainsThatName(control: Control, name: string, options: NamedExportOptions): Promise<Naming[]> {
-  // Asking must not start a libvirtd for this user.
+  // The question must not start a libvirtd for this user.
   if (options.connect === undefined) process.env['LIBVIRT_AUTOSTART'] ??= '0';
   const [{ Hypervisor }, { Listeners }, { domainsNaming }] = await Promise.all([
     import('../libvirt/hypervisor.js'),
@@ -46,7 +46,7 @@ async function domainsThatName(control: Control, name: string, options: NamedExp
   ]);
   const listeners = Listeners.fromUris((await control.node.status()).listeners);
   const hypervisor = await Hypervisor.open(options.connect).catch((error: unknown) => {
-    // Of a libvirt that was named the answer is wanted.
+    // A libvirt that the operator named has to answer.
     if (options.connect === undefined && ['ERR_NO_LIBVIRT_BINDING', 'ERR_LIBVIRT'].includes(errorCode(error))) return undefined;
     throw error;
   });
@@ -58,7 +58,7 @@ async function domainsThatName(control: Control, name: string, options: NamedExp
   }
 }
 
-/** False where there is no terminal to ask at. */
+/** False without a terminal to ask at. */
 async function isConfirmed(question: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

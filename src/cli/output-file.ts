@@ -1,4 +1,6 @@
-/** A file that another program writes, which is there under its name only when it is whole and durable. */
+/**
+ * Writes a file by another program. It appears under its name only when it is whole and durable.
+ */
 import { randomBytes } from 'node:crypto';
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -12,10 +14,12 @@ export interface OutputFile {
 }
 
 /**
- * @param file relative to the working directory; a link is followed
- * @param options `force` lets a file be replaced, once the new one is whole
- * @param write writes to the path that it is given
- * @throws CopseError `ERR_FILE_EXISTS`, `ERR_OUTPUT`; what `write` throws. Nothing is left behind then.
+ * Writes a file, and leaves nothing behind if that fails.
+ *
+ * @param file path relative to the working directory. A link is followed
+ * @param options `force` permits to replace a file, once the new one is whole
+ * @param write writes the file at a temporary path
+ * @throws CopseError `ERR_FILE_EXISTS`, `ERR_OUTPUT`; the error of `write`
  */
 export async function writeOutputFile(
   file: string,
@@ -33,7 +37,7 @@ export async function writeOutputFile(
   }
 }
 
-/** @returns where the file goes, links resolved */
+/** @returns path of the file, with links resolved */
 async function checkPlace(path: string, force: boolean): Promise<string> {
   try {
     const existing = await stat(path).catch((error: unknown) => {
@@ -44,8 +48,8 @@ async function checkPlace(path: string, force: boolean): Promise<string> {
       await stat(dirname(path));
       return path;
     }
-    if (!existing.isFile()) throw new CopseError('ERR_OUTPUT', 'it is no regular file: give the path of one');
-    if (!force) throw new CopseError('ERR_FILE_EXISTS', 'it is there already: choose another path, or add --force to replace it');
+    if (!existing.isFile()) throw new CopseError('ERR_OUTPUT', 'it is not a regular file: give the path of one');
+    if (!force) throw new CopseError('ERR_FILE_EXISTS', 'it exists: choose another path, or add --force to replace it');
     return await realpath(path);
   } catch (error) {
     throw error instanceof CopseError

@@ -1,8 +1,10 @@
 /**
- * What commands print: results on standard output, everything else on standard error.
+ * Output of commands: results on standard output, all else on standard error.
  *
- * Invariants: with `--json`, standard output is exactly one JSON document, an error's included; a result that can't be written is one line
- * on standard error and an exit code of its own; a reader that has gone (`| head`) is no error.
+ * Invariants:
+ * - With `--json`, standard output is exactly one JSON document, also for an error.
+ * - A result that can't be written is one line on standard error, and an exit code of its own.
+ * - A reader that goes away, as `| head` does, is no error.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { redactUrls } from '../base/display-url.js';
@@ -17,12 +19,12 @@ export function printText(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/** Something to know besides the result. */
+/** Prints a note beside the result. */
 export function printNote(text: string): void {
   process.stderr.write(`${text.replaceAll(/^/gm, 'copse: ')}\n`);
 }
 
-/** Each line of the message begins with `copse: `; the stack is for whoever set `COPSE_DEBUG=1`. */
+/** Prints each line of the message after `copse: `. `COPSE_DEBUG=1` adds the stack. */
 export function printError(error: unknown, options: { json: boolean }): void {
   const message = errorMessage(error);
   if (options.json) printJson({ error: { code: errorCode(error), message } });
@@ -30,10 +32,10 @@ export function printError(error: unknown, options: { json: boolean }): void {
   if (process.env['COPSE_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${redactUrls(error.stack ?? '')}\n`);
 }
 
-/** What is to be done when a reader has gone, instead of ending at once: end a job in order, or go on. */
+/** Action when a reader has gone; absent: the process ends at once. */
 let onReaderGone: (() => void) | undefined;
 
-/** @returns what takes it back */
+/** Sets the action when a reader has gone. @returns a function that unsets it */
 export function whenReaderGoes(action: () => void): () => void {
   onReaderGone = action;
   return () => {
@@ -41,7 +43,7 @@ export function whenReaderGoes(action: () => void): () => void {
   };
 }
 
-/** To be called once, before anything is printed. */
+/** Handles failures of the output. Call it once, before the first output. */
 export function watchOutput(): void {
   writeWhole(process.stdout);
   process.stdout.on('error', (error) => {
@@ -49,7 +51,7 @@ export function watchOutput(): void {
     printNote(`the result can't be written: ${errorMessage(error)}`);
     process.exit(ExitCode.noSpace);
   });
-  // Of what can't be said, nothing can be said.
+  // A failure of standard error can be reported nowhere.
   process.stderr.on('error', (error) => {
     if (errorCode(error) === 'EPIPE') endQuietly();
   });
@@ -60,7 +62,10 @@ function endQuietly(): void {
   onReaderGone();
 }
 
-/** Node's stream for files drops what a short write left over: a full disk cuts the first one short, and fails the next. */
+/**
+ * Writes all of each piece to a file. Node's stream drops the rest after a short write, as the
+ * first write on a full disk is.
+ */
 function writeWhole(stream: NodeJS.WriteStream & { fd: number }): void {
   if (!fstatSync(stream.fd).isFile()) return;
   stream._write = (chunk: Buffer | string, encoding, done) => {

@@ -1,4 +1,4 @@
-/** The command line as a whole: every command, the help, and what a wrong command is answered with. */
+/** The command line as a whole: all commands, the help, and the answer to a wrong command. */
 import { Command, type CommanderError } from 'commander';
 import { redactUrls } from '../base/display-url.js';
 import { version } from '../base/version.js';
@@ -26,7 +26,7 @@ Examples:
 ${exitCodeHelp}
 `;
 
-/** Errors of usage are thrown as CommanderError, after they were printed. */
+/** Errors of usage are printed, and then thrown as CommanderError. */
 export function createProgram(): Command {
   const program = new Command('copse');
   program
@@ -55,7 +55,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** `copse warm` is probably meant to be `copse image warm`. */
+/** Proposes a command of a group, as `copse image warm` for `copse warm`. */
 function hint(program: Command, text: string): string {
   const word = /unknown command '([^']*)'/.exec(text)?.[1];
   if (word === undefined || text.includes('Did you mean')) return '';
@@ -66,7 +66,7 @@ function hint(program: Command, text: string): string {
   return `\nSee "${program.name()} --help".`;
 }
 
-/** Commander ends with 1 on wrong usage, and so it does for help that nobody asked for. */
+/** Commander exits with 1 on wrong usage, and after help for a group without a command. */
 export function exitCodeOfUsage(error: CommanderError): number {
   return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
 }

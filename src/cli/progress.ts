@@ -1,4 +1,4 @@
-/** How a job's progress is shown: a bar on a terminal, else a plain line now and then. */
+/** Shows a job's progress: as a bar on a terminal, else as a plain line every 2 s. */
 import type { Progress } from '../base/job.js';
 import { formatSize } from '../base/size.js';
 import { formatPart, formatSeconds, percent } from './text.js';
@@ -8,16 +8,16 @@ export interface ProgressView {
   stop(): void;
 }
 
-/** The least time between two plain lines. */
+/** Shortest time between two plain lines, in ms. */
 const plainIntervalMs = 2000;
 
-/** @param options `quiet` leaves the plain lines out; a terminal shows its bar in any case */
+/** @param options `quiet` omits plain lines. A terminal shows its bar in any case */
 export async function createProgressView(title: string, options: { quiet: boolean }): Promise<ProgressView> {
   if (process.stderr.isTTY) return createBar(title);
   return options.quiet ? { update() {}, stop() {} } : createLines(title);
 }
 
-/** Bytes a second since the first progress, and what that says of the rest. */
+/** Rate since the first progress, and the time that the rest takes at that rate. */
 class Pace {
   #first: (Progress & { atMs: number }) | undefined;
 

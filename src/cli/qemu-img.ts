@@ -1,24 +1,27 @@
 /**
- * Runs qemu-img: what an image file is, and copies between files and exports.
+ * Runs qemu-img, to inspect image files and to copy between files and exports.
  *
- * Invariants: formats are always said, never guessed twice; paths are absolute, so that none is read as a URL; the program has ended when a call settles.
+ * Invariants:
+ * - Each format is given to qemu-img. It is detected once at most.
+ * - Paths are absolute, so that qemu-img takes none for a URL.
+ * - The program has ended when a call settles.
  */
 
 import { AbortedError, CopseError } from '../base/error.js';
 import type { JobOptions } from '../base/job.js';
 
-/** From SIGTERM to SIGKILL. */
+/** Time from SIGTERM to SIGKILL, in ms. */
 const killDelayMs = 2000;
 const keptErrorChars = 4096;
-/** No description of an image comes near it. */
+/** Longest description of an image, in characters. Real ones are far shorter. */
 const maxInfoChars = 16 * 1024 * 1024;
 
 export interface ImageFile {
   /** A format of qemu-img. */
   format: string;
-  /** Of the disk inside. */
+  /** Size of the disk inside, in bytes. */
   sizeBytes: number;
-  /** The first other file that it is made of; copying reads that, too. */
+  /** The first further file of the image, which a copy reads, too. */
   other?: { kind: 'backing file' | 'data file' | 'extent'; name: string } | undefined;
 }
 
@@ -31,7 +34,7 @@ interface Info {
 
 /**
  * @param path absolute
- * @param format detected by content when absent
+ * @param format absent: detected by content
  * @throws CopseError `ERR_QEMU_IMG`, `ERR_PROGRAM_MISSING`, `ERR_ABORTED`
  */
 export async function inspectImageFile(path: string, format: string | undefined, signal: AbortSignal): Promise<ImageFile> {
@@ -55,21 +58,21 @@ function otherFileOf(info: Info, path: string): ImageFile['other'] {
 }
 
 export interface Copy {
-  /** As in `export of vm1`, for errors. */
+  /** Name of the copy in errors, as in `export of vm1`. */
   what: string;
   /** Absolute path, or NBD URI. */
   from: string;
   fromFormat: string;
   to: string;
   toFormat: string;
-  /** What the bar counts up to. */
+  /** Bytes at which the progress is complete. */
   totalBytes: number;
-  /** The target is there already, at least as large, and all zeros: what is zeros is left out. */
+  /** True if the target exists, is large enough and all zeros. Then zeros are not written. */
   intoZeros: boolean;
 }
 
 /**
- * Without sync: the caller makes the target durable.
+ * Copies without a sync. The caller makes the target durable.
  *
  * @throws CopseError `ERR_QEMU_IMG`, `ENOSPC`, `ERR_PROGRAM_MISSING`, `ERR_ABORTED`
  */
@@ -77,7 +80,7 @@ export async function copyImage(copy: Copy, { signal, onProgress }: JobOptions):
   const { what, from, fromFormat, to, toFormat, totalBytes, intoZeros } = copy;
   const target = intoZeros ? ['-n', ...(await targetIsZero(signal))] : [];
   let rest = '';
-  // 16 requests at once: what has to be fetched first takes its time.
+  // 16 requests at once, because a request may wait for a fetch.
   await qemuImg(['convert', '-p', '-m', '16', ...target, '-f', fromFormat, '-O', toFormat, from, to], what, signal, (piece) => {
     rest = (rest + piece).slice(-64);
     const percent = [...rest.matchAll(/\((\d+\.\d+)\/100%\)/g)].at(-1)?.[1];
@@ -85,7 +88,7 @@ export async function copyImage(copy: Copy, { signal, onProgress }: JobOptions):
   });
 }
 
-/** An option since QEMU 5.1; without it zeros are written, which a disk keeps in its map. */
+/** An option since QEMU 5.1. Without it qemu-img writes zeros, which a disk keeps in its map. */
 async function targetIsZero(signal: AbortSignal): Promise<string[]> {
   let help = '';
   await qemuImg(['--help'], 'qemu-img --help', signal, (piece) => {
@@ -95,7 +98,7 @@ async function targetIsZero(signal: AbortSignal): Promise<string[]> {
 }
 
 async function qemuImg(args: string[], what: string, signal: AbortSignal, onOutput: (text: string) => void): Promise<void> {
-  // Most commands run nothing, and it is a hundred files.
+  // execa is a hundred files, which most commands do not need.
   const { execa } = await import('execa');
   const child = execa('qemu-img', args, {
     env: { LC_ALL: 'C' },

@@ -1,4 +1,4 @@
-/** Tables without borders or colours, one line a row, so that they can be read and cut alike. */
+/** Tables without borders or colours, one line a row, for people and for cut(1). */
 import Table from 'cli-table3';
 
 const noBorder = {
@@ -21,14 +21,16 @@ const noBorder = {
 
 const plain = { chars: noBorder, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } };
 
-/** Rows below a heading in capitals. */
+/** A table with a heading in capitals. */
 export function formatTable(head: string[], rows: string[][]): string {
   const table = new Table({ ...plain, head: head.map((title) => title.toUpperCase()) });
   table.push(...rows);
   return trimLines(table.toString());
 }
 
-/** `name  value` lines; a value of several lines is continued below itself, absent ones are left out. */
+/**
+ * Lines of `name  value`. A value of several lines goes on below itself. Absent values are omitted.
+ */
 export function formatList(entries: [name: string, value: string | undefined][]): string {
   const table = new Table(plain);
   for (const [name, value] of entries) if (value !== undefined) table.push([name, value]);

@@ -1,7 +1,7 @@
-/** Numbers as people read them. */
+/** Texts of numbers. */
 import { formatSize } from '../base/size.js';
 
-/** `45s`, `3m 20s`, `2h 5m`, `4d 1h`: the two largest units. */
+/** The two largest units: `45s`, `3m 20s`, `2h 5m`, `4d 1h`. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   const parts: [number, string][] = [
@@ -18,7 +18,7 @@ export function formatSeconds(seconds: number): string {
 
 /** A deadline: `30s`, `500ms`, `none`. */
 export function formatDeadline(deadlineMs: number): string {
-  if (deadlineMs === 0) return 'none, waits for ever';
+  if (deadlineMs === 0) return 'none, requests wait for ever';
   return deadlineMs % 1000 === 0 ? formatSeconds(deadlineMs / 1000) : `${deadlineMs}ms`;
 }
 

@@ -104,7 +104,7 @@ shared              yes, guarded by the origin's strong ETag
 held                1024 of 4096 chunks (25 %)
 copies              1 to 2, 1.5 on average of each chunk that is held
 touched             1000 chunks, 1000 of them held
-without its origin  the cluster can serve what guests have touched so far, and not the rest
+without its origin  the cluster can serve all that guests have read so far, but not the rest
 
 NODE    HELD     TOUCHED
 host-a  128 MiB  900 chunks
@@ -130,7 +130,7 @@ host-b  256 MiB  -`,
 shared              no: its origin gives no strong identity
 held                0 of 1 chunk (0 %)
 copies              none
-without its origin  the cluster can not serve it`,
+without its origin  the cluster can not serve the image`,
   );
 });
 
@@ -170,7 +170,7 @@ This node asked the origin: 8 requests, 1 MiB, 5 chunks, 4 of them different; 1 
   });
   t.match(unused, /^a\nNobody has read it yet\.\n\nSOURCE/);
   t.match(unused, /^cache +0 +0 B +- +0 ms +-$/m);
-  t.match(unused, /This node asked the origin for nothing\.$/);
+  t.match(unused, /This node did not ask the origin\.$/);
 });
 
 t.test('image warm --cluster', async (t) => {

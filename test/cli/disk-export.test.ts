@@ -34,7 +34,7 @@ t.test('a file that is there is replaced by --force alone, once the new one is w
   const bytes = await filled('a');
   const file = join(folder, 'old.img');
   writeFileSync(file, 'old');
-  t.match(await disk('export', 'a', file), { exitCode: 5, stderr: /old\.img: it is there already: .*--force/ });
+  t.match(await disk('export', 'a', file), { exitCode: 5, stderr: /old\.img: it exists: .*--force/ });
 
   control.fileOf('a').fault.fail('EIO');
   const failed = await disk('export', 'a', file, '--force', '--json');
@@ -50,7 +50,7 @@ t.test('a file that is there is replaced by --force alone, once the new one is w
 
   t.match(await disk('export', 'a', '/dev/null', '--format', 'raw', '--force'), {
     exitCode: 7,
-    stderr: /\/dev\/null: it is no regular file/,
+    stderr: /\/dev\/null: it is not a regular file/,
   });
   t.match(await disk('export', 'a', join(folder, 'none/x.raw')), { exitCode: 7, stderr: /none\/x\.raw can't be written: ENOENT/ });
 });
@@ -75,7 +75,10 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   control.disks.known.set('a', status);
   const listener = control.listeners;
   control.listeners = ['nbd+unix:///?socket=/nonexistent/s', 'descriptor 3'];
-  t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 5, stderr: /reaches none of the daemon's listeners \(nbd\+unix:/ });
+  t.match(await disk('export', 'a', join(folder, 'b.raw')), {
+    exitCode: 5,
+    stderr: /can reach none of the daemon's listeners \(nbd\+unix:/,
+  });
   control.listeners = [...control.listeners, ...listener];
   t.match(await disk('export', 'a', join(folder, 'b.raw')), { exitCode: 0 }, 'the one that can be reached');
 });

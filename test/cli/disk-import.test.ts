@@ -63,7 +63,7 @@ t.test('a file that would have others read, too, is refused', { skip }, async (t
   await qemuImg('create', '-f', 'vmdk', at('sparse.vmdk'), '4M');
   t.match(await disk('import', 'x', at('child')), {
     exitCode: 1,
-    stderr: /child is not all there is: it has the backing file "base".*--backing FILE=IMAGE/,
+    stderr: /child is not the whole image: it has the backing file "base".*--backing FILE=IMAGE/,
   });
   t.match(await disk('import', 'x', at('split')), { exitCode: 1, stderr: /it has the data file ".*data"/ });
   t.match(await disk('import', 'x', at('flat.vmdk')), { exitCode: 1, stderr: /it has the extent ".*flat-flat\.vmdk"/ });
@@ -105,7 +105,7 @@ t.test('an import that fails leaves no disk', { skip }, async (t) => {
 
   control.disks.removeFailures.push(new CopseError('EIO', 'the disk below is broken'));
   const left = await disk('import', 'c', file);
-  t.match(left.stderr, /^copse: c is left, filled in part \(the disk below is broken\): remove it by "copse disk rm c"$/m);
+  t.match(left.stderr, /^copse: disk c stays, filled only in part \(the disk below is broken\): remove it by "copse disk rm c"$/m);
 
   t.match(await disk('import', 'd', join(folder, 'none')), { exitCode: 1, stderr: /none: qemu-img: .*No such file/ });
   truncateSync(file, 0);

@@ -84,14 +84,14 @@ image         debian/12
 created       2026-11-22T15:00:00.000Z
 owner         host-a, this node
 epoch         3
-handover      auto: to the node where a client writes
+handover      auto: to the node on which a client writes
 clients       1 here, others on host-b
-written       3 GiB, 512 MiB made zeros; 3.3 GiB on this host's disk
+written       3 GiB, 512 MiB of zeros; 3.3 GiB on this host's disk
 to come       1 GiB from host-c
-to come       64 MiB from host-d, which does not answer: reads of these blocks fail until it does
+to come       64 MiB from host-d, which does not answer: reads of these blocks fail meanwhile
 copied ahead  to host-e, 20 MiB behind
 fenced        unix:4711:88, displaced by unix:4722:99 (qemu-system-x86) at 2026-11-22T16:00:00.000Z
-              these clients get errors until "copse disk take vm/1": see first that only one of them uses the disk
+              these clients get errors until "copse disk take vm/1": first make sure that only one of them uses the disk
 message       blocks are still on host-d, which does not answer: reads of them fail until it is back
 attach        nbd+unix:///vm/1?socket=/run/copse/nbd.sock
 
@@ -108,12 +108,12 @@ before-upgrade  2026-11-22T15:30:00.000Z  20 GiB  2 GiB`,
 t.test('a disk that is elsewhere, and one that nobody owns for the moment', async (t) => {
   const place = (text: string): string | undefined => /^owner +(.*)$/m.exec(text)?.[1];
   const far = { ...idleDisk, owner: 'host-b', overlay: undefined } as const;
-  t.equal(place(describeDisk({ ...far, place: 'elsewhere' }, [])), 'host-b; clients that attach here read through it');
+  t.equal(place(describeDisk({ ...far, place: 'elsewhere' }, [])), 'host-b; clients here read through that node');
   t.match(place(describeDisk({ ...far, place: 'unreachable' }, [])), /^host-b, which does not answer/);
-  t.match(place(describeDisk({ ...far, place: 'granted' }, [])), /^handed over to host-b, which has not confirmed yet/);
+  t.match(place(describeDisk({ ...far, place: 'granted' }, [])), /^handed over to host-b, which has not yet confirmed/);
   t.match(
     describeDisk({ ...far, place: 'elsewhere', handover: 'explicit' }, []),
-    /^handover +explicit: by "copse disk take scratch" alone$/m,
+    /^handover +explicit: only by "copse disk take scratch"$/m,
   );
   t.match(describeDisk({ ...idleDisk, replica: { node: 'host-b', behindBytes: 0 } }, []), /^copied ahead +to host-b, complete$/m);
   t.match(describeDisk({ ...idleDisk, multiConn: true }, []), /^multi-conn +yes/m);
@@ -178,7 +178,7 @@ t.test('take', async (t) => {
   const loss = await disk('take', 'far', '--force');
   t.same(
     [loss.exitCode, loss.stderr],
-    [5, 'copse: 3 GiB of far are on host-z alone\ncopse: to go on without them: copse disk take far --force --accept-loss'],
+    [5, 'copse: 3 GiB of far are on host-z alone\ncopse: to give them up: copse disk take far --force --accept-loss'],
   );
 });
 
@@ -209,14 +209,14 @@ t.test('wrong usage', async (t) => {
   const cases: [args: string, stderr: RegExp][] = [
     ['disk', /Usage: copse disk/],
     ['disk create', /missing required argument 'name'/],
-    ['disk create x', /--image IMAGE, or for a blank one --size SIZE/],
+    ['disk create x', /--image IMAGE or, if it is blank, --size SIZE/],
     ['disk create x --size many', /is not a size/],
     ['disk create x --size 0', /above 0/],
     ['disk create x --size 1G --handover never', /auto or explicit/],
     ['disk create x --size 1G --deadline 5', /is not a duration/],
     ['disk resize x', /missing required argument 'size'/],
     ['disk migrate x', /required option '--to <node>' not specified/],
-    ['disk take x --accept-loss', /--accept-loss goes with --force/],
+    ['disk take x --accept-loss', /--accept-loss needs --force/],
     ['disk export x y', /--format qcow2 or --format raw/],
     ['disk export x y.qcow2 --format vmdk', /write qcow2 or raw/],
     ['disk snpashot x y', /Did you mean snapshot\?/],

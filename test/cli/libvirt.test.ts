@@ -165,6 +165,6 @@ t.test('libvirt hook where no daemon answers', async (t) => {
     start(['libvirt', 'hook', 'web', 'prepare', 'begin', '--config', config, '--wait', '0'], { stdin: 'pipe', input });
   const refused = await hook(domain(nbd('vm/1')));
   t.equal(refused.exitCode, 1);
-  t.match(refused.stderr, /copse does not run, and vm\/1 would be its/);
+  t.match(refused.stderr, /copse does not run, and would serve vm\/1/);
   t.equal((await hook(domain(nbd('vm/1').replace('/run/copse', '/run/other')))).exitCode, 0, "another server's disk");
 });

@@ -15,7 +15,7 @@ t.test('durations', async (t) => {
   ] as const) {
     t.equal(formatSeconds(seconds), text);
   }
-  t.equal(formatDeadline(0), 'none, waits for ever');
+  t.equal(formatDeadline(0), 'none, requests wait for ever');
   t.equal(formatDeadline(1500), '1500ms');
   t.equal(formatDeadline(120_000), '2m');
 });

@@ -8,8 +8,8 @@ export function addClusterMoveCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('move')
-      .description('move this node to another cluster; says whether at once or at the next start')
-      .argument('<name>', 'name of the cluster, or "auto" to measure again which is nearest'),
+      .description('move this node to another cluster, at once or with the next start')
+      .argument('<name>', 'name of the cluster, or "auto" to measure and choose the nearest again'),
   ).action(async (name: string, options: DaemonOptions) => {
     const chosen = checkClusterChoice(name);
     const result = await withDaemon(options, (control) => control.cluster.move(chosen));

@@ -8,22 +8,22 @@ interface Options extends DaemonOptions {
 }
 
 const notes = `
-After a sync of a disk's data failed, the kernel may have dropped writes that clients were told are done. No flush of the disk
-succeeds from then on, restarts included, and the disk is not handed over. Without --yes the command says which writes may be
-lost, and ends with exit code 5. With --yes it writes once more what memory still has of the disk, and lets flushes succeed.
-Repair the disk below first: while syncs fail, nothing changes. Check the guest's file system afterwards.`;
+After a failed sync the kernel may have dropped writes that the daemon had acknowledged. From then on no flush of the disk
+succeeds, also after a restart, and the disk is not handed over. Without --yes the command says which writes may be lost,
+and ends with exit code 5. With --yes it writes once more what memory still has of the disk, and lets flushes succeed.
+Repair the host's disk first: while syncs fail, the command changes nothing. Check the guest's file system afterwards.`;
 
 export function addDiskAcceptLossCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('accept-loss')
-      .description('let flushes of a disk succeed again after a failed sync lost data of it')
+      .description('accept the loss of data by a failed sync, so that flushes succeed again')
       .argument('<name>', 'name of the disk')
-      .option('--yes', 'it is known which writes may be lost')
+      .option('--yes', 'accept that these writes may be lost')
       .addHelpText('after', notes),
   ).action(async (name: string, options: Options) => {
     const status = await withDaemon(options, (control) => control.disks.acceptLoss(name, { confirmed: options.yes }));
     if (options.json) printJson(status);
-    else printText(`${name} has no loss that is not accepted: its flushes succeed again`);
+    else printText(`the loss of ${name} is accepted, and its flushes succeed again`);
   });
 }

@@ -1,4 +1,4 @@
-/** `copse disk create`, and the options that `import` shares with it. */
+/** `copse disk create`, and the options that it shares with `copse disk import`. */
 import type { Command } from 'commander';
 import type { DiskCreateRequest } from '../../admin/control.js';
 import { CopseError } from '../../base/error.js';
@@ -29,14 +29,14 @@ Examples:
 export function addDiskCreateCommand(parent: Command): void {
   const command = parent
     .command('create')
-    .description('create a disk: over an image, or blank; takes no time, whatever the size')
+    .description('create a disk over an image, or a blank one; it takes no time, at any size')
     .argument('<name>', 'name of the disk, and of its export')
-    .option('--image <image>', 'the image that it lies over (default: none, a blank disk)')
-    .option('--size <size>', "as in 40G (default: the image's)")
+    .option('--image <image>', 'image below the disk (default: none, a blank disk)')
+    .option('--size <size>', "size of the disk, as in 40G (default: the image's)")
     .addHelpText('after', examples);
   addDaemonOptions(addDiskOptions(command)).action(async (name: string, options: Options) => {
     if (options.image === undefined && options.size === undefined) {
-      throw new CopseError('ERR_OPTION', `a disk needs --image IMAGE, or for a blank one --size SIZE`);
+      throw new CopseError('ERR_OPTION', `a disk needs --image IMAGE or, if it is blank, --size SIZE`);
     }
     const request = { ...diskRequest(name, options), image: options.image === undefined ? undefined : checkKnownName(options.image) };
     const { disk, listeners } = await withDaemon(options, async (control) => {
@@ -50,9 +50,12 @@ export function addDiskCreateCommand(parent: Command): void {
 
 export function addDiskOptions(command: Command): Command {
   return command
-    .option('--handover <how>', 'auto (default): a client that writes on another node takes it there; explicit: "copse disk take" alone')
-    .option('--multi-conn', 'clients may write over several connections at once; none is fenced (a cluster file system)')
-    .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever");
+    .option(
+      '--handover <how>',
+      'auto (default): the disk follows a client that writes on another node; explicit: only by "copse disk take"',
+    )
+    .option('--multi-conn', 'clients may write over several connections at once, and none is fenced (for a cluster file system)')
+    .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 means none");
 }
 
 /** @throws CopseError `ERR_NAME`, `ERR_SIZE`, `ERR_OPTION`, `ERR_DURATION` */
@@ -69,11 +72,11 @@ export function diskRequest(name: string, { size, handover, multiConn, deadline 
 /** @throws CopseError `ERR_SIZE` */
 export function parseDiskSize(text: string): number {
   const sizeBytes = parseSize(text);
-  if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `"${text}" is not the size of a disk: write one above 0, as in 40G`);
+  if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `"${text}" is not the size of a disk: write a size above 0, as in 40G`);
   return sizeBytes;
 }
 
 function checkHandover(text: string): 'auto' | 'explicit' {
   if (text === 'auto' || text === 'explicit') return text;
-  throw new CopseError('ERR_OPTION', `"${text}" does not say how a disk is handed over: write auto or explicit`);
+  throw new CopseError('ERR_OPTION', `"${text}" is not a rule for handing a disk over: write auto or explicit`);
 }

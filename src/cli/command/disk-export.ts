@@ -1,4 +1,4 @@
-/** `copse disk export`: this process runs qemu-img over the disk's own export. */
+/** `copse disk export`: this process runs qemu-img on the disk's own export. */
 
 import { extname } from 'node:path';
 import type { Command } from 'commander';
@@ -27,7 +27,7 @@ interface Exported extends Progress {
 }
 
 const notes = `
-All of the disk is read, its image included; what is zeros takes no space. FILE is there when it is whole. Needs qemu-img (package qemu-utils).
+The command reads the whole disk, with its image. Zeros take no space. FILE appears when it is whole. Needs qemu-img (package qemu-utils).
 
 Examples:
   copse disk export vm1 vm1.qcow2
@@ -37,12 +37,12 @@ export function addDiskExportCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('export')
-      .description('write a disk that no client is attached to as a file')
+      .description('write a disk without clients to a file')
       .argument('<name>', 'name of the disk')
       .argument('<file>', 'the file on this host')
       .option('--format <format>', "qcow2 or raw (default: by FILE's ending, .qcow2, .raw or .img)")
       .option('--force', 'replace FILE')
-      .option('--live', 'although clients are attached: what they write meanwhile is in the file or not, as it comes')
+      .option('--live', 'even if clients are attached; the file may miss what they write meanwhile')
       .addHelpText('after', notes),
   ).action(async (name: string, file: string, options: Options) => {
     const format = formatOf(file, options.format);
@@ -62,7 +62,7 @@ export function addDiskExportCommand(parent: Command): void {
 /** @throws CopseError `ERR_OPTION` */
 function formatOf(file: string, format: string | undefined): Format {
   if (format === 'qcow2' || format === 'raw') return format;
-  if (format !== undefined) throw new CopseError('ERR_OPTION', `"${format}" is no format to export to: write qcow2 or raw`);
+  if (format !== undefined) throw new CopseError('ERR_OPTION', `"${format}" is not a format for exports: write qcow2 or raw`);
   switch (extname(file).toLowerCase()) {
     case '.qcow2':
       return 'qcow2';
@@ -99,6 +99,6 @@ function refuseUnless({ name, owner, place, connections, remoteConnections, mess
   const clients = [formatCount(connections, 'client'), ...remoteConnections.map((node) => `clients on ${node}`)].join(', ');
   throw new CopseError(
     'ERR_DISK_IN_USE',
-    `${name} is in use (${clients}), and a copy of what changes meanwhile is of no moment: shut the guest down, or add --live`,
+    `${name} is in use (${clients}), so a copy would mix several states of it: shut the guest down, or add --live`,
   );
 }

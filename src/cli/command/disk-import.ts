@@ -1,4 +1,4 @@
-/** `copse disk import`: a new disk, filled by qemu-img, which this process runs over the disk's own export. */
+/** `copse disk import`: makes a disk, and runs qemu-img on its export to fill it. */
 
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,14 +20,14 @@ interface Options extends DiskOptions {
   format?: string;
 }
 
-/** How often, and how long apart, a disk is asked to be removed from which a client is just going away. */
+/** Attempts to remove a disk whose client is about to leave, and the pause between them. */
 const removeAttempts = 50;
 const removePauseMs = 100;
 
 const notes = `
-The disk stands by itself: it needs neither FILE nor an image afterwards. To share FILE among many disks, add it as an image instead:
-"copse image add IMAGE FILE", then "copse disk create NAME --image IMAGE". Give --format raw where a guest wrote FILE as a raw disk: it may
-have written anything to its beginning. Needs qemu-img (package qemu-utils).
+The disk is complete: it needs neither FILE nor an image afterwards. To share FILE among many disks, add it as an image instead:
+"copse image add IMAGE FILE", then "copse disk create NAME --image IMAGE". Give --format raw if a guest used FILE as a raw disk,
+because the guest may have written another format's header to it. Needs qemu-img (package qemu-utils).
 
 Examples:
   copse disk import vm1 vm1.qcow2
@@ -39,7 +39,7 @@ export function addDiskImportCommand(parent: Command): void {
     .description('create a disk from a file: raw, qcow2, or another format of qemu-img')
     .argument('<name>', 'name of the new disk, and of its export')
     .argument('<file>', 'the file on this host')
-    .option('--size <size>', "as in 40G (default: the file's; never smaller)")
+    .option('--size <size>', "size of the disk, as in 40G (default: the file's; never smaller)")
     .option('--format <format>', 'a format of qemu-img (default: detected by content)')
     .addHelpText('after', notes);
   addDaemonOptions(addDiskOptions(command)).action(async (name: string, file: string, options: Options) => {
@@ -78,7 +78,7 @@ async function importDisk(
     const copy = { what: `import of ${path}`, from: path, fromFormat: source.format, to: uri, toFormat: 'raw' };
     await copyImage({ ...copy, totalBytes: sizeBytes, intoZeros: true }, job);
     await flushExport(uri, job.signal);
-    // The flush may have been the last to see it.
+    // The signal may have come during the flush.
     if (job.signal.aborted) throw new AbortedError(copy.what);
   } catch (error) {
     await removeAgain(control, name);
@@ -96,7 +96,7 @@ function checkSource(path: string, { sizeBytes, other, format }: ImageFile, want
         : 'and import that';
     throw new CopseError(
       'ERR_FORMAT',
-      `${path} is not all there is: it has the ${other.kind} "${other.name}", which would be read, too. If you trust it, make one file of them (qemu-img convert -f ${format} -O qcow2 ${path} WHOLE.qcow2), ${remedy}`,
+      `${path} is not the whole image: it has the ${other.kind} "${other.name}", which qemu-img would read, too. If you trust that, make one file of both (qemu-img convert -f ${format} -O qcow2 ${path} WHOLE.qcow2), ${remedy}`,
     );
   }
   if (sizeBytes === 0) throw new CopseError('ERR_SIZE', `${path} is empty`);
@@ -108,7 +108,7 @@ function checkSource(path: string, { sizeBytes, other, format }: ImageFile, want
   }
 }
 
-/** The daemon may not have seen yet that the client is gone. */
+/** Removes the disk again. The daemon may still see the client for a moment. */
 async function removeAgain(control: Control, name: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -116,7 +116,7 @@ async function removeAgain(control: Control, name: string): Promise<void> {
     } catch (error) {
       if (errorCode(error) === 'ERR_NO_SUCH_DISK') return;
       if (errorCode(error) !== 'ERR_DISK_IN_USE' || attempt === removeAttempts) {
-        printNote(`${name} is left, filled in part (${errorMessage(error)}): remove it by "copse disk rm ${name}"`);
+        printNote(`disk ${name} stays, filled only in part (${errorMessage(error)}): remove it by "copse disk rm ${name}"`);
         return;
       }
       await sleep(removePauseMs);

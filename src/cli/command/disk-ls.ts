@@ -6,7 +6,7 @@ import { printJson, printText } from '../output.js';
 
 export function addDiskLsCommand(parent: Command): void {
   addDaemonOptions(
-    parent.command('ls').alias('list').description("list this node's disks, and those that other nodes of the cluster own"),
+    parent.command('ls').alias('list').description("list this node's disks, and those of other nodes of the cluster"),
   ).action(async (options: DaemonOptions) => {
     const disks = await withDaemon(options, (control) => control.disks.list());
     if (options.json) printJson(disks);

@@ -9,14 +9,14 @@ interface Options extends DaemonOptions {
 }
 
 const notes = `
-Run it before "virsh migrate --live": the disk then depends on this host for seconds only. Without it a live migration works, too;
-the blocks follow afterwards. Nothing here pauses the guest. "copse disk status NAME" shows how far the copy is behind.`;
+Run it before "virsh migrate --live": the disk then depends on this host for seconds only. A live migration works without it,
+too; then the blocks follow afterwards. The guest is never paused. "copse disk status NAME" shows how far the copy is behind.`;
 
 export function addDiskMigrateCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('migrate')
-      .description('copy what was written ahead to another node while the guest runs, and hand the disk over when no client is attached')
+      .description('copy the written blocks ahead to another node while the guest runs, and hand the disk over when no client is attached')
       .argument('<name>', 'name of the disk')
       .requiredOption('--to <node>', 'id of the node, as "copse cluster status" shows it')
       .addHelpText('after', notes),

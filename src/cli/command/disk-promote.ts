@@ -12,7 +12,7 @@ interface Options extends DaemonOptions {
 }
 
 const notes = `
-The daemon writes all of the disk, what it reads of its image included, as a raw file with a manifest, and adds that as an image.
+The daemon writes the whole disk, with the bytes of its image, to a raw file with a manifest, and adds that as an image.
 The disk stays. Shut its guest down first. On other hosts: "copse image add IMAGE URL --manifest … --digest …", as printed.`;
 
 export function addDiskPromoteCommand(parent: Command): void {
@@ -22,7 +22,7 @@ export function addDiskPromoteCommand(parent: Command): void {
       .description('make an image of a disk: a raw file, its manifest, and a name in the catalog')
       .argument('<name>', 'name of the disk')
       .argument('<image>', 'name of the new image')
-      .option('--file <path>', "where the file goes on the daemon's host (default: in its state directory)")
+      .option('--file <path>', "path of the file on the daemon's host (default: in its state directory)")
       .addHelpText('after', notes),
   ).action(async (name: string, image: string, options: Options) => {
     checkExportName(image);

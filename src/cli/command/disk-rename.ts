@@ -12,7 +12,7 @@ export function addDiskRenameCommand(parent: Command): void {
     addNamedExportOptions(
       parent
         .command('rename')
-        .description('give a disk that no client is attached to another name; domains that name it have to be changed, too')
+        .description('rename a disk without clients; change the domains that name it, too')
         .argument('<name>', 'name of the disk')
         .argument('<new-name>', 'its new name'),
     ),

@@ -9,7 +9,7 @@ export function addDiskResizeCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('resize')
-      .description('grow a disk that no client is attached to; what is new reads as zeros')
+      .description('grow a disk without clients; the new part reads as zeros')
       .argument('<name>', 'name of the disk')
       .argument('<size>', 'its new size, as in 40G'),
   ).action(async (name: string, size: string, options: DaemonOptions) => {

@@ -8,7 +8,7 @@ export function addDiskRevertCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('revert')
-      .description('bring a disk that no client is attached to back to a snapshot; what was written since is gone, the snapshot stays')
+      .description('bring a disk without clients back to a snapshot, which stays; later writes are lost')
       .argument('<name>', 'name of the disk')
       .argument('<snapshot>', 'name of the snapshot'),
   ).action(async (name: string, snapshot: string, options: DaemonOptions) => {

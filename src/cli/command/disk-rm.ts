@@ -12,7 +12,7 @@ export function addDiskRmCommand(parent: Command): void {
       parent
         .command('rm')
         .alias('remove')
-        .description('remove a disk that no client is attached to, with its snapshots: what was written is gone')
+        .description('remove a disk without clients, with its snapshots; its data are lost')
         .argument('<name>', 'name of the disk'),
     ),
   ).action(async (name: string, options: Options) => {

@@ -5,15 +5,15 @@ import { runJob } from '../job.js';
 import { printJson, printText } from '../output.js';
 
 const notes = `
-Of a disk in use a snapshot is what a power cut would leave, unless its guest froze its file systems first.
-Where the file system has reflinks (XFS, btrfs) it takes no time; elsewhere the overlay is copied, which is
+The snapshot of a disk in use is as after a power cut, unless the guest froze its file systems first.
+With reflinks (XFS, btrfs) it takes no time. On other file systems the overlay is copied, which is
 refused while clients are attached. "copse disk status NAME" lists the snapshots.`;
 
 export function addDiskSnapshotCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('snapshot')
-      .description('keep the disk as it is now, to come back to by "copse disk revert"')
+      .description('keep the present state of a disk, for "copse disk revert"')
       .argument('<name>', 'name of the disk')
       .argument('<snapshot>', 'name of the snapshot')
       .addHelpText('after', notes),

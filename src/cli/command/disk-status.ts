@@ -8,7 +8,7 @@ export function addDiskStatusCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('status')
-      .description('show all about one disk, or about every disk: owner, what is still to come, fences, snapshots')
+      .description('show one disk or all disks: owner, blocks on other nodes, fences, snapshots')
       .argument('[name]', 'name of the disk'),
   ).action(async (name: string | undefined, options: DaemonOptions) => {
     await withDaemon(options, async (control) => {

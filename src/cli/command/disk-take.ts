@@ -12,9 +12,9 @@ interface Options extends DaemonOptions {
 }
 
 const notes = `
-A client on this node that was fenced may write again, and the clients of the node that owned the disk get errors: see first
-that only one of them uses it. With --force the owner is not asked; it first says which blocks are lost. Should that owner come
-back after all, it can't write any more.`;
+Fenced clients on this node may write again, and clients of the former owner get errors: first make sure that only one client
+uses the disk. With --force the owner is not asked; the command first says which blocks are lost. If that owner comes back, it
+can't write any more.`;
 
 export function addDiskTakeCommand(parent: Command): void {
   addDaemonOptions(
@@ -22,12 +22,12 @@ export function addDiskTakeCommand(parent: Command): void {
       .command('take')
       .description('make this node the owner of a disk, and let fenced clients write again')
       .argument('<name>', 'name of the disk')
-      .option('--force', 'from an owner that is lost for good')
-      .option('--accept-loss', 'with --force: go on without the blocks that only the owner had')
+      .option('--force', 'take it from an owner that is lost for good')
+      .option('--accept-loss', 'with --force: give up the blocks that only the owner had')
       .addHelpText('after', notes),
   ).action(async (name: string, options: Options) => {
     const { force, acceptLoss } = options;
-    if (acceptLoss && !force) throw new CopseError('ERR_OPTION', '--accept-loss goes with --force: an owner that answers loses nothing');
+    if (acceptLoss && !force) throw new CopseError('ERR_OPTION', '--accept-loss needs --force: an owner that answers loses nothing');
     const result = await withDaemon(options, (control) => take(control, name, { force, acceptLoss }));
     if (options.json) printJson(result);
     else printText(describeTake(result));
@@ -39,7 +39,7 @@ async function take(control: Control, name: string, options: { force: boolean | 
     return await control.disks.take(name, options);
   } catch (error) {
     if (errorCode(error) !== 'ERR_DISK_LOSS' || errorMessage(error).includes('--accept-loss')) throw error;
-    throw new CopseError('ERR_DISK_LOSS', `${errorMessage(error)}\nto go on without them: copse disk take ${name} --force --accept-loss`);
+    throw new CopseError('ERR_DISK_LOSS', `${errorMessage(error)}\nto give them up: copse disk take ${name} --force --accept-loss`);
   }
 }
 

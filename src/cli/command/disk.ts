@@ -1,4 +1,4 @@
-/** `copse disk …`: the group of commands about disks. */
+/** `copse disk …`: commands about disks. */
 import type { Command } from 'commander';
 import { addDiskAcceptLossCommand } from './disk-accept-loss.js';
 import { addDiskCreateCommand } from './disk-create.js';

@@ -8,7 +8,7 @@ export function addExplainCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('explain')
-      .description("show where an export's bytes came from, and what its guests waited for")
+      .description("show the sources of an export's bytes, and the waits of its guests")
       .argument('<export>', 'name of the export'),
   ).action(async (name: string, options: DaemonOptions) => {
     const explanation = await withDaemon(options, (control) => control.node.explain(name));

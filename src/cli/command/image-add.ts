@@ -38,12 +38,12 @@ export function addImageAddCommand(parent: Command): void {
       .argument('<url>', 'https://, http://, nbd://, nbd+unix://, file: or a path')
       .option('--format <format>', 'raw, or a format of qemu-nbd (default: detected by content)')
       .option('--chunk-size <size>', 'unit of fetching and caching, 64K to 1M')
-      .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 waits for ever")
-      .option('--backing <file=image>', 'backing file that may be used, and the image that stands for it (repeatable)', collect)
-      .option('--manifest <url>', 'manifest that every chunk is verified against: a URL or a path; with --digest')
+      .option('--deadline <duration>', "deadline of a guest's request, as in 30s; 0 means none")
+      .option('--backing <file=image>', 'permitted backing file, and the image that stands for it (repeatable)', collect)
+      .option('--manifest <url>', 'manifest that each chunk is verified against: a URL or a path; with --digest')
       .option('--digest <digest>', 'digest of the manifest, as "copse image seal" prints it')
-      .option('--share <how>', 'in a cluster: auto (where its identity is strong), trust (in any case) or never')
-      .option('--deep', 'read all tables of a foreign format, however large, to tell whether the file is whole')
+      .option('--share <how>', 'sharing in a cluster: auto (if the identity is strong), trust (always) or never')
+      .option('--deep', 'read all tables of a foreign format, however large, to check that the file is whole')
       .addHelpText('after', examples),
   ).action(async (name: string, url: string, options: Options) => {
     const request = {

@@ -12,7 +12,7 @@ export function addImageRenameCommand(parent: Command): void {
     addNamedExportOptions(
       parent
         .command('rename')
-        .description('give an image that no client is attached to another name; domains that name it have to be changed, too')
+        .description('rename an image without clients; change the domains that name it, too')
         .argument('<name>', 'name of the image')
         .argument('<new-name>', 'its new name'),
     ),

@@ -8,7 +8,7 @@ export function addImageRepinCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('repin')
-      .description("move a name to the origin's present content; clients that are attached keep the old one")
+      .description("move a name to the origin's present content; attached clients keep the old content")
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
     const { image, listeners } = await withDaemon(options, async (control) => {

@@ -12,9 +12,7 @@ export function addImageRmCommand(parent: Command): void {
       parent
         .command('rm')
         .alias('remove')
-        .description(
-          'stop serving an image that no client is attached to, and drop its cached chunks, and the file that a disk was promoted to',
-        )
+        .description('remove an image without clients, with its cached chunks, and with its file if a disk was promoted to it')
         .argument('<name>', 'name of the image'),
     ),
   ).action(async (name: string, options: Options) => {

@@ -1,7 +1,8 @@
 /**
- * `copse image seal`: FILE and URL are sealed by this process, NAME by the daemon that serves it.
+ * `copse image seal`: this process seals a file or a URL, and the daemon seals an image by name.
  *
- * What has a scheme is a URL; what begins with a slash or a dot, or is there in the file system, a file; all else the name of an image.
+ * An argument with a scheme is a URL. An argument that begins with a slash or a dot, or that exists
+ * in the file system, is a file. All else is the name of an image.
  */
 
 import { existsSync } from 'node:fs';
@@ -25,9 +26,9 @@ interface Options extends DaemonOptions {
 }
 
 const notes = `
-An image that is added with --manifest and --digest is checked chunk by chunk, wherever the bytes come from.
-Put the manifest where every host can read it, and hand on the digest by a way that you trust.
-Of qcow2 and other formats the file itself is sealed.
+An image that was added with --manifest and --digest is checked chunk by chunk, for bytes from any source.
+Put the manifest where all hosts can read it, and pass the digest on in a way that you trust.
+For qcow2 and other formats the file itself is sealed.
 
 Examples:
   copse image seal debian-12.raw
@@ -41,8 +42,8 @@ export function addImageSealCommand(parent: Command): void {
       .command('seal')
       .description("write an image's manifest, a digest of each chunk, and print the manifest's own digest")
       .argument('<image>', 'a file, a URL, or the name of an image that the daemon serves')
-      .option('--output <path>', 'where the manifest goes (default: FILE.manifest)')
-      .option('--chunk-size <size>', 'bytes for each digest, 64K to 1M (default: 256K; of an image by name its own)')
+      .option('--output <path>', 'path of the manifest (default: FILE.manifest)')
+      .option('--chunk-size <size>', 'bytes for each digest, 64K to 1M (default: 256K; an image by name has its own)')
       .addHelpText('after', notes),
   ).action(async (image: string, options: Options) => {
     const outcome = await runJob(`seal ${displayUrl(image)}`, { quiet: options.json === true }, (job) =>
@@ -77,7 +78,7 @@ async function sealHere(url: string, options: Options, { signal, onProgress }: J
 
 async function sealByName(name: string, options: Options, job: JobOptions): Promise<SealResult> {
   if (options.chunkSize !== undefined) {
-    throw new CopseError('ERR_OPTION', `"${name}" is sealed in its own chunks: leave --chunk-size out, or seal its file or URL`);
+    throw new CopseError('ERR_OPTION', `"${name}" is sealed in its own chunks: omit --chunk-size, or seal its file or URL`);
   }
   const result = await withDaemon(options, (control) => control.images.seal(name, job));
   if (options.output === undefined) return result;
@@ -85,7 +86,7 @@ async function sealByName(name: string, options: Options, job: JobOptions): Prom
   try {
     await copyFile(result.manifestPath, manifestPath);
   } catch (error) {
-    const text = `sealed as ${result.digest}, but ${result.manifestPath} on the daemon's host can't be copied to ${manifestPath}: ${errorMessage(error)}`;
+    const text = `the image is sealed as ${result.digest}, but ${result.manifestPath} on the daemon's host can't be copied to ${manifestPath}: ${errorMessage(error)}`;
     throw new CopseError('ERR_OUTPUT', text, { cause: error });
   }
   return { ...result, manifestPath };

@@ -14,12 +14,12 @@ export function addImageStatusCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('status')
-      .description('show all about one image, or about every image')
+      .description('show one image or all images')
       .argument('[name]', 'name of the image')
-      .option('--cluster', 'show what the cluster holds of the image'),
+      .option('--cluster', 'show the chunks that the cluster holds'),
   ).action(async (name: string | undefined, options: Options) => {
     if (options.cluster && name === undefined) {
-      throw new CopseError('ERR_OPTION', '--cluster is about one image: write copse image status NAME --cluster');
+      throw new CopseError('ERR_OPTION', '--cluster needs the name of an image: write copse image status NAME --cluster');
     }
     await withDaemon(options, async (control) => {
       if (options.cluster && name !== undefined) {

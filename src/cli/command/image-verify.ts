@@ -10,7 +10,7 @@ export function addImageVerifyCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('verify')
-      .description('compare what is cached of an image with its checksums; damaged chunks are dropped (exit code 6)')
+      .description('compare the cached chunks of an image with their checksums, and drop damaged ones (exit code 6)')
       .argument('<name>', 'name of the image'),
   ).action(async (name: string, options: DaemonOptions) => {
     const outcome = await withDaemon(options, (control) =>
@@ -28,5 +28,5 @@ export function addImageVerifyCommand(parent: Command): void {
 }
 
 function describeDamage(droppedBytes: number): string {
-  return droppedBytes === 0 ? 'all good' : `${formatSize(droppedBytes)} were damaged, are dropped and will be fetched again`;
+  return droppedBytes === 0 ? 'all good' : `${formatSize(droppedBytes)} were damaged; they are dropped, and fetched again when needed`;
 }

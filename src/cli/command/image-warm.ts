@@ -13,9 +13,9 @@ export function addImageWarmCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('warm')
-      .description('fetch what this host does not hold of an image; ^C stops, what was fetched stays')
+      .description('fetch the chunks of an image that this host lacks; ^C stops, and fetched chunks stay')
       .argument('<name>', 'name of the image')
-      .option('--cluster', "fetch what no node of the cluster holds, once, spread over the cluster's homes"),
+      .option('--cluster', "fetch the chunks that the cluster lacks, once, spread over the cluster's homes"),
   ).action(async (name: string, options: Options) => {
     const { cluster = false } = options;
     const outcome = await withDaemon(options, (control) =>

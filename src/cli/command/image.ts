@@ -1,4 +1,4 @@
-/** `copse image …`: the group of commands about images. */
+/** `copse image …`: commands about images. */
 import type { Command } from 'commander';
 import { addImageAddCommand } from './image-add.js';
 import { addImageLsCommand } from './image-ls.js';

@@ -17,7 +17,7 @@ interface Options extends DiskOptions, ChangeOptions {}
 export function addLibvirtAttachCommand(parent: Command): void {
   const command = parent
     .command('attach')
-    .description('attach a disk, or an image, to a domain')
+    .description('attach a disk or an image to a domain')
     .argument('<domain>', 'name or UUID of the domain')
     .argument('<disk>', 'name of the disk or image');
   addChangeOptions(addDiskOptions(command)).action(attach);

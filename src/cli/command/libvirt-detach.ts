@@ -13,10 +13,10 @@ interface Options extends ChangeOptions {
 export function addLibvirtDetachCommand(parent: Command): void {
   const command = parent
     .command('detach')
-    .description('detach a disk, or an image, from a domain; a guest that runs has to let go of it')
+    .description('detach a disk or an image from a domain; a running guest has to release it')
     .argument('<domain>', 'name or UUID of the domain')
     .argument('<disk>', 'name of the disk or image')
-    .option('--target <name>', 'which one, where it is attached more than once');
+    .option('--target <name>', 'name of the disk in the domain, if it is attached more than once');
   addChangeOptions(command).action(detach);
 }
 
@@ -32,7 +32,10 @@ async function detach(domain: string, exportName: string, options: Options): Pro
   });
 }
 
-/** A disk can be detached because its daemon is gone: then every export of that name over NBD counts. */
+/**
+ * An operator may detach a disk because its daemon is gone. Then each NBD export of that name
+ * counts.
+ */
 async function askWhatIsCopse(options: Options): Promise<IsCopse> {
   const { Listeners } = await import('../../libvirt/listener.js');
   try {

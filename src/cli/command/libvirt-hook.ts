@@ -1,4 +1,4 @@
-/** `copse libvirt hook`: what the hook script in examples/libvirt runs. */
+/** `copse libvirt hook`, which the hook script in examples/libvirt runs. */
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -13,21 +13,21 @@ interface Options extends DaemonOptions {
 }
 
 const help = `
-Reads the domain's XML from standard input and prints nothing on standard output, where libvirt expects nothing.
-  prepare begin   exit code 0 when this daemon serves all that the domain has of it, or the domain has nothing of it
-  migrate begin   fetches the images of the domain's disks into this host's cache; ends when they are there
-Anything else does nothing.`;
+Reads the domain's XML from standard input. Prints nothing on standard output, because libvirt expects nothing there.
+  prepare begin   exits with 0 if this daemon serves all exports of Copse that the domain names
+  migrate begin   fetches the images of the domain's disks into this host's cache
+Other operations have no effect.`;
 
 export function addLibvirtHookCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('hook')
-      .description("run by libvirt's hook before a guest starts, and when one is about to arrive")
-      .argument('<domain>', 'as libvirt gives them to /etc/libvirt/hooks/qemu')
+      .description("check a domain before its guest starts or arrives, for libvirt's hook")
+      .argument('<domain>', 'arguments of /etc/libvirt/hooks/qemu, as libvirt gives them')
       .argument('<operation>', 'prepare, migrate, …')
       .argument('[phase]', 'begin, …')
       .argument('[rest...]')
-      .option('--wait <seconds>', 'how long to wait for a daemon that is being restarted', '5'),
+      .option('--wait <seconds>', 'time to wait for a daemon that restarts', '5'),
   )
     .addHelpText('after', help)
     .action(async (_domain: string, operation: string, phase: string | undefined, _rest: string[], options: Options) => {
@@ -61,7 +61,7 @@ async function readDomain() {
   return parseDomain(await text(process.stdin));
 }
 
-/** @returns `undefined` where no daemon answered within `--wait` */
+/** @returns `undefined` if no daemon answered within `--wait` */
 async function withPatience<T>(options: Options, action: (control: Control, listeners: Listeners) => Promise<T>): Promise<T | undefined> {
   const { Listeners } = await import('../../libvirt/listener.js');
   for (const until = performance.now() + Number(options.wait) * 1000; ; await sleep(200)) {
@@ -74,10 +74,13 @@ async function withPatience<T>(options: Options, action: (control: Control, list
   }
 }
 
-/** A domain that has nothing of Copse starts without it. What would be Copse's is in the daemon's configuration. */
+/**
+ * A domain without exports of Copse starts without the daemon. The configuration tells which
+ * exports are Copse's.
+ */
 async function problemsWithoutDaemon(options: Options, exportsOf: (listeners: Listeners) => string[]): Promise<string[]> {
   const [{ loadConfig }, { Listeners }] = await Promise.all([import('../../config/load.js'), import('../../libvirt/listener.js')]);
   const { listen } = await loadConfig({ file: options.config, flags: options.state === undefined ? {} : { state: options.state } });
   const names = exportsOf(new Listeners(listen));
-  return names.length === 0 ? [] : [`copse does not run, and ${names.join(', ')} would be its: systemctl start copse`];
+  return names.length === 0 ? [] : [`copse does not run, and would serve ${names.join(', ')}: systemctl start copse`];
 }

@@ -12,8 +12,8 @@ export function addLibvirtLsCommand(parent: Command): void {
   const command = parent
     .command('ls')
     .alias('list')
-    .description('list the domains that have disks of this daemon, and where the bytes of these come from')
-    .option('--all', 'domains without such disks, too');
+    .description('list the domains that have disks of this daemon, with the sources of their bytes')
+    .option('--all', 'list domains without such disks, too');
   addDaemonOptions(addConnectOption(command)).action(async (options: Options) => {
     const [{ takeInventory }, { withLibvirt }, { describeInventory }] = await Promise.all([
       import('../../libvirt/inventory.js'),

@@ -17,7 +17,7 @@ export function addLibvirtXmlCommand(parent: Command): void {
     addDiskOptions(
       parent
         .command('xml')
-        .description("print the <disk> element that makes a disk, or an image, one of a domain's disks")
+        .description('print the <disk> element of a disk or an image, for a domain')
         .argument('<disk>', 'name of the disk or image'),
     ),
   )

@@ -1,4 +1,4 @@
-/** `copse libvirt …`: the group of commands about libvirt's domains. */
+/** `copse libvirt …`: commands about libvirt's domains. */
 import type { Command } from 'commander';
 import { addLibvirtAttachCommand } from './libvirt-attach.js';
 import { addLibvirtDetachCommand } from './libvirt-detach.js';
@@ -7,7 +7,7 @@ import { addLibvirtLsCommand } from './libvirt-ls.js';
 import { addLibvirtXmlCommand } from './libvirt-xml.js';
 
 export function addLibvirtCommands(parent: Command): void {
-  const libvirt = parent.command('libvirt').description("put disks and images into libvirt's domains, and show where they are");
+  const libvirt = parent.command('libvirt').description("attach disks and images to libvirt's domains, and list them");
   addLibvirtXmlCommand(libvirt);
   addLibvirtAttachCommand(libvirt);
   addLibvirtDetachCommand(libvirt);

@@ -16,8 +16,8 @@ export function addNodeDrainCommand(parent: Command): void {
   addDaemonOptions(
     parent
       .command('drain')
-      .description("hand the cluster's last copies to other nodes, and say when this host may be switched off (exit code 0 then alone)")
-      .option('--undo', 'take part again'),
+      .description("move disks and the cluster's last copies to other nodes; exits with 0 only if this host may be switched off")
+      .option('--undo', 'end draining, so that the node is a home again'),
   ).action((options: Options) => (options.undo ? undrain(options) : drain(options)));
 }
 

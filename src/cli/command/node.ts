@@ -1,8 +1,8 @@
-/** `copse node …`: the group of commands about this node of a cluster. */
+/** `copse node …`: commands about this node of a cluster. */
 import type { Command } from 'commander';
 import { addNodeDrainCommand } from './node-drain.js';
 
 export function addNodeCommands(parent: Command): void {
-  const node = parent.command('node').description('take a node out of its cluster, or back in');
+  const node = parent.command('node').description('take a node out of its cluster, or bring it back');
   addNodeDrainCommand(node);
 }
