@@ -207,6 +207,11 @@ t.test('nodes without etcd that made one name at one time: the older disk has it
     t.equal(await firstByte(node, 'vm1'), 0x61, `vm1 at ${node.id}`);
     t.equal(await firstByte(node, 'vm2'), 0x62, `vm2 at ${node.id}`);
   }
+  // A copied snapshot is refused while a client is attached, and the one at node three is only just gone.
+  await until('no client is left', async () => {
+    const { connections, remoteConnections } = await atTwo.disks.status('vm2');
+    return connections === 0 && remoteConnections.length === 0;
+  });
   // A former owner that keeps the disk's files for their snapshot hears of the name with the disk.
   await atTwo.disks.snapshot('vm2', 'before', job);
   await atThree.disks.take('vm2', {});
