@@ -1,4 +1,7 @@
-/** Size of a chunk, the unit of fetching, caching and sealing. The one place that says which sizes there can be. */
+/**
+ * Size of a chunk, the unit of fetching, caching and sealing. The one place that says which sizes
+ * there can be.
+ */
 import { CopseError } from './error.js';
 import { formatSize, KiB, MiB } from './size.js';
 
@@ -12,7 +15,8 @@ export function isChunkSize(sizeBytes: number): boolean {
 /**
  * Checks a size that an operator or another node gave.
  *
- * @param options `written` is the size as it was given, `code` that of the error, `ERR_OPTION` by default
+ * @param options `written` is the size as it was given, `code` that of the error, `ERR_OPTION` by
+ *   default
  * @throws CopseError unless it is a power of two from 64 KiB to 1 MiB
  */
 export function checkChunkSize(

@@ -1,8 +1,8 @@
 /**
  * BLAKE3-256 of chunks, manifests and whole files. For the text of a digest see `digest-text.ts`.
  *
- * Hashing is synchronous, and 256 KiB take some 60 µs. A caller with more hashes it in pieces, with turns of the event loop
- * in between.
+ * Hashing is synchronous, and 256 KiB take some 60 µs. A caller with more hashes it in pieces, with
+ * turns of the event loop in between.
  */
 import { Blake3Hasher, blake3 } from '@napi-rs/blake-hash';
 import { digestFromHex } from './digest-text.js';

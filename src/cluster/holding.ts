@@ -1,8 +1,8 @@
 /**
  * Which nodes hold which chunks of a content, asked of all of them now.
  *
- * When to use: for people, and for draining. It costs a request to each node that serves the content, so reads go by what
- * `source/holder-knowledge.ts` remembers.
+ * When to use: for people, and for draining. It costs a request to each node that serves the
+ * content, so reads go by what `source/holder-knowledge.ts` remembers.
  */
 import { waitFor } from '../base/deadline.js';
 import type { ClusteredContent } from './clustered-content.js';

@@ -1,5 +1,6 @@
 /**
- * This node's statement to other nodes: its record, the use of its cache, the contents that it shares, and its exports.
+ * This node's statement to other nodes: its record, the use of its cache, the contents that it
+ * shares, and its exports.
  *
  * Invariant: the same object is returned until anything but the used bytes has changed.
  */
@@ -8,7 +9,10 @@ import type { OriginHealth } from '../origin/health.js';
 import { OriginReach } from './health/origin-reach.js';
 import type { NodeRecord, NodeStatement, OwnedDisk, SharedContent } from './node.js';
 
-/** Interval, in ms, at which the statement is made anew, because no event tells of an origin's health. */
+/**
+ * Interval, in ms, at which the statement is made anew, because no event tells of an origin's
+ * health.
+ */
 const lookMs = 500;
 
 /** A content of this node, as far as its statement tells of it. */

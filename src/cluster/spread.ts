@@ -1,8 +1,8 @@
 /**
  * Brings chunks to their homes, each once in the whole cluster. Warming and draining use it.
  *
- * Each range is offered to its home, to the next home if that fails, and to this node last. All of it goes in the
- * background, behind the requests of guests.
+ * Each range is offered to its home, to the next home if that fails, and to this node last. All of
+ * it goes in the background, behind the requests of guests.
  */
 import { AbortedError, errorCode } from '../base/error.js';
 import type { ClusteredContent } from './clustered-content.js';

@@ -1,4 +1,9 @@
-/** From a configuration to a node that serves: the one place that knows every room. */
+/**
+ * Composes a node from its configuration. This file and those beside it are the only ones that know
+ * every room.
+ *
+ * Invariant: each part is made after the parts that it uses, and closed before them.
+ */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAdminAccess } from '../admin/access.js';
@@ -39,21 +44,22 @@ import { Disks } from './disks.js';
 import { NodeExports } from './exports.js';
 import { passedDescriptors } from './systemd.js';
 
-/** Chunks on their way from origins, over all images. */
+/** Memory for chunks on their way from origins, over all images, in bytes. */
 const fetchMemoryBytes = 128 * MiB;
-/** How long requests under way may take when the node stops. */
+/** Time that requests under way have when the node stops, in ms. */
 const drainMs = 5000;
 
 export interface RunningDaemon {
   /** NBD URIs without export names. */
   readonly uris: string[];
   readonly adminAddresses: SocketAddress[];
-  /** Drains, closes, syncs the cache. */
+  /** Ends requests under way, closes all parts, and syncs the cache. */
   stop(): Promise<void>;
 }
 
 /**
- * @throws CopseError `ERR_STATE…`, `ERR_LISTEN`, `ERR_ADDRESS_REMOTE`, `ERR_ADMIN_TOKEN`, `ERR_CONFIG`; the first configured image's error when there would be nothing at all to serve
+ * @throws CopseError `ERR_STATE…`, `ERR_LISTEN`, `ERR_ADDRESS_REMOTE`, `ERR_ADMIN_TOKEN`,
+ *   `ERR_CONFIG`; the error of the first configured image, if the node would serve nothing
  */
 export async function startDaemon(config: Config, log: Logger): Promise<RunningDaemon> {
   const lifecycle = new Lifecycle();
@@ -121,7 +127,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     etcd: etcd === undefined || config.etcd === undefined ? undefined : { client: etcd, prefix: config.etcd.prefix },
     selfId: config.node.id,
     defaultDeadlineMs: imageDefault.deadlineMs,
-    // On another file system the cache has nothing to give.
+    // The cache can make room only on its own file system.
     room: statSync(cacheDir).dev === statSync(state.diskDir).dev ? (lengthBytes) => space.yieldRoom(lengthBytes) : undefined,
     lifecycle,
     log,
@@ -148,7 +154,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     attachedAt:
       etcd === undefined
         ? undefined
-        : // Of a disk and an image of one name clients get the disk.
+        : // If a disk and an image have one name, clients get the disk.
           (name) => (disks.registry.find(name) === undefined ? (cluster?.attachedAt(name) ?? []) : []),
     disksOver: (name, images) => disks.usersOf(name, images),
     log,
@@ -210,7 +216,7 @@ function attachedImages(registry: ImageRegistry): string[] {
   return registry.images.flatMap(({ record, metrics }) => (metrics.connections > 0 ? [record.name] : []));
 }
 
-/** With etcd the files mirror what all nodes share. */
+/** Opens the catalog. With etcd, the local files mirror the catalog that all nodes share. */
 async function openCatalog(
   local: ImageCatalog,
   client: EtcdClient | undefined,
@@ -224,7 +230,7 @@ async function openCatalog(
   return shared;
 }
 
-/** Sockets that systemd passes take the place of addresses that nobody chose. */
+/** Listens for clients. Sockets that systemd passes replace the default address. */
 async function listenAll(server: Server, config: Config): Promise<void> {
   const passed = passedDescriptors();
   for (const descriptor of passed) await server.listen({ kind: 'descriptor', descriptor, allowRemote: config.allowRemote });

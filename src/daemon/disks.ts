@@ -1,7 +1,9 @@
 /**
- * This node's disks, composed: the registry that clients attach through, what other nodes may ask, and what a cluster adds.
+ * Composes this node's disks: the registry through which clients attach, the service for other
+ * nodes, and the parts that only a cluster has.
  *
- * Images are not needed here: a disk opens its base by content. `control/disks.ts` composes what operators do with disks.
+ * Images are not needed here, because a disk opens its base by content. `control/control.ts`
+ * composes the operations on disks.
  */
 import { systemClock } from '../base/clock.js';
 import type { EtcdClient } from '../base/etcd/client.js';
@@ -49,7 +51,7 @@ export interface DisksOptions {
   selfId: string;
   /** Deadline of a guest's request unless the disk has another, in ms; 0 means none. */
   defaultDeadlineMs: number;
-  /** Makes room on the file system of the state directory's disks; absent where nothing there can be given up. */
+  /** Makes room on the file system of the disks; absent if the cache lies on another one. */
   room: Room | undefined;
   lifecycle: Lifecycle;
   log: Logger;
@@ -131,7 +133,7 @@ export class Disks {
     }
   }
 
-  /** Ids of the contents that disks stand on. */
+  /** Ids of the contents below this node's disks. */
   get contentIds(): string[] {
     return this.registry.exports.flatMap(({ record }) =>
       record.image === undefined ? [] : contentsUnder(record.image.content).map(contentId),
@@ -171,8 +173,8 @@ export class Disks {
   }
 
   /**
-   * Looks which disks other nodes own, before clients are served. Another node may have taken a disk by force while this
-   * node was away.
+   * Looks which disks other nodes own, before clients are served. Another node may have taken a
+   * disk by force while this node was away.
    */
   async follow(): Promise<void> {
     await this.index?.start();

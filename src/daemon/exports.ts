@@ -1,4 +1,4 @@
-/** What clients of this node can attach to: disks and images, which share the names. */
+/** Exports of this node for its clients: disks and images, which share one name space. */
 import type { DiskExport } from '../disk/owner/disk-export.js';
 import type { DiskRegistry } from '../disk/owner/registry.js';
 import type { ImageRegistry } from '../image/registry.js';
@@ -14,7 +14,7 @@ export class NodeExports implements ExportDirectory {
   }
 
   *list(): Iterable<{ name: string; description: string }> {
-    // Of an image and a disk of one name, which an earlier version let be, clients get the disk.
+    // An earlier version permitted a disk and an image of one name. Clients get the disk.
     for (const image of this.#images.list()) if (!this.#disks.has(image.name)) yield image;
     yield* this.#disks.list();
   }
@@ -44,7 +44,7 @@ export class NodeExports implements ExportDirectory {
     if (known !== undefined) return ofDisk(known);
     const image = await ofImage();
     if (image !== undefined) return image;
-    // It may have been made on another node a moment ago.
+    // Another node may have made the disk a moment ago.
     const found = await this.#disks.search(name);
     return found && ofDisk(found);
   }

@@ -1,4 +1,4 @@
-/** The daemon as a process: the ready line, signals, and the exit code. */
+/** Runs the daemon as a process, with the ready line, signals and the exit code. */
 import { errorCode, errorMessage } from '../base/error.js';
 import { createLogger } from '../base/log.js';
 import { formatAddress } from '../config/address.js';
@@ -7,23 +7,25 @@ import { startDaemon } from './daemon.js';
 import { notify } from './systemd.js';
 
 /**
- * Serves until SIGTERM or SIGINT; a second signal ends the process at once. SIGHUP, which a login shell sends when it ends, changes nothing.
+ * Serves until SIGTERM or SIGINT. A second signal ends the process at once. SIGHUP, which a login
+ * shell sends when it ends, has no effect.
  *
- * Prints one line that begins with `copse: ready` on standard output once everything listens, and tells systemd.
+ * When all addresses listen, it prints one line that begins with `copse: ready` on standard output,
+ * and notifies systemd.
  *
  * @returns the process's exit code
- * @throws CopseError when it can't start
+ * @throws CopseError if it can't start
  */
 export async function runDaemon(config: Config): Promise<number> {
   const log = createLogger(config.logLevel);
   process.on('unhandledRejection', (error) => {
-    // A guest's disk must outlive a mistake in the bookkeeping around it.
+    // A mistake in the code around it must not end a guest's disk.
     log.error(
       { code: errorCode(error), reason: errorMessage(error), stack: error instanceof Error ? error.stack : undefined },
       'unhandled rejection',
     );
   });
-  // From the beginning on: a start that is cut off would leave its sockets behind.
+  // Signals are handled before the start, which would else leave sockets behind when it is cut off.
   const signal = awaitSignal();
   process.on('SIGHUP', () => log.info('SIGHUP changes nothing: restart the daemon to read the configuration again'));
   const daemon = await startDaemon(config, log);
@@ -36,9 +38,10 @@ export async function runDaemon(config: Config): Promise<number> {
 }
 
 /**
- * Resolves with the first signal to stop; the second ends the process at once.
+ * Resolves with the first signal to stop. The second signal ends the process at once.
  *
- * The listeners stay on: libraries that clean up after children (signal-exit) end the process themselves when they find no other listener left.
+ * The listeners stay. Libraries that clean up after child processes, as signal-exit does, end the
+ * process if they find no other listener.
  */
 function awaitSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

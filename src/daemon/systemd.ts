@@ -1,7 +1,8 @@
 /**
- * What systemd and a daemon say to each other: passed sockets (sd_listen_fds(3)) and the state of the service (sd_notify(3)).
+ * The interface to systemd: passed sockets (sd_listen_fds(3)) and the state of the service
+ * (sd_notify(3)).
  *
- * Outside systemd both do nothing.
+ * Outside systemd both have no effect.
  */
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -16,7 +17,7 @@ export function passedDescriptors(env: NodeJS.ProcessEnv = process.env): number[
   return Number.isInteger(count) && count > 0 ? Array.from({ length: count }, (_, index) => firstDescriptor + index) : [];
 }
 
-/** Tells the service manager, for example `READY=1`. */
+/** Tells systemd the state of the service, for example `READY=1`. */
 export function notify(state: string, log: Logger, env: NodeJS.ProcessEnv = process.env): void {
   const path = env['NOTIFY_SOCKET'];
   if (path === undefined || path === '') return;

@@ -1,8 +1,9 @@
 /**
- * Looks among peers for one that serves the image that a request asks for, for a node that can't ask the origin.
+ * Looks among peers for one that serves the image that a request asks for, for a node that can't
+ * ask the origin.
  *
- * Invariant: of a peer's record this node takes what pins the bytes. URL, deadline, backing files and sharing are the
- * request's own.
+ * Invariant: of a peer's record this node takes what pins the bytes. URL, deadline, backing files
+ * and sharing are the request's own.
  */
 import type { ImageAddRequest } from '../admin/schema-image.js';
 import { hidesSecret } from '../base/display-url.js';
@@ -64,8 +65,9 @@ function adopt(theirs: ImageRecord, request: ImageAddRequest, { recordOf }: Reco
 }
 
 /**
- * Peers send URLs without secrets, so two images may differ in the part that was left out. The content's id stands for
- * the whole URL, or for bytes that a digest guards. So the peer must say that it serves that id.
+ * Peers send URLs without secrets, so two images may differ in the part that was left out. The
+ * content's id stands for the whole URL, or for bytes that a digest guards. So the peer must say
+ * that it serves that id.
  */
 function isServed({ content, share }: ImageRecord, peerId: string, { policy, serves }: RecordSearch): boolean {
   const { id } = clusterIdOf(content, { share, peers: policy });

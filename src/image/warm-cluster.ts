@@ -1,4 +1,4 @@
-/** Warming a whole cluster: each chunk is brought to its home, once. */
+/** Warms a whole cluster: brings each chunk of an image to its home, once. */
 
 import type { WarmResult } from '../admin/schema-image.js';
 import { displayUrl } from '../base/display-url.js';
@@ -8,7 +8,10 @@ import type { Neighbourhood } from '../cluster/neighbourhood.js';
 import { extentsOf, spread } from '../cluster/spread.js';
 import type { Content } from './content.js';
 
-/** @throws CopseError `ERR_NOT_SHARED`; what this node's cache does with what it is home to */
+/**
+ * @throws CopseError `ERR_NOT_SHARED`; errors of this node's cache for the chunks that it is home
+ *   to
+ */
 export async function warmCluster(
   content: Content,
   neighbourhood: Neighbourhood,
@@ -35,6 +38,6 @@ export async function warmCluster(
       onProgress({ doneBytes, totalBytes });
     },
   });
-  // What other homes fetched they count themselves.
+  // Other homes count the bytes that they fetch themselves.
   return { doneBytes, totalBytes, fetchedBytes: content.meter.bytes - before };
 }

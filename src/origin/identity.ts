@@ -1,7 +1,8 @@
 /**
  * What pins the content of an origin, as it is stored and told: the one schema of it.
  *
- * Invariant: two contents with the same identity are the same bytes, as far as the origin promises that.
+ * Invariant: two contents with the same identity are the same bytes, as far as the origin promises
+ * that.
  */
 import { z } from 'zod';
 
@@ -19,5 +20,8 @@ export const originIdentitySchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('nbd'), sizeBytes }),
 ]);
 
-/** A strong ETag and a digest promise equal bytes. The other validators are the best that an origin offers. */
+/**
+ * A strong ETag and a digest promise equal bytes. The other validators are the best that an origin
+ * offers.
+ */
 export type OriginIdentity = z.infer<typeof originIdentitySchema>;

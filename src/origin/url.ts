@@ -11,7 +11,8 @@ const supportedOrigins = 'use https://…, http://…, nbd://…, nbd+unix://…
 /**
  * Looks at the beginning of a URL or path alone.
  *
- * @returns the kind of origin behind it, or the fault for which there can be none. The fault's text holds no secret.
+ * @returns the kind of origin behind it, or the fault for which there can be none. The fault's text
+ *   holds no secret.
  */
 export function originKindOrFault(url: string): { kind: OriginKind } | { fault: string } {
   if (url.startsWith('/')) return { kind: 'file' };

@@ -1,13 +1,16 @@
 /**
- * Whether this node tells its peers that it reaches an origin: one that fails is given a moment, then this node is no home for its content for a while, then it tries
- * again.
+ * Decides whether this node tells its peers that it reaches an origin. After a grace period with
+ * failures, this node is no home for the content for a while. Then it tries again.
  */
 import type { Clock } from '../../base/clock.js';
 import type { OriginHealth } from '../../origin/health.js';
 
-/** A failed attempt is no verdict: so long, retries may succeed. */
+/** Grace period after a failure, in ms, in which retries may succeed. */
 const graceMs = 2000;
-/** So long others are home; nobody asks here, so nothing would show that the origin is back. */
+/**
+ * Time that other nodes are home, in ms. No peer asks here meanwhile, so only a new try can show
+ * that the origin is back.
+ */
 const restMs = 30_000;
 
 export class OriginReach {

@@ -1,14 +1,14 @@
-/** The addresses of this host, which its members are told so that they know it by any of them. */
+/** Addresses of this host. Other members hear of them, so that they recognize it by any of them. */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../base/clock.js';
 import { mostAddresses } from '../node.js';
 
-/** How long a reading of the host's interfaces is used. */
+/** Time that a reading of the host's interfaces is used, in ms. */
 const readMs = 10_000;
 
 /**
- * The returned function lists the addresses but those of the loopback, sorted; it asks the system
- * every 10 s at most.
+ * Returns a function that lists the host's addresses without those of the loopback, sorted. It asks
+ * the system at most every 10 s.
  */
 export function hostAddresses(clock: Clock): () => string[] {
   let untilMs = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,8 @@
 /**
- * This node's part in its cluster, put together: who is there (membership, prober), what peers may ask of this node (a server of its own), and what each shared content
- * needs to ask them.
+ * Composes this node's part in its cluster: the members and their health, this node's own
+ * statement, and the parts by which a shared content asks its peers.
+ *
+ * The server for peers is made later, over images and disks, and passed to `start`.
  */
 
 import type { ClusterMoveResult } from '../../admin/schema-cluster.js';
@@ -34,31 +36,40 @@ import { NbdPeer } from '../../peer/client/nbd-peer.js';
 import { openNbdProbe } from '../../peer/client/probe.js';
 import { fetchRecord } from '../../peer/client/record-fetcher.js';
 
-/** For chunks on their way from homes, and for those on their way here for peers' guests. */
+/**
+ * Memory for chunks on their way from homes, and for those on their way to peers' guests, in bytes.
+ */
 const elsewhereMemoryBytes = 128 * MiB;
 const peerMemoryBytes = 128 * MiB;
 /**
- * A read waits for a home, or a holder, for half of the guest's deadline, and for no longer than this where guests have
- * none: then another source is asked. A holder's answer never depends on an origin.
+ * Time that a read waits for a home or a holder before it asks another source: half of the guest's
+ * deadline, and at most these times, in ms. A holder's answer never depends on an origin, so a
+ * holder has less.
  */
 const waitShare = 1 / 2;
-const mostHomeWaitMs = 30_000;
-const mostHeldWaitMs = 6000;
-/** How long a start waits for its neighbours: a guest that is served sooner is served from the origin. */
+const maxHomeWaitMs = 30_000;
+const maxHeldWaitMs = 6000;
+/**
+ * Time that a start waits for the other members, in ms. Guests that are served earlier read from
+ * the origin.
+ */
 const readyMs = 3000;
-/** How long a node may take to say whether it serves an image of a name that a disk is to have. */
+/** Time that a node has to answer whether it serves an image of a name, in ms. */
 const imageAskMs = 2000;
 
 export interface ClusterOptions {
   config: ClusterConfig;
   record: NodeRecord;
-  /** Joins when this node can be reached: resolves to which cluster it is, and why, for people. */
+  /**
+   * Joins a cluster, once other nodes can reach this one. Resolves to the cluster's name, and the
+   * reason for it.
+   */
   enter(prober: Prober): Promise<{ name: string; reason: string }>;
-  /** Where a choice of cluster is remembered. */
+  /** Remembers the choice of a cluster over restarts. */
   identity: NodeIdentity;
   listen: SocketAddress;
   membership: Membership;
-  /** Of images that say nothing else; 0: none. */
+  /** Deadline of a guest's request unless its image has another, in ms; 0 means none. */
   guestDeadlineMs: number;
   usedBytes(): number;
   log: Logger;
@@ -74,7 +85,7 @@ export class Cluster {
   readonly membership: Membership;
   readonly prober: Prober;
   readonly self: Self<Content>;
-  /** Why it is this cluster. */
+  /** Reason for this cluster, for operators. */
   reason = 'not joined yet';
   readonly hedges = new HedgeBudget();
   readonly #options: ClusterOptions;
@@ -118,13 +129,13 @@ export class Cluster {
     });
   }
 
-  /** Leaves this cluster for another one; by `auto` at the next start, since only then it is measured. */
+  /** Moves to another cluster. `auto` takes effect with the next start, which measures. */
   move(name: string): ClusterMoveResult {
     const { identity, config } = this.#options;
     if (config.name !== undefined) {
       throw new CopseError(
         'ERR_OPTION',
-        `the configuration says that this node is in cluster "${config.name}": change [cluster] name, or --cluster, and start it again`,
+        `the configuration puts this node in cluster "${config.name}": change [cluster] name, or --cluster, and restart the daemon`,
       );
     }
     if (name === 'auto') {
@@ -132,7 +143,7 @@ export class Cluster {
       return {
         name: this.self.record.cluster,
         takesEffect: 'at-restart',
-        message: 'the node measures and chooses anew when it is started again',
+        message: 'the node measures and chooses when it is restarted',
       };
     }
     checkClusterName(name);
@@ -154,13 +165,14 @@ export class Cluster {
     return breaker;
   }
 
-  /** Peers that may have a sealed image's manifest. */
+  /** Fetchers of a sealed image's manifest, one for each peer that is up. */
   manifestFetchers(): ManifestFetcher[] {
     return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
   }
 
   /**
-   * Looks among the peers for one that serves the requested image, for a node that can't ask the origin.
+   * Looks among the peers for one that serves the requested image, for a node that can't ask the
+   * origin.
    *
    * @param recordOf this node's own record of a name
    */
@@ -176,7 +188,7 @@ export class Cluster {
     });
   }
 
-  /** A node that serves an image of that name, and says so in time. */
+  /** Id of a node that serves an image of that name, and answers in time. */
   async imageAt(imageName: string): Promise<string | undefined> {
     const up = this.prober.members().filter(({ state }) => state === 'up' || state === 'draining');
     const found = await Promise.all(
@@ -195,7 +207,7 @@ export class Cluster {
     return this.prober.members().flatMap(({ id, attached = [] }) => (attached.includes(imageName) ? [id] : []));
   }
 
-  /** `undefined`: not shared. */
+  /** Parts of a content that is shared; `undefined` if it is not. */
   clusterOf(spec: ContentSpec, share: ShareRule['share']): ContentCluster | undefined {
     const { id } = clusterIdOf(spec, { share, peers: this.#options.config.peers });
     if (id === undefined) return undefined;
@@ -223,7 +235,7 @@ export class Cluster {
   }
 
   #onSelf(): void {
-    // Contents are shared before anybody is told of this node.
+    // Contents are shared before the start, when other nodes must not yet hear of this one.
     if (this.#isStarted) this.membership.announce(this.self.record);
     queueMicrotask(() => this.prober.selfChanged());
   }
@@ -239,6 +251,6 @@ export function requireCluster(cluster: Cluster | undefined): Cluster {
 }
 
 function waitMsOf(guestDeadlineMs: number): { home: number; held: number } {
-  const home = guestDeadlineMs === 0 ? mostHomeWaitMs : Math.min(mostHomeWaitMs, guestDeadlineMs * waitShare);
-  return { home, held: Math.min(mostHeldWaitMs, home) };
+  const home = guestDeadlineMs === 0 ? maxHomeWaitMs : Math.min(maxHomeWaitMs, guestDeadlineMs * waitShare);
+  return { home, held: Math.min(maxHeldWaitMs, home) };
 }

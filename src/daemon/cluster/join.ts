@@ -1,4 +1,4 @@
-/** From a configuration to this node's part in its cluster. */
+/** Makes this node's part in its cluster from the configuration, by a static list or by etcd. */
 import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Logger } from '../../base/log.js';
@@ -15,19 +15,22 @@ import { Cluster, type ClusterOptions } from './cluster.js';
 
 export interface JoinOptions {
   config: Config;
-  /** Files of the state directory: who this node is, and the nodes that were last known. */
+  /** Files of the state directory with this node's identity and the last known nodes. */
   paths: { nodePath: string; neighboursPath: string };
-  /** With etcd in the configuration. */
+  /** Present with etcd in the configuration. */
   etcd: EtcdClient | undefined;
   usedBytes(): number;
   log: Logger;
 }
 
-/** What an `auto` node is in before it has chosen; nobody is told. */
+/** Cluster of an `auto` node before it has chosen. No other node hears of it. */
 const noCluster = 'none-yet';
 const rttTimeoutMs = 1000;
 
-/** `undefined` when the configuration names no cluster. Nobody is told of this node before `start`. */
+/**
+ * Makes the cluster, of which other nodes hear after `start`; `undefined` if the configuration has
+ * none.
+ */
 export async function joinCluster(options: JoinOptions): Promise<Cluster | undefined> {
   const { config, paths, usedBytes, log, etcd: client } = options;
   const { node, cluster, etcd } = config;

@@ -1,4 +1,7 @@
-/** The members of the cluster as leases of disks depend on them: pings from the prober, owners by calls and from etcd's index. */
+/**
+ * Members of the cluster for the leases of disks: pings come from the prober, owners from calls and
+ * from etcd's index.
+ */
 import { errorCode } from '../../base/error.js';
 import type { LeaseMembers, OwnerClaim } from '../../disk/knowledge/owner-round.js';
 import type { NodeRef } from '../../disk/protocol/record.js';
@@ -10,7 +13,7 @@ export class ClusterLeaseMembers implements LeaseMembers {
   readonly #cluster: Cluster;
   readonly #peers: DiskPeers;
 
-  /** @param askIndex absent: there is no index */
+  /** @param askIndex asks etcd's index of disks; absent without etcd */
   constructor(cluster: Cluster, peers: DiskPeers, askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined) {
     this.#cluster = cluster;
     this.#peers = peers;
@@ -47,7 +50,7 @@ export class ClusterLeaseMembers implements LeaseMembers {
     }
   }
 
-  /** An older node says what it owns itself with its next ping. */
+  /** Asks an older node, whose statement tells of its disks with the next ping. */
   async #asStated(node: NodeRef, uuids: ReadonlySet<string>): Promise<OwnerClaim[]> {
     const { prober } = this.#cluster;
     await prober.refresh();

@@ -1,8 +1,9 @@
 /**
- * Disks that this node keeps leases for, and what their leases ask about them.
+ * Holder of the disks that this node keeps leases for.
  *
- * Leases and the registry of disks need each other: a disk opens its lease, and a lease asks whose the disks are. This
- * holder is made before both. It is empty until `attach`, while no disk has a lease.
+ * Leases and the registry of disks need each other: a disk opens its lease, and leases ask other
+ * nodes about the registry's disks. This holder is made before both. It is empty until `attach`,
+ * and until then no disk has a lease.
  */
 import type { EtcdDiskIndex } from '../../disk/knowledge/etcd-index.js';
 import type { LeasedDisk, OwnerClaim } from '../../disk/knowledge/owner-round.js';

@@ -1,7 +1,9 @@
 /**
- * The server that other nodes attach to: composed of this node's statement, contents, records, manifests and disks.
+ * Composes the server that other nodes attach to, of this node's statement, contents, records,
+ * manifests and disks.
  *
- * Clients of this node never see its exports. A content that a peer reads is leased for the length of the connection.
+ * Invariants: clients of this node never see its exports. A content that a peer reads is leased for
+ * the length of the connection.
  */
 
 import { systemClock } from '../../base/clock.js';
@@ -19,8 +21,8 @@ import { Server, type ServerLimits } from '../../server/server.js';
 import type { Cluster } from './cluster.js';
 
 /**
- * Deadlines of a home and of a holder, in ms, shorter than the asking node's patience: a home whose origin is slow says
- * so before the asking node takes it for one that does not answer.
+ * Deadlines of a home and of a holder, in ms, shorter than the asking node's patience: a home whose
+ * origin is slow says so before the asking node takes it for one that does not answer.
  */
 const homeDeadlineShare = 0.45;
 const homeDeadlineMs = 20_000;

@@ -1,4 +1,6 @@
-/** `copse image status NAME --cluster`: what the cluster holds of an image, and whether it can do without the origin. */
+/**
+ * Status of an image in the cluster: the chunks that nodes hold, and the part that needs no origin.
+ */
 import type { ClusterImageStatus } from '../../admin/schema-cluster.js';
 import { type ClusterIdentity, clusterIdOf } from '../../catalog/cluster-id.js';
 import type { ImageRecord } from '../../catalog/image-record.js';
@@ -7,12 +9,14 @@ import type { ClusterConfig } from '../../config/schema.js';
 import type { Content } from '../../image/content.js';
 import type { Cluster } from '../cluster/cluster.js';
 
-/** What may be shared of an image, by the cluster's policy; by that of a cluster with none where there is no cluster. */
+/**
+ * Identity under which the cluster shares an image. Without a cluster, the policy `strong` counts.
+ */
 export function identityOf(record: ImageRecord, config: ClusterConfig | undefined): ClusterIdentity {
   return clusterIdOf(record.content, { share: record.share, peers: config?.peers ?? 'strong' });
 }
 
-/** @param content the raw one, a foreign format's container */
+/** @param content the raw content: a foreign format's container */
 export async function clusterImageStatus(record: ImageRecord, content: Content, cluster: Cluster): Promise<ClusterImageStatus> {
   const { id, guard, reason } = identityOf(record, cluster.config);
   const { store, touched } = content.cache;

@@ -1,4 +1,6 @@
-/** `copse cluster status`: everybody who should be there, how they are, and who was set aside. */
+/**
+ * Status of the cluster: all members, their states, and the images for which they are not trusted.
+ */
 import type { ClusterStatus, MemberStatus } from '../../admin/schema-cluster.js';
 import { systemClock } from '../../base/clock.js';
 import { displayUrl } from '../../base/display-url.js';

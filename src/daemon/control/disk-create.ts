@@ -1,7 +1,8 @@
 /**
  * Creates disks: over an image, or blank.
  *
- * Invariant: of two commands that make an export of one name, on this node only one goes on; with etcd, in the whole cluster.
+ * Invariant: of two commands that make an export of one name, on this node only one goes on; with
+ * etcd, in the whole cluster.
  */
 import { randomUUID } from 'node:crypto';
 import type { DiskCreateRequest } from '../../admin/schema-disk.js';
@@ -22,7 +23,10 @@ export interface DiskCreatorOptions {
   lookup: DiskLookup;
   images: ImageRegistry;
   names: ExportNames;
-  /** Finds the node that serves an image of a name; absent where the catalog knows the images of all nodes. */
+  /**
+   * Finds the node that serves an image of a name; absent where the catalog knows the images of all
+   * nodes.
+   */
   imageElsewhere: ((name: string) => Promise<string | undefined>) | undefined;
   /** Names of disks that all nodes agree on; absent without etcd. */
   index: EtcdDiskIndex | undefined;
@@ -49,7 +53,10 @@ export class DiskCreator {
     });
   }
 
-  /** Looks before a disk is made of a name that the caller has claimed. @throws CopseError `ERR_DISK_EXISTS` */
+  /**
+   * Looks before a disk is made of a name that the caller has claimed. @throws CopseError
+   * `ERR_DISK_EXISTS`
+   */
   async refuseTaken(name: string): Promise<void> {
     const { lookup, images, imageElsewhere } = this.#options;
     if (images.has(name)) throw takenError(name, 'disk');
@@ -88,7 +95,10 @@ export class DiskCreator {
     };
   }
 
-  /** With etcd, first takes the name there. If the disk can't be made, the next look at etcd removes the entry. */
+  /**
+   * With etcd, first takes the name there. If the disk can't be made, the next look at etcd removes
+   * the entry.
+   */
   async #make(record: DiskRecord): Promise<DiskExport> {
     const { lookup, index } = this.#options;
     const { registry } = lookup;

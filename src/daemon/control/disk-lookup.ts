@@ -1,5 +1,6 @@
 /**
- * Disks by name, as the control of disks needs them: what people are told of each, and what refuses a change.
+ * Disks by name, as the control of disks needs them: what people are told of each, and what refuses
+ * a change.
  *
  * Invariant: a check holds only until the caller awaits. Callers that await look again.
  */

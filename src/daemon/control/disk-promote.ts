@@ -1,7 +1,8 @@
 /**
  * Makes an image of a disk: a raw file, its manifest, and a name in the catalog.
  *
- * Invariant: a file in the state directory whose image could not be added is removed, unless the catalog may hold the image.
+ * Invariant: a file in the state directory whose image could not be added is removed, unless the
+ * catalog may hold the image.
  */
 import type { PromoteOptions } from '../../admin/control-disk.js';
 import type { PromoteResult } from '../../admin/schema-disk.js';
@@ -31,7 +32,9 @@ export class DiskPromoter {
     this.#options = options;
   }
 
-  /** @throws CopseError `ERR_NAME`, `ERR_IMAGE_EXISTS`, `ERR_DISK_IN_USE`, and as `DiskLookup.owned` */
+  /**
+   * @throws CopseError `ERR_NAME`, `ERR_IMAGE_EXISTS`, `ERR_DISK_IN_USE`, and as `DiskLookup.owned`
+   */
   async promote(name: string, image: string, { path, ...options }: PromoteOptions): Promise<PromoteResult> {
     const { lookup, images, names, manifestStore, files, defaultChunkSizeBytes } = this.#options;
     checkExportName(image);
@@ -48,7 +51,8 @@ export class DiskPromoter {
       try {
         await images.add({ name: image, url: target, format: 'raw', manifest: result.manifestPath, digest: result.digest });
       } catch (error) {
-        // With etcd away this node can't tell whether the image is in the catalog, so its file stays.
+        // With etcd away this node can't tell whether the image is in the catalog, so its file
+        // stays.
         if (path === undefined && errorCode(error) !== 'ERR_ETCD_UNAVAILABLE') {
           files.mark({ url: target, manifest: { digest: result.digest } });
           await files.sweep();

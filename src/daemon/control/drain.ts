@@ -1,5 +1,6 @@
 /**
- * Draining a node: it is no home any more, and the chunks that only it holds go to their next homes.
+ * Drains a node: it stops to be a home, its disks move away, and chunks that only it holds go to
+ * their next homes.
  *
  * Invariant: a chunk counts as handed on when another node says that it holds it.
  */
@@ -15,15 +16,18 @@ import type { ContentPool } from '../../image/content-pool.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { heldRanges } from './cluster-image.js';
 
-/** Peers learn of it with their next pings; until then they would take this node for a home. */
+/**
+ * Time until peers hear of the drain with their pings, in ms. Until then they take this node for a
+ * home.
+ */
 const noticeMs = 2500;
-/** What a round could not hand on, another may: a home was full, or went away. */
+/** Count of rounds. A later round may hand on chunks whose home was full or went away. */
 const rounds = 2;
 
 export interface DrainOptions extends JobOptions {
   cluster: Cluster;
   pool: ContentPool;
-  /** Clients attached here. */
+  /** Count of clients attached here. */
   guestCount(): number;
   /** Moves this node's disks away. */
   drainDisks(): Promise<{ movedCount: number; left: { name: string; reason: string }[] }>;
@@ -78,9 +82,9 @@ function messageOfDisks(left: { name: string; reason: string }[]): string {
 
 function messageOf(left: number, guests: number, handedOnBytes: number): string {
   if (left > 0) {
-    return `${left} chunks are here and nowhere else: no other node could take them. Switched off now, they have to come from the origin again; give others more cache, or try again`;
+    return `only this node holds ${left} chunks, which no other node could take. If the host is switched off they have to come from the origin again: give other nodes more cache, or try again`;
   }
-  if (guests > 0) return `nothing is held here alone any more, but ${guests} clients are attached: move or stop their VMs first`;
+  if (guests > 0) return `no chunk is held only here, but ${guests} clients are attached: move or stop their VMs first`;
   return `${formatSize(handedOnBytes)} handed on: the host may be switched off`;
 }
 

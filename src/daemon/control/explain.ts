@@ -1,4 +1,4 @@
-/** `copse explain EXPORT`: where the bytes of an export came from, and what that says of its speed. */
+/** Explains an export: the sources of its bytes, and conclusions about its speed. */
 import type { Explanation } from '../../admin/schema-node.js';
 import { formatSize } from '../../base/size.js';
 import type { Content } from '../../image/content.js';
@@ -7,7 +7,10 @@ import { foldLanes } from '../../server/export-metrics.js';
 
 const places = ['cache', 'peer', 'origin'] as const;
 
-/** @param content the raw one, a foreign format's container; of a disk what lies below it, absent over nothing */
+/**
+ * @param content the raw content: a foreign format's container, or the content below a disk; absent
+ *   for a blank disk
+ */
 export function explain({ name, metrics }: { name: string; metrics: ExportMetrics }, content: Content | undefined): Explanation {
   const sources = Object.fromEntries(
     places.map((place) => {
@@ -39,7 +42,7 @@ function originUse(content: Content | undefined): Explanation['origin'] {
 function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, content: Content | undefined): string[] {
   const readBytes = places.reduce((sum, place) => sum + sources[place].bytes, 0);
   const waitedMs = places.reduce((sum, place) => sum + sources[place].waitedMs, 0);
-  if (readBytes === 0) return ['No client has read anything of it since the daemon started.'];
+  if (readBytes === 0) return ['No client has read from it since the daemon started.'];
   const share = (place: (typeof places)[number]): string => `${Math.round((100 * sources[place].bytes) / readBytes)} %`;
   const text = [
     `Clients read ${formatSize(readBytes)}: ${share('cache')} from this host, ${share('peer')} from peers, ${share('origin')} from the origin.`,
@@ -51,7 +54,7 @@ function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, cont
     text.push(`Most of the waiting was for ${name}: ${seconds} s, all reads together.`);
   }
   if (sources.peer.reads > 0)
-    text.push('What a peer had to fetch from the origin first counts as from the peer: ask that peer to explain, too.');
+    text.push('Bytes that a peer first fetched from the origin count as from the peer: ask that peer to explain, too.');
   if (content?.healthMessage !== undefined) text.push(`The origin failed last: ${content.healthMessage}`);
   if (origin.retries > 0) text.push(`${origin.retries} attempts at the origin had to be repeated.`);
   const again = origin.chunks - origin.uniqueChunks;

@@ -1,7 +1,8 @@
 /**
  * Contents of images by name, held for the length of a job.
  *
- * Invariant: the content stays open for the job, though the image may be removed or repinned meanwhile.
+ * Invariant: the content stays open for the job, though the image may be removed or repinned
+ * meanwhile.
  */
 import { type ContentSpec, containerSpec } from '../../catalog/image-record.js';
 import type { Content } from '../../image/content.js';
@@ -25,7 +26,10 @@ export class LeasedContents {
     return this.#with(record.content, record.share, (content) => work(content, this.registry.deadlineMsOf(record)));
   }
 
-  /** The container of a foreign format, which is sealed and shared; a raw image itself. @throws CopseError `ERR_NO_SUCH_IMAGE` */
+  /**
+   * The container of a foreign format, which is sealed and shared; a raw image itself. @throws
+   * CopseError `ERR_NO_SUCH_IMAGE`
+   */
   async withContainer<T>(name: string, work: Work<T>): Promise<T> {
     const { record } = this.registry.get(name);
     return this.withContainerOf(record, (content) => work(content, this.registry.deadlineMsOf(record)));

@@ -1,15 +1,17 @@
 /**
- * Names that one export alone should have and does not: those that an earlier version made, and those that two nodes without etcd
- * made at one time. All of them are served as before. An operator renames one.
+ * Warns of names that several exports have, and of names that begin with a dash. An earlier version
+ * permitted them, and two nodes without etcd can make one name at one time.
+ *
+ * All of these exports are served as before. An operator renames one.
  */
 import type { StatusWarning } from '../../admin/schema-node.js';
 import { isDashed } from '../../base/export-name.js';
 import { type DiskRecord, olderFirst } from '../../disk/protocol/record.js';
 
-/** Further ones are counted. */
+/** Limit of warnings. Further ones are only counted. */
 const mostWarnings = 100;
 
-/** @param disks that this node has or knows of, with the node that owns each */
+/** @param disks all disks that this node has or knows of, each with its owner */
 export function nameWarnings(images: readonly string[], disks: readonly { record: DiskRecord; owner: string }[]): StatusWarning[] {
   const named = new Map<string, { record: DiskRecord; owner: string }[]>();
   for (const disk of disks) named.set(disk.record.name, [...(named.get(disk.record.name) ?? []), disk]);
@@ -42,7 +44,7 @@ function dashWarning(kind: 'image' | 'disk', name: string): StatusWarning {
   };
 }
 
-/** As a command takes it. */
+/** A name as a command takes it. */
 function argument(name: string): string {
   return isDashed(name) ? `-- ${name}` : name;
 }

@@ -1,4 +1,4 @@
-/** The counters of the cluster: what this node asked of its peers, what they asked of it, and who is not trusted. */
+/** Metrics of the cluster: requests to peers, requests of peers, and peers that are not trusted. */
 import type { Slice } from '../../base/slice.js';
 import type { Content } from '../../image/content.js';
 import type { PeerDirectory } from '../../peer/server/directory.js';
@@ -7,7 +7,7 @@ import { labelsOf } from './content.js';
 import type { MetricPage } from './page.js';
 import { addEach, type Selection } from './selection.js';
 
-/** What peers attach to here, apart from statements and records. */
+/** Kinds of exports that peers attach to, without statements and records. */
 const roles = ['home', 'held', 'disk', 'blocks', 'map', 'call'] as const;
 const memberStates = ['self', 'up', 'draining', 'down', 'incompatible', 'conflict'] as const;
 const breakerStates = ['closed', 'open', 'half-open'] as const;
@@ -20,14 +20,14 @@ export interface PeerMetrics {
 }
 
 export function addCluster(page: MetricPage, { cluster, served: servedBy }: PeerMetrics): void {
-  const members = page.gauge('copse_cluster_members', 'Nodes of the cluster, by how they are');
+  const members = page.gauge('copse_cluster_members', 'Nodes of the cluster, by state');
   const views = cluster.prober.members();
   for (const state of memberStates) members.set({ state }, views.filter((view) => view.state === state).length);
   page.gauge('copse_cluster_cut_off', '1 while there are peers and none answers').set({}, cluster.prober.isCutOff ? 1 : 0);
   page
     .gauge('copse_cluster_membership_well', '0 while the last known list of members is in force')
     .set({}, cluster.membership.status.well ? 1 : 0);
-  const breakers = page.gauge('copse_peer_breaker', '1 for the state that the breaker of a peer is in');
+  const breakers = page.gauge('copse_peer_breaker', '1 for the state of the breaker of a peer');
   const rtt = page.gauge('copse_peer_rtt_seconds', 'Round trip of a ping');
   for (const { id, state, rttUs } of views) {
     if (state === 'self') continue;
@@ -48,7 +48,7 @@ export function addCluster(page: MetricPage, { cluster, served: servedBy }: Peer
   }
 }
 
-/** Beyond the limit of series, contents count in one series without their labels. */
+/** Contents beyond the limit of series count in one series without labels. */
 export async function addClusterContents(page: MetricPage, selection: Selection<Content>, slice: Slice): Promise<void> {
   const requests = page.counter('copse_peer_requests_total', 'Requests to peers');
   const bytes = page.counter('copse_peer_bytes_total', 'Bytes that came from a peer');
@@ -56,7 +56,7 @@ export async function addClusterContents(page: MetricPage, selection: Selection<
   const failovers = page.counter('copse_peer_failovers_total', 'Requests that went on to another node');
   const stoodIn = page.counter('copse_peer_stood_in_total', 'Runs fetched as home in the place of others that failed');
   const cutOff = page.counter('copse_origin_cut_off_chunks_total', 'Chunks asked of the origin while no peer answered');
-  const wrongHints = page.counter('copse_peer_wrong_hints_total', 'Chunks that a peer was thought to hold and did not');
+  const wrongHints = page.counter('copse_peer_wrong_hints_total', 'Chunks that a peer did not hold, although this node thought so');
   const lies = page.counter('copse_peer_lies_total', 'Answers of peers that were not the image’s bytes');
   const silent = page.counter('copse_peer_silent_connections_total', 'Connections to peers on which no answer came');
   const hedges = page.counter('copse_peer_hedges_total', 'Second requests to other holders, and those that were quicker');

@@ -1,4 +1,4 @@
-/** The counters of contents: what was cached, and what their origins were asked for. */
+/** Metrics of contents: their cached chunks, and the requests to their origins. */
 import { displayUrl } from '../../base/display-url.js';
 import { LatencyHistogram } from '../../base/metric.js';
 import type { Slice } from '../../base/slice.js';
@@ -17,7 +17,7 @@ export async function addContents(
   selection: Selection<Content>,
   slice: Slice,
 ): Promise<void> {
-  const missed = page.counter('copse_cache_missed_chunks_total', 'Chunks that a request had to wait for');
+  const missed = page.counter('copse_cache_missed_chunks_total', 'Chunks that a request waited for');
   const fetches = page.counter('copse_cache_fetches_total', 'Runs of chunks asked of the origin');
   const fetchedBytes = page.counter('copse_cache_fetched_bytes_total', 'Bytes that came from the origin');
   const zeroBytes = page.counter('copse_cache_zero_bytes_total', 'Bytes that the origin knew to be zeros, not transferred');
@@ -49,7 +49,7 @@ export async function addContents(
     retries.add(labels, content.retryCount);
     originChunks.add(labels, economy.chunks);
     uniqueChunks.add(labels, economy.uniqueChunks);
-    // A ratio can't be summed.
+    // The sum of ratios has no meaning.
     if ('content' in labels) ratio.add(labels, economy.uniqueChunks === 0 ? 1 : economy.chunks / economy.uniqueChunks);
     peerChunks.add(labels, metrics.peerChunks);
     dataBytes.add(labels, store.dataBytes);
@@ -72,7 +72,10 @@ async function latencyOf(contents: readonly Content[], slice: Slice): Promise<La
   return total;
 }
 
-/** Those whose origins were asked most go first; then those that peers, or guests, read from the cache; then those that lie there. */
+/**
+ * Orders contents: most requests to the origin first, then most reads by peers and guests, then
+ * most cached bytes.
+ */
 function rankOf(content: Content): number {
   const { clustered, meter } = content;
   const { metrics, store } = content.cache;

@@ -1,4 +1,4 @@
-/** The counters of disks, as metrics. */
+/** Metrics of disks. */
 import type { Slice } from '../../base/slice.js';
 import type { DiskExport } from '../../disk/owner/disk-export.js';
 import type { MetricPage } from './page.js';
@@ -6,13 +6,13 @@ import { select } from './selection.js';
 
 export async function addDisks(page: MetricPage, disks: readonly DiskExport[], slice: Slice): Promise<void> {
   const { shown, rest } = await select(disks, slice, rankOf);
-  const owned = page.gauge('copse_disk_owned', 'Whether this node owns the disk');
-  const epoch = page.gauge('copse_disk_epoch', 'Changes of owner so far, of disks that this node owns');
+  const owned = page.gauge('copse_disk_owned', '1 if this node owns the disk');
+  const epoch = page.gauge('copse_disk_epoch', 'Epoch of a disk that this node owns: changes of owner so far');
   const data = page.gauge('copse_disk_data_bytes', 'Bytes of blocks that were written, on this node');
   const remote = page.gauge('copse_disk_remote_bytes', 'Bytes of blocks that are still on other nodes');
   const changed = page.gauge('copse_disk_changed_bytes', 'Bytes that a copy made ahead is behind');
-  const lost = page.gauge('copse_disk_data_lost', 'Whether a failed sync lost data of the disk, and no flush succeeds');
-  const files = page.gauge('copse_disk_files', '1 for the state that the files of the disk are in');
+  const lost = page.gauge('copse_disk_data_lost', '1 if a failed sync lost data of the disk, so that no flush succeeds');
+  const files = page.gauge('copse_disk_files', '1 for the state of the files of the disk');
   const count = page.gauge('copse_disks', 'Disks that this node owns, or whose clients it has');
   count.add({}, disks.length);
   for (const [index, { record, hosted, isOwner }] of [...shown, ...rest].entries()) {
@@ -21,7 +21,7 @@ export async function addDisks(page: MetricPage, disks: readonly DiskExport[], s
     owned.add(labels, isOwner ? 1 : 0);
     if (hosted === undefined) continue;
     const { overlay, state } = hosted;
-    // Epochs can't be summed.
+    // The sum of epochs has no meaning.
     if (isOwner && 'disk' in labels) epoch.add(labels, state.epoch);
     data.add(labels, overlay.dataBytes);
     remote.add(labels, overlay.remoteBytes);
@@ -32,7 +32,10 @@ export async function addDisks(page: MetricPage, disks: readonly DiskExport[], s
   }
 }
 
-/** Disks that lost data go first, then those with clients, then those that move, then those of this node. */
+/**
+ * Orders disks: those that lost data first, then those with clients, then those that move, then
+ * those of this node.
+ */
 function rankOf({ attachment, hosted, isOwner }: DiskExport): number {
   const isMoving = hosted !== undefined && hosted.overlay.remoteBytes + hosted.overlay.changedBytes > 0;
   const hasLost = hosted?.loss !== undefined;

@@ -1,4 +1,4 @@
-/** The counters of exports: images and disks, as their clients use them. */
+/** Metrics of exports, as clients use them: images and disks. */
 import { LatencyHistogram } from '../../base/metric.js';
 import type { Slice } from '../../base/slice.js';
 import type { DiskExport } from '../../disk/owner/disk-export.js';
@@ -32,7 +32,7 @@ export async function addExports(
   const writtenBytes = page.counter('copse_export_written_bytes_total', 'Bytes written by clients');
   const errors = page.counter('copse_export_errors_total', 'Requests answered with an error');
   const connections = page.gauge('copse_export_connections', 'Clients attached');
-  // Contained in the numbers above.
+  // The metrics above contain these.
   const lanes = page.gauge('copse_fast_path_connections', 'Clients whose requests native threads answer, past JavaScript');
   const fastReads = page.counter('copse_fast_path_reads_total', 'Reads that native threads answered');
   const coldReads = page.counter('copse_fast_path_cold_reads_total', 'The same, those that had to wait for this host’s disk');
@@ -57,7 +57,7 @@ export async function addExports(
   latency.addTo(page);
 }
 
-/** Time that clients waited, over all exports: a histogram for each of them would be most of a scrape. */
+/** Waits of clients, over all exports. A histogram for each export would be most of a scrape. */
 class Latency {
   readonly #reads = { cache: new LatencyHistogram(), peer: new LatencyHistogram(), origin: new LatencyHistogram() };
   readonly #writes = new LatencyHistogram();
@@ -74,7 +74,7 @@ class Latency {
   }
 }
 
-/** Those with clients go first, then those that were asked for most. */
+/** Orders exports: those with clients first, then those with most requests. */
 function rankOf({ connections, reads, writes, errors }: ExportMetrics): number {
   const requestCount = reads.cache.count + reads.peer.count + reads.origin.count + writes + errors;
   return connections > 0 ? Number.MAX_SAFE_INTEGER + requestCount : requestCount;

@@ -1,8 +1,9 @@
 /**
- * All counters in Prometheus' text format.
+ * All metrics of the daemon in Prometheus' text format.
  *
- * The counters themselves are plain numbers on the paths that count them. Their text is made when somebody scrapes, in slices, so that no guest waits for it. Exports
- * and contents that nothing happened to have no series, and of many those that matter most (`metrics-selection.ts`).
+ * The counters are plain numbers on the paths that count. A scrape makes their text, in slices, so
+ * that no guest waits for it. `selection.ts` decides which exports and contents have series of
+ * their own.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { Slice } from '../../base/slice.js';
@@ -27,7 +28,7 @@ export interface MetricSources {
   peers: PeerMetrics | undefined;
 }
 
-/** Node's own (memory, event loop lag, …), which need a registry that lives. */
+/** Metrics of Node.js (memory, event loop lag, …). Their registry has to outlive a scrape. */
 const processRegistry = new Registry();
 collectDefaultMetrics({ register: processRegistry });
 
@@ -50,11 +51,11 @@ export async function renderMetrics(sources: MetricSources): Promise<string> {
 function addNode(page: MetricPage, { space, server, images }: MetricSources): void {
   page.gauge('copse_images', 'Images that are served').add({}, images.length);
   page.gauge('copse_connections', 'NBD connections').add({}, server.connectionCount);
-  page.counter('copse_refused_connections_total', 'NBD connections refused because there were too many').add({}, server.refusedCount);
+  page.counter('copse_refused_connections_total', 'NBD connections refused beyond the limit').add({}, server.refusedCount);
   page.gauge('copse_cache_used_bytes', 'Bytes of all caches on this host’s disk').add({}, space.usedBytes);
-  page.gauge('copse_cache_budget_bytes', 'The most that caches may take').add({}, space.budgetBytes);
+  page.gauge('copse_cache_budget_bytes', 'Budget of all caches').add({}, space.budgetBytes);
   page.counter('copse_cache_evicted_chunks_total', 'Chunks evicted').add({}, space.evictedChunks);
   page.counter('copse_cache_evicted_bytes_total', 'Bytes freed by eviction').add({}, space.evictedBytes);
-  const state = page.gauge('copse_cache_state', '1 for the state that the cache is in');
+  const state = page.gauge('copse_cache_state', '1 for the state of the cache');
   for (const name of ['ok', 'full', 'broken']) state.add({ state: name }, space.state === name ? 1 : 0);
 }

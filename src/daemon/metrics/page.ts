@@ -1,7 +1,8 @@
 /**
  * One scrape in Prometheus' text format: families of samples, added one by one.
  *
- * Samples of equal labels are summed. So what has no series of its own goes into one with fewer labels, and sums over all series stay right.
+ * Samples of equal labels are summed. So an item without a series of its own counts in one with
+ * fewer labels, and sums over all series stay right.
  */
 import { type LatencyHistogram, latencyBucketSeconds } from '../../base/metric.js';
 
@@ -10,7 +11,7 @@ export type Labels = Readonly<Record<string, string>>;
 export class MetricFamily {
   readonly name: string;
   readonly #head: string;
-  /** By the text of the labels. */
+  /** Values by the text of their labels. */
   readonly #samples = new Map<string, number>();
 
   constructor(name: string, help: string, type: 'counter' | 'gauge') {
@@ -23,7 +24,7 @@ export class MetricFamily {
     this.#samples.set(text, (this.#samples.get(text) ?? 0) + value);
   }
 
-  /** In the place of what was added before. */
+  /** Replaces the value that was added before. */
   set(labels: Labels, value: number): void {
     this.#samples.set(labelText(labels), value);
   }

@@ -1,21 +1,22 @@
 /**
- * Which exports and contents get series of their own: those that something happened to since the daemon was started, and of many
- * those that matter most. The others count in one series without their labels.
+ * Selects the exports, disks and contents that have metric series of their own: those with activity
+ * since the daemon started, and up to a limit those with most. The others count in one series
+ * without labels.
  *
- * A scrape that has series for each of 20 000 images is 198 MB.
+ * A scrape with series for each of 20 000 images is 198 MB.
  */
 import type { Slice } from '../../base/slice.js';
 
-/** Exports, disks and contents that have series of their own, of each kind. */
+/** Limit of items of each kind that have series of their own. */
 export const seriesLimit = 500;
 
 export interface Selection<T> {
   shown: T[];
-  /** Items that something happened to, beyond the limit. */
+  /** Items with activity, beyond the limit. */
   rest: T[];
 }
 
-/** @param rankOf how much an item matters; 0 for one that nothing happened to */
+/** @param rankOf rank of an item; 0 for an item without activity */
 export async function select<T>(items: Iterable<T>, slice: Slice, rankOf: (item: T) => number): Promise<Selection<T>> {
   const ranked: { item: T; rank: number }[] = [];
   for (const item of items) {
@@ -28,7 +29,7 @@ export async function select<T>(items: Iterable<T>, slice: Slice, rankOf: (item:
   return { shown: selected.slice(0, seriesLimit), rest: selected.slice(seriesLimit) };
 }
 
-/** Calls `add` for each item: with its labels, or without for those beyond the limit. */
+/** Calls `add` for each item, with its labels, or without labels beyond the limit. */
 export async function addEach<T>(
   { shown, rest }: Selection<T>,
   slice: Slice,

@@ -1,8 +1,9 @@
 /**
  * Answers the calls of other nodes, over all connections, within bounds.
  *
- * Invariants: calls under way and answers that wait to be read are bounded. A call beyond the bounds is answered with
- * `ERR_BUSY`, so that the caller asks again. No answer rejects, whatever the other node wrote.
+ * Invariants: calls under way and answers that wait to be read are bounded. A call beyond the
+ * bounds is answered with `ERR_BUSY`, so that the caller asks again. No answer rejects, whatever
+ * the other node wrote.
  */
 import { Budget } from '../../base/budget.js';
 import { CopseError } from '../../base/error.js';
@@ -11,7 +12,10 @@ import type { Caller } from '../../disk/protocol/caller.js';
 import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, mostRequestBytes } from '../wire/call-page.js';
 import { PeerCallDevice } from './call-device.js';
 
-/** The caller gets code and message of any error. @throws CopseError `ERR_NO_SUCH_METHOD`, and as the method does */
+/**
+ * The caller gets code and message of any error. @throws CopseError `ERR_NO_SUCH_METHOD`, and as
+ * the method does
+ */
 export type AnswerCall = (method: string, argument: unknown, context: CallContext) => Promise<unknown>;
 
 export interface CallContext {
@@ -47,7 +51,8 @@ export class CallLimiter {
   /**
    * Makes the device of one connection. The connection calls `release` when it ends.
    *
-   * @param identify tells the calling member at the moment of the call. If it rejects, the error is the answer
+   * @param identify tells the calling member at the moment of the call. If it rejects, the error is
+   *   the answer
    */
   open(identify?: () => Promise<Caller | undefined>): { device: PeerCallDevice; release(): void } {
     let heldBytes = 0;

@@ -1,13 +1,13 @@
 /**
- * The member behind a connection of the peers' port, as long as nodes do not prove who they are:
- * the one whose address the connection comes from.
+ * Recognizes the member behind a connection to the peers' port by the address that it comes from.
+ * Nodes do not yet prove their identity.
  *
- * Several members of one host share an address: there the name that the caller gives decides among
- * them. A host with several addresses may connect from any: a member's statement lists them. The
- * kernel takes 127.0.0.1 (or ::1) for connections within the loopback, whatever address the node
- * listens at, so that address stands for every member of the loopback.
+ * Several members on one host share an address. The name that the caller gives then chooses among
+ * them. A host may connect from any of its addresses, which the member's statement lists. Within
+ * the loopback the kernel uses 127.0.0.1 or ::1 for each connection, so those stand for every
+ * member of the loopback.
  *
- * Invariant: a name never adds a candidate; it only chooses among those of the address.
+ * Invariant: a name never adds a candidate. It only chooses among those of the address.
  */
 import type { Clock } from '../../base/clock.js';
 import { CopseError } from '../../base/error.js';
@@ -19,13 +19,13 @@ import type { ClientIdentity } from '../../server/export.js';
 
 export interface CallersOptions {
   members(): MemberView[];
-  /** Pings an address of the membership whose node is not known yet. */
+  /** Pings an address of the membership whose node is not yet known. */
   meet(address: string): Promise<void>;
   clock: Clock;
   resolve?: ResolveHost | undefined;
 }
 
-/** How long the addresses of a host name are believed. */
+/** Time that the addresses of a host name are used, in ms. */
 const resolvedMs = 30_000;
 
 interface Resolved {
@@ -35,7 +35,7 @@ interface Resolved {
 
 export class Callers {
   readonly #options: CallersOptions;
-  /** By host name. */
+  /** Addresses by host name. */
   readonly #resolved = new Map<string, Resolved>();
 
   constructor(options: CallersOptions) {
@@ -43,7 +43,7 @@ export class Callers {
   }
 
   /**
-   * @param name the id that the caller gives
+   * @param name id that the caller gives
    * @returns `undefined` for a stranger
    * @throws CopseError `ERR_CALLER` when the members of the address have other names
    */
@@ -66,7 +66,7 @@ export class Callers {
     throw new CopseError(
       'ERR_CALLER',
       name === undefined
-        ? `${text} is the address of several nodes (${ids}): the caller has to say which of them it is (from=)`
+        ? `${text} is the address of several nodes (${ids}): the caller has to name itself (from=)`
         : `${text} is the address of node ${ids}, and the caller calls itself "${name}"`,
     );
   }
@@ -83,7 +83,7 @@ export class Callers {
     if (host === undefined) return addresses;
     let resolved = this.#resolved.get(host);
     if (resolved === undefined || resolved.untilMs <= clock.nowMs()) {
-      // A name server that does not answer makes strangers of members, never members of strangers.
+      // If the name server does not answer, a member counts as a stranger, and never the reverse.
       resolved = { untilMs: clock.nowMs() + resolvedMs, addresses: isIp(host) ? Promise.resolve([host]) : resolve(host).catch(() => []) };
       this.#resolved.set(host, resolved);
     }
@@ -91,7 +91,7 @@ export class Callers {
   }
 }
 
-/** A static list knows addresses alone: a node that was never heard of has no id yet. */
+/** True if the node has told its id. In a static list a node has its address as id until then. */
 function isKnown({ id, address }: MemberView): boolean {
   return id !== address;
 }
@@ -112,7 +112,7 @@ function isAt(address: string, addresses: readonly string[]): boolean {
   return (own === '127.0.0.1' || own === '::1') && theirs.some((each) => each === '::1' || each.startsWith('127.'));
 }
 
-/** Without the zone, and an IPv4 address in IPv6 clothes as itself. */
+/** The address without its zone, and an IPv4-mapped IPv6 address as IPv4. */
 function plain(address: string): string {
   return address
     .replace(/%.*$/, '')
