@@ -29,10 +29,10 @@ export function size<T>(parse: (text: string) => T) {
     .pipe(text(parse));
 }
 
-export function atLeast(leastBytes: number, written: string): (text: string) => number {
+export function atLeast(minBytes: number, written: string): (text: string) => number {
   return (value) => {
     const sizeBytes = parseSize(value);
-    if (sizeBytes < leastBytes) throw new Error(`"${value}" is too little: write at least ${written}, the size of the largest request`);
+    if (sizeBytes < minBytes) throw new Error(`"${value}" is too little: write at least ${written}, the size of the largest request`);
     return sizeBytes;
   };
 }

@@ -9,7 +9,7 @@ import { isDashed } from '../../base/export-name.js';
 import { type DiskRecord, olderFirst } from '../../disk/protocol/record.js';
 
 /** Limit of warnings. Further ones are only counted. */
-const mostWarnings = 100;
+const maxWarnings = 100;
 
 /** @param disks all disks that this node has or knows of, each with its owner */
 export function nameWarnings(images: readonly string[], disks: readonly { record: DiskRecord; owner: string }[]): StatusWarning[] {
@@ -28,9 +28,9 @@ export function nameWarnings(images: readonly string[], disks: readonly { record
     const [first, ...others] = found.sort((left, right) => olderFirst(left.record, right.record));
     for (const other of others) warnings.push({ code: 'ERR_NAME_CONFLICT', message: conflictMessage(name, first?.owner, other) });
   }
-  if (warnings.length <= mostWarnings) return warnings;
-  const more = `and ${warnings.length - mostWarnings} further names are in conflict, or begin with a dash`;
-  return [...warnings.slice(0, mostWarnings), { code: 'ERR_NAME_CONFLICT', message: more }];
+  if (warnings.length <= maxWarnings) return warnings;
+  const more = `and ${warnings.length - maxWarnings} further names are in conflict, or begin with a dash`;
+  return [...warnings.slice(0, maxWarnings), { code: 'ERR_NAME_CONFLICT', message: more }];
 }
 
 function conflictMessage(name: string, keeper: string | undefined, { record, owner }: { record: DiskRecord; owner: string }): string {
