@@ -74,7 +74,7 @@ export function describeClusterImage(image: ClusterImageStatus): string {
 }
 
 const servable: Record<ClusterImageStatus['servableWithoutOrigin'], string> = {
-  whole: 'the cluster can serve the whole image',
+  whole: 'the cluster can serve all of it',
   touched: 'the cluster can serve all that guests have read so far, but not the rest',
   no: 'the cluster can not serve the image',
 };

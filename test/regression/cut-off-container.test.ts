@@ -48,5 +48,5 @@ t.test('what was too large to be looked at is said, and --deep looks', async (t)
   t.match((await daemon.copse('image', 'status', 'large')).stdout, /^file +its tables are not checked/m);
   const deep = await daemon.copse('image', 'add', 'large', path, '--deep');
   t.equal(deep.exitCode, 0, deep.stderr);
-  t.match((await daemon.copse('image', 'status', 'large')).stdout, /^file +has all that its tables name/m);
+  t.match((await daemon.copse('image', 'status', 'large')).stdout, /^file +has all bytes that its tables name/m);
 });
