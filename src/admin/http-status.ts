@@ -1,7 +1,4 @@
-/**
- * Which HTTP status stands for which error code; the other direction is not needed, the body holds
- * the code.
- */
+/** Which HTTP status stands for which error code; the other direction is not needed, the body holds the code. */
 
 const statusByCode: Record<string, number> = {
   ERR_NO_SUCH_IMAGE: 404,
