@@ -66,7 +66,7 @@ const writer = (name: string, count: number): string =>
 t.test('a virtual machine on a disk', { skip }, async (t) => {
   const place = await stateDisk(t);
   if ('skip' in place) {
-    t.pass(`skipped: ${place.skip}`);
+    t.pass('nothing was tried', { skip: place.skip });
     return;
   }
   const image = await debianImage();

@@ -12,7 +12,7 @@ t.test('daemons die while a disk moves', { skip: (await Lab.unavailable()) ?? fa
   const { a, b } = scene;
   const impossible = await noPacketDrop(a.place);
   if (impossible !== undefined) {
-    t.comment(`nothing was tried: ${impossible}`);
+    t.pass('nothing was tried', { skip: impossible });
     return;
   }
   const next = inOrder(t);
