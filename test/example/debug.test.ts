@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
+import { until } from '../fault/check.js';
 import { blockByte, createHost, examplesDir, type Host, imageSizeBytes } from './host.js';
 
 const run = (host: Host, name: string, ...args: string[]) =>
@@ -35,7 +36,11 @@ t.test('read shows bytes, which are cached then', async (t) => {
       return type === 1 && start <= imageSizeBytes / 2 && start + (length ?? 0) > imageSizeBytes / 2;
     });
   // Reads are answered before what they brought is stored: the chunk of the offset has type 1 a moment later at the latest.
-  for (let shown = stdout; !isCached(shown); ) shown = (await run(host, 'read')).stdout;
+  let shown = stdout;
+  await until('the chunk is cached', async () => {
+    if (!isCached(shown)) ({ stdout: shown } = await run(host, 'read'));
+    return isCached(shown);
+  });
   t.pass('the chunk of the offset is cached');
 });
 
