@@ -59,11 +59,13 @@ t.test('places', async (t) => {
 });
 
 t.test('flags win over the file', async (t) => {
-  const dir = t.testdir({
-    'c.toml': `state = "s"\nlisten = ["unix:n.sock"]\nlog_level = "warn"\n[server]\nfast_path = true\n[cache]\nsize = "1G"\nmin_free = "1M"
-[[image]]\nname = "a"\nurl = "a.raw"\n[[image]]\nname = "b"\nurl = "http://o/b"\ndeadline = "0"\n`,
-  });
+  const dir = shortDir(t);
   const file = join(dir, 'c.toml');
+  await writeFile(
+    file,
+    `state = "s"\nlisten = ["unix:n.sock"]\nlog_level = "warn"\n[server]\nfast_path = true\n[cache]\nsize = "1G"\nmin_free = "1M"
+[[image]]\nname = "a"\nurl = "a.raw"\n[[image]]\nname = "b"\nurl = "http://o/b"\ndeadline = "0"\n`,
+  );
   const fromFile = await loadConfig({ file, ...root });
   t.equal(fromFile.stateDir, join(dir, 's'), 'relative to the file');
   t.same(fromFile.listen, [{ kind: 'unix', path: join(dir, 'n.sock') }]);
