@@ -162,7 +162,7 @@ export class ChunkFetcher implements FlightOwner {
 
   async #keep(flight: Flight): Promise<void> {
     const { buffer, chunkIndex } = flight;
-    // Two lanes may have fetched it at once.
+    // Both paths may have fetched the chunk at once.
     if (this.#store.isHeld(chunkIndex)) return;
     if (buffer === undefined) await this.#store.storeZero(chunkIndex);
     else await this.#options.space.use(this.#store.lengthOf(chunkIndex), () => this.#store.store(chunkIndex, buffer));

@@ -131,7 +131,7 @@ export class Content {
       name: options.origin.url,
       store,
       source: clustered === undefined ? withKnownZeroes(sayingSo(origin), manifest) : clustered.homeSource,
-      elsewhere:
+      guestPath:
         cluster === undefined || clustered === undefined
           ? undefined
           : { source: clustered.guestSource, memory: cluster.memory, isHome: (chunk) => clustered.isHome(chunk) },
@@ -172,7 +172,7 @@ export class Content {
     return this.#origin.healthMessage;
   }
 
-  /** For the other lane, when it is this node's turn to act as home. */
+  /** For the guest path, when it is this node's turn to act as home. */
   async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const buffer = Buffer.allocUnsafe(lengthBytes);
     const background = options.priority !== undefined && options.priority !== 'demand';

@@ -70,14 +70,14 @@ export class Inspector {
 
   /** A request is about to leave. */
   asks(process: Process, peerId: string, role: 'home' | 'held'): void {
-    const { hops = [], lane } = this.#world.schedule.causes.getStore() ?? {};
+    const { hops = [], path } = this.#world.schedule.causes.getStore() ?? {};
     const way = [...hops, `${role}@${peerId}`].join(' → ');
     this.counts[role] += 1;
     const isAfterHome = hops.some((hop) => hop.startsWith('home@'));
     const isAfterHeld = hops.some((hop) => hop.startsWith('held@'));
     if (isAfterHeld) this.violate(`a request for what is held causes another: ${way}`);
-    if (role === 'home' && (isAfterHome || lane === 'own')) this.violate(`a home asks a home: ${way}`);
-    if (role === 'held' && lane !== 'own') this.violate(`holders are asked by who is no home: ${way}`);
+    if (role === 'home' && (isAfterHome || path === 'home')) this.violate(`a home asks a home: ${way}`);
+    if (role === 'held' && path !== 'home') this.violate(`holders are asked by who is no home: ${way}`);
     if (hops.length > 2) this.violate(`too many hops: ${way}`);
     if (peerId === process.id) this.violate(`a node asks itself: ${way}`);
   }
@@ -143,10 +143,10 @@ export class Inspector {
   /** A home has decided that nobody but the origin can give it these. */
   originAsked(process: Process, offset: number, lengthBytes: number): void {
     const { schedule, trace, image } = this.#world;
-    const { hops = [], lane } = schedule.causes.getStore() ?? {};
+    const { hops = [], path } = schedule.causes.getStore() ?? {};
     const name = `${process.id} asks the origin for ${offset / chunkBytes}+${lengthBytes / chunkBytes}`;
     trace.add(name);
-    if (lane !== 'own' || hops.some((hop) => hop.startsWith('held@'))) this.violate(`${name} on the way ${hops.join(' → ')}`);
+    if (path !== 'home' || hops.some((hop) => hop.startsWith('held@'))) this.violate(`${name} on the way ${hops.join(' → ')}`);
     for (const request of this.#pending) {
       if (request.process !== process || request.role !== 'held') continue;
       const isOverlapping = request.offset < offset + lengthBytes && offset < request.offset + request.lengthBytes;

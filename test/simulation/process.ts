@@ -146,20 +146,20 @@ export class Process implements Endpoint {
     this.space.add(this.store.asChunkStore(), { isHome });
     const budgetChunks = world.memoryChunks;
     this.memory = Array.from({ length: 3 }, () => new Budget(budgetChunks * chunkBytes));
-    const [memory = new Budget(0), peerMemory = memory, elsewhereMemory = memory] = this.memory;
+    const [memory = new Budget(0), peerMemory = memory, guestMemory = memory] = this.memory;
     this.cache = new ChunkCache({
       name: host.id,
       store: this.store.asChunkStore(),
       source: {
-        read: (...read) => this.#inLane('own', () => clustered.homeSource.read(...read)),
+        read: (...read) => this.#onPath('home', () => clustered.homeSource.read(...read)),
         promote: (...range) => clustered.homeSource.promote?.(...range),
       },
-      elsewhere: {
+      guestPath: {
         source: {
-          read: (...read) => this.#inLane('elsewhere', () => clustered.guestSource.read(...read)),
+          read: (...read) => this.#onPath('guest', () => clustered.guestSource.read(...read)),
           promote: (...range) => clustered.guestSource.promote?.(...range),
         },
-        memory: elsewhereMemory,
+        memory: guestMemory,
         isHome,
       },
       verifier,
@@ -284,10 +284,10 @@ export class Process implements Endpoint {
     }
   }
 
-  #inLane<T>(lane: 'own' | 'elsewhere', work: () => Promise<T>): Promise<T> {
+  #onPath<T>(path: 'home' | 'guest', work: () => Promise<T>): Promise<T> {
     const { causes } = this.world.schedule;
     this.world.schedule.touch();
-    return causes.run({ hops: causes.getStore()?.hops ?? [], lane }, work);
+    return causes.run({ hops: causes.getStore()?.hops ?? [], path }, work);
   }
 
   async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {

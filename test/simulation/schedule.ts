@@ -7,10 +7,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../src/base/clock.js';
 
-/** Whose request something is done for, hop by hop, and by which lane of a cache. */
+/** Whose request something is done for, hop by hop, and by which path of a cache. */
 export interface Cause {
   readonly hops: readonly string[];
-  readonly lane?: 'own' | 'elsewhere' | undefined;
+  readonly path?: 'home' | 'guest' | undefined;
 }
 
 /** A process that events belong to. */

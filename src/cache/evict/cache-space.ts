@@ -1,49 +1,46 @@
 /**
- * How much of the host's disk all cached images may take together: a budget in bytes and a floor of free space, and when to evict. What goes is `Eviction`'s to choose.
+ * The room that all cached images may take together on the host's disk: a budget in bytes, and a
+ * floor of free space. `Eviction` chooses which chunks go.
  *
- * A store asks for room first. Eviction begins in the background a little before the limit, so that a fetch seldom waits for it; at the limit the fetch
- * waits, and when nothing can be evicted it is told that there is no room, and the bytes pass through to the guest without being kept. A budget of 0 is no trouble: such a
- * node keeps nothing, and says so without a word in the log.
+ * A store asks for room first. Eviction begins in the background a little below the limit, so that
+ * a store seldom waits for it. At the limit the store waits. When nothing can be evicted the store
+ * fails, and the bytes pass through to the guest without being kept. A disk on the same file system
+ * that finds no room has the cache evict for it (`yieldRoom`).
  *
- * A disk that shares the file system and finds no room has the cache evict for it (`yieldRoom`).
- *
- * Invariants: bytes on the disk + bytes being stored stay at or below the budget; nothing is stored while free space is below the floor.
+ * Invariants: bytes on the disk and bytes being stored stay at or below the budget together.
+ * Nothing is stored while free space is below the floor.
  */
-import { statfs } from 'node:fs/promises';
 import { Budget } from '../../base/budget.js';
 import type { Clock } from '../../base/clock.js';
-import { CopseError, errorCode, errorMessage } from '../../base/error.js';
+import { CopseError, errorCode } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { formatSize, MiB } from '../../base/size.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import { Eviction, type SharedStore } from './eviction.js';
+import { FreeSpace } from './free-space.js';
+import { SpaceHealth, type SpaceState } from './space-health.js';
 import { YieldedRoom } from './yielded-room.js';
 
 export interface CacheSpaceOptions {
-  /** A directory on the file system that holds the cache. */
+  /** Directory on the file system that holds the cache. */
   path: string;
   budgetBytes: number;
   minFreeBytes: number;
   clock: Clock;
   log: Logger;
-  /** Free bytes of the file system; statfs(2) unless a test says otherwise. */
+  /** Reads the free bytes of the file system; default statfs(2). */
   freeBytes?: () => Promise<number>;
 }
 
-export type SpaceState = 'ok' | 'full' | 'broken';
-
-/** How old a reading of free space may be. */
-const freeAgeMs = 1000;
-/** How long after a failed store the disk is left alone. */
-const brokenMs = 10_000;
-const nothingKept = 'this node keeps nothing: its cache has a size of 0, so that all bytes pass through';
+/** Interval at which free space is watched while nothing is stored, in ms. */
+const watchMs = 5000;
 
 export class CacheSpace {
   readonly budgetBytes: number;
   readonly minFreeBytes: number;
   readonly #clock: Clock;
-  readonly #log: Logger;
-  readonly #readFree: () => Promise<number>;
+  readonly #health: SpaceHealth;
+  readonly #free: FreeSpace;
   readonly #eviction = new Eviction();
   readonly #yielded = new YieldedRoom();
   /** Bytes of each store as they are in `#usedBytes`. */
@@ -51,18 +48,9 @@ export class CacheSpace {
   #usedBytes = 0;
   /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
   readonly #reserved: Budget;
-  #freeBytes = Number.POSITIVE_INFINITY;
-  #freeReadAtMs = Number.NEGATIVE_INFINITY;
-  #freeReadCount = 0;
-  /** Since the start: tells what was written while free space was being read. */
-  #writtenBytes = 0;
-  #freeReading: Promise<void> | undefined;
   #evicting: Promise<void> | undefined;
-  #brokenUntilMs = Number.NEGATIVE_INFINITY;
-  #state: SpaceState = 'ok';
-  #message: string | undefined;
   #cancelWatch: (() => void) | undefined;
-  /** Over all images since the start. */
+  /** Chunks and bytes that were evicted since the start, of all images. */
   evictedChunks = 0;
   evictedBytes = 0;
 
@@ -70,25 +58,20 @@ export class CacheSpace {
     this.budgetBytes = options.budgetBytes;
     this.minFreeBytes = options.minFreeBytes;
     this.#reserved = new Budget(Math.min(64 * MiB, options.budgetBytes / 4));
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#readFree =
-      options.freeBytes ??
-      (async () => {
-        const stat = await statfs(options.path);
-        return stat.bavail * stat.bsize;
-      });
-    if (this.budgetBytes === 0) [this.#state, this.#message] = ['full', nothingKept];
+    const { path, clock, log, freeBytes } = options;
+    this.#clock = clock;
+    this.#health = new SpaceHealth({ clock, log, keepsNothing: options.budgetBytes === 0 });
+    this.#free = new FreeSpace({ path, clock, freeBytes, onFailure: (error) => this.#health.failed(error) });
     this.#watch();
   }
 
   get state(): SpaceState {
-    return this.#state;
+    return this.#health.state;
   }
 
-  /** Why nothing is kept just now. */
+  /** Reason why the cache stores nothing at present. */
   get message(): string | undefined {
-    return this.#message;
+    return this.#health.message;
   }
 
   /** Counted as it changes: a sum over 20 000 images for each chunk that is stored would take longer than storing it. */
@@ -132,8 +115,8 @@ export class CacheSpace {
 
   /** Free bytes of the file system now. */
   async freeBytes(): Promise<number> {
-    await this.#refreshFree();
-    return this.#freeBytes;
+    await this.#free.refresh();
+    return this.#free.bytes;
   }
 
   /**
@@ -142,22 +125,19 @@ export class CacheSpace {
    * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: not stored; whoever waits for the bytes gets them all the same
    */
   async use(lengthBytes: number, store: () => Promise<unknown>): Promise<void> {
-    if (this.budgetBytes === 0) throw new CopseError('ERR_CACHE_FULL', nothingKept);
-    this.#assertWell();
-    if (this.#clock.nowMs() - this.#freeReadAtMs > freeAgeMs) await this.#refreshFree();
+    this.#health.assertWell();
+    if (this.#free.isStale) await this.#free.refresh();
     await this.#reserved.take(lengthBytes);
     try {
       if (this.#excessBytes() > 0) await this.#makeRoom();
       else if (this.#excessBytes() > -this.#reserveBytes()) void this.#evict();
-      // Others may have found out that it isn't, while this one waited.
-      this.#assertWell();
+      // Another store may have failed while this one waited.
+      this.#health.assertWell();
       await store();
-      // Until the next reading, what is written here is what the file system has less.
-      this.#freeBytes -= lengthBytes;
-      this.#writtenBytes += lengthBytes;
-      if (this.#isWell()) this.#enter('ok', undefined);
+      this.#free.written(lengthBytes);
+      this.#health.stored();
     } catch (error) {
-      if (isOfTheDisk(error)) this.#fail(error);
+      if (isOfTheDisk(error)) this.#health.failed(error);
       throw error;
     } finally {
       this.#reserved.release(lengthBytes);
@@ -169,8 +149,8 @@ export class CacheSpace {
    * to false, with nothing evicted, where all of the cache would not be enough.
    */
   async yieldRoom(lengthBytes: number): Promise<boolean> {
-    await this.#refreshFree();
-    if (this.usedBytes + Math.max(0, this.#freeBytes) < lengthBytes) return false;
+    await this.#free.refresh();
+    if (this.usedBytes + Math.max(0, this.#free.bytes) < lengthBytes) return false;
     const heldBytes = Math.min(64 * MiB, Math.floor(this.usedBytes / 8));
     const request = this.#yielded.begin(lengthBytes, heldBytes, this.#clock.nowMs());
     try {
@@ -186,26 +166,15 @@ export class CacheSpace {
     this.#cancelWatch?.();
   }
 
-  #isWell(): boolean {
-    return this.#clock.nowMs() >= this.#brokenUntilMs;
-  }
-
-  #assertWell(): void {
-    if (this.#isWell()) return;
-    throw new CopseError('ERR_CACHE_BROKEN', `the cache rests after a failure: ${this.#message}`);
-  }
-
   /** Others take room while an eviction ends, so that one may not do; only one that finds nothing to evict means full. */
   async #makeRoom(): Promise<void> {
     while (this.#excessBytes() > 0) {
       const joined = this.#evicting !== undefined;
       const evictedBytes = this.evictedBytes;
       await this.#evict();
-      this.#assertWell();
+      this.#health.assertWell();
       if (joined || this.evictedBytes > evictedBytes || this.#excessBytes() <= 0) continue;
-      const message = this.#fullMessage();
-      this.#enter('full', message);
-      throw new CopseError('ERR_CACHE_FULL', message);
+      this.#health.full(this.#fullMessage());
     }
   }
 
@@ -215,7 +184,7 @@ export class CacheSpace {
     const floorBytes = this.minFreeBytes + this.#yielded.heldBytes(this.#clock.nowMs());
     return Math.max(
       this.usedBytes + reservedBytes - this.budgetBytes,
-      floorBytes + reservedBytes - this.#freeBytes,
+      floorBytes + reservedBytes - this.#free.bytes,
       this.#yielded.owedBytes,
     );
   }
@@ -237,50 +206,29 @@ export class CacheSpace {
     try {
       await this.#eviction.evict({
         wantedBytes: () => this.#excessBytes() + this.#reserveBytes(),
-        free: (store, chunkIndices) => this.#free(store, chunkIndices),
+        free: (store, chunkIndices) => this.#evictFrom(store, chunkIndices),
       });
-      await this.#refreshFree();
+      await this.#free.refresh();
     } catch (error) {
-      this.#fail(error);
+      this.#health.failed(error);
     }
   }
 
-  async #free(store: ChunkStore, chunkIndices: Uint32Array): Promise<void> {
-    const freeReadCount = this.#freeReadCount;
+  async #evictFrom(store: ChunkStore, chunkIndices: Uint32Array): Promise<void> {
+    const { readCount } = this.#free;
     const freedBytes = await store.evict(chunkIndices);
-    // Those in use were passed over.
+    // The store skips chunks in use.
     this.evictedChunks += Math.ceil(freedBytes / store.chunkBytes);
     this.evictedBytes += freedBytes;
     this.#yielded.freed(freedBytes);
-    // A reading since then has seen what was freed.
-    if (freeReadCount === this.#freeReadCount) this.#freeBytes += freedBytes;
+    this.#free.freed(freedBytes, readCount);
   }
 
-  /** One reading at a time: whoever needs it waits for it, since the one before it may be none at all. */
-  #refreshFree(): Promise<void> {
-    this.#freeReading ??= this.#readFreeNow().finally(() => {
-      this.#freeReading = undefined;
-    });
-    return this.#freeReading;
-  }
-
-  async #readFreeNow(): Promise<void> {
-    const writtenBytes = this.#writtenBytes;
-    try {
-      // What was written meanwhile counts twice, perhaps: rather too little free than too much.
-      this.#freeBytes = (await this.#readFree()) - (this.#writtenBytes - writtenBytes);
-      this.#freeReadCount += 1;
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#freeReadAtMs = this.#clock.nowMs();
-  }
-
-  /** The disk may fill for other reasons: the cache shrinks then, though nobody stores anything. */
+  /** Shrinks the cache when other programs fill the disk, though nothing is stored. */
   #watch(): void {
-    this.#cancelWatch = this.#clock.after(5000, () => {
+    this.#cancelWatch = this.#clock.after(watchMs, () => {
       this.#watch();
-      void this.#refreshFree().then(() => {
+      void this.#free.refresh().then(() => {
         if (this.#excessBytes() > 0) return this.#evict();
         return undefined;
       });
@@ -288,23 +236,8 @@ export class CacheSpace {
   }
 
   #fullMessage(): string {
-    const free = formatSize(Math.max(0, this.#freeBytes));
+    const free = formatSize(Math.max(0, this.#free.bytes));
     return `nothing more can be evicted: ${formatSize(this.usedBytes)} cached of ${formatSize(this.budgetBytes)}, ${free} free on the disk, which keeps ${formatSize(this.minFreeBytes)} free`;
-  }
-
-  #fail(error: unknown): void {
-    this.#brokenUntilMs = this.#clock.nowMs() + brokenMs;
-    if (this.budgetBytes === 0) return;
-    this.#enter(errorCode(error) === 'ENOSPC' ? 'full' : 'broken', errorMessage(error));
-  }
-
-  /** Says a change of state once, not once a chunk. */
-  #enter(state: SpaceState, message: string | undefined): void {
-    this.#message = message;
-    if (state === this.#state) return;
-    this.#state = state;
-    if (state === 'ok') this.#log.info('the cache stores again');
-    else this.#log.error({ state, reason: message }, 'the cache does not store: reads pass through until there is room again');
   }
 }
 

@@ -1,40 +1,21 @@
 /**
- * One cached image on this host's disk: the sparse data file, the map, and what they are worth after a restart.
+ * One cached image on this host's disk: a sparse data file, and a map with one record per chunk.
  *
- * Opening decides trust: after a clean end with an untouched data file the records hold; after anything else each chunk is verified against its
- * checksum before it is first served; a data file that is missing or of another size voids the map.
+ * An image without readers holds no descriptors. The addon opens the files with the first call that
+ * needs them, and `park` closes them again. The states of the chunks stay in memory.
  *
- * An image that nobody reads holds no descriptors. The addon opens the files with the first call that needs them, and `park`
- * closes them again. The states of the chunks stay in memory.
- *
- * Invariants: the header says `clean` only while nothing was changed since a close that synced everything, with no chunk left
- * unverified. A record does not tell an unverified chunk from a present one, so one that nobody verified must not be called clean.
- * A sync that failed is never forgotten: the map does not become clean in this process any more.
+ * Invariants: a chunk is stored or verified by one call at a time, and never while an eviction of
+ * it is under way. The map is marked clean (`CleanMark`) only with no chunk left unverified,
+ * because a record does not tell an unverified chunk from a present one.
  */
-import { existsSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ClosedError } from '../../base/error.js';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../../base/native.js';
-import {
-  dataFileStamp,
-  type MapHeader,
-  mapHeaderBytes,
-  mapVersion,
-  readMapHeader,
-  writeMapHeader,
-  writeMapHeaderLater,
-} from './map-header.js';
+import { CleanMark } from './clean-mark.js';
+import { mapHeaderBytes } from './map-header.js';
+import { type ChunkStoreOptions, inspectStoreFiles } from './store-files.js';
 
-export interface ChunkStoreOptions {
-  dataPath: string;
-  mapPath: string;
-  sizeBytes: number;
-  chunkBytes: number;
-  /** Bound into every map record: 32 bits of the image's identity. */
-  recordSeed: number;
-}
-
-/** A map of at most so many chunks is loaded by the constructor: waking a thread would take longer. */
+/** Bound on the chunks of a map that the constructor loads by itself; waking a thread would take longer. */
 const mostLoadedNow = 16_384;
 
 export class ChunkStore {
@@ -43,18 +24,13 @@ export class ChunkStore {
   readonly chunkCount: number;
   readonly #file: NativeChunkFile;
   readonly #options: ChunkStoreOptions;
-  /** Chunks under eviction, and its end. */
+  readonly #mark: CleanMark;
+  /** Evictions under way, by chunk. */
   readonly #evicting = new Map<number, Promise<unknown>>();
   #lastStore: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
   /** Resolves when the records of the map are in memory. */
   readonly ready: Promise<void>;
-  /** True while the header on the disk says `clean`, or there is no header. */
-  #isUntouched: boolean;
-  #touching: Promise<void> | undefined;
-  /** True if something was changed since the last sync. */
-  #isDirty = false;
-  #hasSyncFailed = false;
   /** True if a call since the last `park` needed the files. */
   #wasUsed = false;
   #bytesListener: (dataBytes: number) => void = () => {};
@@ -63,19 +39,13 @@ export class ChunkStore {
     this.#options = options;
     this.sizeBytes = options.sizeBytes;
     this.chunkBytes = options.chunkBytes;
-    const header = readMapHeader(options.mapPath);
-    const stamp = dataFileStamp(options.dataPath, options.sizeBytes);
-    const usable = stamp !== undefined && header !== undefined && matches(header, options);
-    // Most images of a start have neither file.
-    if (!usable && (stamp !== undefined || header !== undefined || hasFiles(options))) removeStoreFiles(options);
-    const trusted = usable && header.clean?.inode === stamp.inode && header.clean.mtimeNs === stamp.mtimeNs;
-    // Also where it says so of other data: nothing may be changed below such a word.
-    this.#isUntouched = !usable || header.clean !== undefined;
+    const { trusted, isUntouched } = inspectStoreFiles(options);
+    this.#mark = new CleanMark(options, isUntouched, () => this.sync());
     this.chunkCount = Math.ceil(options.sizeBytes / options.chunkBytes);
     const load = this.chunkCount <= mostLoadedNow;
     this.#file = native.openChunkFile({ ...options, recordsOffset: mapHeaderBytes, trusted, load });
     this.ready = load ? Promise.resolve() : this.#file.load().then(() => this.#recount());
-    // Told to whoever awaits it.
+    // A failure reaches the callers that await `ready`.
     this.ready.catch(() => {});
   }
 
@@ -238,9 +208,9 @@ export class ChunkStore {
     const wasUsed = this.#wasUsed;
     this.#wasUsed = false;
     if (wasUsed || this.#file.isInUse) return false;
-    if (this.#isDirty) await this.#sync();
+    if (this.#mark.isDirty) await this.#mark.sync();
     if (this.#closing !== undefined || !this.#file.isOpen) return true;
-    if (this.#isDirty || this.#wasUsed) return false;
+    if (this.#mark.isDirty || this.#wasUsed) return false;
     return this.#file.park();
   }
 
@@ -258,45 +228,30 @@ export class ChunkStore {
     return this.#file.sync();
   }
 
-  async #sync(): Promise<void> {
-    this.#isDirty = false;
-    try {
-      await this.sync();
-    } catch {
-      // The kernel may have dropped what it could not write, and says so once.
-      this.#hasSyncFailed = true;
-    }
-  }
-
   async #close(): Promise<void> {
     this.#bytesListener(0);
     this.#bytesListener = () => {};
     try {
       await this.ready;
-      // Nothing was changed: the map is worth what it was worth before.
-      if (this.#isUntouched && this.#touching === undefined) return;
-      await this.#touching;
-      await this.#sync();
-      const verified = this.#file.unverifiedBytes === 0;
+      if (this.#mark.isUnchanged) return;
+      await this.#mark.settled();
+      await this.#mark.sync();
+      const isVerified = this.#file.unverifiedBytes === 0;
       await this.#file.close();
-      const stamp = dataFileStamp(this.#options.dataPath, this.sizeBytes);
-      const isClean = verified && !this.#hasSyncFailed && stamp !== undefined;
-      if (isClean) writeMapHeader(this.#options.mapPath, { ...headerOf(this.#options), clean: stamp });
+      if (isVerified) this.#mark.restore();
     } catch {
-      // As after an unclean end.
+      // The next opening treats this as an unclean end.
     } finally {
       await this.#file.close();
     }
   }
 
-  /** Runs a call that changes records, once the header on the disk does not say `clean` any more. */
+  /** Runs a call that changes records. */
   #change<T>(call: () => Promise<T>): Promise<T> {
-    // The files may be gone by now, and would be made again.
+    // The files may be gone by now, and the call would make them again.
     if (this.#closing !== undefined) return Promise.reject(new ClosedError(this.#options.dataPath));
     this.#wasUsed = true;
-    this.#isDirty = true;
-    // At once where nothing is in the way: the chunks are the call's from here on.
-    return this.#isUntouched ? this.#touch().then(() => this.#counted(call)) : this.#counted(call);
+    return this.#mark.change(() => this.#counted(call));
   }
 
   async #counted<T>(call: () => Promise<T>): Promise<T> {
@@ -305,47 +260,11 @@ export class ChunkStore {
     try {
       return await result;
     } finally {
-      // A sync that began meanwhile may have missed it.
-      this.#isDirty = true;
       this.#recount();
     }
-  }
-
-  /** Durable before the first record is written: from here on only a clean close makes the records trustworthy again. */
-  #touch(): Promise<void> {
-    this.#touching ??= writeMapHeaderLater(this.#options.mapPath, headerOf(this.#options)).then(
-      () => {
-        this.#isUntouched = false;
-      },
-      (error: unknown) => {
-        this.#touching = undefined;
-        throw error;
-      },
-    );
-    return this.#touching;
   }
 
   #recount(): void {
     this.#bytesListener(this.dataBytes);
   }
-}
-
-/** Removes a cached image's files. No store may be open on them. */
-export function removeStoreFiles(paths: { dataPath: string; mapPath: string }): void {
-  // The map first: data without a map are garbage, a map without data would be a lie.
-  rmSync(paths.mapPath, { force: true });
-  rmSync(paths.dataPath, { force: true });
-}
-
-function hasFiles({ dataPath, mapPath }: ChunkStoreOptions): boolean {
-  return existsSync(mapPath) || existsSync(dataPath);
-}
-
-function headerOf(options: ChunkStoreOptions): MapHeader {
-  const { sizeBytes, chunkBytes, recordSeed } = options;
-  return { format: 'copse-map', version: mapVersion, sizeBytes, chunkBytes, recordSeed };
-}
-
-function matches(header: MapHeader, options: ChunkStoreOptions): boolean {
-  return header.sizeBytes === options.sizeBytes && header.chunkBytes === options.chunkBytes && header.recordSeed === options.recordSeed;
 }

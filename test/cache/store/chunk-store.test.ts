@@ -14,8 +14,9 @@ import {
 } from 'node:fs';
 import t, { type Test } from 'tap';
 import { ChunkState } from '../../../src/base/native.js';
-import { ChunkStore, removeStoreFiles } from '../../../src/cache/store/chunk-store.js';
+import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
 import { mapHeaderBytes, readMapHeader, writeMapHeader } from '../../../src/cache/store/map-header.js';
+import { removeStoreFiles } from '../../../src/cache/store/store-files.js';
 import { pattern } from '../../conformance/content.js';
 import { systemError } from '../faulty-store.js';
 import { chunkBytes, openStore, recordSeed, storePaths } from '../subject.js';
