@@ -1,81 +1,49 @@
 /**
- * All contents of the node: each open once however many names, backing chains and connections use it, closed with its last user.
+ * All contents of the node. Each is open once, however many names, backing chains and connections
+ * use it, and is closed with its last user.
  *
- * Content that no name stands for any more (after a repin) stays on the disk until it is evicted, before anything else is: an orphan, known to the cache's
- * space but readable by nobody. Opened again it becomes a content again.
+ * Invariants: a content is in the pool from its opening until its last lease is released. Its files
+ * are opened only after `ContentFiles` has closed them for the store before.
  */
-import { readdirSync } from 'node:fs';
-import type { Budget } from '../base/budget.js';
-import { systemClock } from '../base/clock.js';
-import { errorMessage } from '../base/error.js';
-import type { Logger } from '../base/log.js';
-import { MiB } from '../base/size.js';
-import { Slice } from '../base/slice.js';
-import { BufferPools } from '../cache/buffer-pool.js';
-import type { CacheSpace } from '../cache/evict/cache-space.js';
-import { ChunkStore } from '../cache/store/chunk-store.js';
-import { readMapHeader } from '../cache/store/map-header.js';
-import { removeStoreFiles } from '../cache/store/store-files.js';
 import type { ShareRule } from '../catalog/cluster-id.js';
-import { type ContentSpec, containerSpec, contentId, contentsUnder } from '../catalog/image-record.js';
+import { type ContentSpec, contentId, contentsUnder } from '../catalog/image-record.js';
 import type { Manifest } from '../manifest/manifest.js';
-import { openFormatOrigin } from '../origin/format/format-origin.js';
 import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
-import { openOrigin } from '../origin/open.js';
-import type { Origin, OriginCredential } from '../origin/origin.js';
-import { CachedOrigin } from './cached-origin.js';
-import { Content, type ContentCluster, contentPaths, demandRequests, prefetchRequests, type Releasable } from './content.js';
-import { type OriginRule, OriginSlot, ownOrigin } from './origin-slot.js';
-import { privateExport } from './private-export.js';
+import type { Origin } from '../origin/origin.js';
+import type { Content } from './content.js';
+import { ContentFactory, type ContentFactoryOptions, type ContentLease } from './content-factory.js';
+import { ContentFiles } from './content-files.js';
+import { IdleFiles } from './idle-files.js';
+import { type OriginRule, type OriginSlot, ownOrigin } from './origin-slot.js';
 
-export interface ContentPoolOptions {
-  cacheDir: string;
-  runDir: string;
-  space: CacheSpace;
-  /** For fetches of raw contents, and for those that wait for a decoder, which waits for the former. */
-  memory: { raw: Budget; decoded: Budget };
-  readaheadBytes: number;
-  /** Of a sealed content; rejects when it can't be had. */
+export type { ContentLease } from './content-factory.js';
+
+export interface ContentPoolOptions extends ContentFactoryOptions {
+  /** Returns the manifest of a sealed content; rejects when it can't be had. */
   manifestOf(spec: ContentSpec): Promise<Manifest | undefined>;
-  /** The place of a raw content in the cluster; `undefined` when it is not shared. */
-  clusterOf(spec: ContentSpec, share: ShareRule['share']): ContentCluster | undefined;
-  credentials: OriginCredential[];
-  log: Logger;
-}
-
-/** Holds a content open. Releasing it closes the content if this was the last user; a second release does nothing. */
-export interface ContentLease extends Releasable {
-  readonly content: Content;
 }
 
 interface Entry {
   content: Content;
-  /** Of a raw content. */
+  /** Origin of a raw content. */
   slot: OriginSlot | undefined;
   useCount: number;
-  /** Somebody released it for good: what it cached goes when the last user does. */
+  /** True if a user released the content for good: its files go with the last user. */
   forget: boolean;
 }
 
-/** How often it is looked which contents nobody has read since the last look. Their files are closed. */
-const parkMs = 5000;
-/** Unused chunk buffers that are kept. */
-const keptBufferBytes = 16 * MiB;
-
 export class ContentPool {
   readonly #options: ContentPoolOptions;
-  readonly #buffers = new BufferPools(keptBufferBytes);
+  readonly #factory: ContentFactory;
+  readonly #files: ContentFiles;
+  readonly #idle: IdleFiles;
   readonly #entries = new Map<string, Entry>();
-  readonly #orphans = new Map<string, ChunkStore>();
-  /** Closing contents, which must be gone before they are opened again. */
-  readonly #closing = new Map<string, Promise<void>>();
-
-  #cancelParking: () => void = () => {};
-  #isClosed = false;
 
   constructor(options: ContentPoolOptions) {
     this.#options = options;
-    this.#parkLater();
+    this.#factory = new ContentFactory(options, (spec, { share, rule }) => this.lease(spec, share, rule));
+    this.#files = new ContentFiles(options);
+    this.#idle = new IdleFiles(() => this.#stores(), options.log);
   }
 
   get contents(): Content[] {
@@ -83,10 +51,10 @@ export class ContentPool {
   }
 
   /**
-   * Opens a content, and what lies below it. Asks no origin.
+   * Opens a content, and the contents below it. Asks no origin.
    *
-   * @param share whether peers may have its bytes; where it is open already, what was said first holds
-   * @param rule which origins may be opened for it; where it is open already, those that it allows are opened, too
+   * @param share the sharing rule of its image; a content that is open already keeps its first one
+   * @param rule the origins that may be opened; for a content that is open already, further ones are opened
    */
   async lease(spec: ContentSpec, share: ShareRule['share'] = undefined, rule: OriginRule = ownOrigin): Promise<ContentLease> {
     const id = contentId(spec);
@@ -98,17 +66,16 @@ export class ContentPool {
     const below: ContentLease[] = [];
     let origin: Origin | undefined;
     try {
-      const slot = spec.format === 'raw' ? this.#slotOf(spec, rule) : undefined;
-      origin = slot ?? (await this.#openDecoder(spec, below, share, rule));
+      const slot = spec.format === 'raw' ? this.#factory.slot(spec, rule) : undefined;
+      origin = slot ?? (await this.#factory.decoder(spec, below, { share, rule }));
       const manifest =
         slot === undefined ? undefined : await this.#options.manifestOf(slot.access === 'own' ? spec : withoutManifestUrl(spec));
-      // The files are one store's at a time: whoever has them must be gone. Others may have waited for the same, and been quicker.
-      for (let closing = this.#vacate(id); closing !== undefined; closing = this.#vacate(id)) await closing;
+      for (let closing = this.#files.vacate(id); closing !== undefined; closing = this.#files.vacate(id)) await closing;
       let entry = this.#entries.get(id);
       if (entry === undefined) {
-        entry = { content: this.#create(spec, { origin, manifest, share, below: [...below] }), slot, useCount: 0, forget: false };
+        entry = { content: this.#factory.content(spec, { origin, manifest, share, below: [...below] }), slot, useCount: 0, forget: false };
         this.#entries.set(id, entry);
-        // They are the content's now.
+        // Both are the content's now.
         origin = undefined;
         below.length = 0;
       } else {
@@ -121,44 +88,39 @@ export class ContentPool {
     }
   }
 
-  /** The container of a content as the format room wants it, and the leases that it stands on. */
-  async container(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share'], rule?: OriginRule): Promise<FormatContainer> {
-    const lease = await this.lease(containerSpec(spec), share, rule);
-    below.push(lease);
-    const { content } = lease;
-    return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
+  /** Leases the container of a content for the format room. Adds the lease to `below`. */
+  container(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatContainer> {
+    return this.#factory.container(spec, below, { share });
   }
 
-  /** A backing file as a layer, and the leases that it stands on. */
-  async layer(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share'], rule?: OriginRule): Promise<FormatLayer> {
-    const backing: Record<string, FormatLayer> = {};
-    for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below, share, rule);
-    return { container: await this.container(spec, below, share, rule), format: spec.format, backing };
+  /** Leases a backing file and those below it for the format room. Adds all leases to `below`. */
+  layer(spec: ContentSpec, below: ContentLease[], share?: ShareRule['share']): Promise<FormatLayer> {
+    return this.#factory.layer(spec, below, { share });
   }
 
-  /** Takes up what lies in the cache directory and belongs to none of `knownIds`. */
+  /** Returns the open content of that spec, and its origin if it is a raw one. */
+  find(spec: ContentSpec): { content: Content; origin: OriginSlot | undefined } | undefined {
+    const entry = this.#entries.get(contentId(spec));
+    return entry && { content: entry.content, origin: entry.slot };
+  }
+
+  /** Makes orphans of all cached files whose content id is not among `knownIds`. */
   adoptOrphans(knownIds: ReadonlySet<string>): void {
-    for (const file of readdirSync(this.#options.cacheDir)) {
-      const id = /^([0-9a-f]{32})\.map$/.exec(file)?.[1];
-      if (id !== undefined && !knownIds.has(id)) this.#orphan(id);
-    }
+    this.#files.adoptOrphans(knownIds);
   }
 
-  /** No file is open when it resolves. */
+  /** Closes all contents. No file is open when it resolves. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#cancelParking();
+    this.#idle.close();
     const contents = this.contents;
     this.#entries.clear();
-    // The top ones first: decoders read from their containers.
+    // Decoders read from their containers, so they go first.
     contents.sort((left, right) => Number(left.spec.format === 'raw') - Number(right.spec.format === 'raw'));
-    for (const content of contents) await this.#track(content.id, content.close());
-    for (const [id, store] of this.#orphans) await this.#track(id, store.close());
-    this.#orphans.clear();
-    await Promise.all(this.#closing.values());
+    for (const content of contents) await this.#files.giveBack(content.id, content.close(), 'keep');
+    await this.#files.close();
   }
 
-  /** A large map is read on a thread, before anybody looks into it. */
+  /** Waits until the map is in memory; a thread reads a large one. */
   async #readyLease(id: string, entry: Entry): Promise<ContentLease> {
     const lease = this.#leaseOf(id, entry);
     try {
@@ -173,155 +135,33 @@ export class ContentPool {
   #leaseOf(id: string, entry: Entry): ContentLease {
     entry.useCount += 1;
     entry.forget = false;
-    let released = false;
+    let isReleased = false;
     return {
       content: entry.content,
       release: async ({ forget = false } = {}) => {
-        if (released) return;
-        released = true;
+        if (isReleased) return;
+        isReleased = true;
         entry.useCount -= 1;
         entry.forget ||= forget;
         if (entry.useCount > 0 || this.#entries.get(id) !== entry) return;
         this.#entries.delete(id);
-        await this.#track(id, entry.content.close({ forget: entry.forget }), () => {
-          if (entry.forget) removeStoreFiles(contentPaths(this.#options.cacheDir, id));
-          else this.#orphan(id);
-        });
+        await this.#files.giveBack(id, entry.content.close({ forget: entry.forget }), entry.forget ? 'remove' : 'orphan');
       },
     };
   }
 
-  #parkLater(): void {
-    if (this.#isClosed) return;
-    this.#cancelParking = systemClock.after(parkMs, () => void this.#park().finally(() => this.#parkLater()));
-  }
-
-  /** Closes the files of contents that nobody has read for a while. */
-  async #park(): Promise<void> {
-    const slice = new Slice();
-    for (const store of [...this.#stores()]) {
-      await slice.turn();
-      await this.#parkOne(store);
-    }
-  }
-
-  async #parkOne(store: ChunkStore): Promise<void> {
-    try {
-      if (store.isOpen) await store.park();
-    } catch (error) {
-      this.#options.log.warn({ reason: errorMessage(error) }, 'files of an idle content stay open');
-    }
-  }
-
-  *#stores(): Iterable<ChunkStore> {
+  *#stores(): Iterable<Content['cache']['store']> {
     for (const { content } of this.#entries.values()) yield content.cache.store;
-    yield* this.#orphans.values();
+    yield* this.#files.orphans;
   }
 
-  /** The open content of that spec, and its origin where it is a raw one. */
-  find(spec: ContentSpec): { content: Content; origin: OriginSlot | undefined } | undefined {
-    const entry = this.#entries.get(contentId(spec));
-    return entry && { content: entry.content, origin: entry.slot };
-  }
-
-  #slotOf(spec: ContentSpec, rule: OriginRule): OriginSlot {
-    const { url, identity } = spec;
-    const slot = new OriginSlot({ url, identity, open: (access) => this.#openOrigin(spec, access === 'own') });
-    slot.allow(rule(spec));
-    return slot;
-  }
-
-  /** Opens the origins that the rule allows, of the content and what lies below it. */
+  /** Opens the origins that the rule allows, of the content and of those below it. */
   #allow(spec: ContentSpec, rule: OriginRule): void {
     for (const content of contentsUnder(spec)) this.#entries.get(contentId(content))?.slot?.allow(rule(content));
   }
-
-  #openOrigin(spec: ContentSpec, withCredentials: boolean): Origin {
-    const { credentials, log } = this.#options;
-    return openOrigin(spec.url, spec.identity, {
-      credentials: withCredentials ? credentials : [],
-      sealed: spec.manifest !== undefined,
-      log,
-      demandConnections: demandRequests,
-      prefetchConnections: prefetchRequests,
-    });
-  }
-
-  async #openDecoder(spec: ContentSpec, below: ContentLease[], share: ShareRule['share'], rule: OriginRule): Promise<Origin> {
-    const { runDir, log } = this.#options;
-    return openFormatOrigin({ ...(await this.layer(spec, below, share, rule)), sizeBytes: spec.sizeBytes, runDir, log });
-  }
-
-  #create(
-    spec: ContentSpec,
-    parts: { origin: Origin; manifest: Manifest | undefined; share: ShareRule['share']; below: ContentLease[] },
-  ): Content {
-    const { cacheDir, space, memory, readaheadBytes, log, clusterOf } = this.#options;
-    const { origin, manifest, share, below } = parts;
-    return new Content({
-      spec,
-      origin,
-      hasOrigin: origin instanceof OriginSlot ? () => origin.access !== 'none' : undefined,
-      manifest,
-      cluster: spec.format === 'raw' ? clusterOf(spec, share) : undefined,
-      cacheDir,
-      space,
-      memory: spec.format === 'raw' ? memory.raw : memory.decoded,
-      buffers: this.#buffers,
-      readaheadBytes,
-      log,
-      below,
-    });
-  }
-
-  /** Leaves what a content cached to the cache's space alone. */
-  #orphan(id: string): void {
-    const { cacheDir, space, log } = this.#options;
-    const paths = contentPaths(cacheDir, id);
-    try {
-      const header = readMapHeader(paths.mapPath);
-      if (header === undefined) {
-        removeStoreFiles(paths);
-        return;
-      }
-      const { sizeBytes, chunkBytes, recordSeed } = header;
-      const store = new ChunkStore({ ...paths, sizeBytes, chunkBytes, recordSeed });
-      this.#orphans.set(id, store);
-      space.addOrphan(store, () => {
-        this.#orphans.delete(id);
-        void this.#track(id, store.close(), () => removeStoreFiles(paths));
-      });
-    } catch (error) {
-      log.error({ file: paths.mapPath, reason: errorMessage(error) }, 'cached chunks of no image can neither be used nor removed');
-    }
-  }
-
-  /** What has to end before a content's files can be opened; `undefined`: nothing. */
-  #vacate(id: string): Promise<void> | undefined {
-    const store = this.#orphans.get(id);
-    if (store === undefined) return this.#closing.get(id);
-    this.#orphans.delete(id);
-    this.#options.space.remove(store);
-    return this.#track(id, store.close());
-  }
-
-  /** Keeps everybody from a content's files until they are closed and what comes `then` is done. Never rejects. */
-  #track(id: string, closed: Promise<void>, then: () => void = () => {}): Promise<void> {
-    const closing = closed
-      .catch((error: unknown) => {
-        // What could not be synced is verified before it is served again.
-        this.#options.log.error({ content: id, reason: errorMessage(error) }, 'cached content did not close cleanly');
-      })
-      .then(() => {
-        this.#closing.delete(id);
-        then();
-      });
-    this.#closing.set(id, closing);
-    return closing;
-  }
 }
 
-/** Where a manifest lies is another node's word, too: it comes from this node's store, or from a member. */
+/** Drops the manifest's URL, which another node named. The manifest comes from this node's store, or from a member. */
 function withoutManifestUrl(spec: ContentSpec): ContentSpec {
   return spec.manifest === undefined ? spec : { ...spec, manifest: { digest: spec.manifest.digest } };
 }
