@@ -1,79 +1,62 @@
 /**
- * The state of one handshake, and the answer to each option: one function an option.
+ * The state of one handshake, and the answer to each option: one method per option.
  *
- * Invariants: an answer is complete or the connection is dropped; an export that was opened is released unless it becomes the
- * session's. A refusal is thrown as a Refusal and sent as the option's one final reply; a decoder's NbdProtocolError
- * inside an option's bounds is such a refusal too (ERR_INVALID), because the next option can still be found.
+ * Invariants: an answer is complete, or the connection is dropped. An export that was opened is
+ * released unless it becomes the session's. A refused option gets one final reply, and the
+ * handshake goes on. An NbdProtocolError of a decoder refuses the option, too (ERR_INVALID),
+ * because the next option can still be found.
  *
  * Source: doc/proto.md, "Option types"; branch extension-ext-header for EXTENDED_HEADERS.
  */
-import { errorMessage } from '../../base/error.js';
 import { Slice } from '../../base/slice.js';
-import {
-  type ContextName,
-  contextNames,
-  Info,
-  MAX_PAYLOAD_BYTES,
-  OPTION_BYTES,
-  Option,
-  OptionReply,
-  type ReplyMode,
-  TransmissionFlag,
-} from '../codec/constant.js';
+import { Info, MAX_PAYLOAD_BYTES, Option, OptionReply, type ReplyMode, TransmissionFlag } from '../codec/constant.js';
 import { NbdDisconnectedError, NbdProtocolError, NbdRefusedError } from '../codec/error.js';
 import { errorText } from '../codec/frame.js';
 import {
   decodeExportName,
   decodeInfoRequest,
-  decodeMetaContextRequest,
   encodeErrorText,
   encodeExportNameReply,
   encodeInfoBlockSize,
   encodeInfoDescription,
   encodeInfoExport,
   encodeInfoName,
-  encodeMetaContext,
   encodeOptionReply,
   encodeServer,
   type InfoRequest,
 } from '../codec/option.js';
 import type { HandshakeBudget } from './budget.js';
 import type { ExportFacts, HandshakeDirectory, HandshakeExport, Session } from './contract.js';
+import { ExportLookup } from './export-lookup.js';
 import type { HandshakeChannel } from './handshake-channel.js';
+import { MetaContexts } from './meta-context.js';
+import { Refusal, refuseData } from './refusal.js';
 
-/** An option that is answered with an error; the handshake goes on. */
-class Refusal extends Error {
-  readonly type: number;
-
-  constructor(type: number, message: string) {
-    super(message);
-    this.type = type;
-  }
-}
-
-/** What an option leads to: `undefined` for the next option. */
+/** Outcome of one option: a session, the end of the connection, or `undefined` for the next option. */
 export type Outcome<E> = Omit<Session<E>, 'leftover'> | 'aborted' | undefined;
 
 export class Negotiation<E> {
   readonly #channel: HandshakeChannel;
   readonly #directory: HandshakeDirectory<E>;
   readonly #budget: HandshakeBudget;
-  /** Whether EXPORT_NAME is answered with its 124 zeros. */
+  readonly #lookup: ExportLookup<E>;
+  readonly #metaContexts: MetaContexts;
+  /** True if the reply to EXPORT_NAME ends with 124 zeros. */
   readonly #padding: boolean;
   #replies: ReplyMode = 'simple';
-  /** Selected last, and for which export: SET_META_CONTEXT binds them to a name. */
-  #selected: { name: string; contexts: ReadonlyMap<ContextName, number> } | undefined;
 
   constructor(channel: HandshakeChannel, directory: HandshakeDirectory<E>, budget: HandshakeBudget, padding: boolean) {
     this.#channel = channel;
     this.#directory = directory;
     this.#budget = budget;
+    this.#lookup = new ExportLookup(directory, budget);
+    this.#metaContexts = new MetaContexts(channel, this.#lookup);
     this.#padding = padding;
   }
 
   /** Answers one option. @throws NbdProtocolError or NbdRefusedError when the connection is to be dropped */
   async answer(option: number, data: Buffer): Promise<Outcome<E>> {
-    // Its only answer to an error is the end of the connection.
+    // EXPORT_NAME has no error reply: every error ends the connection.
     if (option === Option.EXPORT_NAME) return this.#exportName(data);
     try {
       return await this.#dispatch(option, data);
@@ -85,7 +68,7 @@ export class Negotiation<E> {
     }
   }
 
-  /** The final reply of an option that is not granted. */
+  /** Sends the final reply of an option that is not granted. */
   async refuse(option: number, type: number, message: string): Promise<void> {
     await this.#channel.put(encodeOptionReply(option, type, encodeErrorText(message)));
     await this.#channel.flush();
@@ -116,7 +99,7 @@ export class Negotiation<E> {
     }
   }
 
-  /** Many clients close without waiting for the reply, which is as polite. */
+  /** Acknowledges ABORT. Many clients close without waiting for that, which is no error. */
   async #abort(): Promise<'aborted'> {
     try {
       await this.#acknowledge(Option.ABORT);
@@ -142,10 +125,10 @@ export class Negotiation<E> {
 
   async #list(data: Buffer): Promise<undefined> {
     refuseData(data, 'LIST');
-    this.#budget.spendOnNames(this.#exportCount());
+    this.#budget.spendOnNames(this.#lookup.count);
     const slice = new Slice();
     for (const entry of this.#directory.list()) {
-      // A client that takes all at once does not make the others wait.
+      // One client that takes all names at once must not delay the others.
       await slice.turn();
       const description = errorText(entry.description).toString();
       await this.#channel.put(encodeOptionReply(Option.LIST, OptionReply.SERVER, encodeServer({ name: entry.name, description })));
@@ -155,13 +138,13 @@ export class Negotiation<E> {
 
   async #info(data: Buffer): Promise<undefined> {
     const request = decodeInfoRequest(data);
-    await this.#describe(Option.INFO, await this.#lookAt(request.name, data), request);
+    await this.#describe(Option.INFO, await this.#lookup.lookAt(request.name, data), request);
     await this.#acknowledge(Option.INFO);
   }
 
   async #go(data: Buffer): Promise<Outcome<E>> {
     const request = decodeInfoRequest(data);
-    const opened = await this.#open(request.name);
+    const opened = await this.#lookup.open(request.name);
     return this.#withExport(opened, async () => {
       await this.#describe(Option.GO, opened, request);
       await this.#acknowledge(Option.GO);
@@ -186,34 +169,14 @@ export class Negotiation<E> {
 
   async #listMetaContext(data: Buffer): Promise<undefined> {
     this.#refuseSimple('LIST_META_CONTEXT');
-    const { name, queries } = decodeMetaContextRequest(data);
-    await this.#lookAt(name, data);
-    for (const query of queries) refuseWithoutNamespace(query);
-    // The empty leaf name asks for all of a namespace; no query at all asks for everything.
-    const matches = (context: string): boolean => queries.some((query) => query === context || query === `${namespace(context)}:`);
-    for (const context of contextNames) {
-      if (queries.length > 0 && !matches(context)) continue;
-      const reply = encodeMetaContext({ contextId: 0, name: context });
-      await this.#channel.put(encodeOptionReply(Option.LIST_META_CONTEXT, OptionReply.META_CONTEXT, reply));
-    }
+    await this.#metaContexts.list(data);
     await this.#acknowledge(Option.LIST_META_CONTEXT);
   }
 
   async #setMetaContext(data: Buffer): Promise<undefined> {
-    // It replaces what was selected before, and also when it fails.
-    this.#selected = undefined;
+    this.#metaContexts.clear();
     this.#refuseSimple('SET_META_CONTEXT');
-    const { name, queries } = decodeMetaContextRequest(data);
-    await this.#lookAt(name, data);
-    for (const query of queries) refuseWithoutNamespace(query);
-    const contexts = new Map<ContextName, number>();
-    for (const [index, context] of contextNames.entries()) {
-      if (!queries.includes(context)) continue;
-      contexts.set(context, index + 1);
-      const reply = encodeMetaContext({ contextId: index + 1, name: context });
-      await this.#channel.put(encodeOptionReply(Option.SET_META_CONTEXT, OptionReply.META_CONTEXT, reply));
-    }
-    this.#selected = { name, contexts };
+    await this.#metaContexts.set(data);
     await this.#acknowledge(Option.SET_META_CONTEXT);
   }
 
@@ -222,7 +185,10 @@ export class Negotiation<E> {
     await this.#channel.flush();
   }
 
-  /** What INFO and GO tell before their ACK: EXPORT always, the rest when asked for, constraints that are tighter than usual in any case. */
+  /**
+   * Sends the items of INFO and GO before their ACK. EXPORT is always sent, the others on request,
+   * and block sizes also when they are tighter than usual.
+   */
   async #describe(option: number, opened: ExportFacts, { requests }: InfoRequest): Promise<void> {
     const { blockSize } = opened;
     const tight = blockSize.minimumBytes > 1 || blockSize.maximumBytes < MAX_PAYLOAD_BYTES;
@@ -233,40 +199,7 @@ export class Negotiation<E> {
     for (const item of items) await this.#channel.put(encodeOptionReply(option, OptionReply.INFO, item));
   }
 
-  #open(name: string): Promise<HandshakeExport<E>> {
-    return this.#find(name, this.#directory.open(name));
-  }
-
-  /** Finds the export that an option of a client that only asks is about. */
-  async #lookAt(name: string, data: Buffer): Promise<ExportFacts> {
-    const facts = await this.#find(name, this.#factsOf(name));
-    this.#budget.return(OPTION_BYTES + data.length, () => this.#exportCount());
-    return facts;
-  }
-
-  async #factsOf(name: string): Promise<ExportFacts | undefined> {
-    const directory = this.#directory;
-    if (directory.describe !== undefined) return directory.describe(name);
-    const opened = await directory.open(name);
-    opened?.release();
-    return opened;
-  }
-
-  #exportCount(): number {
-    return this.#directory.exportCount?.() ?? 0;
-  }
-
-  async #find<T>(name: string, opening: Promise<T | undefined>): Promise<T> {
-    let opened: T | undefined;
-    try {
-      opened = await opening;
-    } catch (error) {
-      throw new Refusal(OptionReply.ERR_UNKNOWN, `export "${name}" can't be opened: ${errorMessage(error)}`);
-    }
-    if (opened !== undefined) return opened;
-    throw new Refusal(OptionReply.ERR_UNKNOWN, name === '' ? 'there is no default export: give a name' : `there is no export "${name}"`);
-  }
-
+  /** Releases the export if the work fails. */
   async #withExport<T>(opened: HandshakeExport<E>, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -277,7 +210,7 @@ export class Negotiation<E> {
   }
 
   #session(opened: HandshakeExport<E>, requestedName: string, blockSizeAgreed: boolean): Omit<Session<E>, 'leftover'> {
-    const contexts = this.#selected?.name === requestedName ? this.#selected.contexts : new Map<ContextName, number>();
+    const contexts = this.#metaContexts.selectedFor(requestedName);
     return { export: opened, replies: this.#replies, transmissionFlags: this.#transmissionFlags(opened), contexts, blockSizeAgreed };
   }
 
@@ -292,16 +225,4 @@ export class Negotiation<E> {
     if (this.#replies === 'simple')
       throw new Refusal(OptionReply.ERR_INVALID, `${option} needs structured replies or extended headers first`);
   }
-}
-
-function refuseData(data: Buffer, option: string): void {
-  if (data.length > 0) throw new Refusal(OptionReply.ERR_INVALID, `${option} takes no data, ${data.length} bytes came with it`);
-}
-
-function namespace(context: string): string {
-  return context.slice(0, context.indexOf(':'));
-}
-
-function refuseWithoutNamespace(query: string): void {
-  if (query.indexOf(':') < 1) throw new Refusal(OptionReply.ERR_INVALID, `query "${query}" names no namespace: write NAMESPACE:NAME`);
 }
