@@ -25,7 +25,7 @@ import type { ClusteredContent, ClusterSource } from '../cluster/clustered-conte
 import { withKnownZeroes } from '../manifest/known-zeroes.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { withManifest } from '../manifest/sealed-origin.js';
-import { OriginEconomy, withEconomy } from '../origin/economy.js';
+import { OriginEconomy, withEconomy } from '../origin/fetch-count.js';
 import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
 import type { Origin } from '../origin/origin.js';

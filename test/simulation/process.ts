@@ -19,7 +19,7 @@ import type { Neighbourhood } from '../../src/cluster/neighbourhood.js';
 import { type NodeStatement, protocolVersion } from '../../src/cluster/node.js';
 import type { CachedRun } from '../../src/cluster/peer.js';
 import { withManifest } from '../../src/manifest/sealed-origin.js';
-import { OriginEconomy, withEconomy } from '../../src/origin/economy.js';
+import { OriginEconomy, withEconomy } from '../../src/origin/fetch-count.js';
 import { type HealthyOrigin, withHealth } from '../../src/origin/health.js';
 import { withRetry } from '../../src/origin/retry.js';
 import { PeerImageDevice } from '../../src/peer/server/image-device.js';

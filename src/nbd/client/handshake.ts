@@ -8,7 +8,7 @@ import { formatNbdUri, type NbdUri } from '../codec/uri.js';
 import { HandshakeChannel } from '../server/handshake-channel.js';
 import type { NbdAgreement, NbdExportInfo } from './contract.js';
 import { dial, type NbdTarget, resolveTarget } from './dial.js';
-import { Haggle } from './haggle.js';
+import { Haggle } from './negotiation.js';
 
 /** Most bytes of a server's handshake: a list of a hundred thousand exports. */
 const MAX_HANDSHAKE_BYTES = 32 * 1024 * 1024;
