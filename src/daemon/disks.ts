@@ -31,7 +31,7 @@ import { DiskNotes } from '../disk/session/notes.js';
 import { BaseKeeper } from '../image/base-keeper.js';
 import { BaseOrigins } from '../image/base-origin.js';
 import type { ContentPool } from '../image/content-pool.js';
-import { openDiskBase } from '../image/disk-image.js';
+import { openDiskImage } from '../image/disk-image.js';
 import { usersOf } from '../image/image-user.js';
 import { ClusterDiskPeers, type DiskCluster } from '../peer/client/disk-nodes.js';
 import { isClientAlive } from '../server/client-identity.js';
@@ -111,7 +111,7 @@ export class Disks {
         known,
         peers,
         leases,
-        openBase: (record) => openDiskBase(pool, baseOrigins, record),
+        openBase: (record) => openDiskImage(pool, baseOrigins, record),
         defaultDeadlineMs,
         clock: systemClock,
         log,

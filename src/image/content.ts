@@ -1,8 +1,8 @@
 /**
  * One content being served from its cache: the whole way of a read, put together.
  *
- *   raw       cache ── economy ── retry ── meter ── health ── manifest ── origin
- *   shared    cache ── (homes, else) holders ── economy ── … ── origin
+ *   raw       cache ── fetch count ── retry ── meter ── health ── manifest ── origin
+ *   shared    cache ── (homes, else) holders ── fetch count ── … ── origin
  *   foreign   cache ── retry ── meter ── health ── qemu-nbd ── private export ── container's cache ── …
  *
  * A foreign content's container is a content of its own: what qemu-nbd reads is fetched once, in chunks, pinned, and kept too. The two draw on
@@ -25,7 +25,7 @@ import type { ClusteredContent, ClusterSource } from '../cluster/clustered-conte
 import { withKnownZeroes } from '../manifest/known-zeroes.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { withManifest } from '../manifest/sealed-origin.js';
-import { OriginEconomy, withEconomy } from '../origin/fetch-count.js';
+import { FetchCount, withFetchCount } from '../origin/fetch-count.js';
 import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
 import type { Origin } from '../origin/origin.js';
@@ -95,7 +95,7 @@ export class Content {
   /** Attempts at the origin that were repeated. */
   retryCount = 0;
   /** Of what came from the origin through this node. */
-  readonly economy: OriginEconomy;
+  readonly fetchCount: FetchCount;
   readonly manifest: Manifest | undefined;
   /** Of a content that peers share. */
   readonly clustered: ClusteredContent | undefined;
@@ -114,7 +114,7 @@ export class Content {
     const { manifest, cluster } = options;
     this.manifest = manifest;
     this.#cluster = cluster;
-    this.economy = new OriginEconomy({ sizeBytes, chunkBytes });
+    this.fetchCount = new FetchCount({ sizeBytes, chunkBytes });
     this.#origin = withHealth(manifest === undefined ? options.origin : withManifest(options.origin, manifest), { log });
     const retrying = withRetry(withMeter(this.#origin, this.meter), {
       log,
@@ -122,7 +122,7 @@ export class Content {
         this.retryCount += 1;
       },
     });
-    const origin = withEconomy(retrying, this.economy);
+    const origin = withFetchCount(retrying, this.fetchCount);
     this.clustered = cluster?.join(this, { origin, readAsHome: (...read) => this.#readAsHome(...read) });
     const { clustered } = this;
     const store = new ChunkStore({ ...contentPaths(options.cacheDir, this.id), sizeBytes, chunkBytes, recordSeed: recordSeedOf(this.id) });

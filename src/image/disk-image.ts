@@ -3,7 +3,7 @@
  *
  * Every disk's record comes through here, whoever wrote it: `base-origin.ts` decides which origins it may make this node open.
  */
-import type { DiskBase } from '../disk/hosted/hosted-disk.js';
+import type { DiskImage } from '../disk/hosted/hosted-disk.js';
 import type { DiskRecord } from '../disk/protocol/record.js';
 import type { BaseOrigins } from './base-origin.js';
 import type { ContentPool } from './content-pool.js';
@@ -12,7 +12,7 @@ import type { ContentPool } from './content-pool.js';
 const mostRuns = 4096;
 
 /** Asks no origin. `undefined` for a disk over nothing. */
-export async function openDiskBase(pool: ContentPool, origins: BaseOrigins, { image }: DiskRecord): Promise<DiskBase | undefined> {
+export async function openDiskImage(pool: ContentPool, origins: BaseOrigins, { image }: DiskRecord): Promise<DiskImage | undefined> {
   if (image === undefined) return undefined;
   const { spec, rule } = origins.choose(image.content);
   const lease = await pool.lease(spec, image.share, rule);

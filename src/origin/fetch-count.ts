@@ -1,7 +1,9 @@
 /**
- * Counts how often chunks come from an origin: the same one twice is what a cluster is there to avoid.
+ * Counts how often the chunks of one content come from its origin. A cluster exists to fetch each
+ * chunk once, so the counts show whether it does.
  *
- * When to use: around the origin of one content, above retries, so that a chunk that took two attempts counts once. Cost: one bit a chunk, and a loop over those of each read.
+ * When to use: around the origin of one content, above retries, so that a chunk that took two
+ * attempts counts once. Cost: one bit per chunk, and a loop over the chunks of each read.
  */
 import type { SourceReadOptions } from '../block/read-options.js';
 import type { RangeSink } from '../block/sink.js';
@@ -9,12 +11,12 @@ import { OriginDecorator } from './decorator.js';
 import type { Origin } from './origin.js';
 import { CountingSink } from './sink.js';
 
-export class OriginEconomy {
+export class FetchCount {
   readonly chunkBytes: number;
   readonly #seen: Uint8Array;
-  /** Chunks that came whole, each time counted. */
+  /** Chunks that came whole, counted each time. */
   chunks = 0;
-  /** The same, each chunk counted once. */
+  /** Chunks that came whole, each counted once. */
   uniqueChunks = 0;
 
   constructor(options: { sizeBytes: number; chunkBytes: number }) {
@@ -22,7 +24,7 @@ export class OriginEconomy {
     this.#seen = new Uint8Array(Math.ceil(options.sizeBytes / options.chunkBytes / 8));
   }
 
-  /** @param offset of the first byte that came; a chunk's first one */
+  /** @param offset position of the first byte that came; the first byte of a chunk */
   fetched(offset: number, lengthBytes: number, sizeBytes: number): void {
     const end = offset + lengthBytes;
     const last = end === sizeBytes ? Math.ceil(end / this.chunkBytes) : Math.floor(end / this.chunkBytes);
@@ -37,16 +39,17 @@ export class OriginEconomy {
   }
 }
 
-export function withEconomy(origin: Origin, economy: OriginEconomy): Origin {
-  return new EconomicOrigin(origin, economy);
+/** Decorates an origin with a count of its chunks. */
+export function withFetchCount(origin: Origin, fetchCount: FetchCount): Origin {
+  return new CountedOrigin(origin, fetchCount);
 }
 
-class EconomicOrigin extends OriginDecorator {
-  readonly #economy: OriginEconomy;
+class CountedOrigin extends OriginDecorator {
+  readonly #fetchCount: FetchCount;
 
-  constructor(below: Origin, economy: OriginEconomy) {
+  constructor(below: Origin, fetchCount: FetchCount) {
     super(below);
-    this.#economy = economy;
+    this.#fetchCount = fetchCount;
   }
 
   async read(offset: number, lengthBytes: number, sink: RangeSink, options?: SourceReadOptions): Promise<void> {
@@ -54,7 +57,7 @@ class EconomicOrigin extends OriginDecorator {
     try {
       await this.below.read(offset, lengthBytes, counting, options);
     } finally {
-      this.#economy.fetched(offset, counting.deliveredBytes, this.sizeBytes);
+      this.#fetchCount.fetched(offset, counting.deliveredBytes, this.sizeBytes);
     }
   }
 }

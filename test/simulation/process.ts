@@ -19,7 +19,7 @@ import type { Neighbourhood } from '../../src/cluster/neighbourhood.js';
 import { type NodeStatement, protocolVersion } from '../../src/cluster/node.js';
 import type { CachedRun } from '../../src/cluster/peer.js';
 import { withManifest } from '../../src/manifest/sealed-origin.js';
-import { OriginEconomy, withEconomy } from '../../src/origin/fetch-count.js';
+import { FetchCount, withFetchCount } from '../../src/origin/fetch-count.js';
 import { type HealthyOrigin, withHealth } from '../../src/origin/health.js';
 import { withRetry } from '../../src/origin/retry.js';
 import { PeerImageDevice } from '../../src/peer/server/image-device.js';
@@ -64,7 +64,7 @@ export class Process implements Endpoint {
   readonly cache: ChunkCache;
   readonly clustered: ClusteredContent;
   readonly neighbourhood: LiveNeighbourhood;
-  readonly economy: OriginEconomy;
+  readonly fetchCount: FetchCount;
   readonly hedges = new HedgeBudget();
   readonly space: CacheSpace;
   /** Memory for chunks on their way, by who waits. */
@@ -121,8 +121,8 @@ export class Process implements Endpoint {
       onSent: (chunk) => inspector.sent(this, chunk),
     });
     this.#origin = withHealth(verifier === undefined ? raw : withManifest(raw, verifier));
-    this.economy = new OriginEconomy({ sizeBytes: image.sizeBytes, chunkBytes });
-    const origin = withEconomy(withRetry(this.#origin, { clock, random: chance.next }), this.economy);
+    this.fetchCount = new FetchCount({ sizeBytes: image.sizeBytes, chunkBytes });
+    const origin = withFetchCount(withRetry(this.#origin, { clock, random: chance.next }), this.fetchCount);
     this.neighbourhood = world.neighbourhoodOf(this);
     this.clustered = new ClusteredContent({
       content: { id: image.id, sizeBytes: image.sizeBytes, chunkBytes },

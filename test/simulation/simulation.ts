@@ -111,8 +111,8 @@ function checkRest({ processes, inspector, hosts, origin }: World): void {
     if (metrics.hedges * 20 > metrics.heldRequests)
       inspector.violate(`${process.id}: ${metrics.hedges} hedges of ${metrics.heldRequests} requests`);
     const sent = inspector.sentBy.get(process) ?? 0;
-    if (process.economy.chunks !== sent)
-      inspector.violate(`${process.id} counts ${process.economy.chunks} chunks of the origin, which sent ${sent}`);
+    if (process.fetchCount.chunks !== sent)
+      inspector.violate(`${process.id} counts ${process.fetchCount.chunks} chunks of the origin, which sent ${sent}`);
     for (const { peerId } of process.clustered.standing.setAside) {
       if (!hosts.some(({ id, hasLied }) => id === peerId && hasLied))
         inspector.violate(`${process.id} has set ${peerId} aside, which never lied`);

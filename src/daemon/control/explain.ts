@@ -33,9 +33,9 @@ export function explain({ name, metrics }: { name: string; metrics: ExportMetric
 
 function originUse(content: Content | undefined): Explanation['origin'] {
   if (content === undefined) return { requests: 0, bytes: 0, chunks: 0, uniqueChunks: 0, retries: 0 };
-  const { meter, economy, retryCount } = content;
+  const { meter, fetchCount, retryCount } = content;
   const { demand, background, prefetch } = meter.requests;
-  const { chunks, uniqueChunks } = economy;
+  const { chunks, uniqueChunks } = fetchCount;
   return { requests: demand + background + prefetch, bytes: meter.bytes, chunks, uniqueChunks, retries: retryCount };
 }
 

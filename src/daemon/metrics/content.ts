@@ -35,7 +35,7 @@ export async function addContents(
   const dataBytes = page.gauge('copse_cache_data_bytes', 'Bytes of the content on this host’s disk');
   await addEach(selection, slice, labelsOf, (content, labels) => {
     const { metrics, store } = content.cache;
-    const { meter, economy } = content;
+    const { meter, fetchCount } = content;
     missed.add(labels, metrics.missedChunks);
     fetches.add(labels, metrics.fetches);
     fetchedBytes.add(labels, metrics.fetchedBytes);
@@ -47,10 +47,10 @@ export async function addContents(
     for (const priority of ['demand', 'background', 'prefetch'] as const) requests.add({ ...labels, priority }, meter.requests[priority]);
     originBytes.add(labels, meter.bytes);
     retries.add(labels, content.retryCount);
-    originChunks.add(labels, economy.chunks);
-    uniqueChunks.add(labels, economy.uniqueChunks);
-    // The sum of ratios has no meaning.
-    if ('content' in labels) ratio.add(labels, economy.uniqueChunks === 0 ? 1 : economy.chunks / economy.uniqueChunks);
+    originChunks.add(labels, fetchCount.chunks);
+    uniqueChunks.add(labels, fetchCount.uniqueChunks);
+    // A ratio can't be summed.
+    if ('content' in labels) ratio.add(labels, fetchCount.uniqueChunks === 0 ? 1 : fetchCount.chunks / fetchCount.uniqueChunks);
     peerChunks.add(labels, metrics.peerChunks);
     dataBytes.add(labels, store.dataBytes);
   });

@@ -22,7 +22,7 @@ import type { DiskRecord, OwnerState } from '../protocol/record.js';
 import type { BlockSource, DiskPeers } from '../protocol/remote-nodes.js';
 
 /** What lies below a disk, held open. */
-export interface DiskBase {
+export interface DiskImage {
   device: BlockDevice;
   /** Runs of the image that guests of this node have read: offset and length in bytes. */
   touched(): [number, number][];
@@ -35,7 +35,7 @@ export interface DiskBase {
 
 export interface HostedDiskOptions {
   /** Opens what is below; asks no origin. */
-  openBase(record: DiskRecord): Promise<DiskBase | undefined>;
+  openBase(record: DiskRecord): Promise<DiskImage | undefined>;
   /** Absent on a single host. */
   peers: DiskPeers | undefined;
   /** Second place that knows of lost data. */
@@ -51,14 +51,14 @@ export class HostedDisk {
   readonly overlay: NativeOverlayFile;
   readonly disk: Disk;
   readonly footing: DiskFooting;
-  readonly base: DiskBase | undefined;
+  readonly base: DiskImage | undefined;
   readonly #options: HostedDiskOptions;
   /** By node index. */
   readonly #sources = new Map<number, BlockSource>();
   #copy: { id: string; to: string } | undefined;
   #isClosed = false;
 
-  private constructor(folder: DiskFolder, overlay: NativeOverlayFile, base: DiskBase | undefined, options: HostedDiskOptions) {
+  private constructor(folder: DiskFolder, overlay: NativeOverlayFile, base: DiskImage | undefined, options: HostedDiskOptions) {
     this.folder = folder;
     this.overlay = overlay;
     this.base = base;

@@ -16,7 +16,7 @@ import type { ClientIdentity, Export, ExportView } from '../../server/export.js'
 import { createExportMetrics } from '../../server/export-metrics.js';
 import { DiskFolder } from '../folder/folder.js';
 import type { DiskLosses } from '../folder/loss.js';
-import { type DiskBase, HostedDisk } from '../hosted/hosted-disk.js';
+import { type DiskImage, HostedDisk } from '../hosted/hosted-disk.js';
 import type { Replica } from '../hosted/replica.js';
 import { ExportIndex } from '../knowledge/export-index.js';
 import type { KnownDisk, KnownDisks } from '../knowledge/known-disks.js';
@@ -46,7 +46,7 @@ export interface DiskRegistryOptions {
   peers: DiskPeers | undefined;
   /** Absent on a single host. */
   leases?: LeaseKeeper<NativeLease> | undefined;
-  openBase(record: DiskRecord): Promise<DiskBase | undefined>;
+  openBase(record: DiskRecord): Promise<DiskImage | undefined>;
   defaultDeadlineMs: number;
   clock: Clock;
   log: Logger;

@@ -8,7 +8,7 @@ import { formatNbdUri, type NbdUri } from '../codec/uri.js';
 import { HandshakeChannel } from '../server/handshake-channel.js';
 import type { NbdAgreement, NbdExportInfo } from './contract.js';
 import { dial, type NbdTarget, resolveTarget } from './dial.js';
-import { Haggle } from './negotiation.js';
+import { ClientNegotiation } from './negotiation.js';
 
 /** Most bytes of a server's handshake: a list of a hundred thousand exports. */
 const MAX_HANDSHAKE_BYTES = 32 * 1024 * 1024;
@@ -34,17 +34,17 @@ export interface Attached {
 
 /** @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED` */
 export async function attach(uri: NbdUri, contexts: readonly string[], best: ReplyMode, limits: HandshakeLimits): Promise<Attached> {
-  const { socket, result, leftover } = await converse(uri, limits, async (haggle) => {
-    const replies = await haggle.replies(best);
-    const granted = await haggle.contexts(uri.exportName, contexts, replies);
-    return haggle.go(uri.exportName, replies, granted);
+  const { socket, result, leftover } = await converse(uri, limits, async (negotiation) => {
+    const replies = await negotiation.replies(best);
+    const granted = await negotiation.contexts(uri.exportName, contexts, replies);
+    return negotiation.go(uri.exportName, replies, granted);
   });
   return { socket, agreement: result, leftover };
 }
 
 /** The exports of a server, as it lists them. Rejects as `attach`. */
 export async function listExports(target: NbdTarget, limits: HandshakeLimits = {}): Promise<ExportEntry[]> {
-  return visit(resolveTarget(target, undefined), limits, (haggle) => haggle.list(MAX_LIST_COUNT));
+  return visit(resolveTarget(target, undefined), limits, (negotiation) => negotiation.list(MAX_LIST_COUNT));
 }
 
 /** What a server says of an export, without attaching to it. Rejects as `attach`. */
@@ -53,17 +53,17 @@ export async function describeExport(
   options: HandshakeLimits & { exportName?: string | undefined } = {},
 ): Promise<NbdExportInfo> {
   const uri = resolveTarget(target, options.exportName);
-  return visit(uri, options, async (haggle) => {
+  return visit(uri, options, async (negotiation) => {
     // Flags depend on the replies: ask as a client that would attach does.
-    await haggle.replies('extended');
-    return haggle.info(uri.exportName);
+    await negotiation.replies('extended');
+    return negotiation.info(uri.exportName);
   });
 }
 
-async function visit<T>(uri: NbdUri, limits: HandshakeLimits, work: (haggle: Haggle) => Promise<T>): Promise<T> {
-  const { socket, result } = await converse(uri, limits, async (haggle) => {
-    const answer = await work(haggle);
-    await haggle.abort().catch(() => {});
+async function visit<T>(uri: NbdUri, limits: HandshakeLimits, work: (negotiation: ClientNegotiation) => Promise<T>): Promise<T> {
+  const { socket, result } = await converse(uri, limits, async (negotiation) => {
+    const answer = await work(negotiation);
+    await negotiation.abort().catch(() => {});
     return answer;
   });
   socket.resume();
@@ -77,7 +77,7 @@ async function visit<T>(uri: NbdUri, limits: HandshakeLimits, work: (haggle: Hag
 async function converse<T>(
   uri: NbdUri,
   limits: HandshakeLimits,
-  work: (haggle: Haggle) => Promise<T>,
+  work: (negotiation: ClientNegotiation) => Promise<T>,
 ): Promise<{ socket: Socket; result: T; leftover: Buffer }> {
   const end = new AbortController();
   let open: { socket: Socket; channel: HandshakeChannel } | undefined;
@@ -85,9 +85,9 @@ async function converse<T>(
     const socket = await dial(uri, end.signal, limits.userTimeoutMs);
     const channel = new HandshakeChannel(socket, 'server', MAX_HANDSHAKE_BYTES);
     open = { socket, channel };
-    const haggle = new Haggle(channel);
-    await haggle.greet();
-    const result = await work(haggle);
+    const negotiation = new ClientNegotiation(channel);
+    await negotiation.greet();
+    const result = await work(negotiation);
     end.signal.throwIfAborted();
     return { socket, result, leftover: channel.release() };
   };

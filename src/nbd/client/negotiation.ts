@@ -48,7 +48,7 @@ interface Refused {
   text: string;
 }
 
-export class Haggle {
+export class ClientNegotiation {
   readonly #channel: HandshakeChannel;
   #fixed = false;
   #padding = true;
