@@ -19,13 +19,14 @@ import { ChunkState, type NativeChunkFile } from '../base/native.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { Place } from '../block/place.js';
 import type { RequestOptions } from '../block/read-options.js';
+import type { PlacedSink } from '../block/sink.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
 import { CacheMetrics } from './cache-metrics.js';
 import { ChunkCheck } from './chunk-check.js';
 import { cachedExtents, zeroExtents } from './chunk-extent.js';
 import { TouchedChunks } from './evict/touched.js';
 import type { FlightPriority } from './flight.js';
-import { type Operation, ReadOperation, StoreOperation } from './operation.js';
+import { type Operation, ReadOperation, StoreOperation, StreamOperation } from './operation.js';
 import { PathChoice, type PathChoiceOptions } from './path-choice.js';
 import { type PrefetchRange, Readahead } from './readahead.js';
 import type { Role } from './role.js';
@@ -116,6 +117,20 @@ export class ChunkCache {
     const operation = new ReadOperation(this.#operationOptions('read', offset, options), target, offset, this.#chunkBytes);
     this.#run(operation, offset, target.length, (first, last) => this.#readStored(operation, first, last));
     return operation.done;
+  }
+
+  /**
+   * Passes absent chunks of the range on as they arrive, straight from the memory of their flights.
+   * Resolves to the bytes that the sink has got: a prefix, which ends before the first chunk that
+   * the store had, or that arrived out of order.
+   *
+   * @throws as `read`; the sink's errors
+   */
+  async stream(offset: number, lengthBytes: number, sink: PlacedSink, options: CacheRequestOptions = {}): Promise<number> {
+    const operation = new StreamOperation(this.#operationOptions('read', offset, options), sink, offset, lengthBytes, this.#chunkBytes);
+    this.#run(operation, offset, lengthBytes, () => {});
+    await operation.done;
+    return operation.passedBytes;
   }
 
   /**

@@ -9,6 +9,7 @@ import { unwatchAbort, watchAbort } from '../base/abort.js';
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
 import type { Place } from '../block/place.js';
+import type { PlacedSink } from '../block/sink.js';
 import type { Flight, FlightPriority, FlightWaiter } from './flight.js';
 import type { Role } from './role.js';
 
@@ -97,7 +98,7 @@ export abstract class Operation implements FlightWaiter {
   arrived(chunkIndex: number, buffer: Buffer | undefined, place: Place): void {
     this.#flights.delete(chunkIndex);
     if (distance[place] > distance[this.source]) this.source = place;
-    if (!this.#failed) this.take(chunkIndex, buffer);
+    if (!this.#failed) this.take(chunkIndex, buffer, place);
     this.end();
   }
 
@@ -108,7 +109,7 @@ export abstract class Operation implements FlightWaiter {
   }
 
   /** The bytes of an awaited chunk (`undefined`: zeros), to be copied before this returns. */
-  protected abstract take(chunkIndex: number, buffer: Buffer | undefined): void;
+  protected abstract take(chunkIndex: number, buffer: Buffer | undefined, place: Place): void;
 
   /** Gives the request up: the first error wins, all flights are left. */
   fail(error: unknown): void {
@@ -175,4 +176,50 @@ export class StoreOperation extends Operation {
   }
 
   protected take(): void {}
+}
+
+/**
+ * Passes the bytes of chunks on to a sink as they arrive, without memory of its own.
+ *
+ * Invariant: the sink gets a prefix of the range in order. A chunk that arrives before the one in
+ * front of it is left out, and so is every chunk behind it.
+ */
+export class StreamOperation extends Operation {
+  readonly wantsStored = false;
+  /** Bytes that the sink has got. */
+  passedBytes = 0;
+  readonly #sink: PlacedSink;
+  readonly #offset: number;
+  readonly #end: number;
+  readonly #chunkBytes: number;
+
+  constructor(options: OperationOptions, sink: PlacedSink, offset: number, lengthBytes: number, chunkBytes: number) {
+    super(options);
+    this.#sink = sink;
+    this.#offset = offset;
+    this.#end = offset + lengthBytes;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  neededBytes(chunkIndex: number): number {
+    return Math.min(this.#chunkBytes, this.#end - chunkIndex * this.#chunkBytes);
+  }
+
+  protected take(chunkIndex: number, buffer: Buffer | undefined, place: Place): void {
+    const at = this.#offset + this.passedBytes;
+    const chunkOffset = chunkIndex * this.#chunkBytes;
+    if (at < chunkOffset || at >= chunkOffset + this.#chunkBytes) return;
+    const to = Math.min(this.#end, chunkOffset + this.#chunkBytes);
+    try {
+      this.#sink.from(place === 'origin' ? 'origin' : 'peer');
+      if (buffer === undefined) this.#sink.zeroes(to - at);
+      else this.#sink.data(buffer.subarray(at - chunkOffset, to - chunkOffset));
+      this.passedBytes += to - at;
+      // The next chunk may come from elsewhere.
+      if (to < this.#end) this.#sink.from('peer');
+    } catch (error) {
+      // The flight answers other waiters, too: a sink's error is this operation's alone.
+      this.fail(error);
+    }
+  }
 }

@@ -5,7 +5,7 @@
  * Invariant: a decoder reads its container and its backing files only through contents of this
  * node, which the caller holds leased (`below`) for as long as the decoder lives.
  */
-import type { Budget } from '../base/budget.js';
+import { Budget } from '../base/budget.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
 import { BufferPools } from '../cache/buffer-pool.js';
@@ -18,7 +18,7 @@ import type { FormatContainer, FormatLayer } from '../origin/format/layer.js';
 import { openOrigin } from '../origin/open.js';
 import type { Origin, OriginCredential } from '../origin/origin.js';
 import { CachedOrigin } from './cached-origin.js';
-import { Content, type ContentCluster, demandRequests, prefetchRequests, type Releasable } from './content.js';
+import { Content, type ContentCluster, demandRequests, prefetchRequests, type Releasable, reentryBytes } from './content.js';
 import { type OriginRule, OriginSlot } from './origin-slot.js';
 import { privateExport } from './private-export.js';
 
@@ -59,6 +59,7 @@ export class ContentFactory {
   readonly #options: ContentFactoryOptions;
   readonly #lease: Lease;
   readonly #buffers = new BufferPools(keptBufferBytes);
+  readonly #reentryMemory = new Budget(reentryBytes);
 
   constructor(options: ContentFactoryOptions, lease: Lease) {
     this.#options = options;
@@ -110,6 +111,7 @@ export class ContentFactory {
       cacheDir,
       space,
       memory: spec.format === 'raw' ? memory.raw : memory.decoded,
+      reentryMemory: this.#reentryMemory,
       buffers: this.#buffers,
       readaheadBytes,
       log,

@@ -14,8 +14,6 @@ import type { Budget } from '../base/budget.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { MiB } from '../base/size.js';
-import type { SourceReadOptions } from '../block/read-options.js';
-import type { PlacedSink } from '../block/sink.js';
 import type { BufferPools } from '../cache/buffer-pool.js';
 import { ChunkCache } from '../cache/chunk-cache.js';
 import type { CacheSpace } from '../cache/evict/cache-space.js';
@@ -30,10 +28,13 @@ import { type HealthyOrigin, withHealth } from '../origin/health.js';
 import { OriginMeter, withMeter } from '../origin/meter.js';
 import type { Origin } from '../origin/origin.js';
 import { withRetry } from '../origin/retry.js';
+import { readAsHome } from './home-read.js';
 import { ImageDevice } from './image-device.js';
 
 /** The longest request to an origin: long enough that latency hardly counts, short enough that several travel side by side. */
 const maxRunBytes = 1 * MiB;
+/** Bound on the memory for reads of caches as their own homes, per node: less than one fetch of the home path. */
+export const reentryBytes = maxRunBytes / 2;
 /** Requests under way at once to one content's origin, for guests and ahead of them. HTTP opens as many connections. */
 export const demandRequests = 32;
 export const prefetchRequests = 8;
@@ -65,6 +66,8 @@ export interface ContentOptions {
   cacheDir: string;
   space: CacheSpace;
   memory: Budget;
+  /** Memory for reads of the cache as its own home; see `readAsHome`. */
+  reentryMemory: Budget;
   buffers: BufferPools;
   readaheadBytes: number;
   /** What each chunk of a sealed raw content must match. */
@@ -123,7 +126,7 @@ export class Content {
       },
     });
     const origin = withFetchCount(retrying, this.fetchCount);
-    this.clustered = cluster?.join(this, { origin, readAsHome: (...read) => this.#readAsHome(...read) });
+    this.clustered = cluster?.join(this, { origin, readAsHome: (...read) => readAsHome(this.cache, options.reentryMemory, ...read) });
     const { clustered } = this;
     const store = new ChunkStore({ ...contentPaths(options.cacheDir, this.id), sizeBytes, chunkBytes, recordSeed: recordSeedOf(this.id) });
     space.add(store, clustered === undefined ? {} : { isHome: (chunk) => clustered.isHome(chunk) });
@@ -170,15 +173,6 @@ export class Content {
 
   get healthMessage(): string | undefined {
     return this.#origin.healthMessage;
-  }
-
-  /** For the guest path, when it is this node's turn to act as home. */
-  async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
-    const buffer = Buffer.allocUnsafe(lengthBytes);
-    const background = options.priority !== undefined && options.priority !== 'demand';
-    const source = await this.cache.read(buffer, offset, { role: 'home', background, signal: options.signal });
-    sink.from(source === 'origin' ? 'origin' : 'peer');
-    sink.data(buffer);
   }
 
   /** What is under way fails, the cache is synced and closed, then the origin and what lies below. */

@@ -7,8 +7,6 @@ import { Budget } from '../../src/base/budget.js';
 import type { Clock } from '../../src/base/clock.js';
 import { CopseError, errorCode } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
-import type { SourceReadOptions } from '../../src/block/read-options.js';
-import type { PlacedSink } from '../../src/block/sink.js';
 import { ChunkCache } from '../../src/cache/chunk-cache.js';
 import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { Breaker } from '../../src/cluster/breaker.js';
@@ -18,6 +16,7 @@ import { HedgeBudget } from '../../src/cluster/hedge-budget.js';
 import type { Neighbourhood } from '../../src/cluster/neighbourhood.js';
 import { type NodeStatement, protocolVersion } from '../../src/cluster/node.js';
 import type { CachedRun } from '../../src/cluster/peer.js';
+import { readAsHome } from '../../src/image/home-read.js';
 import { withManifest } from '../../src/manifest/sealed-origin.js';
 import { FetchCount, withFetchCount } from '../../src/origin/fetch-count.js';
 import { type HealthyOrigin, withHealth } from '../../src/origin/health.js';
@@ -65,6 +64,7 @@ export class Process implements Endpoint {
   readonly clustered: ClusteredContent;
   readonly neighbourhood: LiveNeighbourhood;
   readonly fetchCount: FetchCount;
+  readonly #reentryMemory = new Budget(chunkBytes);
   readonly hedges = new HedgeBudget();
   readonly space: CacheSpace;
   /** Memory for chunks on their way, by who waits. */
@@ -137,7 +137,7 @@ export class Process implements Endpoint {
           return origin.read(offset, lengthBytes, sink, options);
         },
       },
-      readAsHome: (...read) => this.#readAsHome(...read),
+      readAsHome: (...read) => readAsHome(this.cache, this.#reentryMemory, ...read),
       clock,
       log: silentLogger,
     });
@@ -288,14 +288,6 @@ export class Process implements Endpoint {
     const { causes } = this.world.schedule;
     this.world.schedule.touch();
     return causes.run({ hops: causes.getStore()?.hops ?? [], path }, work);
-  }
-
-  async #readAsHome(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
-    const buffer = Buffer.allocUnsafe(lengthBytes);
-    const background = options.priority !== undefined && options.priority !== 'demand';
-    const source = await this.cache.read(buffer, offset, { role: 'home', background, signal: options.signal });
-    sink.from(source === 'origin' ? 'origin' : 'peer');
-    sink.data(buffer);
   }
 
   #look(): void {

@@ -27,6 +27,8 @@ export class ChunkStore {
   readonly #mark: CleanMark;
   /** Evictions under way, by chunk. */
   readonly #evicting = new Map<number, Promise<unknown>>();
+  /** Stores of zeros under way, by chunk: both paths of a cache may bring the same chunk at once. */
+  readonly #zeroing = new Map<number, Promise<void>>();
   #lastStore: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
   /** Resolves when the records of the map are in memory. */
@@ -150,7 +152,16 @@ export class ChunkStore {
     return stored;
   }
 
-  async storeZero(chunkIndex: number): Promise<void> {
+  /** Stores one chunk of zeros. Calls for one chunk join. */
+  storeZero(chunkIndex: number): Promise<void> {
+    const running = this.#zeroing.get(chunkIndex);
+    if (running !== undefined) return running;
+    const stored = this.#storeZero(chunkIndex).finally(() => this.#zeroing.delete(chunkIndex));
+    this.#zeroing.set(chunkIndex, stored);
+    return stored;
+  }
+
+  async #storeZero(chunkIndex: number): Promise<void> {
     await this.#evicting.get(chunkIndex);
     await this.#change(() => this.#file.storeZero(chunkIndex, 1));
   }
