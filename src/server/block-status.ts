@@ -1,10 +1,17 @@
-/** The answer to BLOCK_STATUS: one chunk for each agreed context. Source: doc/proto.md, "NBD_CMD_BLOCK_STATUS", "base:allocation". */
+/**
+ * Encodes the reply to BLOCK_STATUS: one chunk per negotiated context.
+ *
+ * Source: doc/proto.md, "NBD_CMD_BLOCK_STATUS", "base:allocation".
+ */
 import type { Extent } from '../block/extent.js';
 import type { BlockDevice } from '../device/device.js';
 import { AllocationFlag, CACHED_CONTEXT, CachedFlag, CommandFlag, type ContextName } from '../nbd/codec/constant.js';
 import { blockStatusBytes, putBlockStatus, type Request, type StatusExtent } from '../nbd/codec/frame.js';
 
-/** Extents in one chunk: 32 KiB of them; clients ask on where the last one ends. */
+/**
+ * Bound on the extents of one chunk, 32 KiB of them. Clients ask again from the end of the last
+ * extent.
+ */
 const mostExtents = 4096;
 
 export async function blockStatusReply(

@@ -1,9 +1,12 @@
 /**
- * Tells one client from another: of a unix socket the process that connected it, of TCP the host.
+ * Tells one client from another. A client on a unix socket is the process that connected it; a
+ * client on TCP is its host.
  *
- * A process is its pid and its start time: pids come again, the pair does not before the host starts anew. Where the start time can't be
- * read the process is held by a pidfd instead (`hidden-process.ts`). The process is the one that called connect(2): a descriptor that was
- * handed on to another process is still the first one's.
+ * A process is its pid and its start time. A pid comes again, but the pair does not before the host
+ * restarts. If the start time can't be read, a pidfd holds the process instead
+ * (`hidden-process.ts`). The process is the one that called connect(2), even if it has passed the
+ * descriptor on.
+ *
  * Source: unix(7), SO_PEERCRED; proc(5), /proc/PID/stat.
  */
 import { readFileSync } from 'node:fs';
@@ -13,12 +16,15 @@ import { native } from '../base/native.js';
 import type { ClientIdentity } from './export.js';
 import { hiddenKeyOf, isHiddenAlive, isNumberFree, parseHiddenKey } from './hidden-process.js';
 
-/** A client of whom nothing can be known: its stream is no socket of this host. */
+/** Identity of a client whose stream is no socket of this host; nothing can be known of it. */
 export function unknownClient(text: string): ClientIdentity {
   return { key: 'unknown', text };
 }
 
-/** Who is at the other end, to be asked as soon as the socket is accepted: a process that has gone since is unknown. Never throws. */
+/**
+ * Identifies the client of a socket. Call it as soon as the socket is accepted: a process that has
+ * ended since is unknown. Never throws.
+ */
 export function identifyClient(socket: Socket): ClientIdentity {
   const { remoteAddress, remotePort } = socket;
   if (remoteAddress !== undefined) {
@@ -35,7 +41,10 @@ export function identifyClient(socket: Socket): ClientIdentity {
   return key === undefined ? unknownClient(text) : { key, text };
 }
 
-/** Whether the process of a key still runs. `undefined`: nobody can tell, as of a host by its address. */
+/**
+ * Tells if the process of a key still runs; `undefined` if that can't be told, as for a TCP
+ * address.
+ */
 export function isClientAlive(key: string): boolean | undefined {
   if (key.startsWith('pidfd:')) return isHiddenAlive(key);
   const { pid, startTime } = parseVisibleKey(key) ?? {};
@@ -45,24 +54,25 @@ export function isClientAlive(key: string): boolean | undefined {
     // A zombie has no descriptors any more.
     return found === undefined ? undefined : found.startTime === startTime && !'ZX'.includes(found.state);
   } catch (error) {
-    // A process that is hidden looks as one that has ended.
+    // A hidden process looks like one that has ended.
     return ['ENOENT', 'ESRCH'].includes(errorCode(error)) && isNumberFree(pid) ? false : undefined;
   }
 }
 
-/** True for a client that this daemon can't tell from one that an earlier run of it knew. */
+/** True if this daemon can't tell the client from one that an earlier run of the daemon knew. */
 export function isHiddenClient(key: string): boolean {
   return key === 'unknown' || key.startsWith('pidfd:');
 }
 
-/** True for the key of a process: equal keys are one client for sure. */
+/** True for the key of a process. Equal keys of this kind always mean one client. */
 export function isProcess(key: string): boolean {
   return key.startsWith('unix:') || key.startsWith('pidfd:');
 }
 
 /**
- * True if the client that was noted is the one of the key, as far as anybody can tell. Where an earlier run of the daemon, or
- * this one, could not read the start time, a process of the same number counts as the same.
+ * True if the noted client is the client of the key, as far as that can be told. If the start time
+ * could not be read, in this run of the daemon or an earlier one, a process with the same pid
+ * counts as the same.
  */
 export function isSameClient(noted: string, key: string): boolean {
   if (noted === key) return true;
@@ -73,9 +83,9 @@ export function isSameClient(noted: string, key: string): boolean {
   return !bothKnown && !oneRun;
 }
 
-/** True if this daemon can read of other users' processes when they began. */
+/** True if this daemon can read the start times of other users' processes. */
 export function canSeeProcesses(): boolean {
-  // Of the superuser, in every pid namespace that has one.
+  // Process 1 belongs to the superuser in every pid namespace.
   return readProcess(1) !== undefined;
 }
 
@@ -89,7 +99,10 @@ function parseVisibleKey(key: string): { pid: string; startTime: string } | unde
   return pid === undefined || startTime === undefined ? undefined : { pid, startTime };
 }
 
-/** Node knows the descriptor of a socket, but shows it nowhere; of one that was closed already it is negative. */
+/**
+ * Descriptor of a socket, which Node.js has but does not document. A closed socket has a negative
+ * one.
+ */
 function descriptorOf(socket: Socket & { _handle?: { fd?: unknown } | null }): number | undefined {
   const descriptor = socket._handle?.fd;
   return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
@@ -110,7 +123,10 @@ function readProcess(pid: number): ReturnType<typeof parseStat> {
   }
 }
 
-/** `PID (COMMAND) STATE …`, the start time is field 22. The command may hold anything, spaces and parentheses too; what follows its last `)` does not. */
+/**
+ * Parses `PID (COMMAND) STATE …`; the start time is field 22. The command may hold spaces and
+ * parentheses, so the fields are counted from its last `)`.
+ */
 export function parseStat(text: string): { command: string; state: string; startTime: string } | undefined {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');

@@ -1,4 +1,7 @@
-/** One client's connection from accept to close: negotiation, transmission, and a word in the log about how it ended. */
+/**
+ * Serves one client from accept to close: negotiation, transmission, and one log line about the
+ * end.
+ */
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
@@ -22,7 +25,7 @@ export interface ConnectionOptions {
   handshakeTimeoutMs: number;
   log: Logger;
   clock?: Clock;
-  /** Whether native code may answer, where it can. */
+  /** True if a native lane may serve the client where that is possible. */
   fastPath: boolean;
 }
 
@@ -31,17 +34,18 @@ export class Connection {
   readonly #ended = new AbortController();
   #transmission: Transmission | undefined;
   #stream: Duplex;
-  /** On the fast path. */
+  /** Hold of the lane on the device's files; absent without the fast path. */
   #hold: FastHold | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#stream = options.stream;
-    // Without a listener an error of the socket would end the process; what it means is learnt from `close`.
+    // Without a listener a socket error would end the process. The connection learns of it by
+    // `close`.
     options.stream.on('error', () => {});
   }
 
-  /** Serves the client until it leaves. Never rejects; the stream is closed when it resolves. */
+  /** Serves the client until it leaves. The stream is closed when it resolves. Never rejects. */
   async serve(): Promise<void> {
     const { client, log } = this.#options;
     try {
@@ -58,13 +62,16 @@ export class Connection {
     }
   }
 
-  /** Answers what is under way and takes nothing new. A client that still negotiates is cut off. */
+  /**
+   * Answers the requests under way and begins no further one. A client that still negotiates is cut
+   * off.
+   */
   drain(): void {
     if (this.#transmission === undefined) this.#ended.abort();
     else this.#drain(this.#transmission);
   }
 
-  /** Closes at once. */
+  /** Closes the connection at once. */
   destroy(): void {
     this.#ended.abort();
     this.#stream.destroy();
@@ -91,7 +98,7 @@ export class Connection {
       const transmission = await this.#transmit(session);
       await transmission.run();
     } finally {
-      // What native code has begun is answered, too, and nothing of the export is in use any more.
+      // The lane answers what it has begun. Afterwards it uses no file of the export.
       await this.#hold?.release();
       metrics.connections -= 1;
       session.export.release();
@@ -125,7 +132,7 @@ export class Connection {
   }
 }
 
-/** Closes a stream once all is sent: a client that keeps its end open gets no say. */
+/** Closes a stream once all bytes are sent, even if the client keeps its side open. */
 function endHard(stream: Duplex): Promise<void> {
   stream.end(() => stream.destroy());
   return closed(stream);

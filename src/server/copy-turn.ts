@@ -1,16 +1,18 @@
 /**
- * How much all connections together copy in one turn of the event loop, where hits are answered on the JavaScript thread.
+ * Bounds the bytes that all connections together copy in one turn of the event loop, where
+ * JavaScript answers hits.
  *
- * Invariants: when the turn's bytes are spent, connections with a backlog wait in line for later turns. Input that has just come
- * is answered all the same, up to a small share, so a client that asks for little never waits for clients that ask for much.
+ * Invariants: when the bytes of a turn are spent, connections with a backlog wait in line for a
+ * later turn. Input that has just arrived is answered up to a small share all the same. So a client
+ * that asks for little never waits for clients that ask for much.
  */
 import { KiB, MiB } from '../base/size.js';
 
-/** About a millisecond of copying. */
+/** Bound per turn; about a millisecond of copying. */
 const turnBytes = 4 * MiB;
-/** One connection's share of a turn. */
+/** Share of one connection in a turn. */
 const shareBytes = 1 * MiB;
-/** What a connection may copy for input that has just come, when the turn is spent. */
+/** Share of a connection whose input has just arrived, once the turn is spent. */
 const smallShareBytes = 256 * KiB;
 
 export class CopyTurn {
@@ -18,7 +20,11 @@ export class CopyTurn {
   #waiting: (() => void)[] = [];
   #isArmed = false;
 
-  /** Bytes that a connection may copy now. 0: it has to wait. @param isFresh whether its input has just come */
+  /**
+   * Returns the bytes that a connection may copy now; 0 means it has to wait.
+   *
+   * @param isFresh true if its input has just arrived
+   */
   share(isFresh: boolean): number {
     if (this.#leftBytes > 0) return shareBytes;
     return isFresh ? smallShareBytes : 0;

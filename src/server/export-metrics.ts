@@ -1,4 +1,4 @@
-/** A fresh set of counters for one export. */
+/** Makes a set of counters for one export. */
 import { LatencyHistogram } from '../base/metric.js';
 import type { ExportMetrics } from './export.js';
 import { SlowestReads } from './slowest-reads.js';
@@ -18,7 +18,7 @@ export function createExportMetrics(): ExportMetrics {
   };
 }
 
-/** Adds what native threads have answered since. */
+/** Adds the requests that native lanes have answered since the last call. */
 export function foldLanes(metrics: ExportMetrics): ExportMetrics {
   for (const fold of metrics.fast.lanes) fold();
   return metrics;

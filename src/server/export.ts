@@ -1,4 +1,4 @@
-/** What the server needs to know of the exports that it offers. The daemon's catalog implements `ExportDirectory`. */
+/** Exports as the server sees them. `ExportDirectory` is the contract with their owner. */
 
 import type { LatencyHistogram } from '../base/metric.js';
 import type { Place } from '../block/place.js';
@@ -6,28 +6,31 @@ import type { BlockDevice } from '../device/device.js';
 import type { RequestMemory } from './request-memory.js';
 import type { SlowestReads } from './slowest-reads.js';
 
-/** What native threads answered of it; contained in the export's other numbers. */
+/** Counters of the fast path. They are contained in the export's other counters. */
 export interface FastPathMetrics {
-  /** Of each connection that is on the fast path: adds what it has answered since. `foldLanes` calls them. */
+  /**
+   * One callback per native lane. Calling it adds the requests the lane has answered since the last
+   * call; `foldLanes` calls all of them.
+   */
   readonly lanes: Set<() => void>;
   reads: number;
-  /** Of the reads, those that had to wait for this host's disk. */
+  /** Reads that had to wait for this host's disk; contained in `reads`. */
   coldReads: number;
   writes: number;
-  /** Requests that were left to JavaScript. */
+  /** Requests that native lanes left to JavaScript. */
   handedUp: number;
 }
 
-/** Counted by the server, per export, over all its connections. Whoever looks calls `foldLanes` first. */
+/** Counters of one export over all its connections. Call `foldLanes` before reading them. */
 export interface ExportMetrics {
   readonly reads: Record<Place, { count: number; bytes: number; latency: LatencyHistogram }>;
   readonly slowest: SlowestReads;
   writes: number;
   writtenBytes: number;
   readonly writeLatency: LatencyHistogram;
-  /** Requests answered with an error. */
+  /** Requests that were answered with an error. */
   errors: number;
-  /** What the last request that failed at the device failed with. */
+  /** Error of the last request that failed at the device. */
   lastError: unknown;
   connections: number;
   readonly fast: FastPathMetrics;
@@ -35,41 +38,55 @@ export interface ExportMetrics {
 
 export interface Export extends ExportView {
   readonly device: BlockDevice;
-  /** Of each request, in milliseconds; 0 or absent waits for ever. */
+  /** Deadline per request, in ms; 0 or absent means none. */
   readonly deadlineMs?: number | undefined;
   readonly metrics: ExportMetrics;
-  /** Where its requests' memory comes from, apart from that of others; absent: the server's, which all such exports share. */
+  /**
+   * Memory of the export's requests, apart from that of other exports. If absent, the server's
+   * shared memory serves.
+   */
   readonly memory?: RequestMemory | undefined;
-  /** To be called once when a connection lets go of the export. */
+  /** Lets go of the export; called once per connection. */
   release(): void;
 }
 
-/** An export as a client is told of it that only asks. */
+/** An export as described to a client that only asks. */
 export interface ExportView {
   readonly name: string;
-  /** For people: shown by `nbdinfo --list`. */
+  /** Text for people, as `nbdinfo --list` shows it. */
   readonly description: string;
   readonly device: Pick<BlockDevice, 'sizeBytes' | 'blockSize' | 'features'>;
 }
 
-/** Who is at the other end of a connection, as far as the kernel says. */
+/** Identity of a client, as far as the kernel tells. */
 export interface ClientIdentity {
-  /** `unix:PID:START` (START: field 22 of /proc/PID/stat, which tells two processes of one pid apart), `pidfd:…` where that can't be read (`hidden-process.ts`), `tcp:ADDRESS` without the port, or `unknown`. */
+  /**
+   * `unix:PID:START` for a process, with START from field 22 of /proc/PID/stat. `pidfd:…` for a
+   * process whose start time can't be read (`hidden-process.ts`). `tcp:ADDRESS` without the port,
+   * or `unknown`.
+   */
   key: string;
-  /** For people and logs. */
+  /** Text for people and logs. */
   text: string;
 }
 
 export interface ExportDirectory {
-  /** Read entry by entry, as fast as the client takes them; exports may come and go meanwhile. */
+  /**
+   * Lists the exports. The server reads entry by entry, as fast as the client takes them; exports
+   * may come and go meanwhile.
+   */
   list(): Iterable<{ name: string; description: string }>;
-  /** How many entries `list` has, or a little more; absent: a few. */
+  /** Number of entries of `list`, or a little more. If absent, the server assumes a few. */
   exportCount?(): number;
-  /** As `open`, for a client that only asks. Nothing is held. Absent: the export is opened and let go of. */
+  /**
+   * Describes an export to a client that only asks, and holds nothing. If absent, the server opens
+   * the export and lets go of it.
+   */
   view?(name: string): Promise<ExportView | undefined>;
   /**
-   * Takes hold of an export for one connection; `undefined` if there is none of that name. May reject (`ERR_…`) when the
-   * export exists but can't be opened: the client is told the message.
+   * Takes hold of an export for one connection; `undefined` if there is none of that name.
+   *
+   * @throws `ERR_…` if the export exists but can't be opened; the client gets the message
    */
   open(name: string, client: ClientIdentity): Promise<Export | undefined>;
 }

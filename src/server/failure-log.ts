@@ -1,6 +1,6 @@
 /**
- * Says in the log which requests failed at a device, without letting a guest that retries fill it: one line an export and interval, with a count of those
- * that were not written.
+ * Logs the requests that failed at a device: one line per export and interval, with a count of
+ * those that were left out. So a guest that retries can't fill the log.
  */
 import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
@@ -19,7 +19,8 @@ export class FailureLog {
   }
 
   add(exportName: string, request: { type: number; offset: number; lengthBytes: number }, error: unknown): void {
-    // Whoever asked is gone: nobody got an error. Nor is it one when a device says that it does not do, or have, that.
+    // Without a connection no client gets the error. An operation that the device does not offer is
+    // no failure.
     if (['ERR_ABORTED', 'ENOTSUP'].includes(errorCode(error))) return;
     const nowMs = this.#clock.nowMs();
     const last = this.#exports.get(exportName);

@@ -1,34 +1,42 @@
 /**
- * Processes whose start time this daemon can't read, because /proc hides them or they are in another pid namespace.
- * Each one is held by a pidfd, so that its number can't come to mean another process unseen.
+ * Processes whose start time this daemon can't read: /proc hides them, or they are in another pid
+ * namespace. A pidfd holds each of them, so that its pid can't come to mean another process unseen.
  *
- * A key is `pidfd:PROCESS:RUN.COUNT`. PROCESS is the pid, or `i` and the inode of the pidfd for a process without a
- * pid here. RUN is this daemon process. A key of an earlier run names a process that nobody has held since.
+ * A key is `pidfd:PROCESS:RUN.COUNT`. PROCESS is the pid, or `i` and the inode of the pidfd for a
+ * process without a pid here. RUN is this daemon process. A key of an earlier run names a process
+ * that no pidfd holds any more.
  *
- * Invariants: a process has one key for as long as it lives; a key is never given twice; at most `mostProcesses` pidfds.
+ * Invariants: a process has one key for as long as it lives. A key is never given twice. At most
+ * `mostProcesses` pidfds are open.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, statfsSync } from 'node:fs';
 import { native } from '../base/native.js';
 
-/** As many clients as a host may have at once; those that have ended leave earlier. */
+/**
+ * Bound on the held processes; as many as the clients of one host. Processes that have ended leave
+ * earlier.
+ */
 const mostProcesses = 4096;
-/** As few as are never looked through. */
+/** Number of held processes below which a sweep is not worthwhile. */
 const leastSweep = 64;
-/** PID_FS_MAGIC, linux/magic.h: from Linux 6.9 on a process has an inode of its own until the next boot. */
+/**
+ * PID_FS_MAGIC of linux/magic.h. From Linux 6.9 on a process has an inode of its own until the next
+ * boot.
+ */
 const pidfsType = 0x50494446;
 
 const run = randomBytes(6).toString('hex');
-/** By PROCESS. */
+/** Held processes by PROCESS. */
 const held = new Map<string, { pidfd: number; key: string }>();
 let count = 0;
 let sweepAt = leastSweep;
 
 /**
- * The key of the process that connected a socket.
+ * Returns the key of the process that connected a socket; `undefined` if the process has ended or
+ * can't be held.
  *
- * @param pid as SO_PEERCRED has it; 0 for a process of a pid namespace that this one can't see
- * @returns `undefined` for a process that has gone, or that can't be held
+ * @param pid pid from SO_PEERCRED; 0 for a process of a pid namespace that this one can't see
  */
 export function hiddenKeyOf(socketDescriptor: number, pid: number): string | undefined {
   let pidfd: number;
@@ -55,7 +63,10 @@ export function hiddenKeyOf(socketDescriptor: number, pid: number): string | und
   return key;
 }
 
-/** `undefined` for a key of an earlier run whose process can't be told from a later one of its number. */
+/**
+ * Tells if the process of a key runs; `undefined` for a key of an earlier run whose process can't
+ * be told from a later one with its pid.
+ */
 export function isHiddenAlive(key: string): boolean | undefined {
   const { process, run: keyRun } = parseHiddenKey(key) ?? {};
   if (process === undefined) return undefined;
@@ -69,7 +80,9 @@ export function parseHiddenKey(key: string): { process: string; run: string } | 
   return process === undefined || keyRun === undefined ? undefined : { process, run: keyRun };
 }
 
-/** True if no process of this pid namespace has the number. kill(2) tells that where /proc does not. */
+/**
+ * True if no process of this pid namespace has the pid. kill(2) tells that where /proc does not.
+ */
 export function isNumberFree(pid: string): boolean {
   if (!/^[1-9]\d*$/.test(pid)) return false;
   try {
@@ -80,7 +93,7 @@ export function isNumberFree(pid: string): boolean {
   }
 }
 
-/** The kernel gives every pidfd one inode before Linux 6.9, which tells nothing. */
+/** Before Linux 6.9 the kernel gives all pidfds one inode, which says nothing. */
 function processOf(pidfd: number, pid: number): string | undefined {
   if (pid > 0) return String(pid);
   try {
@@ -94,7 +107,8 @@ function hasEnded(pidfd: number): boolean {
   try {
     return native.hasProcessEnded(pidfd);
   } catch {
-    // The descriptor is this module's own, so poll(2) has no reason to fail. Taking the process for alive keeps it out.
+    // The descriptor is this module's own, so poll(2) does not fail. An ended process that counts
+    // as alive only stays locked out.
     return false;
   }
 }

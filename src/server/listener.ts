@@ -1,4 +1,4 @@
-/** Listening sockets: unix, TCP, and those that systemd passes (sd_listen_fds(3)). */
+/** Listening sockets: unix, TCP, and sockets that systemd passes (sd_listen_fds(3)). */
 import { fstatSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
@@ -11,9 +11,9 @@ export type ListenAddress =
   | {
       kind: 'unix';
       path: string;
-      /** Permission bits; 0600 when absent. */
+      /** Permission bits of the socket file; default 0600. */
       mode?: number | undefined;
-      /** Numeric group; the process's own when absent. */
+      /** Numeric group of the socket file; default the process's own. */
       groupId?: number | undefined;
     }
   | { kind: 'tcp'; host: string; port: number }
@@ -27,22 +27,28 @@ export type ListenAddress =
 const defaultMode = 0o600;
 
 export interface Listener {
-  /** As an NBD URI without an export name; for TCP with the port that the kernel chose. */
+  /** NBD URI without an export name. For TCP it has the port that the kernel chose. */
   readonly uri: string;
-  /** Stops accepting. Connections go on. A unix socket's file goes. */
+  /** Stops accepting and removes a unix socket's file. Connections go on. */
   close(): Promise<void>;
 }
 
-/** A TCP peer that went without a word is noticed after this and the kernel's probes (tcp(7)). */
+/**
+ * Idle time after which the kernel probes a TCP client, in ms (tcp(7)). The probes find a client
+ * that is gone.
+ */
 const keepAliveMs = 60_000;
 
 /**
- * @param onConnection is given each connection, with Nagle's algorithm off
- * @throws CopseError `ERR_LISTEN` that says what is in the way and what to do, `ERR_ADDRESS_REMOTE`
+ * Listens on an address.
+ *
+ * @param onConnection called with each connection; Nagle's algorithm is off
+ * @throws CopseError `ERR_LISTEN` with the obstacle and the remedy, `ERR_ADDRESS_REMOTE`
  */
 export async function listen(address: ListenAddress, onConnection: (socket: Socket) => void): Promise<Listener> {
   const server = createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, onConnection);
-  // Of the accept queue's errors (EMFILE and the like) none may end the daemon; the client sees a connection that closes.
+  // Errors of the accept queue (EMFILE and the like) must not end the daemon; the client sees a
+  // closed connection.
   let removeFile = (): void => {};
   try {
     if (address.kind === 'unix') removeFile = await listenOnUnixSocket(server, { ...address, mode: address.mode ?? defaultMode });
@@ -113,7 +119,10 @@ function uriOf(address: ListenAddress, server: Server): string {
   return path === undefined ? describe(address) : formatNbdUri({ address: { path }, exportName: '' });
 }
 
-/** Where a unix socket that was passed is bound, which Node does not know. Source: proc(5), /proc/net/unix. */
+/**
+ * Path of a unix socket that was passed, which Node.js does not know. Source: proc(5),
+ * /proc/net/unix.
+ */
 function pathOfDescriptor(descriptor: number): string | undefined {
   try {
     const inode = String(fstatSync(descriptor).ino);

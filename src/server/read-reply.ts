@@ -1,7 +1,8 @@
 /**
- * How the answer to a READ is cut into chunks of data and holes.
+ * Divides the reply to a READ into chunks of data and holes.
  *
- * Holes are looked for in aligned pieces of 64 KiB: finer ones would cost more in headers and splitting than they save, and an image's chunks are no smaller.
+ * Holes are searched in aligned pieces of 64 KiB. Finer pieces would cost more in headers than they
+ * save, and an image's chunks are no smaller.
  */
 import type { BlockDevice } from '../device/device.js';
 import { chunkHeaderBytes, putOffsetData, putOffsetHole, type Request } from '../nbd/codec/frame.js';
@@ -14,7 +15,7 @@ export interface ReplyPiece {
   hole: boolean;
 }
 
-/** The request's range as data and known zeros, in order; adjacent pieces differ. */
+/** Divides a range into data and known zeros, in order. Adjacent pieces differ. */
 export function piecesOf(device: BlockDevice, offset: number, lengthBytes: number): ReplyPiece[] {
   const pieces: ReplyPiece[] = [];
   const end = offset + lengthBytes;
@@ -29,7 +30,11 @@ export function piecesOf(device: BlockDevice, offset: number, lengthBytes: numbe
   return pieces;
 }
 
-/** The whole reply as buffers to send in order. @param data the request's bytes, at least where pieces are no holes */
+/**
+ * Encodes the whole reply as buffers to send in order.
+ *
+ * @param data bytes of the request's range; only those of pieces that are not holes are read
+ */
 export function replyBuffers(request: Request, extended: boolean, pieces: readonly ReplyPiece[], data: Buffer): Buffer[] {
   const buffers: Buffer[] = [];
   pieces.forEach((piece, index) => {

@@ -1,19 +1,21 @@
 /**
- * The way out of a connection: collects replies and sends them with as few writes as possible.
+ * The way out of a connection: collects replies, and sends them with as few writes as possible.
  *
- * Replies to hits are put one behind another into a batch buffer that leaves as one write at the end of the input chunk. Replies that come later are corked together until
- * the event loop's check phase, so that all completions of one poll leave as one writev.
+ * Replies to hits lie one behind another in a batch buffer, which leaves as one write at the end of
+ * the input chunk. Later replies are corked until the event loop's check phase, so that all
+ * completions of one poll leave as one writev.
  *
- * Invariants: a buffer goes back to its pool when the stream has taken all of it, never earlier. Nothing leaves while the
- * lease that it was answered under is not valid: it waits, and when the lease is lost the connection ends. So under a
- * lease nothing is given to the stream while something before it has not left: it could not be held back any more.
+ * Invariants: a buffer goes back to its pool when the stream has taken all of it, never earlier. No
+ * reply leaves while the lease that it was answered under is not valid. It waits, and when the
+ * lease is lost the connection ends. Under a lease the stream gets nothing while an earlier write
+ * has not left, because the stream could not hold that back any more.
  */
 import type { Duplex } from 'node:stream';
 import { KiB } from '../base/size.js';
 import type { AnswerLease } from '../device/device.js';
 import type { RequestMemory } from './request-memory.js';
 
-/** Payload of a batch buffer: 32 replies of 4 KiB with their headers, twice. */
+/** Size of a batch buffer: twice 32 replies of 4 KiB with their headers. */
 export const batchBytes = 256 * KiB;
 
 export class ReplyStream {
@@ -21,23 +23,23 @@ export class ReplyStream {
   readonly #memory: RequestMemory;
   readonly #onSent: () => void;
   readonly #device: { readonly lease?: AnswerLease | undefined };
-  /** Leases of what has not left, mostly none or one. */
+  /** Leases of the replies that have not left; mostly none or one. */
   readonly #leases = new Set<AnswerLease>();
   #batch: Buffer | undefined;
   #batchBytes = 0;
   #corked = false;
-  /** Writes that were made, those of them that may have left, and those that have. */
+  /** Counts of the writes that were made, that may leave, and that have left. */
   #writtenCount = 0;
   #leavingCount = 0;
   #leftCount = 0;
-  /** What is corked leaves when what is before it has left. */
+  /** True if the corked replies leave as soon as the replies before them have left. */
   #isNext = false;
-  /** Bytes of buffers that are held and of replies that have not left. */
+  /** Bytes of held buffers and of replies that have not left. */
   #heldBytes = 0;
 
   /**
    * @param onSent called when held memory became free
-   * @param device answers what is sent
+   * @param device the device that answers the requests; its lease covers the replies
    */
   constructor(stream: Duplex, memory: RequestMemory, onSent: () => void, device: { readonly lease?: AnswerLease | undefined } = {}) {
     this.#stream = stream;
@@ -51,8 +53,8 @@ export class ReplyStream {
   }
 
   /**
-   * Room for a reply of at most `lengthBytes` (up to `batchBytes`) at `batchAt` of the returned buffer; `commit` what was used of it.
-   * `undefined`: no memory just now, `onSent` will be called.
+   * Returns the batch buffer with room for a reply of `lengthBytes` (at most `batchBytes`) at
+   * `batchAt`. The caller commits what it used. `undefined` means no memory yet; `onSent` follows.
    */
   room(lengthBytes: number): Buffer | undefined {
     if (this.#batch !== undefined && this.#batchBytes + lengthBytes > this.#batch.length) this.flush();
@@ -64,7 +66,7 @@ export class ReplyStream {
     return this.#batchBytes;
   }
 
-  /** The batch is filled up to `end`. */
+  /** Marks the batch as filled up to `end`. */
   commit(end: number): void {
     this.#batchBytes = end;
     this.#noteLease();
@@ -81,18 +83,21 @@ export class ReplyStream {
       this.give(batch);
       return;
     }
-    // Looked at last, before it leaves.
+    // The lease is checked last, just before the batch leaves.
     const waits = !this.#corked && this.#leases.size > 0;
     if (waits) this.#cork();
     this.#write(batch.subarray(0, usedBytes), batch);
     if (waits) this.#leave();
   }
 
-  /** A buffer for a request or its reply, to be given to `send` or `give`. `undefined`: no memory just now. */
+  /**
+   * Takes a buffer for a request or its reply, which goes to `send` or `give`. `undefined` means no
+   * memory yet.
+   */
   take(lengthBytes: number): Buffer | undefined {
     let buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
     if (buffer === undefined && this.#batch !== undefined && this.#batchBytes === 0) {
-      // An empty batch is never sent, so nobody would be told when it is free.
+      // An empty batch is never sent, so no `onSent` would follow.
       this.flush();
       buffer = this.#memory.tryTake(lengthBytes, this.#heldBytes === 0);
     }
@@ -105,7 +110,11 @@ export class ReplyStream {
     this.#memory.give(buffer);
   }
 
-  /** Sends pieces in order, with whatever else is sent in this turn of the event loop. `owner`, from `take`, is given back when they left. */
+  /**
+   * Sends pieces in order, together with all else that is sent in this turn of the event loop.
+   *
+   * @param owner buffer from `take` that goes back once the pieces have left
+   */
   send(pieces: readonly Buffer[], owner: Buffer | undefined): void {
     this.#noteLease();
     if (!this.#corked) {
@@ -123,7 +132,10 @@ export class ReplyStream {
     if (lease !== undefined) this.#leases.add(lease);
   }
 
-  /** The first lease that has passed; those that hold are forgotten, because what was answered under them leaves now. */
+  /**
+   * Returns the first lease that has passed. Leases that hold are forgotten, because their replies
+   * leave now.
+   */
   #passedLease(): AnswerLease | undefined {
     for (const lease of this.#leases) {
       if (!lease.isValid()) return lease;
@@ -137,7 +149,7 @@ export class ReplyStream {
     this.#stream.cork();
   }
 
-  /** Sends what is corked, when its leases hold. */
+  /** Sends the corked replies once their leases hold. */
   #leave(): void {
     if (this.#leases.size > 0 && this.#leftCount < this.#leavingCount && !this.#stream.destroyed) {
       this.#isNext = true;
@@ -159,11 +171,12 @@ export class ReplyStream {
       if (owner !== undefined) this.give(owner);
       return;
     }
-    // Replies without a buffer of their own (errors, block status) count too: a client may ask for many and read none.
+    // A reply without a buffer of its own (an error, block status) counts, too: a client may ask
+    // for many and read none.
     if (owner === undefined) this.#heldBytes += piece.length;
     this.#writtenCount += 1;
     if (!this.#corked) this.#leavingCount = this.#writtenCount;
-    // Called on failure too, so nothing is kept when the connection dies.
+    // The callback also runs on failure, so no buffer is lost when the connection dies.
     this.#stream.write(piece, () => {
       this.#leftCount += 1;
       if (this.#isNext && this.#leftCount >= this.#leavingCount) {

@@ -1,9 +1,11 @@
 /**
- * What the protocol says of a request before anything is done for it: the one place where requests are validated, and from which devices may assume that they are.
+ * Checks a request against the protocol before anything is done for it. Requests are validated here
+ * and nowhere else, so devices may assume valid ranges.
  *
- * Source: doc/proto.md, "Command flags", "Request types", "Error values", "Size constraints". Unspecified cases are decided like this:
- * a length of 0 succeeds without effect, except for BLOCK_STATUS, which could not name an extent; a request beyond the end is EINVAL for
- * commands that read or hint, ENOSPC for those that write.
+ * Source: doc/proto.md, "Command flags", "Request types", "Error values", "Size constraints". The
+ * protocol leaves two cases open. A length of 0 succeeds without effect, except for BLOCK_STATUS,
+ * which could not name an extent. A request beyond the end is EINVAL for commands that read or
+ * hint, and ENOSPC for commands that write.
  */
 import type { BlockDevice } from '../device/device.js';
 import { Command, CommandFlag, ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode } from '../nbd/codec/constant.js';
@@ -17,11 +19,14 @@ export interface Refusal {
 export interface CheckContext {
   device: BlockDevice;
   replies: ReplyMode;
-  /** Whether any metadata context was agreed. */
+  /** True if a metadata context was negotiated. */
   hasContexts: boolean;
 }
 
-/** Flags that each command may carry. FUA is valid on every command of an export that takes it, and without effect on those that don't write. */
+/**
+ * Flags that each command may carry. FUA is valid on every command of an export that offers it, and
+ * has no effect on commands that don't write.
+ */
 const allowedFlags: Readonly<Record<number, number>> = {
   [Command.READ]: CommandFlag.FUA | CommandFlag.DF,
   [Command.WRITE]: CommandFlag.FUA | CommandFlag.PAYLOAD_LEN,
@@ -32,7 +37,9 @@ const allowedFlags: Readonly<Record<number, number>> = {
   [Command.BLOCK_STATUS]: CommandFlag.FUA | CommandFlag.REQ_ONE,
 };
 
-/** Why the request can't be served, or `undefined`. DISC is not checked: it has no answer. */
+/**
+ * Returns the reason to refuse a request, or `undefined`. DISC is not checked: it has no reply.
+ */
 export function refusalOf(request: Request, context: CheckContext): Refusal | undefined {
   const { device, replies } = context;
   const { type, flags, offset, lengthBytes } = request;

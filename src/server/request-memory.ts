@@ -1,21 +1,22 @@
 /**
- * Memory for requests and replies on their way, shared by all connections and bounded.
+ * Memory for requests and replies, bounded and shared by all connections.
  *
- * A connection that has nothing under way always gets its buffer, even beyond the bound: so connections whose clients stopped reading can't starve the others, and
- * nobody ever waits for anybody else's memory. The excess is at most one request a connection.
+ * A connection that has nothing under way always gets its buffer, even beyond the bound. So clients
+ * that stop reading can't starve other clients. The excess is at most one request per connection.
  *
- * A buffer that is not kept gives its pages back to the system at once. The garbage collector frees it when it comes to that, which may be never in a daemon
- * that has nothing to do.
+ * A buffer that is not kept gives its pages back to the kernel at once. The garbage collector may
+ * free the buffer itself much later, in an idle daemon perhaps never.
  *
- * Buffers come in sizes of 64 bytes + a power of two (a header and a payload), and are used again: fresh memory costs a page fault per 4 KiB.
+ * Buffers have 64 bytes and a power of two (a header and a payload). They are used again, because
+ * fresh memory costs a page fault per 4 KiB.
  */
 import { native } from '../base/native.js';
 import { KiB, MiB } from '../base/size.js';
 
-/** Room for any header before a payload. */
+/** Room for any header in front of a payload. */
 export const headerRoomBytes = 64;
 const leastPayloadBytes = 4 * KiB;
-/** Larger buffers are not kept. */
+/** Bound on the payload of a buffer that is kept. */
 const mostKeptPayloadBytes = 2 * MiB;
 
 export class RequestMemory {
@@ -25,7 +26,10 @@ export class RequestMemory {
   #takenBytes = 0;
   #keptBytes = 0;
 
-  /** @param limitBytes the bound on what is taken; an eighth of it, at most 32 MiB, is kept for reuse */
+  /**
+   * @param limitBytes bound on the memory that is taken; an eighth of it, at most 32 MiB, is kept
+   * for reuse
+   */
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
     this.#keepLimitBytes = Math.min(32 * MiB, limitBytes / 8);
@@ -36,9 +40,10 @@ export class RequestMemory {
   }
 
   /**
-   * A buffer of at least `lengthBytes`, content undefined, to be given back with `give`; `undefined` when the bound is reached.
+   * Takes a buffer of at least `lengthBytes` with undefined content, which goes back by `give`.
+   * `undefined` means the bound is reached.
    *
-   * @param always grant it in any case: the connection has nothing else under way
+   * @param always true to grant it beyond the bound: the connection has nothing else under way
    */
   tryTake(lengthBytes: number, always: boolean): Buffer | undefined {
     const sizeBytes = bufferBytes(lengthBytes);
@@ -58,7 +63,7 @@ export class RequestMemory {
       return;
     }
     const kept = this.#free.get(sizeBytes) ?? [];
-    // The size that is in use moves to the end; what is kept of others makes room for it.
+    // The size that is in use moves to the end. Kept buffers of other sizes make room for it.
     this.#free.delete(sizeBytes);
     for (const [otherBytes, others] of this.#free) {
       if (this.#keptBytes + sizeBytes <= this.#keepLimitBytes) break;

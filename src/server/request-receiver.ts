@@ -1,7 +1,8 @@
 /**
- * Cuts a connection's input into requests and their payloads. No I/O: chunks are pushed in, requests are pulled out, so the puller decides when to stop.
+ * Divides the input of a connection into requests and their payloads. It does no I/O: the caller
+ * pushes chunks and pulls requests, so the caller decides when to stop.
  *
- * Invariant: at most one pushed chunk is held; the puller pauses its stream while it does not pull.
+ * Invariant: at most one pushed chunk is held. The caller pauses its stream while it does not pull.
  */
 import { EXTENDED_REQUEST_BYTES, REQUEST_BYTES } from '../nbd/codec/constant.js';
 import { NbdProtocolError } from '../nbd/codec/error.js';
@@ -12,12 +13,12 @@ const empty = Buffer.alloc(0);
 export class RequestReceiver {
   readonly #headerBytes: number;
   readonly #parse: (source: Buffer, at: number, into: Request) => boolean;
-  /** A header that is split over chunks. */
+  /** Header that is split over chunks. */
   readonly #partial: Buffer;
   #partialBytes = 0;
   #chunk: Buffer = empty;
   #at = 0;
-  /** Where the payload under way goes; `undefined` while it is skipped. */
+  /** Buffer of the payload that is being received; `undefined` while a payload is skipped. */
   #payload: Buffer | undefined;
   #payloadBytes = 0;
   #payloadFilled = 0;
@@ -28,7 +29,7 @@ export class RequestReceiver {
     this.#partial = Buffer.alloc(this.#headerBytes);
   }
 
-  /** Bytes that were pushed and not yet pulled. */
+  /** Bytes that were pushed and not pulled. */
   get pendingBytes(): number {
     return this.#chunk.length - this.#at;
   }
@@ -39,9 +40,11 @@ export class RequestReceiver {
   }
 
   /**
-   * Parses the next request's header into `into`. `false`: more input is needed.
+   * Parses the header of the next request into `into`.
    *
-   * @throws NbdProtocolError when the input is no request: nothing after it can be made sense of
+   * @returns false if more input is needed
+   * @throws NbdProtocolError when the input is no request; the rest of the input has no meaning
+   * then
    */
   next(into: Request): boolean {
     let source = this.#chunk;
@@ -66,14 +69,16 @@ export class RequestReceiver {
     return true;
   }
 
-  /** The bytes that follow the last request are its payload: put them into `payload`, or skip them. Then pull with `fill`. */
+  /**
+   * Announces that a payload follows the last request. `fill` puts it into `payload`, or skips it.
+   */
   expect(lengthBytes: number, payload: Buffer | undefined): void {
     this.#payload = payload;
     this.#payloadBytes = lengthBytes;
     this.#payloadFilled = 0;
   }
 
-  /** `true` once the expected payload is complete. */
+  /** Returns true once the expected payload is complete. */
   fill(): boolean {
     const count = Math.min(this.#payloadBytes - this.#payloadFilled, this.pendingBytes);
     if (this.#payload !== undefined) this.#chunk.copy(this.#payload, this.#payloadFilled, this.#at, this.#at + count);

@@ -1,7 +1,9 @@
 /**
- * The NBD server: accepts on any number of listeners, bounds connections and memory, and stops in order.
+ * The NBD server: accepts connections on any number of listeners, bounds connections and memory,
+ * and stops in order.
  *
- * Invariant: no connection can hold up another: each is served by itself, and the only thing they share is bounded memory (see `request-memory.ts`).
+ * Invariant: no connection can delay another one. Connections share only bounded memory
+ * (`request-memory.ts`).
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -29,16 +31,17 @@ export interface ServerOptions {
   limits: ServerLimits;
   log: Logger;
   clock?: Clock;
-  /** Whether native code answers what it can, on plain sockets; it does unless this says no. */
+  /** False keeps all requests in JavaScript; by default native lanes answer on plain sockets. */
   fastPath?: boolean;
   /**
-   * Time that a TCP client may acknowledge nothing, or leave its window closed, in ms. The kernel asks idle ones after
-   * that time. Default: the kernel's rule for bytes that were sent, a minute for idle connections.
+   * Time in which a TCP client must acknowledge bytes and open its window, in ms. The kernel probes
+   * an idle client after that time. Default: the kernel's rule for sent bytes, a minute for idle
+   * clients.
    */
   userTimeoutMs?: number;
 }
 
-/** After a connection has ended. */
+/** Delay after the end of a connection before memory is trimmed, in ms. */
 const trimMs = 10_000;
 
 export class Server {
@@ -78,7 +81,7 @@ export class Server {
     return listener.uri;
   }
 
-  /** Serves a client on a stream that is connected already. Resolves when it has left. */
+  /** Serves a client on a stream that is connected already. Resolves when the client has left. */
   async accept(stream: Duplex, client: ClientIdentity): Promise<void> {
     const { directory, limits, log, clock = systemClock } = this.#options;
     if (this.#stopping || this.#connections.size >= limits.connectionCount) {
@@ -107,7 +110,7 @@ export class Server {
     this.#trimLater();
   }
 
-  /** What the allocator of native code keeps of many connections is given back when they have gone. */
+  /** Returns memory that the allocator of native code keeps after many connections have gone. */
   #trimLater(): void {
     if (this.#isTrimDue) return;
     this.#isTrimDue = true;
@@ -117,7 +120,7 @@ export class Server {
     });
   }
 
-  /** Accepts nothing more, gives what is under way `drainMs` to be answered, then closes hard. */
+  /** Accepts no more connections, lets requests under way end for `drainMs`, then closes hard. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
     const { clock = systemClock } = this.#options;
@@ -136,7 +139,7 @@ export class Server {
     const { userTimeoutMs } = this.#options;
     if (userTimeoutMs !== undefined) {
       setUserTimeout(socket, userTimeoutMs);
-      // One that nothing is sent on is asked by the kernel, and ends by the same rule.
+      // The kernel probes a connection on which nothing is sent, and ends it by the same rule.
       socket.setKeepAlive(true, userTimeoutMs);
     }
     void this.accept(socket, identifyClient(socket));

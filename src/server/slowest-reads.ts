@@ -1,4 +1,4 @@
-/** The reads of an export that took longest, for who wonders why something was slow. */
+/** The slowest reads of an export, for operators who look for the cause of a delay. */
 
 import type { Place } from '../block/place.js';
 export interface SlowRead {
@@ -11,14 +11,14 @@ export interface SlowRead {
 const mostReads = 10;
 
 export class SlowestReads {
-  /** Longest first. */
+  /** Reads in descending order of time. */
   readonly #reads: SlowRead[] = [];
 
   get reads(): readonly SlowRead[] {
     return this.#reads;
   }
 
-  /** Costs one comparison, unless it is among the slowest. */
+  /** Offers a read. Costs one comparison unless the read is among the slowest. */
   offer(offset: number, lengthBytes: number, source: Place, ms: number): void {
     if (this.#reads.length === mostReads && ms <= (this.#reads.at(-1)?.ms ?? 0)) return;
     this.#reads.push({ offset, lengthBytes, source, ms });

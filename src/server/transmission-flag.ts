@@ -1,4 +1,7 @@
-/** What an export's features are on the wire. Source: doc/proto.md, "Transmission flags". */
+/**
+ * Encodes the features of an export as transmission flags. Source: doc/proto.md, "Transmission
+ * flags".
+ */
 import type { DeviceFeatures } from '../device/device.js';
 import { TransmissionFlag } from '../nbd/codec/constant.js';
 

@@ -1,7 +1,8 @@
 /**
- * What native threads answered, brought into the export's counters: when somebody looks at those, and at the connection's end.
+ * Adds the requests that a native lane has answered to the counters of its export: when the
+ * counters are read, and at the end of the connection.
  *
- * Invariant: everything is added once.
+ * Invariant: each request is added once.
  */
 import { LaneCount, laneCounterCount, type NativeLane } from '../../base/native.js';
 import type { ExportMetrics } from '../export.js';
@@ -13,7 +14,7 @@ export class LaneCounts {
   readonly #added = new Float64Array(laneCounterCount);
   readonly #fold = (): void => this.#addNew();
 
-  /** From here to `end` the lane counts as a connection on the fast path. */
+  /** The lane counts as a connection on the fast path until `end`. */
   constructor(lane: NativeLane, metrics: ExportMetrics) {
     this.#lane = lane;
     this.#metrics = metrics;

@@ -1,7 +1,9 @@
 /**
- * A connection whose requests native threads answer, as the stream of those that they leave to JavaScript: reads as if only those had been sent, and what is written goes out among native replies, whole.
+ * The stream of the requests that a native lane leaves to JavaScript. It reads as if the client had
+ * sent only those. Each reply that is written leaves whole, among the lane's own replies.
  *
- * Invariants: buffers that were written stay the lane's until their write's callback, also when the connection dies; the stream has closed when no native thread works for it any more.
+ * Invariants: a written buffer stays the lane's until the callback of its write, even when the
+ * connection dies. No native thread works for the stream once it has closed.
  */
 import { Duplex } from 'node:stream';
 import { AbortedError } from '../../base/error.js';
@@ -12,13 +14,16 @@ import { NbdDisconnectedError } from '../../nbd/codec/error.js';
 export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
   /** See `LaneEvent.quiet`. */
   onQuiet(): void;
-  /** Nothing of what was granted is in use any more; the last look at the counters. */
+  /**
+   * Called once the lane uses none of the granted files any more; the last chance to read its
+   * counters.
+   */
   onStopped(): void;
 }
 
-/** One piece of input holds at most as much. */
+/** Bound on one piece of input. */
 const mostPieceBytes = 256 * KiB;
-/** Room for some requests without payload, when it is not known yet whether there are any. */
+/** Room for some requests without payload, while the lane has announced none. */
 const leastPieceBytes = 256;
 
 type Callback = (error?: Error | null) => void;
@@ -30,7 +35,12 @@ export class LaneStream extends Duplex {
   #isOver = false;
   #onSent: Callback | undefined;
 
-  /** Takes the connection over. @throws the system's error when there is no descriptor or thread to be had: nothing has changed then */
+  /**
+   * Takes the connection over.
+   *
+   * @throws the system's error when there is no descriptor or thread left; the connection is as it
+   * was
+   */
   constructor(options: LaneStreamOptions) {
     super({ readableHighWaterMark: mostPieceBytes });
     this.#options = options;
@@ -53,7 +63,7 @@ export class LaneStream extends Duplex {
     );
   }
 
-  /** Native replies leave before the end, too. */
+  /** Sends the lane's own replies before the end, too. */
   override _final(callback: Callback): void {
     this.#send([], callback);
   }
@@ -86,7 +96,7 @@ export class LaneStream extends Duplex {
     if ((events & LaneEvent.input) !== 0) this.#pull();
   }
 
-  /** Until nothing is left, so that the lane tells of more. */
+  /** Reads until the lane has no input left, so that it announces the next input. */
   #pull(): void {
     while (this.#isWanted && !this.#isOver && !this.destroyed) {
       const piece = Buffer.allocUnsafe(Math.min(Math.max(this.lane.inputBytes(), leastPieceBytes), mostPieceBytes));
@@ -102,7 +112,9 @@ export class LaneStream extends Duplex {
     else this.#onSent = callback;
   }
 
-  /** An error ends the stream, so that no further replies are made for a client that has gone. */
+  /**
+   * A failed write ends the stream, so that no further replies are made for a client that has gone.
+   */
   #tell(callback: Callback): void {
     callback(this.lane.hasFailed() ? new NbdDisconnectedError('the client has gone') : undefined);
   }
