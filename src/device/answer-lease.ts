@@ -1,8 +1,8 @@
 /**
- * Permission to answer for a device, which ends by itself when this process does not run for a while.
+ * Permission to answer for a device. It ends by itself when this process does not run for a while.
  *
- * A disk that other nodes can take over has one (`disk/lease/lease.ts`). Native threads look at the same word of memory
- * (`native/core/fast/answer_lease.h`).
+ * A disk that other nodes can take over has a lease (`disk/lease/lease.ts`). Native threads look at
+ * the same word of memory (`native/core/fast/answer_lease.h`).
  *
  * Invariant: no reply leaves while the lease that it was answered under is not valid.
  */
@@ -12,7 +12,8 @@ export interface AnswerLease {
   /** True if this node may answer at this moment. Costs some 100 ns. */
   isValid(): boolean;
   /**
-   * Resolves when the lease is settled: `true` when the node may answer under it, `false` when it is lost for good.
+   * Resolves to true once the node may answer under the lease, to false when the lease is lost for
+   * good.
    *
    * @throws `ERR_DEADLINE`, `ERR_ABORTED`
    */

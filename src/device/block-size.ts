@@ -1,5 +1,5 @@
-/** The block sizes that every device of ours has. */
+/** The block sizes of every device. */
 import type { BlockSize } from './device.js';
 
-/** Any offset and length is served; 4 KiB is what guests and the page cache work in. */
+/** Devices serve any offset and length. Guests and the page cache work in 4 KiB. */
 export const blockSize: BlockSize = { minimumBytes: 1, preferredBytes: 4096, maximumBytes: 32 * 1024 * 1024 };

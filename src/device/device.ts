@@ -1,8 +1,9 @@
 /**
- * What an export is made of: the one interface between the NBD server and everything that can answer for a block.
+ * The contract between the NBD server and everything that serves blocks.
  *
- * Ranges are checked once, at the edge (`src/server`): every `offset` and `lengthBytes` given here lies inside `sizeBytes`.
- * Implementations assert and go on. All methods may be called concurrently; overlapping requests have no order.
+ * The server checks each range once, so every `offset` and `lengthBytes` given here lies inside
+ * `sizeBytes`; implementations assert that. All methods may be called concurrently. Overlapping
+ * requests have no order.
  */
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { Place } from '../block/place.js';
@@ -14,14 +15,14 @@ export type { AnswerLease } from './answer-lease.js';
 export type { FastAccess, FastFiles, FastHold, FastOffer, FastUser } from './fast-access.js';
 
 export interface WriteOptions extends RequestOptions {
-  /** Force unit access: the write is durable before the promise settles. */
+  /** True to force unit access: the write is durable before the promise settles. */
   fua?: boolean | undefined;
 }
 
 export interface WriteZeroesOptions extends WriteOptions {
-  /** Keep the space allocated. */
+  /** True to keep the space allocated. */
   noHole?: boolean | undefined;
-  /** Fail with code `ENOTSUP` at once if this would be no faster than writing the zeros. */
+  /** True to fail with `ENOTSUP` at once if this would be no faster than writing zeros. */
   fastOnly?: boolean | undefined;
 }
 
@@ -33,61 +34,75 @@ export interface BlockSize {
 
 export interface DeviceFeatures {
   readOnly: boolean;
-  /** Writes and flushes are seen by all connections alike, as NBD_FLAG_CAN_MULTI_CONN means it. */
+  /** True if all connections see writes and flushes alike, as NBD_FLAG_CAN_MULTI_CONN demands. */
   multiConn: boolean;
   trim: boolean;
   writeZeroes: boolean;
-  /** WRITE_ZEROES with FAST_ZERO is answered honestly. */
+  /** True if WRITE_ZEROES with FAST_ZERO is fast, or fails at once. */
   fastZero: boolean;
 }
 
 export interface BlockDevice {
-  /** Constant while the device is open. */
+  /** Size, constant while the device is open. */
   readonly sizeBytes: number;
   readonly blockSize: BlockSize;
   readonly features: DeviceFeatures;
 
   /**
-   * Fills `target[targetStart .. targetStart + lengthBytes)` if that takes no waiting at all, not even for a disk.
-   * On `false` the target's content is undefined and the caller uses `read`.
+   * Fills `target[targetStart .. targetStart + lengthBytes)` if that needs no wait, not even for a
+   * disk. Returns false otherwise; the target's content is undefined then, and the caller uses
+   * `read`.
    */
   readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean;
 
   /**
-   * Whether all of the range is known, without waiting, to read as zeros. Lets the server answer with a hole and spare
-   * the memory. `false` means data or unknown.
+   * Returns true if the range is known to read as zeros, without a wait; false for data or unknown.
+   * The server answers zeros with a hole and spares the memory.
    */
   isZeroNow(offset: number, lengthBytes: number): boolean;
 
-  /** Fills all of `target` from `offset`. The target is the device's until the promise settles. Errors: see `errno.ts`. */
+  /**
+   * Fills `target` from `offset`. The target is the device's until the promise settles. Errors: see
+   * `errno.ts`.
+   */
   read(target: Buffer, offset: number, options?: RequestOptions): Promise<Place>;
 
-  /** Writes all of `source`, which is the caller's again when the promise settles. Code `EROFS` on read-only devices, `ENOSPC` when full. */
+  /**
+   * Writes `source`, which is the caller's again when the promise settles. Fails with `EROFS` on
+   * read-only devices, and with `ENOSPC` when the space is used up.
+   */
   write(source: Buffer, offset: number, options?: WriteOptions): Promise<void>;
   writeZeroes(offset: number, lengthBytes: number, options?: WriteZeroesOptions): Promise<void>;
   trim(offset: number, lengthBytes: number, options?: WriteOptions): Promise<void>;
-  /** All writes that were acknowledged before the call are durable when it resolves. */
+  /** Resolves when all writes that were acknowledged before the call are durable. */
   flush(options?: RequestOptions): Promise<void>;
 
   /**
-   * Allocation of the range as consecutive extents that start at `offset`. At least one; may end before the range does (not
-   * beyond it), as NBD's BLOCK_STATUS allows. Adjacent extents differ.
-   * @param maxCount the most extents wanted, at least 1
+   * Returns the allocation of the range as consecutive extents from `offset` on: at least one. They
+   * may end before the range does, never beyond it, as BLOCK_STATUS allows. Adjacent extents
+   * differ.
+   *
+   * @param maxCount bound on the extents, at least 1
    */
   extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]>;
-  /** Which parts this host holds; same rules as `extents`. */
+  /** Returns the parts that this host holds, by the rules of `extents`. */
   cachedExtents(offset: number, lengthBytes: number, maxCount: number): CachedExtent[];
 
-  /** Brings the range into this host's cache. Resolves when later reads of it need nobody else. */
+  /**
+   * Brings the range into this host's cache. Resolves when later reads of it need no other host.
+   */
   cache(offset: number, lengthBytes: number, options?: RequestOptions): Promise<void>;
 
-  /** The files that all its bytes lie in, as far as they are here. Absent, or `undefined` just now: native code must not answer for the device. */
+  /**
+   * Files with all bytes of the device, as far as they are on this host. If absent or `undefined`,
+   * native lanes must not answer for the device.
+   */
   readonly files?: FastFiles | undefined;
-  /** The lease under which the device answers just now. Absent, or `undefined` just now: it needs none. */
+  /** Lease under which the device answers at present. If absent or `undefined`, it needs none. */
   readonly lease?: AnswerLease | undefined;
-  /** Lets connections answer natively from such files. Absent: they don't. */
+  /** Access of connections to the files. If absent, connections don't answer natively. */
   readonly fast?: FastAccess | undefined;
 
-  /** Ends the device after what is under way. Idempotent. */
+  /** Ends the device after the requests under way. Idempotent. */
   close(): Promise<void>;
 }

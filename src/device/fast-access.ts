@@ -1,50 +1,60 @@
 /**
- * Who answers from a device's files natively, past the device: tells them what they may answer from, and takes it back whenever that changes.
+ * Grants the files of a device to native lanes, and takes the grants back when the offer shrinks.
  *
- * Invariant: whatever is not offered any more is not begun after `refresh` was called, and not in use any more once it resolved. Nothing is given while something is being taken back.
+ * Invariants: after the call of `refresh` no lane begins a request on files that are not offered
+ * any more. When `refresh` resolves no lane uses them. No grant is made during a revocation.
  */
 import type { NativeChunkFile, NativeLease, NativeOverlayFile } from '../base/native.js';
 
-/** Files that all bytes of a device lie in, as far as they are on this host: an overlay over an image, or one of the two. */
+/**
+ * Files with all bytes of a device, as far as they are on this host: an overlay over an image, or
+ * one of the two.
+ */
 export interface FastFiles {
   readonly overlay: NativeOverlayFile | undefined;
   readonly image: NativeChunkFile | undefined;
-  /** What is answered from them waits while this has passed. */
+  /** Lease of the device. Replies wait while it has passed. */
   readonly lease?: NativeLease | undefined;
-  /** Of a device that can be written: its blocks change from now on without its being told, until the returned function is called. */
+  /**
+   * Called when a lane may write: the device's blocks change without its knowledge until the
+   * returned function is called.
+   */
   beginWrites?(): () => void;
 }
 
 export interface FastOffer extends Pick<FastFiles, 'overlay' | 'image' | 'lease'> {
-  /** Whole blocks of the overlay may be written, too. */
+  /** True if whole blocks of the overlay may be written, too. */
   readonly writable: boolean;
 }
 
-/** Somebody who answers natively: a connection. */
+/** A user of the files: one connection. */
 export interface FastUser {
-  /** May answer from that from now on. Comes again with more, never with less. */
+  /** Grants the use of the files from now on. A further call grants more, never less. */
   grant(offer: FastOffer): void;
-  /** Begins nothing more when it returns. Resolves when nothing is in use: soon, whatever the client does. Never rejects. */
+  /**
+   * Begins no further request once it returns. Resolves when no file is in use, soon, whether the
+   * client reads or not. Never rejects.
+   */
   revoke(): Promise<void>;
 }
 
-/** A user's hold. */
+/** Hold of one user. */
 export interface FastHold {
-  /** What was granted is taken back, for good. Resolves when nothing is in use. */
+  /** Takes all grants back for good. Resolves when no file is in use. */
   release(): Promise<void>;
 }
 
 export interface FastAccessOptions {
-  /** What may be answered natively just now; `undefined`: nothing. Cheap. */
+  /** Returns the present offer; `undefined` means nothing. Cheap. */
   offer(): FastOffer | undefined;
-  /** A user may write from now on, until the returned function is called. */
+  /** Called when a user may write, until the returned function is called. */
   onWritable?(): () => void;
 }
 
 interface Entry extends FastHold {
   readonly user: FastUser;
   given: FastOffer | undefined;
-  /** Of a user who may write. */
+  /** Ends the permission of a user that may write. */
   endWrites: (() => void) | undefined;
   revoking: Promise<void> | undefined;
   released: boolean;
@@ -58,7 +68,7 @@ export class FastAccess {
     this.#options = options;
   }
 
-  /** Whether there is somebody to tell. */
+  /** True if at least one user holds the access. */
   get isUsed(): boolean {
     return this.#entries.size > 0;
   }
@@ -81,14 +91,14 @@ export class FastAccess {
     return entry;
   }
 
-  /** To be called with every change of what is offered, in the same turn. Never rejects. */
+  /** Call it with every change of the offer, in the same turn. Never rejects. */
   async refresh(): Promise<void> {
     if (this.#entries.size === 0) return;
     await Promise.all([...this.#entries].map((entry) => this.#settle(entry)));
   }
 
   async #settle(entry: Entry): Promise<void> {
-    // When it is done it looks anew.
+    // The revocation under way looks at the offer again when it ends.
     if (entry.revoking !== undefined) return entry.revoking;
     const offer = entry.released ? undefined : this.#options.offer();
     if (!isNoLess(offer, entry.given)) {
@@ -111,7 +121,7 @@ export class FastAccess {
   }
 }
 
-/** Whether `offer` has all that `than` has. */
+/** Returns true if `offer` contains all of `than`. */
 function isNoLess(offer: FastOffer | undefined, than: FastOffer | undefined): boolean {
   if (than === undefined) return true;
   if (offer === undefined) return false;

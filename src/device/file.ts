@@ -1,5 +1,5 @@
 /**
- * A local file as a read-write block device: nothing between the protocol and the file. The write path of every later device is proven over it.
+ * A local file as a read-write block device: the smallest complete device.
  *
  * Durability: a write is durable after the next flush, or at once with FUA.
  */
@@ -19,7 +19,7 @@ export class FileDevice implements BlockDevice {
   readonly #file: NativeBlockFile;
   #closing: Promise<void> | undefined;
 
-  /** Opens an existing file (or block device) for reading and writing. */
+  /** Opens an existing file or block device for reading and writing. */
   constructor(path: string) {
     this.#file = native.openBlockFile(path, { write: true });
     this.sizeBytes = this.#file.sizeBytes;

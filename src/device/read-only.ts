@@ -1,4 +1,6 @@
-/** What all read-only devices answer alike: nothing is written, so there is nothing to flush. */
+/**
+ * The part that all read-only devices share: every change fails, and a flush has nothing to do.
+ */
 import { CopseError } from '../base/error.js';
 import { blockSize } from './block-size.js';
 
@@ -6,7 +8,7 @@ export abstract class ReadOnlyDevice {
   readonly blockSize = blockSize;
   readonly #what: string;
 
-  /** @param what of errors: "images are" */
+  /** @param what subject of the error texts: "images are" */
   constructor(what: string) {
     this.#what = what;
   }
@@ -23,7 +25,7 @@ export abstract class ReadOnlyDevice {
     return this.#refuse();
   }
 
-  /** Nothing was written, so everything is durable. */
+  /** No write is accepted, so everything is durable. */
   flush(): Promise<void> {
     return Promise.resolve();
   }

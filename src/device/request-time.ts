@@ -1,4 +1,4 @@
-/** What is left of a request's time when a later part of it begins. */
+/** The time that is left of a request when a later part of it begins. */
 
 import type { Clock } from '../base/clock.js';
 import { AbortedError, DeadlineError } from '../base/error.js';
@@ -10,7 +10,7 @@ export class RequestTime {
   readonly #clock: Clock;
   readonly #startedMs: number;
 
-  /** @param what names the request in errors */
+  /** @param what name of the request in errors */
   constructor(what: string, options: RequestOptions, clock: Clock) {
     this.#what = what;
     this.#options = options;
@@ -19,8 +19,9 @@ export class RequestTime {
   }
 
   /**
-   * The options for a part that begins now.
-   * @throws DeadlineError, AbortedError when there is nothing left to begin it for
+   * Returns the options for a part that begins now.
+   *
+   * @throws DeadlineError, AbortedError when no time is left
    */
   left(): RequestOptions {
     const { deadlineMs, signal } = this.#options;
