@@ -1,5 +1,6 @@
 /**
- * Chunk buffers that are used again and again: fresh memory costs a page fault per 4 KiB, which at 300 MB/s is a tenth of a core.
+ * Chunk buffers that are used again. Fresh memory costs a page fault per 4 KiB, which at 300 MB/s
+ * is a tenth of a core.
  *
  * Invariant: at most `freeLimit` unused buffers are kept.
  */
@@ -13,23 +14,23 @@ export class BufferPool {
     this.#freeLimit = freeLimit;
   }
 
-  /** A buffer of the pool's size; its content is undefined. */
+  /** Takes a buffer of the pool's size, with undefined content. */
   take(): Buffer {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#sizeBytes);
   }
 
-  /** Gives a buffer back; nobody may look at it afterwards. */
+  /** Gives a buffer back. The caller must not look at it afterwards. */
   give(buffer: Buffer): void {
     if (this.#free.length < this.#freeLimit) this.#free.push(buffer);
   }
 }
 
-/** One pool for each chunk size, shared by all images. */
+/** One pool per chunk size, shared by all images. */
 export class BufferPools {
   readonly #freeLimitBytes: number;
   readonly #pools = new Map<number, BufferPool>();
 
-  /** @param freeLimitBytes the most unused bytes that are kept of each size */
+  /** @param freeLimitBytes bound on the unused bytes that are kept of each size */
   constructor(freeLimitBytes: number) {
     this.#freeLimitBytes = freeLimitBytes;
   }

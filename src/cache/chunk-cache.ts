@@ -4,12 +4,12 @@
  *
  * Each chunk goes by its state in the store:
  *
- *   present, zero   read from the store; a chunk that vanishes meanwhile (evicted) goes by its new state
+ *   present, zero   read from the store; one that is evicted meanwhile goes by its new state
  *   unverified      `ChunkCheck` compares it: a right chunk becomes present, a wrong one absent
  *   absent          `PathChoice` makes the request join the chunk's flight, or begin one
  *
  * Invariant: a fault of this host's disk fails no read that the source can answer. A chunk that the
- * disk does not return is fetched, whatever its state.
+ * disk does not return is fetched in any state.
  */
 
 import type { Clock } from '../base/clock.js';
@@ -32,7 +32,10 @@ import { type PrefetchRange, Readahead } from './readahead.js';
 import type { Role } from './role.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
-/** Priority of a request by role. A held request has the lowest: it may hurry nothing and read nothing ahead. */
+/**
+ * Priority of a request by role. A held request has the lowest: it may hurry nothing and read
+ * nothing ahead.
+ */
 const priorityOf: Record<Role, FlightPriority> = { guest: 'demand', home: 'peer', held: 'prefetch' };
 
 export interface CacheRequestOptions extends RequestOptions {

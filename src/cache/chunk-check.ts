@@ -40,7 +40,7 @@ export class ChunkCheck {
   /**
    * Compares a stored chunk with its checksum and the manifest. Never rejects.
    *
-   * @returns false if the chunk was wrong or could not be read; it was dropped where that was possible
+   * @returns false if the chunk was wrong or could not be read; it was dropped if possible
    */
   verify(chunkIndex: number): Promise<boolean> {
     const running = this.#running.get(chunkIndex);
@@ -64,7 +64,10 @@ export class ChunkCheck {
     }
   }
 
-  /** Compares a chunk with the manifest, before it counts as present. A chunk that differs is dropped. */
+  /**
+   * Compares a chunk with the manifest, before it counts as present. A chunk that differs is
+   * dropped.
+   */
   async #matches(chunkIndex: number): Promise<boolean> {
     const { store, verifier } = this.#options;
     if (verifier === undefined || store.state(chunkIndex) === ChunkState.zero) return true;
@@ -74,7 +77,10 @@ export class ChunkCheck {
     return false;
   }
 
-  /** Drops a chunk that can't be read. Never rejects: a disk that refuses the change keeps the chunk. */
+  /**
+   * Drops a chunk that can't be read. Never rejects: a disk that refuses the change keeps the
+   * chunk.
+   */
   async drop(chunkIndex: number, reason: unknown): Promise<void> {
     const { log, name, store, metrics } = this.#options;
     log.error(

@@ -1,10 +1,14 @@
-/** Chunk states as byte extents, for BLOCK_STATUS. Both follow the rules of `BlockDevice.extents`. */
+/**
+ * Turns chunk states into byte extents for BLOCK_STATUS, by the rules of `BlockDevice.extents`.
+ */
 
 import { ChunkState } from '../base/native.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
-/** Runs of chunks that agree on `test`, in bytes, clipped to the range, at most `maxCount`. */
+/**
+ * Returns runs of chunks that agree on `test`, in bytes, clipped to the range, at most `maxCount`.
+ */
 function clippedRuns(
   store: ChunkStore,
   offset: number,
@@ -15,7 +19,8 @@ function clippedRuns(
   const { chunkBytes } = store;
   const end = offset + lengthBytes;
   const extents: { lengthBytes: number; value: boolean }[] = [];
-  // Runs of states are finer than runs of a test on them; a bounded batch at a time keeps memory bounded on a checkered map.
+  // Runs of states are shorter than runs of a test on them. A batch at a time keeps memory bounded
+  // on a checkered map.
   for (let at = offset; at < end; ) {
     const firstChunk = Math.floor(at / chunkBytes);
     const lastChunk = Math.floor((end - 1) / chunkBytes);

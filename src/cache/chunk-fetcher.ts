@@ -1,8 +1,9 @@
 /**
- * Brings absent chunks here: each once however many ask (single flight), in runs, demand before prefetch.
+ * Fetches absent chunks: each once for all its waiters (single flight), in runs, demand before
+ * prefetch.
  *
- * A flight begins with the first who asks, is answered from memory as its bytes arrive, and ends when the chunk is stored or given up. What nobody
- * waits for any more is not fetched.
+ * A flight begins with its first waiter, answers waiters from memory as the bytes arrive, and ends
+ * when the chunk is stored or given up. A chunk without waiters is not fetched.
  */
 import { ClosedError } from '../base/error.js';
 import { ChunkState } from '../base/native.js';
@@ -17,14 +18,14 @@ import type { FlightOwner, Operation } from './operation.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
 export interface ChunkFetcherOptions {
-  /** Of the image, for errors and logs. */
+  /** Name of the image, for errors and logs. */
   name: string;
   store: ChunkStore;
   source: ChunkSource;
   space: CacheSpace;
-  /** Bounds on the memory for chunks on their way, shared by all images. */
+  /** Bounds on the memory for chunks that are being fetched, shared by all images. */
   memory: FetchMemory;
-  /** Where that memory comes from and goes back to. */
+  /** Pools of buffers for that memory. */
   buffers: BufferPools;
   limits: FetchLimits;
   metrics: CacheMetrics;
@@ -36,7 +37,7 @@ export class ChunkFetcher implements FlightOwner {
   readonly #pool: BufferPool;
   readonly #queue: FetchQueue;
   readonly #flights = new Map<number, Flight>();
-  /** Which fetch a flight is part of, to abort it when nobody waits for any of its chunks. */
+  /** Fetch of each flight, which is aborted when no chunk of it has waiters. */
   readonly #fetches = new Map<Flight, { run: Run; abort: AbortController }>();
   readonly #running = new Set<Promise<void>>();
   #closed = false;
@@ -55,11 +56,11 @@ export class ChunkFetcher implements FlightOwner {
     });
   }
 
-  /** Fails what waits; resolves when nothing is under way any more. */
+  /** Fails the waiters; resolves when no fetch is under way any more. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { abort } of new Set(this.#fetches.values())) abort.abort();
-    // Those that wait for their turn, or for memory.
+    // These flights still wait for their turn, or for memory.
     for (const flight of [...this.#flights.values()]) {
       if (this.#fetches.has(flight)) continue;
       this.#queue.remove(flight);
@@ -69,7 +70,7 @@ export class ChunkFetcher implements FlightOwner {
     await Promise.allSettled([...this.#running]);
   }
 
-  /** Has the operation wait for a chunk that is not here: it joins the chunk's flight, or begins one. */
+  /** Makes the operation wait for an absent chunk: it joins the chunk's flight, or begins one. */
   join(operation: Operation, chunkIndex: number, priority: FlightPriority): void {
     if (operation.isOver) return;
     let flight = this.#flights.get(chunkIndex);
@@ -93,20 +94,23 @@ export class ChunkFetcher implements FlightOwner {
 
   /** Fetches a chunk ahead of demand, if it is absent and there is room for it. */
   prefetch(chunkIndex: number): void {
-    // What can't be kept would be fetched twice.
+    // A prefetched chunk that can't be stored would be fetched twice.
     if (this.#options.space.state !== 'ok' || this.#flights.has(chunkIndex) || this.#store.state(chunkIndex) !== ChunkState.absent) return;
     const flight = new Flight(chunkIndex, 'prefetch');
     this.#flights.set(chunkIndex, flight);
     this.#queue.add(flight);
   }
 
-  /** Whether the chunk is in memory, or on its way from the origin itself, so that who waits for it waits for no other node. */
+  /**
+   * Returns true if the chunk is in memory, or comes from the origin itself. A waiter for it then
+   * waits for no other node.
+   */
   isNearlyHere(chunkIndex: number): boolean {
     const flight = this.#flights.get(chunkIndex);
     return flight?.state === 'arrived' || (flight?.state === 'fetching' && flight.place === 'origin');
   }
 
-  /** A waiter has gone: what nobody waits for any more is not fetched, unless readahead asked for it. */
+  /** A waiter has left. A chunk without waiters is not fetched, unless readahead asked for it. */
   leave(flight: Flight, waiter: Operation): void {
     flight.waiters.delete(waiter);
     if (flight.waiters.size > 0 || flight.priority === 'prefetch') return;
@@ -118,18 +122,18 @@ export class ChunkFetcher implements FlightOwner {
     const fetch = this.#fetches.get(flight);
     if (fetch === undefined || fetch.run.priority === 'prefetch') return;
     if (fetch.run.flights.some((other) => other.waiters.size > 0)) return;
-    // Whoever asks from here on begins anew instead of joining what is being given up.
+    // A request from here on begins a new flight, because this fetch is being given up.
     for (const other of fetch.run.flights) if (other.state === 'fetching') this.#forget(other);
     fetch.abort.abort();
   }
 
-  /** Who asks for the chunk from here on begins anew. */
+  /** Ends the single flight: the next request for the chunk begins a new one. */
   #forget(flight: Flight): void {
     if (this.#flights.get(flight.chunkIndex) === flight) this.#flights.delete(flight.chunkIndex);
   }
 
   #fetch(run: Run): Promise<void> {
-    // Between being chosen and having memory, everybody may have left.
+    // All waiters may have left between the choice of the run and its memory.
     if (this.#closed || (run.priority !== 'prefetch' && run.flights.every((flight) => flight.waiters.size === 0))) {
       for (const flight of run.flights) this.#forget(flight);
       return Promise.resolve();

@@ -1,26 +1,33 @@
 /**
- * Decides when absent chunks are asked for, and in how large requests.
+ * Decides when absent chunks are fetched, and in how large requests.
  *
- * Chunks that are asked for in the same turn of the event loop are coalesced into runs. Each kind of request has its own bound on requests under way. Prefetch starts
- * only when no demand is queued and memory is free at once; all others wait for memory in order.
+ * Chunks that are added in the same turn of the event loop are coalesced into runs. Each kind of
+ * request has its own bound on requests under way. A prefetch starts only if no demand is queued
+ * and memory is free at once. All other kinds wait for memory in order.
  *
- * Invariant: whatever is queued will be looked at again: a turn is scheduled, or a request of this queue is under way and schedules one when it ends.
+ * Invariant: a queued chunk is always looked at again. Either a turn is scheduled, or a request of
+ * this queue is under way and schedules one when it ends.
  */
 import type { Budget } from '../base/budget.js';
 import type { Flight, FlightPriority } from './flight.js';
 
 export interface FetchLimits {
-  /** Requests under way to the source for this host's guests, and as many again for peers'. */
+  /**
+   * Bound on the requests under way for this host's guests, and the same again for peers' guests.
+   */
   demandRequests: number;
-  /** Requests under way for readahead, and as many again for warming. */
+  /** Bound on the requests under way for readahead, and the same again for warming. */
   prefetchRequests: number;
-  /** The longest request, in chunks. */
+  /** Bound on the length of a request, in chunks. */
   maxRunChunks: number;
-  /** No request goes beyond a multiple of this many chunks, where another source may begin. Default: none. */
+  /**
+   * Chunks per extent. No request crosses a multiple of it, because another source may begin there.
+   * Default: no extents.
+   */
   extentChunks?: number | undefined;
 }
 
-/** For each kind of request its own, so that none can starve another (see `flight.ts`). */
+/** Memory per kind of request, so that none can starve another (see `flight.ts`). */
 export type FetchMemory = Record<FlightPriority, Budget>;
 
 export interface Run {
@@ -46,7 +53,10 @@ export class FetchQueue {
   readonly #running: Record<FlightPriority, number> = { demand: 0, peer: 0, background: 0, prefetch: 0 };
   #scheduled = false;
 
-  /** @param options.drop told of each prefetch that is given up before it began: nobody waits for those */
+  /**
+   * @param options.drop called with each prefetch that is given up before it began; no waiter has
+   * joined it
+   */
   constructor(options: {
     limits: FetchLimits;
     chunkBytes: number;
@@ -66,12 +76,18 @@ export class FetchQueue {
     this.#schedule();
   }
 
-  /** Takes a chunk out that nobody wants any more. Does nothing once it is being fetched. */
+  /**
+   * Takes out a chunk that no waiter needs any more. Returns false, and does nothing, once it is
+   * being fetched.
+   */
   remove(flight: Flight): boolean {
     return this.#queued[flight.priority].delete(flight.chunkIndex);
   }
 
-  /** Somebody asks for it whose kind goes first: if it is still queued it moves there. `false`: it was of that kind or a better one already. */
+  /**
+   * Raises the priority of a chunk, and moves it if it is still queued. Returns false if its
+   * priority was as high already.
+   */
   promote(flight: Flight, priority: FlightPriority): boolean {
     if (priorities.indexOf(flight.priority) <= priorities.indexOf(priority)) return false;
     const wasQueued = this.remove(flight);
@@ -83,7 +99,8 @@ export class FetchQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // A microtask would run between two requests of one input batch; the check phase comes after all of them.
+    // A microtask would run between two requests of one input batch. The check phase comes after
+    // all of them.
     setImmediate(() => {
       this.#scheduled = false;
       for (const priority of ['demand', 'peer', 'background'] as const) this.#dispatch(priority);
@@ -112,7 +129,10 @@ export class FetchQueue {
     }
   }
 
-  /** There is no memory for a prefetch. Where nothing of ours will end, nobody would come back for it either: it all goes. */
+  /**
+   * Puts prefetches back that found no memory. If no request of this queue is under way, no end
+   * would schedule them again, so all of them are dropped.
+   */
   #putBack(flights: Flight[]): void {
     const queue = this.#queued.prefetch;
     for (const flight of flights) {
@@ -125,7 +145,7 @@ export class FetchQueue {
     for (const flight of dropped) this.#drop(flight);
   }
 
-  /** The contiguous run around `first`, from its lowest queued neighbour on. */
+  /** Takes the contiguous run around `first`, from its lowest queued neighbour on. */
   #takeRun(queue: Map<number, Flight>, first: Flight, maxChunks: number): Flight[] {
     const { extentChunks = Number.MAX_SAFE_INTEGER } = this.#limits;
     const extentStart = Math.floor(first.chunkIndex / extentChunks) * extentChunks;

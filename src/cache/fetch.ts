@@ -1,7 +1,9 @@
 /**
- * One request to the source for a run of chunks: takes the bytes apart, answers waiters chunk by chunk as they arrive, and has each chunk stored.
+ * One request to the source for a run of chunks. It divides the bytes into chunks, answers waiters
+ * as chunks arrive, and has each chunk stored.
  *
- * Ends when the request ended and every chunk of it is stored or given up. Waiters are answered from memory before the disk has the chunk.
+ * It ends when the request has ended and every chunk is stored or given up. Waiters are answered
+ * from memory, before the disk has the chunk.
  */
 
 import { CopseError } from '../base/error.js';
@@ -20,18 +22,18 @@ export interface FetchOptions {
   pool: BufferPool;
   metrics: CacheMetrics;
   signal: AbortSignal;
-  /** Keeps a chunk that arrived; resolves when it is on the disk, rejects when it can't be kept. */
+  /** Stores a chunk that arrived. Rejects if it can't be stored. */
   keep(flight: Flight): Promise<void>;
-  /** The chunk is out of the single flight from here on. */
+  /** Takes the chunk out of the single flight. */
   finish(flight: Flight): void;
-  /** A prefetch failed that a guest has come to wait for: the chunk is asked for again, as the demand that it is. */
+  /** Fetches a chunk again as demand, after a prefetch of it failed while a guest waits. */
   askAgain(flight: Flight): void;
 }
 
 export class Fetch {
   readonly #options: FetchOptions;
   readonly #flights: Flight[];
-  /** Flight being filled, and how far. */
+  /** Flight that is being filled, and its filled bytes. */
   #position = 0;
   #filledBytes = 0;
   readonly #kept: Promise<void>[] = [];
@@ -62,10 +64,10 @@ export class Fetch {
     } catch (error) {
       metrics.failedFetches += 1;
       const abandoned = this.#flights.slice(this.#position);
-      // Whatever the source sends from here on is too late.
+      // Bytes that the source sends from here on are too late.
       this.#position = this.#flights.length;
       for (const flight of abandoned) {
-        // One attempt is all that a prefetch gets; a guest's chunk is worth as many as its deadline allows.
+        // A prefetch gets one attempt. A guest's chunk gets as many as its deadline allows.
         if (run.priority === 'prefetch' && flight.waiters.size > 0 && !signal.aborted) this.#askAgain(flight);
         else this.#abandon(flight, error);
       }
@@ -138,7 +140,7 @@ export class Fetch {
       this.#options.metrics.unstoredChunks += 1;
     }
     this.#options.finish(flight);
-    // Who joined after the arrival wanted bytes, and has them whether or not the disk does.
+    // A waiter that joined after the arrival needs bytes, and gets them even if the disk fails.
     flight.deliver();
     flight.settle(failure);
     this.#recycle(flight);

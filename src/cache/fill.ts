@@ -1,13 +1,14 @@
 /**
- * Fills a range of any length into the cache, a few steps at a time: the deadline of a request counts for each step, not for all of a large image, and what is
- * queued for it stays little, so that guests are not kept waiting behind it.
+ * Fills a range of any length into the cache, a few steps at a time. A request's deadline counts
+ * per step, not for a whole large image. The queue stays short, so that guests don't wait behind
+ * it.
  */
 
 import { MiB } from '../base/size.js';
 import type { RequestOptions } from '../block/read-options.js';
 import type { ChunkCache } from './chunk-cache.js';
 
-/** Enough at once to keep an origin busy. */
+/** Bytes per step; enough at once to keep an origin busy. */
 const stepBytes = 4 * MiB;
 const stepsAtOnce = 4;
 
@@ -15,7 +16,10 @@ export interface FillOptions extends RequestOptions {
   onProgress?: ((doneBytes: number) => void) | undefined;
 }
 
-/** Resolves when all of the range is on this host's disk; rejects as `ChunkCache.ensure` does, with the first step that failed. */
+/**
+ * Resolves when the range is on this host's disk. Rejects as `ChunkCache.ensure` does, with the
+ * first step that failed.
+ */
 export async function fill(cache: ChunkCache, offset: number, lengthBytes: number, options: FillOptions = {}): Promise<void> {
   const end = offset + lengthBytes;
   let next = offset;

@@ -1,26 +1,34 @@
 /**
- * One absent chunk on its way here: single flight for however many ask.
+ * The single flight of one absent chunk: one fetch for all requests that wait for the chunk.
  *
- * Life: queued, then fetching (part of one Fetch), then arrived (bytes in memory, being stored), then gone.
- * A waiter is answered as soon as the bytes that it wants are here, be the chunk complete or not: a source delivers a right prefix or nothing.
+ * A flight is queued, then fetching (part of one `Fetch`), then arrived (bytes in memory, being
+ * stored), then gone. A waiter is answered once its bytes are here, even if the chunk is not
+ * complete, because a source delivers a right prefix or nothing.
  *
- * Invariant: the buffer goes back to the pool only when it is stored and every waiter was told, so a waiter may copy from it
- * inside its callback and at no other time.
+ * Invariant: the buffer goes back to the pool only when the chunk is stored and every waiter is
+ * answered. So a waiter may copy from it inside its callback, and at no other time.
  */
 
 import type { Place } from '../block/place.js';
 export interface FlightWaiter {
-  /** The bytes are here: `buffer` holds the chunk until this returns; `undefined` means a chunk of zeros. */
+  /**
+   * The bytes are here. `buffer` holds the chunk until this returns; `undefined` means a chunk of
+   * zeros.
+   */
   arrived(chunkIndex: number, buffer: Buffer | undefined, place: Place): void;
   failed(chunkIndex: number, error: unknown): void;
-  /** Wanted for its place in the cache, not for its bytes: told when it is stored instead (`arrived`), or that it could not be (`failed`). */
+  /**
+   * True if the waiter needs the chunk in the store, not its bytes. It is told when the chunk is
+   * stored (`arrived`) or can't be (`failed`).
+   */
   readonly wantsStored: boolean;
-  /** How much of the chunk, from its first byte on, has to be here before `arrived` may be called. */
+  /** Bytes of the chunk, from its first byte on, that must be here before `arrived`. */
   neededBytes(chunkIndex: number): number;
 }
 
 /**
- * Who waits, and so what goes first: a guest; a peer's guest; warming, here or at a peer; nobody, as far as is known.
+ * Order of fetches by their waiters: a guest, a peer's guest, warming (here or at a peer), and no
+ * known waiter.
  */
 export type FlightPriority = 'demand' | 'peer' | 'background' | 'prefetch';
 
@@ -31,9 +39,9 @@ export class Flight {
   priority: FlightPriority;
   state: FlightState = 'queued';
   buffer: Buffer | undefined;
-  /** Where the bytes come from, once the source has said. */
+  /** Place that the bytes come from, once the source has named it. */
   place: Place | undefined;
-  /** How much of the chunk is here already, from its first byte on. */
+  /** Bytes of the chunk that are here, from its first byte on. */
   filledBytes = 0;
   readonly waiters = new Set<FlightWaiter>();
 
@@ -42,19 +50,22 @@ export class Flight {
     this.priority = priority;
   }
 
-  /** All bytes arrived: answers everybody who waits for bytes. */
+  /** All bytes arrived: answers all waiters that need bytes. */
   deliver(): void {
     this.state = 'arrived';
     this.#answer();
   }
 
-  /** More bytes arrived: answers those whose bytes are all among them, so that a small read waits for no more of its chunk than it wants. */
+  /**
+   * Further bytes arrived: answers the waiters that need no others. So a small read waits for no
+   * more of its chunk than it needs.
+   */
   deliverSoFar(filledBytes: number): void {
     this.filledBytes = filledBytes;
     if (this.waiters.size > 0) this.#answer();
   }
 
-  /** Whether the waiter could be answered at once. */
+  /** Returns true if the waiter can be answered at once. */
   has(waiter: FlightWaiter): boolean {
     return (
       !waiter.wantsStored &&
@@ -70,7 +81,7 @@ export class Flight {
     }
   }
 
-  /** The end: answers everybody who is left. */
+  /** Ends the flight: answers all waiters that are left. */
   settle(error: unknown): void {
     for (const waiter of this.waiters) {
       if (error === undefined) waiter.arrived(this.chunkIndex, this.buffer, this.place ?? 'origin');

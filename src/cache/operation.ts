@@ -1,8 +1,10 @@
 /**
- * One request on its way through the cache: parts that are read from this host's disk and chunks that are awaited, settled together.
+ * One request on its way through the cache. Its parts are reads from this host's disk and chunks
+ * that it awaits; they settle together.
  *
- * Invariant: the target is written by nobody once the promise settled. So a request that is given up (deadline, dead connection) leaves its flights at once, but
- * waits for disk reads that are already filling the target.
+ * Invariant: the target is not written any more once the promise settled. So a request that is
+ * given up (deadline, dead connection) leaves its flights at once, but awaits disk reads that fill
+ * the target.
  */
 
 import { unwatchAbort, watchAbort } from '../base/abort.js';
@@ -17,32 +19,32 @@ export interface OperationOptions {
   what: string;
   role: Role;
   priority: FlightPriority;
-  /** 0 waits for ever. */
+  /** Deadline, in ms; 0 means none. */
   deadlineMs: number;
-  /** What may be the cause of a missed deadline. */
+  /** Returns the possible cause of a missed deadline. */
   trouble: (() => string | undefined) | undefined;
   signal: AbortSignal | undefined;
   clock: Clock;
 }
 
-/** Is told of each flight that is left before it ended. */
+/** Owner of flights; told of each flight that a waiter leaves before its end. */
 export interface FlightOwner {
   leave(flight: Flight, waiter: Operation): void;
 }
 
-/** What counts for a request is the farthest place that any of its bytes came from. */
+/** Order of places. A request counts by the farthest place of any of its bytes. */
 const distance: Record<Place, number> = { cache: 0, peer: 1, origin: 2 };
 
 export abstract class Operation implements FlightWaiter {
   abstract readonly wantsStored: boolean;
   abstract neededBytes(chunkIndex: number): number;
-  /** Settles when every part did. */
+  /** Settles when every part has settled. */
   readonly done: Promise<Place>;
   source: Place = 'cache';
   readonly #options: OperationOptions;
-  /** By chunk: an operation waits for a chunk in one place at a time. */
+  /** Awaited flights by chunk. An operation waits for a chunk in one place at a time. */
   readonly #flights = new Map<number, { flight: Flight; owner: FlightOwner }>();
-  /** Parts under way; one more while parts are still being added. */
+  /** Parts under way, and one more while parts are being added. */
   #pendingCount = 1;
   #error: unknown;
   #failed = false;
@@ -67,12 +69,12 @@ export abstract class Operation implements FlightWaiter {
     return this.#options.priority;
   }
 
-  /** Whether the request has failed: no new part is worth beginning. */
+  /** True once the request has failed; a new part would be wasted. */
   get isOver(): boolean {
     return this.#failed;
   }
 
-  /** A part that can't be given up: a read from this host's disk. */
+  /** Begins a part that can't be given up: a read from this host's disk. */
   begin(): void {
     this.#pendingCount += 1;
   }
@@ -86,7 +88,7 @@ export abstract class Operation implements FlightWaiter {
     else this.#resolve(this.source);
   }
 
-  /** Waits for a chunk; the deadline begins to count with the first one. */
+  /** Waits for a chunk. The deadline counts from the first wait. */
   join(flight: Flight, owner: FlightOwner): void {
     if (this.#failed) return;
     this.begin();
@@ -108,10 +110,12 @@ export abstract class Operation implements FlightWaiter {
     this.end();
   }
 
-  /** The bytes of an awaited chunk (`undefined`: zeros), to be copied before this returns. */
+  /**
+   * Takes the bytes of an awaited chunk (`undefined`: zeros), to be copied before this returns.
+   */
   protected abstract take(chunkIndex: number, buffer: Buffer | undefined, place: Place): void;
 
-  /** Gives the request up: the first error wins, all flights are left. */
+  /** Gives the request up: the first error counts, and all flights are left. */
   fail(error: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
@@ -140,7 +144,7 @@ export abstract class Operation implements FlightWaiter {
   }
 }
 
-/** Wants bytes: they are put into `target`, whose first byte is the image's at `offset`. */
+/** Puts bytes into `target`, whose first byte is the image's byte at `offset`. */
 export class ReadOperation extends Operation {
   readonly wantsStored = false;
   readonly target: Buffer;
@@ -167,7 +171,7 @@ export class ReadOperation extends Operation {
   }
 }
 
-/** Wants the chunks in the store, not their bytes. */
+/** Waits for the chunks to be in the store, not for their bytes. */
 export class StoreOperation extends Operation {
   readonly wantsStored = true;
 

@@ -8,7 +8,7 @@
  *   guest's, prefetch    another node     guest path
  *   guest's, prefetch    this node        home path
  *   home (a peer asks)   any              home path
- *   held (a peer asks)   any              none; joins a flight whose bytes are nearly here, or fails
+ *   held (a peer asks)   any              none: joins a flight that is nearly here, or fails
  *
  * Invariant: a flight of the home path never waits for a flight of a guest path, here or at a peer.
  * A flight of the guest path may wait for one of the home path. So no cycle exists.
@@ -64,7 +64,10 @@ export class PathChoice {
     await Promise.allSettled([this.#guest?.close(), this.#home.close()]);
   }
 
-  /** Makes the operation wait for an absent chunk. Fails a `held` one whose chunk is not nearly here. */
+  /**
+   * Makes the operation wait for an absent chunk. Fails a `held` one whose chunk is not nearly
+   * here.
+   */
   join(operation: Operation, chunkIndex: number): void {
     const { role } = operation;
     if (role === 'held' && !this.#home.isNearlyHere(chunkIndex) && this.#guest?.isNearlyHere(chunkIndex) !== true) {

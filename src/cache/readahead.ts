@@ -1,14 +1,16 @@
 /**
- * Finds sequential streams among an image's misses and says what to prefetch.
+ * Finds sequential streams among an image's misses, and tells what to prefetch.
  *
- * As in Linux's readahead, a stream is carried on by a marked chunk: when a reader reaches the mark inside what was prefetched, the next window is
- * asked for. Hits other than the mark cost nothing, so the hit path only looks up one small set. Random reads never meet a mark and never begin a stream:
- * their cost is one lookup a miss.
+ * As in Linux's readahead, a marked chunk continues a stream: when a reader reaches the mark inside
+ * the prefetched window, the next window is prefetched. Hits other than the mark cost one look into
+ * a small set. Random reads never meet a mark and never begin a stream; each of their misses costs
+ * one lookup.
  *
- * Pure: knows no I/O. Invariant: at most `streamLimit` streams, the least recently continued is forgotten first.
+ * Invariants: no I/O happens here. There are at most `streamLimit` streams; the one that was
+ * continued longest ago is forgotten first.
  */
 interface Stream {
-  /** First chunk that was neither read nor prefetched for this stream. */
+  /** First chunk that the stream has neither read nor prefetched. */
   nextChunk: number;
   windowChunks: number;
   markChunk: number;
@@ -21,10 +23,10 @@ export interface PrefetchRange {
 
 export interface ReadaheadOptions {
   chunkCount: number;
-  /** The most chunks ahead of a reader; 0 turns readahead off. */
+  /** Bound on the chunks ahead of a reader; 0 turns readahead off. */
   maxWindowChunks: number;
   streamLimit?: number;
-  /** Called whenever a chunk begins or ceases to be marked. */
+  /** Called whenever a chunk gets or loses its mark. */
   onMarkChange?: (chunkIndex: number, marked: boolean) => void;
 }
 
@@ -32,7 +34,7 @@ export class Readahead {
   readonly #chunkCount: number;
   readonly #maxWindowChunks: number;
   readonly #streamLimit: number;
-  /** Most recently continued last. */
+  /** Streams; the most recently continued one is last. */
   readonly #streams: Stream[] = [];
   readonly #marks = new Map<number, Stream>();
 
@@ -45,32 +47,40 @@ export class Readahead {
     this.#streamLimit = options.streamLimit ?? 32;
   }
 
-  /** Whether a read that touches these chunks may have reached a mark; cheap enough for every hit. */
+  /**
+   * Returns true if a read of these chunks may have reached a mark. Cheap enough for every hit.
+   */
   isMarked(firstChunk: number, lastChunk: number): boolean {
     if (this.#marks.size === 0) return false;
     for (let chunk = firstChunk; chunk <= lastChunk; chunk += 1) if (this.#marks.has(chunk)) return true;
     return false;
   }
 
-  /** A read touched chunks `firstChunk` to `lastChunk`, of which one is marked: continues its stream. */
+  /**
+   * Continues the stream of a mark among chunks `firstChunk` to `lastChunk`, which a read touched.
+   */
   onMark(firstChunk: number, lastChunk: number): PrefetchRange | undefined {
     for (let chunk = lastChunk; chunk >= firstChunk; chunk -= 1) {
       const stream = this.#marks.get(chunk);
       if (stream === undefined) continue;
-      // A read that is longer than the window is already beyond it.
+      // A read that is longer than the window is beyond it already.
       stream.nextChunk = Math.max(stream.nextChunk, lastChunk + 1);
       return this.#advance(stream);
     }
     return undefined;
   }
 
-  /** A read missed chunks `firstChunk` to `lastChunk` (all that it touched, hits among them included). */
+  /**
+   * Begins or continues a stream after a read that missed. The chunks are all that the read
+   * touched, including hits.
+   */
   onMiss(firstChunk: number, lastChunk: number): PrefetchRange | undefined {
     if (this.#maxWindowChunks === 0) return undefined;
     for (let index = this.#streams.length - 1; index >= 0; index -= 1) {
       const stream = this.#streams[index];
       if (stream === undefined) continue;
-      // Sequential: begins where the stream ended. A deep queue delivers its reads slightly out of order, so one window back is still the same stream.
+      // A sequential read begins where the stream ended. A deep queue delivers its reads slightly
+      // out of order, so one window back still counts.
       const slack = Math.max(1, stream.windowChunks);
       if (firstChunk <= stream.nextChunk && lastChunk >= stream.nextChunk - slack) {
         if (lastChunk < stream.nextChunk) return undefined;

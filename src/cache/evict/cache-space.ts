@@ -43,10 +43,13 @@ export class CacheSpace {
   readonly #free: FreeSpace;
   readonly #eviction = new Eviction();
   readonly #yielded = new YieldedRoom();
-  /** Bytes of each store as they are in `#usedBytes`. */
+  /** Bytes of each store as counted in `#usedBytes`. */
   readonly #counted = new Map<ChunkStore, number>();
   #usedBytes = 0;
-  /** Bytes being stored; a small share of the budget, so that what is on its way never crowds out what is there. */
+  /**
+   * Bytes that are being stored. The bound is a small share of the budget, so that chunks on their
+   * way never displace many stored ones.
+   */
   readonly #reserved: Budget;
   #evicting: Promise<void> | undefined;
   #cancelWatch: (() => void) | undefined;
@@ -74,18 +77,24 @@ export class CacheSpace {
     return this.#health.message;
   }
 
-  /** Counted as it changes: a sum over 20 000 images for each chunk that is stored would take longer than storing it. */
+  /**
+   * Bytes on the disk, kept up to date with each change. A sum over 20 000 images would take longer
+   * than storing a chunk.
+   */
   get usedBytes(): number {
     return this.#usedBytes;
   }
 
-  /** With `isHome`, copies of chunks whose home is elsewhere go before this node's own, of whatever store. */
+  /**
+   * Adds a store. With `isHome`, copies of chunks whose home is another node are evicted before
+   * this node's own chunks, in all stores.
+   */
   add(store: ChunkStore, options: SharedStore = {}): void {
     this.#eviction.add(store, options);
     this.#count(store);
   }
 
-  /** @param onEmpty called once, when all of the store was evicted; it is no longer known here then */
+  /** @param onEmpty called once all chunks of the store are evicted; the store is removed then */
   addOrphan(store: ChunkStore, onEmpty: () => void): void {
     this.#eviction.addOrphan(store, () => {
       this.#uncount(store);
@@ -113,7 +122,7 @@ export class CacheSpace {
     this.#counted.delete(store);
   }
 
-  /** Free bytes of the file system now. */
+  /** Reads the free bytes of the file system. */
   async freeBytes(): Promise<number> {
     await this.#free.refresh();
     return this.#free.bytes;
@@ -122,7 +131,8 @@ export class CacheSpace {
   /**
    * Runs `store` once there is room for `lengthBytes`.
    *
-   * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: not stored; whoever waits for the bytes gets them all the same
+   * @throws CopseError `ERR_CACHE_FULL` or `ERR_CACHE_BROKEN`: the chunk is not stored, and its
+   * waiters get the bytes all the same
    */
   async use(lengthBytes: number, store: () => Promise<unknown>): Promise<void> {
     this.#health.assertWell();
@@ -145,8 +155,9 @@ export class CacheSpace {
   }
 
   /**
-   * Evicts so many bytes for a disk on the same file system that found no room. Resolves to true if something was freed;
-   * to false, with nothing evicted, where all of the cache would not be enough.
+   * Evicts `lengthBytes` for a disk on the same file system that found no room. Resolves to true if
+   * bytes were freed. Resolves to false, with nothing evicted, if the whole cache would not be
+   * enough.
    */
   async yieldRoom(lengthBytes: number): Promise<boolean> {
     await this.#free.refresh();
@@ -154,7 +165,8 @@ export class CacheSpace {
     const heldBytes = Math.min(64 * MiB, Math.floor(this.usedBytes / 8));
     const request = this.#yielded.begin(lengthBytes, heldBytes, this.#clock.nowMs());
     try {
-      // The first may be the end of one that began before, and looked at what is wanted for the last time.
+      // The first eviction may be the end of one that began before the request. A second one knows
+      // of it.
       for (let round = 0; round < 2 && request.freedBytes < lengthBytes; round += 1) await Promise.race([request.enough, this.#evict()]);
       return request.freedBytes > 0;
     } finally {
@@ -166,7 +178,10 @@ export class CacheSpace {
     this.#cancelWatch?.();
   }
 
-  /** Others take room while an eviction ends, so that one may not do; only one that finds nothing to evict means full. */
+  /**
+   * Waits until there is room. Other stores take room while an eviction ends, so one eviction may
+   * not do. The cache is full only when an eviction finds nothing.
+   */
   async #makeRoom(): Promise<void> {
     while (this.#excessBytes() > 0) {
       const joined = this.#evicting !== undefined;
@@ -178,7 +193,7 @@ export class CacheSpace {
     }
   }
 
-  /** Bytes that are too many: positive when something has to go before anything may be stored. */
+  /** Bytes beyond the limits. If positive, this many bytes must go before a chunk is stored. */
   #excessBytes(): number {
     const reservedBytes = this.#reserved.taken;
     const floorBytes = this.minFreeBytes + this.#yielded.heldBytes(this.#clock.nowMs());
@@ -189,12 +204,15 @@ export class CacheSpace {
     );
   }
 
-  /** How far below the limits eviction works ahead: a small share of what there is, or a disk that others have filled would leave nothing. */
+  /**
+   * Distance below the limits at which eviction works ahead. It is a small share of what is cached,
+   * so that a disk that other programs fill leaves something.
+   */
   #reserveBytes(): number {
     return Math.min(256 * MiB, Math.floor(Math.min(this.budgetBytes, this.usedBytes) / 32));
   }
 
-  /** One eviction at a time, however many wait for it. */
+  /** Runs one eviction at a time; all callers share it. */
   #evict(): Promise<void> {
     this.#evicting ??= this.#evictDown().finally(() => {
       this.#evicting = undefined;
@@ -241,7 +259,7 @@ export class CacheSpace {
   }
 }
 
-/** EBUSY and ERR_CLOSED are about one chunk and one image; the disk is well. */
+/** EBUSY concerns one chunk, and ERR_CLOSED one image; the disk is well. */
 function isOfTheDisk(error: unknown): boolean {
   return !(error instanceof CopseError) && !['EBUSY', 'ERR_CLOSED'].includes(errorCode(error));
 }

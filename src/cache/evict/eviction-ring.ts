@@ -1,11 +1,14 @@
 /**
- * The stores of one class of chunks in a ring, and the hand that goes round over all of them: second chance (CLOCK) in the order in which chunks lie. Why this and
- * not LRU or S3-FIFO: docs/performance.md.
+ * The stores of one class of chunks in a ring, and a hand that goes round over all of them: second
+ * chance (CLOCK), in the order in which chunks lie. docs/performance.md tells why CLOCK was chosen
+ * over LRU and S3-FIFO.
  *
- * An eviction goes at most three laps: the first clears used marks and finds what had none, the second finds what was not used since; the third, for chunks that are read
- * again faster than a lap takes, spares only what is pinned or busy. So when an eviction ends for want of chunks, those that are left are pinned, or came meanwhile.
+ * An eviction takes at most three laps. The first clears used marks and finds unmarked chunks. The
+ * second finds chunks without a use since the first. The third spares only pinned and busy chunks,
+ * because some chunks may be read again faster than a lap takes. So an eviction that runs out of
+ * chunks leaves only pinned chunks and new ones.
  *
- * The hand stays where it is between evictions. Stores may come and go at any time.
+ * The hand stays in place between evictions. Stores may come and go at any time.
  */
 import { Slice } from '../../base/slice.js';
 import type { ChunkStore } from '../store/chunk-store.js';
@@ -13,16 +16,16 @@ import { sweepStep } from './eviction-sweep.js';
 
 export interface RingMember {
   readonly store: ChunkStore;
-  /** The chunks of the store that are of this ring's class; `undefined`: all. */
+  /** True for chunks of the ring's class; `undefined` means all chunks. */
   readonly belongs?: ((chunkIndex: number) => boolean) | undefined;
-  /** Called once, when the hand finds the store empty; it is out of the ring then. */
+  /** Called once the hand finds the store empty. The store has left the ring by then. */
   readonly onEmpty?: (() => void) | undefined;
 }
 
 export interface EvictionDemand {
-  /** How much has yet to go; asked before each step, because what there is changes at any moment. */
+  /** Bytes that must still go. Asked before each step, because the need changes at any moment. */
   wantedBytes(): number;
-  /** Frees chunks, those in use excepted. */
+  /** Frees chunks, except those in use. */
   free(store: ChunkStore, chunkIndices: Uint32Array): Promise<void>;
 }
 
@@ -33,7 +36,7 @@ const maxFindCount = 512;
 
 export class EvictionRing {
   readonly #members: RingMember[] = [];
-  /** The hand: the chunk that is looked at next. */
+  /** Position of the hand: the chunk that is looked at next. */
   #memberIndex = 0;
   #chunkIndex = 0;
 
@@ -50,7 +53,10 @@ export class EvictionRing {
     if (this.#memberIndex === this.#members.length) this.#memberIndex = 0;
   }
 
-  /** Resolves to `enough` when nothing more is wanted, to `exhausted` when nothing more of this class can go. Rejects as `free` does. */
+  /**
+   * Resolves to `enough` when no more bytes must go, and to `exhausted` when no more chunks of the
+   * class can. Rejects as `free` does.
+   */
   async evict(demand: EvictionDemand): Promise<'enough' | 'exhausted'> {
     for (let lap = 1; lap <= lapLimit; lap += 1) {
       const outcome = await this.#lap(demand, lap === lapLimit);
@@ -59,7 +65,7 @@ export class EvictionRing {
     return 'exhausted';
   }
 
-  /** Once round. `spared`: another lap may find more. */
+  /** Takes one lap. `spared` means that a further lap may find more. */
   async #lap(demand: EvictionDemand, force: boolean): Promise<'enough' | 'exhausted' | 'spared'> {
     let spared = false;
     const slice = new Slice();
@@ -73,9 +79,9 @@ export class EvictionRing {
       left -= step.scannedCount;
       spared ||= step.spared;
       if (step.found.length > 0) await demand.free(store, Uint32Array.from(step.found));
-      // Where nothing goes, only this lets others have a turn in the middle of a long lap.
+      // A long lap that frees nothing gives way to other work here.
       else if (slice.isOver) await slice.turn();
-      // Taken back meanwhile, by somebody who reads it again: it is not for us to remove.
+      // A reader took the store back meanwhile, so it is not removed.
       if (onEmpty !== undefined && store.dataBytes === 0 && this.#members.includes(member)) {
         this.remove(store);
         onEmpty();
@@ -84,7 +90,7 @@ export class EvictionRing {
     return spared ? 'spared' : 'exhausted';
   }
 
-  /** Positions of the hand; a store without a chunk has one, or nobody would find it empty. */
+  /** Positions of the hand. A store without chunks has one, so that the hand finds it empty. */
   get #length(): number {
     return this.#members.reduce((count, { store }) => count + Math.max(1, store.chunkCount), 0);
   }

@@ -1,30 +1,38 @@
 /**
- * One step of a sweep over a store: a stretch of its chunks is looked at, those of one class alone, and the unused among them are found.
+ * One step of a sweep over a store. It looks at a stretch of chunks of one class, and finds the
+ * unused ones.
  *
- * Chunks of the other class keep their used marks. The native sweep knows no classes, so it is called for each stretch of chunks that belong; absent chunks
- * don't divide one, and classes come in long stretches (a home has 4 MiB at a time).
+ * Chunks of the other class keep their used marks. The native sweep knows no classes, so it is
+ * called per stretch of chunks of the class. Absent chunks don't divide a stretch, and stretches
+ * are long: a home has 4 MiB at a time.
  */
 import { ChunkState } from '../../base/native.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 
 export interface SweepStep {
   store: ChunkStore;
-  /** Which chunks are looked at; `undefined`: all. Called once for each chunk with data; it may change its answers between steps. */
+  /**
+   * True for chunks of the class; `undefined` means all chunks. Called once per chunk with data;
+   * the answer may change between steps.
+   */
   belongs: ((chunkIndex: number) => boolean) | undefined;
   firstIndex: number;
-  /** Chunks to look at, up to the store's end. */
+  /** Chunks to look at, up to the end of the store. */
   scanCount: number;
-  /** The most to find. */
+  /** Bound on the chunks to find. */
   maxCount: number;
-  /** No second chance: what was used is found, too, unless it is pinned or busy. */
+  /** True to find used chunks, too, unless they are pinned or busy. */
   force: boolean;
 }
 
 export interface SweepResult {
   found: number[];
-  /** Chunks that were looked at: fewer than `scanCount` when `maxCount` were found before. */
+  /** Chunks that were looked at; fewer than `scanCount` if `maxCount` were found. */
   scannedCount: number;
-  /** Whether chunks that belong were passed over: used, pinned or busy. Always true without `belongs`, where nobody counts. */
+  /**
+   * True if chunks of the class were left: used, pinned or busy. Always true without `belongs`,
+   * because nothing counts them then.
+   */
   spared: boolean;
 }
 
@@ -56,12 +64,15 @@ export function sweepStep(step: SweepStep): SweepResult {
   return { found, scannedCount: next - firstIndex, spared: next < end || found.length < belongingCount };
 }
 
-/** Adds what is found from `from` to before `to`, up to `maxCount` in all; returns where it ended. */
+/**
+ * Adds the chunks found in `from` to `to` (exclusive), up to `maxCount` in all. Returns the
+ * position of the end.
+ */
 function sweepStretch({ store, maxCount, force }: SweepStep, found: number[], from: number, to: number): number {
-  // Once over clears the used marks, and nobody comes between.
+  // One pass clears the used marks. No read comes between the two passes.
   if (force) store.sweep(from, to - from, to - from);
   const [hand = to, ...more] = store.sweep(from, to - from, maxCount - found.length);
   found.push(...more);
-  // A hand that passed the store's end stands at its beginning.
+  // A hand that passed the end of the store stands at its beginning.
   return hand <= from ? to : hand;
 }

@@ -27,7 +27,9 @@ export class FreeSpace {
   #freeBytes = Number.POSITIVE_INFINITY;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #readCount = 0;
-  /** Bytes that were stored since the start; the difference tells what was stored during a reading. */
+  /**
+   * Bytes that were stored since the start; the difference tells what was stored during a reading.
+   */
   #writtenBytes = 0;
   #reading: Promise<void> | undefined;
 

@@ -7,7 +7,10 @@ import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 
-/** `full`: nothing more can be evicted. `broken`: the disk fails. Both pass bytes through without storing them. */
+/**
+ * `full`: nothing more can be evicted. `broken`: the disk fails. Both pass bytes through without
+ * storing them.
+ */
 export type SpaceState = 'ok' | 'full' | 'broken';
 
 /** Pause after a failure of the disk, in ms. */
@@ -39,7 +42,10 @@ export class SpaceHealth {
     return this.#message;
   }
 
-  /** @throws CopseError `ERR_CACHE_FULL` if the budget is 0, `ERR_CACHE_BROKEN` during the pause after a failure */
+  /**
+   * @throws CopseError `ERR_CACHE_FULL` if the budget is 0, `ERR_CACHE_BROKEN` during the pause
+   * after a failure
+   */
   assertWell(): void {
     if (this.#keepsNothing) throw new CopseError('ERR_CACHE_FULL', nothingKept);
     if (this.#isWell()) return;

@@ -1,7 +1,8 @@
 /**
- * Which chunks guests have read since the daemon opened the cache: what a boot needs, and so what a cluster must hold to do without the origin.
+ * The chunks that guests have read since the daemon opened the cache. A boot needs them, so a
+ * cluster must hold them to do without the origin.
  *
- * A view: the marks lie with the chunks' states, where threads that answer guests past this side set them too.
+ * This is a view. The marks lie with the states of the chunks, where native lanes set them, too.
  */
 export interface TouchedStore {
   readonly touchedCount: number;

@@ -1,11 +1,12 @@
 /**
- * What a cache owes to disks on its file system that found no room.
+ * Room that the cache owes to disks on its file system that found none.
  *
- * A request counts what is evicted while it waits. For some time after one, the cache keeps more space free than it has
- * to: its own stores would take the room back before the disk's next write comes.
+ * A request counts the bytes that are evicted while it waits. After a request the cache keeps some
+ * extra space free for a while, because its own stores would take the room before the disk's next
+ * write.
  */
 
-/** After the last request. */
+/** Time after the last request for which extra space stays free, in ms. */
 const holdMs = 10_000;
 
 export interface RoomRequest {
@@ -21,7 +22,7 @@ export class YieldedRoom {
   #heldBytes = 0;
   #heldUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** @param heldBytes what is to stay free for a while */
+  /** @param heldBytes bytes to keep free for a while */
   begin(lengthBytes: number, heldBytes: number, nowMs: number): RoomRequest {
     let fulfil = (): void => {};
     const enough = new Promise<void>((resolve) => {
@@ -38,7 +39,9 @@ export class YieldedRoom {
     this.#requests.delete(request);
   }
 
-  /** Bytes that have to go, whatever the file system says of its free space; less than anything where nobody asks. */
+  /**
+   * Bytes that must go even if the file system has free space; negative infinity without a request.
+   */
   get owedBytes(): number {
     let bytes = Number.NEGATIVE_INFINITY;
     for (const { lengthBytes, freedBytes } of this.#requests) bytes = Math.max(bytes, lengthBytes - freedBytes);

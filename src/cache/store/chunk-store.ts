@@ -15,7 +15,10 @@ import { CleanMark } from './clean-mark.js';
 import { mapHeaderBytes } from './map-header.js';
 import { type ChunkStoreOptions, inspectStoreFiles } from './store-files.js';
 
-/** Bound on the chunks of a map that the constructor loads by itself; waking a thread would take longer. */
+/**
+ * Bound on the chunks of a map that the constructor loads by itself; waking a thread would take
+ * longer.
+ */
 const mostLoadedNow = 16_384;
 
 export class ChunkStore {
@@ -27,7 +30,9 @@ export class ChunkStore {
   readonly #mark: CleanMark;
   /** Evictions under way, by chunk. */
   readonly #evicting = new Map<number, Promise<unknown>>();
-  /** Stores of zeros under way, by chunk: both paths of a cache may bring the same chunk at once. */
+  /**
+   * Stores of zeros under way, by chunk: both paths of a cache may bring the same chunk at once.
+   */
   readonly #zeroing = new Map<number, Promise<void>>();
   #lastStore: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -51,12 +56,18 @@ export class ChunkStore {
     this.ready.catch(() => {});
   }
 
-  /** For native threads to read from; `undefined` from `close` on. Who gave it to them takes it back before. */
+  /**
+   * File for native threads to read from; `undefined` from `close` on. The caller takes it back
+   * from them before `close`.
+   */
   get file(): NativeChunkFile | undefined {
     return this.#closing === undefined ? this.#file : undefined;
   }
 
-  /** Bytes on the disk, those not yet verified included; 0 from `close` on, when nothing of it can be evicted any more. */
+  /**
+   * Bytes on the disk, including unverified ones; 0 from `close` on, when nothing can be evicted
+   * any more.
+   */
   get dataBytes(): number {
     return this.#closing === undefined ? this.#file.dataBytes : 0;
   }
@@ -71,7 +82,10 @@ export class ChunkStore {
     return this.#closing === undefined && this.#file.isOpen;
   }
 
-  /** Calls the listener with `dataBytes` now, and after each change. One listener; the last call counts. */
+  /**
+   * Calls the listener with `dataBytes` now, and after each change. One listener; the last call
+   * counts.
+   */
   onDataBytes(listener: (dataBytes: number) => void): void {
     this.#bytesListener = listener;
     this.#recount();
@@ -86,7 +100,7 @@ export class ChunkStore {
     return this.#file.state(chunkIndex);
   }
 
-  /** It can be read. */
+  /** Returns true if the chunk can be read without verification. */
   isHeld(chunkIndex: number): boolean {
     const state = this.#file.state(chunkIndex);
     return state === ChunkState.present || state === ChunkState.zero;
@@ -105,7 +119,10 @@ export class ChunkStore {
     return Math.min(this.chunkBytes, this.sizeBytes - chunkIndex * this.chunkBytes);
   }
 
-  /** The hit path: everything present or zero, and in the page cache. For a `guest` the chunks are touched. */
+  /**
+   * Reads a hit: all chunks are present or zero, and their bytes are in the page cache. With
+   * `guest` the chunks are touched.
+   */
   readNow(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number, guest = false): boolean {
     this.#wasUsed = true;
     return this.#file.readNow(target, targetStart, lengthBytes, offset, guest) === ReadNow.hit;
@@ -124,26 +141,34 @@ export class ChunkStore {
     this.#file.touch(firstIndex, chunkCount);
   }
 
-  /** Whether native threads leave the next read of a chunk to this side. Nothing from `close` on. */
+  /**
+   * Marks a chunk, so that native lanes leave its next read to JavaScript. Does nothing from
+   * `close` on.
+   */
   setMark(chunkIndex: number, marked: boolean): void {
     if (this.#closing === undefined) this.#file.setMark(chunkIndex, marked);
   }
 
-  /** Reads what is present or zero, from the disk if need be. `false`, and nothing promised of the target, when any of it isn't. */
+  /**
+   * Reads chunks that are present or zero, from the disk if needed. Resolves to false if any is
+   * not; the target's content is undefined then.
+   */
   read(target: Uint8Array, targetStart: number, lengthBytes: number, offset: number): Promise<boolean> {
     this.#wasUsed = true;
     return this.#file.read(target, targetStart, lengthBytes, offset);
   }
 
   /**
-   * Stores one chunk without syncing it. At most one store or verify of a chunk at a time; waits for an eviction of it that is under way.
+   * Stores one chunk without a sync, after an eviction of it that is under way. At most one store
+   * or verify of a chunk runs at a time.
    *
-   * One after another: the kernel lets one thread at a time write to a file, and the others spin meanwhile (6 % of a cold read's CPU).
+   * Stores run one after another: the kernel lets one thread at a time write to a file, and the
+   * others would spin (6 % of a cold read's CPU).
    */
   store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
     const store = async (): Promise<ChunkStateValue> => {
       await this.#evicting.get(chunkIndex);
-      // Whoever was before it in the line may have brought the same.
+      // A store earlier in the line may have stored the same chunk.
       if (this.isHeld(chunkIndex)) return this.#file.state(chunkIndex);
       return this.#change(() => this.#file.store(chunkIndex, source, 0));
     };
@@ -166,7 +191,7 @@ export class ChunkStore {
     await this.#change(() => this.#file.storeZero(chunkIndex, 1));
   }
 
-  /** The bytes of a chunk as they lie on the disk, right or wrong: for who can tell. Rejects when they can't be read. */
+  /** Reads the bytes of a chunk from the disk, right or wrong. Rejects if they can't be read. */
   async readRaw(chunkIndex: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafe(this.lengthOf(chunkIndex));
     const file = await open(this.#options.dataPath);
@@ -179,8 +204,11 @@ export class ChunkStore {
   }
 
   /**
-   * Compares a chunk with its checksum. `false`: it did not match, and was dropped. A chunk that is absent, or that an eviction under way took, is not wrong.
-   * Rejects when it can't be read; it stays as it was then. At most one store or verify of a chunk at a time.
+   * Compares a chunk with its checksum. Resolves to false if it differed and was dropped. An absent
+   * chunk, or one that an eviction takes, is not wrong.
+   *
+   * Rejects if the chunk can't be read; it stays as it was. At most one store or verify of a chunk
+   * runs at a time.
    */
   async verify(chunkIndex: number): Promise<boolean> {
     await this.#evicting.get(chunkIndex);
@@ -189,14 +217,18 @@ export class ChunkStore {
   }
 
   /**
-   * Second chance over `maxScan` chunks from `handIndex`, wrapping round: finds at most `maxCount` that were not used since they were last passed, and forgets that the
-   * others were. `[next hand, chunk, chunk, …]`.
+   * Sweeps `maxScan` chunks from `handIndex`, wrapping round, with a second chance. Finds at most
+   * `maxCount` chunks without a use since the last pass, and clears the marks of the others.
+   * Returns `[next hand, chunk, chunk, …]`.
    */
   sweep(handIndex: number, maxScan: number, maxCount: number): Uint32Array {
     return this.#closing === undefined ? this.#file.sweep(handIndex, maxScan, maxCount) : Uint32Array.of(handIndex);
   }
 
-  /** Frees chunks (map, sync, punch); those in use are skipped, as are those that clients have yet to take from their sockets. Resolves to the bytes freed. */
+  /**
+   * Frees chunks (map, sync, punch). Skips chunks in use, and chunks that clients have not taken
+   * from their sockets. Resolves to the bytes freed.
+   */
   async evict(chunkIndices: Uint32Array): Promise<number> {
     const done = this.#change(() => this.#file.evict(chunkIndices));
     const settled = done.catch(() => 0);
@@ -209,10 +241,10 @@ export class ChunkStore {
   }
 
   /**
-   * Closes the descriptors where nothing needed them since the last call, and nobody reads. What was changed is synced first, so
-   * that no error of the disk goes by unheard while the file is closed.
+   * Closes the descriptors if no call needed them since the last `park`, and no read is under way.
+   * Changes are synced first, so that an error of the disk is noticed before the file closes.
    *
-   * @returns whether the descriptors are closed
+   * @returns true if the descriptors are closed
    */
   async park(): Promise<boolean> {
     if (this.#closing !== undefined) return true;
@@ -226,15 +258,15 @@ export class ChunkStore {
   }
 
   /**
-   * Syncs everything, marks the map clean and closes. Idempotent. Does not reject: what could not be synced costs a checksum when it is next
-   * read, and whoever closes can do nothing better about it.
+   * Syncs everything, marks the map clean and closes. Idempotent. Never rejects: chunks that could
+   * not be synced cost a checksum at their next read.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Data, then map, to the disk. */
+  /** Syncs data, then the map, to the disk. */
   protected sync(): Promise<void> {
     return this.#file.sync();
   }

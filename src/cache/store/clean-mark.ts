@@ -58,7 +58,10 @@ export class CleanMark {
     await this.#touching;
   }
 
-  /** Marks the map clean, unless a sync failed or the data file is gone. The files are closed and synced. */
+  /**
+   * Marks the map clean, unless a sync failed or the data file is gone. The files are closed and
+   * synced.
+   */
   restore(): void {
     const stamp = dataFileStamp(this.#options.dataPath, this.#options.sizeBytes);
     if (this.#hasSyncFailed || stamp === undefined) return;
@@ -74,7 +77,10 @@ export class CleanMark {
     }
   }
 
-  /** Makes the header durable before the first record is written. Only a clean close makes records trustworthy again. */
+  /**
+   * Makes the header durable before the first record is written. Only a clean close makes records
+   * trustworthy again.
+   */
   #touch(): Promise<void> {
     this.#touching ??= writeMapHeaderLater(this.#options.mapPath, headerOf(this.#options)).then(
       () => {

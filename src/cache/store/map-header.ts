@@ -1,8 +1,9 @@
 /**
- * The first page of a chunk map file: what the map is of, and whether it ended cleanly.
+ * The first page of a chunk map file: the image that the map belongs to, and if it ended cleanly.
  *
- * One line of JSON in the first 512-byte sector, padded with zeros to `mapHeaderBytes`, so that writing it is atomic on the disk and `head -1` shows it.
- * Behind it come the records, whose format is the addon's (`native.ts`).
+ * It is one line of JSON in the first 512-byte sector, padded with zeros to `mapHeaderBytes`. So a
+ * write of it is atomic on the disk, and `head -1` shows it. The records follow, in the addon's
+ * format (`native.ts`).
  */
 import { closeSync, constants, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -19,13 +20,16 @@ const mapHeaderSchema = z.object({
   sizeBytes: z.number().int().nonnegative(),
   chunkBytes: z.number().int().positive(),
   recordSeed: z.number().int().nonnegative(),
-  /** The data file as it was when the map ended cleanly; absent while the map is in use. */
+  /** Stamp of the data file at the clean end of the map; absent while the map is in use. */
   clean: z.object({ inode: z.string(), mtimeNs: z.string() }).optional(),
 });
 
 export type MapHeader = z.infer<typeof mapHeaderSchema>;
 
-/** The header, or `undefined` where there is no file or no valid header in it: the map is worth nothing then. */
+/**
+ * Reads the header; `undefined` if there is no file or no valid header in it. The map has no worth
+ * then.
+ */
 export function readMapHeader(mapPath: string): MapHeader | undefined {
   let descriptor: number;
   try {
@@ -47,7 +51,7 @@ export function readMapHeader(mapPath: string): MapHeader | undefined {
   }
 }
 
-/** Writes the header durably, creating the file (mode 0600) when it is missing. */
+/** Writes the header durably, creating the file (mode 0600) if it is missing. */
 export function writeMapHeader(mapPath: string, header: MapHeader): void {
   const page = headerPage(mapPath, header);
   const descriptor = openSync(mapPath, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -59,7 +63,7 @@ export function writeMapHeader(mapPath: string, header: MapHeader): void {
   }
 }
 
-/** As `writeMapHeader`, on a thread. */
+/** Does the same as `writeMapHeader`, on a thread. */
 export async function writeMapHeaderLater(mapPath: string, header: MapHeader): Promise<void> {
   const page = headerPage(mapPath, header);
   const file = await open(mapPath, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -79,7 +83,10 @@ function headerPage(mapPath: string, header: MapHeader): Buffer {
   return page;
 }
 
-/** What tells a data file that nobody touched since from one that somebody did; `undefined` when it is missing or of another size. */
+/**
+ * Stamp of a data file, which changes with every change of the file; `undefined` if the file is
+ * missing or of another size.
+ */
 export function dataFileStamp(dataPath: string, sizeBytes: number): { inode: string; mtimeNs: string } | undefined {
   const stat = statSync(dataPath, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined || stat.size !== BigInt(sizeBytes)) return undefined;
