@@ -17,7 +17,10 @@ import type { ReplyStream } from './reply-stream.js';
 import { headerRoomBytes } from './request-memory.js';
 import type { RequestTracker } from './request-tracker.js';
 
-/** Reads of this many bytes and more are searched for holes inside; a shorter one is answered as one hole or as data. */
+/**
+ * Reads of this many bytes and more are searched for holes inside; a shorter one is answered as one
+ * hole or as data.
+ */
 const splitFromBytes = 128 * 1024;
 
 export interface ReadResponderOptions {

@@ -45,7 +45,9 @@ export class ReplyEncoder {
     else putSimpleReply(target, at, request, 0);
   }
 
-  /** Puts a reply to a READ that is all zeros. Returns the position after it. Needs `mayFragment`. */
+  /**
+   * Puts a reply to a READ that is all zeros. Returns the position after it. Needs `mayFragment`.
+   */
   putHole(target: Buffer, at: number, request: Request): number {
     return putOffsetHole(target, at, this.extended, request, true, request.offset, request.lengthBytes);
   }

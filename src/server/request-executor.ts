@@ -62,7 +62,10 @@ export class RequestExecutor {
       .catch((error: unknown) => tracker.broke(error));
   }
 
-  /** Returns the whole reply of BLOCK_STATUS, and `undefined` for commands that succeed without content. */
+  /**
+   * Returns the whole reply of BLOCK_STATUS, and `undefined` for commands that succeed without
+   * content.
+   */
   async #execute(request: Request, payload: Buffer | undefined): Promise<Buffer | undefined> {
     const { device, contexts, encoder, signal, deadlineMs } = this.#options;
     const { type, flags, offset, lengthBytes } = request;

@@ -15,7 +15,10 @@ import { emptyRequest, type Request, requestPayloadBytes } from '../nbd/codec/fr
 import { type CheckContext, type Refusal, refusalOf } from './request-check.js';
 import { RequestReceiver } from './request-receiver.js';
 
-/** Payloads up to this many bytes are skipped when their request is refused; a longer one ends the connection. */
+/**
+ * Payloads up to this many bytes are skipped when their request is refused; a longer one ends the
+ * connection.
+ */
 const mostSkippedBytes = 2 * MAX_PAYLOAD_BYTES;
 
 /** The connection, as its intake sees it. */
@@ -24,7 +27,9 @@ export interface IntakeHandler {
   readonly isFull: boolean;
   /** True while the client takes its replies from the connection. */
   readonly isClientReading: boolean;
-  /** Takes memory for a payload. Returns `undefined` while there is none; a later step asks again. */
+  /**
+   * Takes memory for a payload. Returns `undefined` while there is none; a later step asks again.
+   */
   takePayload(lengthBytes: number): Buffer | undefined;
   givePayload(payload: Buffer): void;
   /**
@@ -121,7 +126,10 @@ export class RequestIntake {
     return true;
   }
 
-  /** Parses one header behind a request that waits. A client that leaves its replies unread gets no further answers. */
+  /**
+   * Parses one header behind a request that waits. A client that leaves its replies unread gets no
+   * further answers.
+   */
   #lookAhead(): boolean {
     if (!this.mayLookAhead || !this.#handler.isClientReading || !this.#receiver.next(this.#request)) return false;
     if (this.#request.type === Command.READ && this.#request.lengthBytes === 0) this.#accept(this.#request);

@@ -1,4 +1,7 @@
-/** Counts the requests of one connection that are under way at the device, and answers those that failed. */
+/**
+ * Counts the requests of one connection that are under way at the device, and answers those that
+ * failed.
+ */
 import type { Request } from '../nbd/codec/frame.js';
 
 export interface RequestTracker {

@@ -73,7 +73,9 @@ export class Transmission implements IntakeHandler {
   readonly #gone = new AbortController();
   /** Requests under way at the device. */
   #requestCount = 0;
-  /** True once the client has ended its input; requests that it sent before may still wait for room. */
+  /**
+   * True once the client has ended its input; requests that it sent before may still wait for room.
+   */
   #isEndAhead = false;
   /** True once no further request begins. */
   #isInputOver = false;

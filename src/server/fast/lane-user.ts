@@ -66,7 +66,8 @@ export class LaneUser implements FastUser {
   async revoke(): Promise<void> {
     if (this.#isStopped || (!this.#isOver && this.stream.lane.grant(undefined, undefined, false))) return;
     await new Promise<void>((resolve) => {
-      // A lane that waits for a client or a disk gets its time. The pages that the kernel holds for a
+      // A lane that waits for a client or a disk gets its time. The pages that the kernel holds for
+      // a
       // client that reads nothing come free when its connection is shut.
       const look = (): void => {
         if (this.#isOver) return;
