@@ -1,9 +1,9 @@
 /**
- * Serves to other members the contents of disks that have left this node: no catalog may name such
+ * Serves the contents of disks that have left this node to other members. No catalog may name such
  * a content any more, and this node may be the only one that opens its origin.
  *
- * A content is held open while another node's disk stands on it, as far as this node knows, and
- * this node may open its origin by its own word. Peers' reads then have a home.
+ * A content is held open under two conditions: another node's disk stands on it, as far as this
+ * node knows, and this node may open its origin by its own word. Peers' reads then have a home.
  */
 import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
@@ -26,9 +26,9 @@ const lookMs = 500;
 
 export class BaseKeeper {
   readonly #options: BaseKeeperOptions;
-  /** By id of the content as disks' records have it. */
+  /** Leases by content id, as the disks' records have it. */
   readonly #kept = new Map<string, ContentLease>();
-  /** Hashes are not taken anew with each look. */
+  /** Ids of specs, so that no look hashes them anew. */
   readonly #ids = new WeakMap<ContentSpec, string>();
   #cancel: () => void = () => {};
   #looking: Promise<void> = Promise.resolve();
@@ -38,7 +38,7 @@ export class BaseKeeper {
     this.#options = options;
   }
 
-  /** Looks, then goes on by itself. */
+  /** Looks at the disks now, and then at intervals. */
   start(): void {
     this.#next();
   }

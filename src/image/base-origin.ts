@@ -12,13 +12,13 @@ export class BaseOrigins {
   readonly #origins: DiskOrigins;
   readonly #allowed: readonly string[];
 
-  /** @param allowed prefixes of the configuration */
+  /** @param allowed URL prefixes that the configuration allows */
   constructor(origins: DiskOrigins, allowed: readonly string[]) {
     this.#origins = origins;
     this.#allowed = allowed;
   }
 
-  /** @param spec as the disk's record has it, whoever wrote that */
+  /** @param spec content as the disk's record names it; any node may have written the record */
   choose(spec: ContentSpec): { spec: ContentSpec; rule: OriginRule } {
     const own = this.#origins.origin(spec);
     if (own !== undefined) return { spec: own, rule: ownOrigin };
@@ -26,8 +26,8 @@ export class BaseOrigins {
   }
 
   /**
-   * Text for people, once chunks of the content could be had from no node; `undefined` while
-   * none was missed.
+   * Text for people once no node could give chunks of the content; `undefined` while none was
+   * missed.
    */
   trouble(pool: ContentPool, spec: ContentSpec): string | undefined {
     const missed = contentsUnder(spec).flatMap((content) => {

@@ -1,4 +1,4 @@
-/** A content as an origin: what reads a container's headers gets them from the cache like everybody else. */
+/** A content as an origin. A container's headers are read through it, and so from the cache. */
 
 import { displayUrl } from '../base/display-url.js';
 import { MiB } from '../base/size.js';
@@ -9,7 +9,10 @@ import type { Content } from './content.js';
 
 const pieceBytes = 1 * MiB;
 
-/** For one read of a container, whoever waits for what is decoded from it; that wait has a deadline of its own. */
+/**
+ * Deadline of one read of a container, in ms. The request for decoded bytes has a deadline of its
+ * own.
+ */
 export const containerDeadlineMs = 30_000;
 
 export class CachedOrigin implements Origin {
@@ -40,7 +43,7 @@ export class CachedOrigin implements Origin {
     }
   }
 
-  /** The content is its lessee's to release. */
+  /** The holder of the lease releases the content. */
   close(): Promise<void> {
     return Promise.resolve();
   }

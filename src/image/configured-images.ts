@@ -1,8 +1,9 @@
 /**
- * The images that the configuration names, brought into the registry.
+ * Adds the images of the configuration to the registry.
  *
- * One that can't be added must not keep the others from their guests: it is logged, and tried again while its origin is away. Only where there would be nothing at
- * all to serve does the start fail. Those that the catalog knows already ask no origin.
+ * An image that can't be added must not delay the others. It is logged, and tried again while its
+ * origin is away. The start fails only if nothing at all would be served. Images that the catalog
+ * has already ask no origin.
  */
 import { systemClock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/error.js';
@@ -25,9 +26,14 @@ export class ConfiguredImages {
     this.#log = log;
   }
 
-  /** Tries each once. @throws the first failure when nothing at all is served, disks included */
+  /**
+   * Tries each image once.
+   *
+   * @throws the first failure if nothing at all is served, disks included
+   */
   async start(isServing: () => boolean): Promise<void> {
-    // A backing file's image comes first, whatever the order; the others side by side, since each may wait for its origin.
+    // Images of backing files come first, in any order. The others follow side by side, since each
+    // may wait for its origin.
     const isBuiltOnOthers = (image: ConfiguredImage): boolean => Object.keys(image.backing ?? {}).length > 0;
     const failures = await Promise.all(this.#images.filter((image) => !isBuiltOnOthers(image)).map((image) => this.#add(image)));
     for (const image of this.#images.filter(isBuiltOnOthers)) failures.push(await this.#add(image));
@@ -40,7 +46,7 @@ export class ConfiguredImages {
     for (const cancel of this.#cancels.values()) cancel();
   }
 
-  /** Resolves to what went wrong, if anything did. */
+  /** Resolves to the error, if there was one. */
   async #add(image: ConfiguredImage): Promise<unknown> {
     try {
       await this.#registry.add(image, this.#closed.signal);

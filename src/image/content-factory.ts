@@ -44,7 +44,10 @@ export interface LeaseTerms {
   rule?: OriginRule | undefined;
 }
 
-/** Holds a content open. Releasing it closes the content if this was the last user; a second release does nothing. */
+/**
+ * Holds a content open. Releasing it closes the content if this was the last user; a second release
+ * does nothing.
+ */
 export interface ContentLease extends Releasable {
   readonly content: Content;
 }
@@ -74,7 +77,9 @@ export class ContentFactory {
     return { origin: new CachedOrigin(content), privateExport: privateExport(content.device, this.#options.runDir) };
   }
 
-  /** Leases a file and its chain of backing files for the format room. Adds all leases to `below`. */
+  /**
+   * Leases a file and its chain of backing files for the format room. Adds all leases to `below`.
+   */
   async layer(spec: ContentSpec, below: ContentLease[], terms: LeaseTerms): Promise<FormatLayer> {
     const backing: Record<string, FormatLayer> = {};
     for (const [name, backingSpec] of Object.entries(spec.backing ?? {})) backing[name] = await this.layer(backingSpec, below, terms);
@@ -89,7 +94,10 @@ export class ContentFactory {
     return slot;
   }
 
-  /** Opens a decoder as the origin of a foreign content. Adds the leases that it stands on to `below`. */
+  /**
+   * Opens a decoder as the origin of a foreign content. Adds the leases that it stands on to
+   * `below`.
+   */
   async decoder(spec: ContentSpec, below: ContentLease[], terms: LeaseTerms): Promise<Origin> {
     const { runDir, log } = this.#options;
     return openFormatOrigin({ ...(await this.layer(spec, below, terms)), sizeBytes: spec.sizeBytes, runDir, log });

@@ -96,7 +96,9 @@ export class ContentFiles {
     }
   }
 
-  /** Keeps other stores from the files until `closed` has settled and `then` has run. Never rejects. */
+  /**
+   * Keeps other stores from the files until `closed` has settled and `then` has run. Never rejects.
+   */
   #track(id: string, closed: Promise<void>, then: () => void = () => {}): Promise<void> {
     const closing = closed
       .catch((error: unknown) => {

@@ -54,7 +54,7 @@ export class ContentPool {
    * Opens a content, and the contents below it. Asks no origin.
    *
    * @param share the sharing rule of its image; a content that is open already keeps its first one
-   * @param rule the origins that may be opened; for a content that is open already, further ones are opened
+   * @param rule the origins that may be opened, also for a content that is open already
    */
   async lease(spec: ContentSpec, share: ShareRule['share'] = undefined, rule: OriginRule = ownOrigin): Promise<ContentLease> {
     const id = contentId(spec);
@@ -161,7 +161,10 @@ export class ContentPool {
   }
 }
 
-/** Drops the manifest's URL, which another node named. The manifest comes from this node's store, or from a member. */
+/**
+ * Drops the manifest's URL, which another node named. The manifest comes from this node's store, or
+ * from a member.
+ */
 function withoutManifestUrl(spec: ContentSpec): ContentSpec {
   return spec.manifest === undefined ? spec : { ...spec, manifest: { digest: spec.manifest.digest } };
 }

@@ -1,12 +1,13 @@
 /**
- * One content being served from its cache: the whole way of a read, put together.
+ * One content that is served from its cache: the whole way of a read, put together.
  *
  *   raw       cache ── fetch count ── retry ── meter ── health ── manifest ── origin
  *   shared    cache ── (homes, else) holders ── fetch count ── … ── origin
  *   foreign   cache ── retry ── meter ── health ── qemu-nbd ── private export ── container's cache ── …
  *
- * A foreign content's container is a content of its own: what qemu-nbd reads is fetched once, in chunks, pinned, and kept too. The two draw on
- * different memory budgets, because a fetch of the one waits for fetches of the other. What a cluster shares is the container.
+ * The container of a foreign content is a content of its own. So the bytes that qemu-nbd reads are
+ * fetched once, in chunks, pinned and kept. The two have different memory budgets, because a fetch
+ * of the one waits for fetches of the other. A cluster shares the container.
  */
 
 import { join } from 'node:path';
@@ -31,26 +32,37 @@ import { withRetry } from '../origin/retry.js';
 import { readAsHome } from './home-read.js';
 import { ImageDevice } from './image-device.js';
 
-/** The longest request to an origin: long enough that latency hardly counts, short enough that several travel side by side. */
+/**
+ * Bound on a request to an origin: long enough that latency hardly counts, short enough that
+ * several travel side by side.
+ */
 const maxRunBytes = 1 * MiB;
-/** Bound on the memory for reads of caches as their own homes, per node: less than one fetch of the home path. */
+/**
+ * Bound on the memory of a node for reads of caches as their own homes: less than one fetch of the
+ * home path.
+ */
 export const reentryBytes = maxRunBytes / 2;
-/** Requests under way at once to one content's origin, for guests and ahead of them. HTTP opens as many connections. */
+/**
+ * Bounds on the requests under way to one content's origin, for guests and ahead of them. HTTP
+ * opens as many connections.
+ */
 export const demandRequests = 32;
 export const prefetchRequests = 8;
 
-/** `forget`: what it has cached goes too, when nobody else uses it. */
+/**
+ * A thing that is released. With `forget` its cached chunks go, too, unless it has other users.
+ */
 export interface Releasable {
   release(options?: { forget?: boolean }): Promise<void>;
 }
 
-/** A content's place in the cluster. */
+/** Place of a content in the cluster. */
 export interface ContentCluster {
-  /** The same on all nodes. */
+  /** Id of the content, the same on all nodes. */
   id: string;
-  /** For chunks on their way from peers that are their homes. */
+  /** Memory of the guest path, for chunks that come from their homes. */
   memory: Budget;
-  /** For chunks on their way from the origin and holders for peers' guests. */
+  /** Memory of the home path for chunks that peers' guests wait for. */
   peerMemory: Budget;
   /** Makes the content known to peers, until `leave`. */
   join(content: Content, sources: { origin: ClusterSource; readAsHome: ClusterSource['read'] }): ClusteredContent;
@@ -59,9 +71,9 @@ export interface ContentCluster {
 
 export interface ContentOptions {
   spec: ContentSpec;
-  /** Owned, and closed, by the content. */
+  /** Origin, which the content owns and closes. */
   origin: Origin;
-  /** Whether the origin is there, where it may be missing. */
+  /** Returns true if the origin is there; for origins that may be missing. */
   hasOrigin?: (() => boolean) | undefined;
   cacheDir: string;
   space: CacheSpace;
@@ -70,16 +82,16 @@ export interface ContentOptions {
   reentryMemory: Budget;
   buffers: BufferPools;
   readaheadBytes: number;
-  /** What each chunk of a sealed raw content must match. */
+  /** Manifest that each chunk of a sealed raw content must match. */
   manifest: Manifest | undefined;
-  /** Of a content that is shared with peers. */
+  /** Place in the cluster of a content that peers share. */
   cluster: ContentCluster | undefined;
   log: Logger;
-  /** What has to outlive the content: released after it. */
+  /** Parts that must outlive the content; released after it. */
   below: Releasable[];
 }
 
-/** Where a content's files lie. */
+/** Paths of a content's files. */
 export function contentPaths(cacheDir: string, id: string): { dataPath: string; mapPath: string } {
   return { dataPath: join(cacheDir, `${id}.data`), mapPath: join(cacheDir, `${id}.map`) };
 }
@@ -97,10 +109,10 @@ export class Content {
   readonly meter = new OriginMeter();
   /** Attempts at the origin that were repeated. */
   retryCount = 0;
-  /** Of what came from the origin through this node. */
+  /** Count of the chunks that came from the origin through this node. */
   readonly fetchCount: FetchCount;
   readonly manifest: Manifest | undefined;
-  /** Of a content that peers share. */
+  /** Cluster's view of a content that peers share. */
   readonly clustered: ClusteredContent | undefined;
   readonly #cluster: ContentCluster | undefined;
   readonly #origin: HealthyOrigin;
@@ -157,12 +169,16 @@ export class Content {
     this.device = new ImageDevice(this.cache);
   }
 
-  /** False while this node may not open the origin: others are home to the chunks. */
+  /** False while this node may not open the origin; other nodes are home to the chunks then. */
   get hasOrigin(): boolean {
     return this.#hasOrigin();
   }
 
-  /** Resolves when what is cached of it is known. Nobody may read before. @throws the system's error when the map can't be read */
+  /**
+   * Resolves when the map is in memory. No read may begin before.
+   *
+   * @throws the system's error if the map can't be read
+   */
   get ready(): Promise<void> {
     return this.cache.store.ready;
   }
@@ -175,7 +191,10 @@ export class Content {
     return this.#origin.healthMessage;
   }
 
-  /** What is under way fails, the cache is synced and closed, then the origin and what lies below. */
+  /**
+   * Fails requests under way, syncs and closes the cache, then closes the origin and releases what
+   * lies below.
+   */
   async close(options: { forget?: boolean } = {}): Promise<void> {
     this.#cluster?.leave(this);
     await this.device.close();
@@ -184,7 +203,7 @@ export class Content {
   }
 }
 
-/** An origin as a source that tells where its bytes come from. */
+/** Makes a source of an origin that names the place of its bytes. */
 function sayingSo(origin: Origin): ClusterSource {
   return {
     read: (offset, lengthBytes, sink, options) => {

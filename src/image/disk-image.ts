@@ -1,17 +1,22 @@
 /**
- * What lies below a disk: the content that it was created over, whatever the image's name stands for now.
+ * The image below a disk: the content that the disk was created over. The image's name may stand
+ * for another content by now.
  *
- * Every disk's record comes through here, whoever wrote it: `base-origin.ts` decides which origins it may make this node open.
+ * Every disk's record passes here, and any node may have written it. `base-origin.ts` decides which
+ * origins it may open on this node.
  */
 import type { DiskImage } from '../disk/hosted/hosted-disk.js';
 import type { DiskRecord } from '../disk/protocol/record.js';
 import type { BaseOrigins } from './base-origin.js';
 import type { ContentPool } from './content-pool.js';
 
-/** Runs that another node is told of; a guest that has read more than that everywhere is better served by warming the whole image. */
+/**
+ * Bound on the runs that another node is told. A guest that has read more runs than that is better
+ * served by warming the whole image.
+ */
 const mostRuns = 4096;
 
-/** Asks no origin. `undefined` for a disk over nothing. */
+/** Opens the image of a disk; `undefined` for a disk without one. Asks no origin. */
 export async function openDiskImage(pool: ContentPool, origins: BaseOrigins, { image }: DiskRecord): Promise<DiskImage | undefined> {
   if (image === undefined) return undefined;
   const { spec, rule } = origins.choose(image.content);

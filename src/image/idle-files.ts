@@ -1,4 +1,7 @@
-/** Closes the files of stores that no client reads, every few seconds. The next read opens them again. */
+/**
+ * Closes the files of stores that no client reads, every few seconds. The next read opens them
+ * again.
+ */
 import { systemClock } from '../base/clock.js';
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';

@@ -1,4 +1,4 @@
-/** An image as a read-only block device: what its cache answers. */
+/** An image as a read-only block device, served by its cache. */
 
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { Place } from '../block/place.js';
@@ -18,7 +18,7 @@ export class ImageDevice extends ReadOnlyDevice implements BlockDevice {
   readonly #cache: ChunkCache;
   #isClosed = false;
 
-  /** The cache is the device's to close. */
+  /** @param cache closed by the device */
   constructor(cache: ChunkCache) {
     super('images are');
     this.#cache = cache;

@@ -1,12 +1,14 @@
-/** Which disks lie over an image, though the image may have been renamed or repinned since they were made. */
+/**
+ * Finds the disks that lie over an image, which may have been renamed or repinned since they were
+ * created.
+ */
 import { contentId, type ImageRecord } from '../catalog/image-record.js';
 import type { DiskRecord } from '../disk/protocol/record.js';
 
 /**
- * A disk lies over one image at most: the one that has its content, of several the one of its image's name, of none the one of
- * that name, whatever its content is now.
- *
- * @returns names of the disks
+ * Returns the names of the disks over an image. A disk lies over at most one image, the one with
+ * its content. Of several such images it is the one with its image's name. If none has its content,
+ * it is the image of that name.
  */
 export function usersOf(imageName: string, images: readonly ImageRecord[], disks: readonly DiskRecord[]): string[] {
   const all = images.map(({ name, content }) => ({ name, id: contentId(content) }));

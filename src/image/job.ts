@@ -10,9 +10,10 @@ import { fill } from '../cache/fill.js';
 import type { Content } from './content.js';
 
 /**
- * Brings the whole image into the cache. A chunk that can't be kept ends it, with the cache's reason.
+ * Brings the whole image into the cache. A chunk that can't be stored ends the job with the cache's
+ * reason.
  *
- * @throws CopseError `ERR_CACHE_FULL` when its own first chunks had to make room for the last ones
+ * @throws CopseError `ERR_CACHE_FULL` if its own first chunks had to make room for the last ones
  */
 export async function warm(content: Content, { signal, onProgress, deadlineMs }: JobOptions & { deadlineMs: number }): Promise<WarmResult> {
   const totalBytes = content.spec.sizeBytes;
@@ -29,7 +30,10 @@ export async function warm(content: Content, { signal, onProgress, deadlineMs }:
   return { doneBytes: totalBytes, totalBytes, fetchedBytes: content.cache.metrics.fetchedBytes - fetchedBefore };
 }
 
-/** Compares every cached chunk with its checksum; what does not match is dropped and fetched again when it is next read. */
+/**
+ * Compares every cached chunk with its checksum. A chunk that differs is dropped, and fetched again
+ * on demand.
+ */
 export async function verify(content: Content, { signal, onProgress }: JobOptions): Promise<VerifyResult> {
   const { store } = content.cache;
   const totalBytes = store.dataBytes;

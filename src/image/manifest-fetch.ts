@@ -1,4 +1,4 @@
-/** A manifest from where an operator says that it lies: HTTP(S), a file, an NBD export. */
+/** Fetches a manifest from a place that an operator named: HTTP(S), a file, an NBD export. */
 
 import { displayUrl } from '../base/display-url.js';
 import { CopseError, errorMessage } from '../base/error.js';
@@ -17,9 +17,10 @@ export interface ManifestFetchOptions {
 }
 
 /**
- * Its length is looked at before memory is taken for it.
+ * Fetches and checks a manifest. Its length is checked before memory is taken for it.
  *
- * @throws ManifestError `ERR_MANIFEST`, `ERR_DIGEST_MISMATCH`; OriginError; `ERR_DEADLINE` when the server takes too long, `ERR_ABORTED`
+ * @throws ManifestError `ERR_MANIFEST`, `ERR_DIGEST_MISMATCH`; OriginError; `ERR_DEADLINE` if the
+ * server takes too long; `ERR_ABORTED`
  */
 export async function fetchManifest(url: string, digest: string, options: ManifestFetchOptions): Promise<Manifest> {
   const { signal } = options;

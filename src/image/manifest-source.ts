@@ -1,7 +1,8 @@
 /**
- * Where this node gets the manifest of a sealed content: from its own store, from a peer, from where the operator said that it lies.
+ * Gets the manifest of a sealed content from this node's store, from a peer, or from the URL that
+ * the operator named.
  *
- * Whoever it comes from, it has the digest that was asked for; what has another is passed over.
+ * Invariant: the manifest has the digest of the pin. A manifest with another digest is passed over.
  */
 import { AbortedError, errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -15,7 +16,7 @@ import { fetchManifest } from './manifest-fetch.js';
 
 export interface ManifestSourceOptions {
   store: ManifestStore;
-  /** Asked in this order, each time anew. */
+  /** Returns the fetchers in the order in which they are tried; called each time anew. */
   fetchers?: (() => readonly ManifestFetcher[]) | undefined;
   credentials: readonly OriginCredential[];
   log: Logger;
@@ -29,9 +30,9 @@ export class ManifestSource {
   }
 
   /**
-   * The manifest, which is in this node's store when it resolves.
+   * Resolves to the manifest, which is in this node's store then.
    *
-   * @throws ManifestError when it is nowhere, OriginError and ManifestError of its URL, `ERR_ABORTED`
+   * @throws ManifestError if it is nowhere; OriginError and ManifestError of its URL; `ERR_ABORTED`
    */
   async ensure(pin: ManifestPin, signal?: AbortSignal): Promise<Manifest> {
     const { store, credentials, log } = this.#options;

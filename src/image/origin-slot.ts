@@ -1,9 +1,10 @@
 /**
- * The origin of a raw content, which may be missing: a content that only another node named is
- * opened without one, and its chunks come from the members that serve it.
+ * The origin of a raw content, which may be missing. A content that only another node named is
+ * opened without one; its chunks come from the members that serve it.
  *
- * A read that no member could answer fails here, is counted, and is tried again like any read of an
- * origin that is away: the member may come back. An origin can be put in later, never taken out.
+ * A read that no member could answer fails here and is counted. It is retried like any read of an
+ * origin that is away, because the member may come back. An origin can be put in later, never taken
+ * out.
  */
 
 import { displayUrl } from '../base/display-url.js';
@@ -13,12 +14,12 @@ import { type Origin, OriginError, type OriginIdentity } from '../origin/origin.
 
 /**
  * - `own`: this node's operator or catalog named the content.
- * - `allowed`: another node named it, and the configuration allows its URL: without credentials.
+ * - `allowed`: another node named it, and the configuration allows its URL, without credentials.
  * - `none`: another node named it.
  */
 export type OriginAccess = 'none' | 'allowed' | 'own';
 
-/** By container: each file of a chain of backing files has its own. */
+/** Decides per container, because each file of a chain of backing files has its own. */
 export type OriginRule = (container: { url: string }) => OriginAccess;
 
 export const ownOrigin: OriginRule = () => 'own';
@@ -56,12 +57,12 @@ export class OriginSlot implements Origin {
     return this.#access;
   }
 
-  /** Reads that no member could answer, while there was no origin. */
+  /** Reads that no member could answer while there was no origin. */
   get missCount(): number {
     return this.#access === 'none' ? this.#missCount : 0;
   }
 
-  /** Puts the origin in where it is missing, or one with more rights in its place. */
+  /** Puts an origin in if it is missing, or replaces it by one with more rights. */
   allow(access: OriginAccess): void {
     if (access === 'none' || rank[access] <= rank[this.#access]) return;
     const former = this.#origin;

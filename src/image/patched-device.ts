@@ -1,9 +1,11 @@
 /**
- * A read-only device with a few bytes replaced: how a container is shown to its decoder when a name inside has to be blanked out.
+ * A read-only device with a few bytes replaced. A decoder sees its container so, when a name inside
+ * must be blanked out.
  *
- * When to use: for private exports that patches are asked for. Cost: every read waits its turn; nothing is answered from the page cache at once.
+ * When to use: for private exports that need patches. Cost: no read is answered at once from the
+ * page cache.
  *
- * Invariant: patched bytes never read as what is below, be it data or zeros.
+ * Invariant: patched bytes never read as the bytes below, be those data or zeros.
  */
 
 import type { CachedExtent, Extent } from '../block/extent.js';
@@ -20,7 +22,7 @@ export class PatchedDevice implements BlockDevice {
   readonly #below: BlockDevice;
   readonly #patches: readonly Patch[];
 
-  /** `below` stays its owner's to close, and is read-only. */
+  /** @param below read-only; its owner closes it */
   constructor(below: BlockDevice, patches: readonly Patch[]) {
     this.sizeBytes = below.sizeBytes;
     this.blockSize = below.blockSize;
@@ -59,7 +61,7 @@ export class PatchedDevice implements BlockDevice {
     return Promise.resolve();
   }
 
-  /** Where a patch touches, all is data. */
+  /** A range with a patch counts as data. */
   async extents(offset: number, lengthBytes: number, maxCount: number, options?: RequestOptions): Promise<Extent[]> {
     if (isPatched(this.#patches, offset, lengthBytes)) return [{ lengthBytes, zero: false, hole: false }];
     return this.#below.extents(offset, lengthBytes, maxCount, options);

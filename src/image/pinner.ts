@@ -1,8 +1,9 @@
 /**
- * Turns a request to add an image into a record: asks the origin what it has now, finds the format, and pins both. A sealed image's manifest is in this
- * node's store before anything of it is read.
+ * Turns a request to add an image into a record: it reads the present identity from the origin,
+ * finds the format, and pins both. The manifest of a sealed image is in this node's store before
+ * any byte of the image is read.
  *
- * What is read meanwhile (headers, for the most part) is cached under the new content already.
+ * Bytes that are read meanwhile, mostly headers, are cached under the new content already.
  */
 import type { ImageAddRequest } from '../admin/schema-image.js';
 import { checkDigest } from '../base/digest-text.js';
@@ -28,9 +29,15 @@ export interface ImagePinnerOptions {
   credentials: OriginCredential[];
   defaultChunkSizeBytes: number;
   manifests: ManifestSource;
-  /** In a cluster: resolves when the neighbours have said what they serve just now, so that those who add the same image together ask the origin once. */
+  /**
+   * In a cluster: resolves when the neighbours have told what they serve now. So nodes that add the
+   * same image together ask the origin once.
+   */
   settle?: (() => Promise<void>) | undefined;
-  /** In a cluster: files are pinned by their digest too, so that hosts which have the same file can tell. Reads all of the file. */
+  /**
+   * In a cluster: true to pin files by their digest, too, so that hosts with the same file can
+   * tell. That reads the whole file.
+   */
   digestFiles?: boolean | undefined;
   log: Logger;
 }
@@ -43,15 +50,18 @@ export class ImagePinner {
   }
 
   /**
-   * @throws what `pinOrigin`, `probeFormat` and `ManifestSource.ensure` do; CopseError `ERR_NO_SUCH_IMAGE` for a backing image that does not exist, `ERR_OPTION` for a
-   * manifest without a digest or another chunk size than the manifest's; ManifestError `ERR_MANIFEST` when it is of an image of another size
+   * Pins the image of a request.
+   *
+   * @throws the errors of `pinOrigin`, `probeFormat` and `ManifestSource.ensure`; CopseError
+   * `ERR_NO_SUCH_IMAGE` if a backing image does not exist; `ERR_OPTION` for a manifest without a
+   * digest, or with another chunk size; ManifestError `ERR_MANIFEST` for a manifest of another size
    */
   async pin(request: ImageAddRequest, signal?: AbortSignal): Promise<ImageRecord> {
     const { credentials, defaultChunkSizeBytes, digestFiles, log, pool, runDir } = this.#options;
     const { name, url, deadlineMs, share } = request;
     const backing = this.#backingSpecs(request.backing);
     const sealed = await this.#manifestOf(request, signal);
-    // Where each chunk is checked, nobody needs the digest of all.
+    // Each chunk is checked by the manifest, so the digest of the whole is not needed.
     const digest = digestFiles && sealed === undefined && share !== 'never';
     const identity = await pinOrigin(url, { credentials, log, signal, sealed: sealed !== undefined, digest });
     if (sealed !== undefined) checkSize(url, identity.sizeBytes, sealed.manifest);
@@ -75,7 +85,7 @@ export class ImagePinner {
     }
   }
 
-  /** The manifest that the request names, in this node's store. */
+  /** Brings the manifest of the request into this node's store. */
   async #manifestOf(
     request: ImageAddRequest,
     signal: AbortSignal | undefined,

@@ -1,5 +1,6 @@
 /**
- * The raw bytes of a container on a socket that only this user's qemu-nbd is told of: the one way by which a program that decodes images gets to see anything.
+ * The raw bytes of a container on a socket that only this user's qemu-nbd knows. A program that
+ * decodes images sees nothing else.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -20,7 +21,7 @@ const limits = {
   requestMemoryBytes: 64 * MiB,
 };
 
-/** @param runDir a directory that only this user may enter */
+/** @param runDir directory that only this user may enter */
 export function privateExport(device: BlockDevice, runDir: string): PrivateExport {
   return {
     open: (patches = []) => openPrivateExport(patches.length === 0 ? device : new PatchedDevice(device, patches), runDir),
@@ -34,7 +35,7 @@ async function openPrivateExport(device: BlockDevice, runDir: string): Promise<P
   const server = new Server({
     directory: { list: () => [], open: async (name) => (name === exportName ? exported : undefined) },
     limits,
-    // What qemu-nbd reads twice is kept as it was decoded.
+    // Decoded bytes are cached, so qemu-nbd seldom reads a byte twice.
     fastPath: false,
     log: silentLogger,
   });

@@ -1,10 +1,13 @@
 /**
- * Files of images that disks were promoted to, where the operator named none: they are this daemon's, and go with their image.
+ * Files of images that disks were promoted to, if the operator named none. They belong to this
+ * daemon, and go with their image.
  *
- * A file that is to go is marked first, durably, by an empty name beside it. It goes when no image, disk or open content reads it
- * any more, at the latest at a later start. Until then the mark stays; it goes where an image of the catalog has the file again.
+ * A file that is to go is marked first, durably, by an empty file beside it. It goes when no image,
+ * disk or open content reads it any more, or at a later start. The mark stays until then. It goes,
+ * too, if an image of the catalog has the file again.
  *
- * Invariants: a file without a mark is never removed; neither is one that anybody reads; nothing here fails a command.
+ * Invariants: a file without a mark is never removed, and neither is a file that is read. No
+ * failure here fails a command.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -21,13 +24,13 @@ export interface PromotedFilesOptions {
   store: ManifestStore;
   /** Contents of the catalog's images. */
   images(): readonly ContentSpec[];
-  /** Contents that disks of any node and clients stand on now. */
+  /** Contents that disks of any node, and clients, stand on now. */
   others(): readonly ContentSpec[];
   log: Logger;
 }
 
 const markSuffix = '.removed';
-/** A file name has at most 255 bytes, and suffixes are added to this. */
+/** Bound on a name. A file name has at most 255 bytes, and suffixes are added. */
 const longestName = 180;
 
 export class PromotedFiles {
@@ -38,7 +41,7 @@ export class PromotedFiles {
     this.#options = options;
   }
 
-  /** A path for a new file, by the image's name. No image that there is, or was, has it. */
+  /** Returns a path for a new file, by the image's name. No image has it, and none had it. */
   pathFor(image: string): string {
     const name = encodeURIComponent(image);
     const path = join(this.#options.dir, `${name.slice(0, longestName)}.raw`);
@@ -47,7 +50,7 @@ export class PromotedFiles {
     return isTaken ? join(this.#options.dir, `${name.slice(0, longestName)}-${randomBytes(4).toString('hex')}.raw`) : path;
   }
 
-  /** Before an image goes from the catalog: from here on its file goes, too. */
+  /** Marks the file of an image before the image leaves the catalog. The file goes from now on. */
   mark({ url, manifest }: Pick<ContentSpec, 'url' | 'manifest'>): void {
     const { dir, log } = this.#options;
     if (dirname(url) !== dir || !existsSync(url)) return;
@@ -58,7 +61,10 @@ export class PromotedFiles {
     }
   }
 
-  /** Removes what is marked and nobody reads. One after another, so that each looks at what there is then. */
+  /**
+   * Removes marked files that are not read. Sweeps run one after another, so that each sees the
+   * present state.
+   */
   sweep(): Promise<void> {
     const done = this.#sweeping.then(async () => {
       for (const mark of this.#marks()) {
@@ -83,7 +89,8 @@ export class PromotedFiles {
     const { store, log } = this.#options;
     const path = mark.slice(0, -markSuffix.length);
     const digest = manifestOf(await readFile(mark, 'utf8'));
-    // Whoever awaits looks again: from here to the end of the file nothing is awaited.
+    // No await from here to the end of the file's removal, so the state that was checked still
+    // holds.
     if (readBy(path, this.#options.images())) {
       rmSync(mark, { force: true });
       return;

@@ -124,7 +124,11 @@ export class ImageRegistry {
     });
   }
 
-  /** Refuses a name that an image or a disk has. The caller has claimed the name. @throws CopseError `ERR_IMAGE_EXISTS` */
+  /**
+   * Refuses a name that an image or a disk has. The caller has claimed the name.
+   *
+   * @throws CopseError `ERR_IMAGE_EXISTS`
+   */
   async refuseTaken(name: string): Promise<void> {
     if (this.#served.has(name)) {
       throw new CopseError('ERR_IMAGE_EXISTS', `there is an image "${name}" already: choose another name, or remove it first`);
@@ -132,7 +136,9 @@ export class ImageRegistry {
     if (await this.#options.isDisk?.(name)) throw takenError(name, 'image');
   }
 
-  /** Pins the image as the origin has it now, or as a neighbour serves it while the origin is away. */
+  /**
+   * Pins the image as the origin has it now, or as a neighbour serves it while the origin is away.
+   */
   async #pin(request: ImageAddRequest, signal: AbortSignal | undefined): Promise<ImageRecord> {
     const { pinner, recordFromPeers, log } = this.#options;
     try {
@@ -150,7 +156,10 @@ export class ImageRegistry {
     }
   }
 
-  /** @throws CopseError `ERR_IMAGE_IN_USE` while clients are attached or other images are built on it */
+  /**
+   * @throws CopseError `ERR_IMAGE_IN_USE` while clients are attached or other images are built on
+   * it
+   */
   remove(name: string): Promise<void> {
     return this.#served.change(name, async () => {
       const image = this.get(name);
@@ -171,9 +180,11 @@ export class ImageRegistry {
   }
 
   /**
-   * Gives an image another name. A crash in between leaves both names, and the same command completes the change.
+   * Gives an image another name. A crash in between leaves both names, and the same command
+   * completes the change.
    *
-   * @throws CopseError `ERR_NAME`, `ERR_IMAGE_EXISTS`; `ERR_IMAGE_IN_USE` while clients are attached or other images are built on it
+   * @throws CopseError `ERR_NAME`, `ERR_IMAGE_EXISTS`; `ERR_IMAGE_IN_USE` while clients are
+   * attached or other images are built on it
    */
   rename(name: string, newName: string): Promise<ServedImage> {
     const { names, catalog } = this.#options;

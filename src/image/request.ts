@@ -1,9 +1,15 @@
-/** Requests to add an image beside the records that came of them: what would make the same again, and whether another request means the same. */
+/**
+ * Compares requests to add an image with records: the request that would make a record again, and
+ * the difference of another request.
+ */
 import type { ImageAddRequest } from '../admin/schema-image.js';
 import { displayUrl } from '../base/display-url.js';
 import type { ImageRecord } from '../catalog/image-record.js';
 
-/** Pins what the origin has now, by the same manifest if there is one. */
+/**
+ * Returns the request that pins the present content of a record's origin, by the same manifest if
+ * there is one.
+ */
 export function requestOf(record: ImageRecord): ImageAddRequest {
   const { content } = record;
   return {
@@ -19,7 +25,10 @@ export function requestOf(record: ImageRecord): ImageAddRequest {
   };
 }
 
-/** What of a request is not as in the record, for people; `undefined` when they mean the same. The deadline and where the manifest lies count for nothing. */
+/**
+ * Returns the first difference between a request and a record, for people; `undefined` if they mean
+ * the same. The deadline and the manifest's URL don't count.
+ */
 export function differenceOf(record: ImageRecord, request: ImageAddRequest): string | undefined {
   const { content } = record;
   const { manifest } = content;

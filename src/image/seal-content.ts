@@ -1,7 +1,9 @@
 /**
- * Sealing what this node serves: read by way of its cache, so that the origin sends what is not here yet, once.
+ * Seals a content of this node. It is read through its cache, so that the origin sends missing
+ * chunks once.
  *
- * Invariant: the manifest is of exactly the pinned content. It goes to the node's store, so that the image can be added by its digest alone, here and on the node's peers.
+ * Invariant: the manifest belongs to exactly the pinned content. It goes to the node's store, so
+ * that this node and its peers can add the image by its digest alone.
  */
 
 import type { SealResult } from '../admin/schema-image.js';
@@ -12,8 +14,8 @@ import { CachedOrigin } from './cached-origin.js';
 import type { Content } from './content.js';
 
 /**
- * @param content raw: of a foreign format the container
- * @throws as reads of the content do, `ERR_ABORTED`, `ERR_STATE`
+ * @param content raw content; of a foreign format its container
+ * @throws the errors of reads of the content; `ERR_ABORTED`, `ERR_STATE`
  */
 export async function sealContent(content: Content, store: ManifestStore, { signal, onProgress }: JobOptions): Promise<SealResult> {
   const { sizeBytes, chunkSizeBytes: chunkBytes } = content.spec;

@@ -1,7 +1,9 @@
 /**
- * Sealing without a daemon: what lies at a path or URL is read once, from beginning to end, and its manifest is written to a file.
+ * Seals without a daemon: reads the bytes at a path or URL once, from beginning to end, and writes
+ * their manifest to a file.
  *
- * Sealed are the bytes as they lie there. Of a foreign format (qcow2, vmdk …) that is the container: it is what nodes fetch and share, and each decodes it for itself.
+ * The bytes are sealed as they lie there. Of a foreign format (qcow2, vmdk …) that is the
+ * container, which nodes fetch and share; each node decodes it for itself.
  */
 import { basename, resolve } from 'node:path';
 import type { SealResult } from '../admin/schema-image.js';
@@ -18,20 +20,23 @@ import { httpUrl, originKind, originPath } from '../origin/url.js';
 export const defaultSealChunkBytes = 256 * KiB;
 
 export interface SealUrlOptions extends SealOptions {
-  /** Absolute. Default: beside a file; else in the working directory, by the last part of the URL's path. */
+  /**
+   * Absolute path of the manifest. Default: beside a file; for a URL, in the working directory, by
+   * the last part of its path.
+   */
   outputPath?: string | undefined;
-  /** A power of two from 64 KiB to 1 MiB; default 256 KiB. */
+  /** Chunk size, a power of two from 64 KiB to 1 MiB; default 256 KiB. */
   chunkSizeBytes?: number | undefined;
   credentials?: readonly OriginCredential[] | undefined;
   log?: Logger | undefined;
 }
 
 /**
- * Seals what is at the URL now; a change meanwhile ends it.
+ * Seals the present bytes at the URL. A change meanwhile ends it.
  *
  * @param url absolute
- * @throws OriginError, `ERR_DEADLINE` when a read brings nothing for a minute, `ERR_ABORTED`, ManifestError `ERR_MANIFEST`, CopseError `ERR_OUTPUT`, `ERR_OPTION` where an output path
- * has to be given
+ * @throws OriginError; `ERR_DEADLINE` if a read brings nothing for a minute; `ERR_ABORTED`;
+ * ManifestError `ERR_MANIFEST`; CopseError `ERR_OUTPUT`; `ERR_OPTION` if an output path is needed
  */
 export async function sealUrl(url: string, options: SealUrlOptions = {}): Promise<SealResult> {
   const { credentials, signal, log = silentLogger } = options;
@@ -48,7 +53,11 @@ export async function sealUrl(url: string, options: SealUrlOptions = {}): Promis
   }
 }
 
-/** Seals what the source delivers, and writes the manifest. @throws as `sealUrl` does, with the source's own errors */
+/**
+ * Seals the bytes of a source, and writes the manifest.
+ *
+ * @throws as `sealUrl`, and the source's own errors
+ */
 export async function sealToFile(source: SealSource, sizeBytes: number, outputPath: string, options: SealUrlOptions): Promise<SealResult> {
   const manifest = await seal(source, { sizeBytes, chunkBytes: options.chunkSizeBytes ?? defaultSealChunkBytes }, options);
   try {
@@ -67,7 +76,7 @@ function defaultOutputPath(url: string): string {
   return resolve(`${decoded(name)}.manifest`);
 }
 
-/** A name for a file: never a path. */
+/** Returns a name for a file, never a path. */
 function decoded(name: string): string {
   try {
     return basename(decodeURIComponent(name));

@@ -1,7 +1,7 @@
 /**
  * The images that this node serves, by name: which content stands behind each name now.
  *
- * Invariants: a client keeps the content that it is attached to, whatever happens to the name.
+ * Invariants: a client keeps the content that it is attached to, even if the name changes or goes.
  * Changes of one name happen one after another.
  */
 import { waitFor } from '../base/deadline.js';
@@ -16,7 +16,10 @@ import { createExportMetrics } from '../server/export-metrics.js';
 import type { ContentLease, ContentPool } from './content-pool.js';
 import type { PromotedFiles } from './promoted-files.js';
 
-/** Bound on the wait for one image when the daemon starts, in ms. The image is served later all the same. */
+/**
+ * Bound on the wait for one image when the daemon starts, in ms. The image is served later all the
+ * same.
+ */
 const startMs = 5000;
 
 export interface ServedImage {
@@ -92,7 +95,9 @@ export class ServedImages {
     }
   }
 
-  /** Serves a name by a record. The lease of the image that it replaces is the caller's to release. */
+  /**
+   * Serves a name by a record. The lease of the image that it replaces is the caller's to release.
+   */
   async serve(record: ImageRecord, metrics: ExportMetrics): Promise<ServedImage> {
     const lease = await this.#options.pool.lease(record.content, record.share);
     const image = { record, lease, metrics };
