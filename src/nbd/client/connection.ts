@@ -1,9 +1,11 @@
 /**
- * One connection in transmission: requests out, replies in, any number in flight up to the window.
+ * One connection in transmission: requests go out, replies come in, with any number in flight up to
+ * the window.
  *
- * Invariants: a cookie is in use once; when the connection dies, for whatever reason, every request in flight and in line rejects
- * with that reason, and the socket is destroyed. Requests made one after the other without waiting leave in one write. One place of
- * the window is kept for signs of life, so that the server's own bound on requests never holds them up.
+ * Invariants: a cookie is in use once. When the connection dies, every request in flight and in
+ * line rejects with the reason, and the socket is destroyed. Requests that are made in one turn
+ * leave in one write. One place of the window is kept for signs of life, so that the server's bound
+ * on requests never delays them.
  */
 
 import type { Socket } from 'node:net';
@@ -20,7 +22,7 @@ import { SilenceWatch } from './silence.js';
 import { underSignal } from './under-signal.js';
 import { Window } from './window.js';
 
-/** How long a server may take to close after DISC. */
+/** Time in which a server closes after DISC, in ms. */
 const FAREWELL_MS = 1000;
 
 export interface ConnectionOptions {
@@ -44,7 +46,7 @@ export class Connection {
   #corked = false;
   #failure: Error | undefined;
   #farewell: Promise<void> | undefined;
-  /** DISC is sent: whatever ends the connection now was asked for. */
+  /** True once DISC is sent; the end of the connection is expected then. */
   #left = false;
   #onIdle: (() => void) | undefined;
 
@@ -74,12 +76,12 @@ export class Connection {
     socket.resume();
   }
 
-  /** Why nothing can be asked any more; `undefined` while it can. */
+  /** Reason why the connection takes no more requests; `undefined` while it does. */
   get failure(): Error | undefined {
     return this.#failure ?? (this.#farewell === undefined ? undefined : new ClosedError('NBD connection'));
   }
 
-  /** Asks, and resolves with the exchange when its reply is complete and good. */
+  /** Sends a request. Resolves with the exchange when its reply is complete and good. */
   async ask(ask: Ask, signal: AbortSignal | undefined): Promise<Exchange> {
     const turn = this.failure === undefined ? this.#window.enter(signal) : undefined;
     if (turn !== undefined) await turn;
@@ -93,13 +95,15 @@ export class Connection {
     return underSignal(exchange, sent, signal);
   }
 
-  /** Finishes what is in flight, says DISC, closes. */
+  /** Finishes the requests in flight, sends DISC and closes. */
   disconnect(): Promise<void> {
     this.#farewell ??= this.#leave();
     return this.#farewell;
   }
 
-  /** Ends the connection at once, with `error` for everybody who waits. The first error counts. */
+  /**
+   * Ends the connection at once; all waiting requests reject with `error`. The first error counts.
+   */
   destroy(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = this.#left ? new ClosedError('NBD connection') : error;
@@ -158,7 +162,8 @@ export class Connection {
   #finished(exchange: Exchange, cookieLow: number): void {
     this.#inFlight.delete(cookieLow);
     if (this.#watch?.finished(exchange) !== true) this.#window.leave();
-    // The server is going away and a client that hears so must leave too ("Terminating the transmission phase").
+    // The server announces that it goes away. The client must leave then ("Terminating the
+    // transmission phase").
     exchange.settled.catch((error: unknown) => {
       if (error instanceof NbdRequestError && error.code === 'ESHUTDOWN') return this.disconnect();
       return undefined;

@@ -1,16 +1,21 @@
 /**
- * Which bytes of a read have come. Chunks may come in any order, but none may overlap and none be missing.
+ * The bytes of a read that have arrived. Chunks may arrive in any order, but none may overlap and
+ * none be missing.
  *
- * Invariant: the open ends are sorted, disjoint and not adjacent; an in-order reply keeps exactly one.
+ * Invariant: the fragments are sorted, disjoint and not adjacent. An in-order reply keeps exactly
+ * one.
  */
 
-/** More separate fragments than this at once no sane server makes: a bound on the time and memory that one can cost. */
+/**
+ * Bound on the separate fragments of a reply, and so on the time and memory that one costs. No sane
+ * server makes more.
+ */
 const MAX_FRAGMENT_COUNT = 4096;
 
 export class Coverage {
   readonly #offset: number;
   readonly #end: number;
-  /** `[start, end)` in order. */
+  /** Fragments `[start, end)` in order. */
   readonly #fragments: { start: number; end: number }[] = [];
 
   constructor(offset: number, lengthBytes: number) {
@@ -18,17 +23,21 @@ export class Coverage {
     this.#end = offset + lengthBytes;
   }
 
-  /** Whether all bytes were added. */
+  /** True once all bytes were added. */
   get whole(): boolean {
     const [first] = this.#fragments;
     return this.#end === this.#offset || (first !== undefined && first.start === this.#offset && first.end === this.#end);
   }
 
-  /** Adds a fragment. @returns why it can't be: it lies outside, overlaps, or is one too many */
+  /**
+   * Adds a fragment.
+   *
+   * @returns the reason why it can't be added: it lies outside, overlaps, or is one too many
+   */
   add(start: number, lengthBytes: number): string | undefined {
     const end = start + lengthBytes;
     if (!(lengthBytes > 0 && start >= this.#offset && end <= this.#end)) return 'a chunk beyond the request';
-    // Nearly always it continues the last fragment; search from the end.
+    // The search begins at the end, because nearly every chunk continues the last fragment.
     let index = this.#fragments.length;
     while (index > 0 && (this.#fragments[index - 1]?.start ?? 0) > start) index -= 1;
     const before = this.#fragments[index - 1];

@@ -7,7 +7,7 @@ import { setUserTimeout } from '../../base/user-timeout.js';
 import { NbdDisconnectedError } from '../codec/error.js';
 import { formatNbdUri, type NbdAddress, type NbdUri, parseNbdUri } from '../codec/uri.js';
 
-/** Where to connect to: a URI, or its parts. */
+/** Address of an export: a URI, or its parts. */
 export type NbdTarget = string | NbdAddress | NbdUri;
 
 /** @throws CopseError `ERR_URL` */
@@ -17,10 +17,11 @@ export function resolveTarget(target: NbdTarget, exportName: string | undefined)
 }
 
 /**
- * Rejects with NbdDisconnectedError when nobody answers, `ERR_ABORTED` when `signal` ends the attempt. The caller owns the socket,
- * which is paused, without Nagle's delay ("Protocol phases"), and must have its own `error` listener before it yields.
+ * Connects. The caller owns the socket, which is paused and without Nagle's delay ("Protocol
+ * phases"). It must add its own `error` listener in the same turn.
  *
  * @param userTimeoutMs see `NbdConnectOptions`
+ * @throws NbdDisconnectedError if no server answers; `ERR_ABORTED` if `signal` ends the attempt
  */
 export function dial(uri: NbdUri, signal: AbortSignal | undefined, userTimeoutMs?: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -35,7 +36,7 @@ export function dial(uri: NbdUri, signal: AbortSignal | undefined, userTimeoutMs
     const onAbort = (): void => fail(new AbortedError(what, { cause: signal?.reason }));
     const onConnect = (): void => {
       end();
-      // Until the handshake listens, and after it: a socket without a listener would throw.
+      // A socket error without a listener would throw: before the handshake listens, and after it.
       socket.on('error', () => {});
       socket.setNoDelay(true);
       if ('host' in uri.address) socket.setKeepAlive(true, 15_000);

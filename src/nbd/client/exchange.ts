@@ -1,8 +1,10 @@
 /**
- * One request in flight: checks every chunk of its reply against what was asked, hands the content on, and settles once.
+ * One request in flight. It checks every chunk of the reply against the request, passes the content
+ * on, and settles once.
  *
- * Invariant: a throw (NbdProtocolError) means that the server can't be trusted any more and the connection dies; an error that the
- * server reports, or that the sink throws, ends this request alone, after its last chunk.
+ * Invariant: a thrown NbdProtocolError means that the server can't be trusted any more, and the
+ * connection dies. An error that the server reports, or that the sink throws, ends this request
+ * alone, after its last chunk.
  */
 import { Command, CommandFlag, type ReplyMode, ReplyType, ReplyTypeErrorBit } from '../codec/constant.js';
 import { nbdErrorName } from '../codec/errno.js';
@@ -12,7 +14,7 @@ import { decodeBlockStatus, decodeHole, decodeReplyError } from '../codec/reply.
 import type { NbdReadSink } from './contract.js';
 import { Coverage } from './coverage.js';
 
-/** A request as the caller wants it. */
+/** A request as the caller makes it. */
 export interface Ask {
   /** A `Command`. */
   type: number;
@@ -20,20 +22,20 @@ export interface Ask {
   flags: number;
   offset: number;
   lengthBytes: number;
-  /** What a WRITE carries. */
+  /** Data of a WRITE. */
   payload?: Buffer | undefined;
-  /** Where a READ goes. */
+  /** Sink for the bytes of a READ. */
   sink?: NbdReadSink | undefined;
 }
 
 export class Exchange {
   readonly ask: Ask;
-  /** By the clock of a connection with patience. */
+  /** Time of sending, by the clock of a connection with patience. */
   sentAtMs = 0;
   isGivenUp = false;
-  /** BLOCK_STATUS: what was told, by context id. */
+  /** Extents of BLOCK_STATUS, by context id. */
   readonly status = new Map<number, StatusExtent[]>();
-  /** Settles with the reply's end; a rejection is the server's error or the connection's. */
+  /** Settles at the end of the reply. Rejects with the server's error or the connection's. */
   readonly settled: Promise<void>;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
@@ -43,7 +45,7 @@ export class Exchange {
   #sink: NbdReadSink | undefined;
   #failure: { error: unknown } | undefined;
 
-  /** @param contextIds what a BLOCK_STATUS must answer for */
+  /** @param contextIds contexts that a BLOCK_STATUS must answer for */
   constructor(ask: Ask, contextIds: ReadonlySet<number>) {
     this.ask = ask;
     this.#sink = ask.sink;
@@ -53,27 +55,34 @@ export class Exchange {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Whoever gave up waiting leaves nobody to hear of it.
+    // A caller that gave up does not listen for the rejection.
     this.settled.catch(() => {});
   }
 
-  /** The caller gave up: the rest of the reply is checked and dropped. */
+  /** The caller gave up. The rest of the reply is checked and dropped. */
   forget(): void {
     this.#sink = undefined;
   }
 
-  /** The server was given enough time: the caller hears of it, and the reply is checked and dropped when it comes. */
+  /**
+   * Fails the request, because the server has had enough time. Its reply is checked and dropped
+   * when it arrives.
+   */
   giveUp(error: Error): void {
     this.isGivenUp = true;
     this.forget();
     this.#reject(error);
   }
 
-  /** A simple reply. @returns how many bytes of data follow */
+  /**
+   * Takes a simple reply.
+   *
+   * @returns bytes of data that follow
+   */
   simple(error: number, replies: ReplyMode): number {
     const wantsContent = this.ask.type === Command.READ || this.ask.type === Command.BLOCK_STATUS;
     if (replies !== 'simple' && (this.ask.type === Command.READ || (wantsContent && error === 0))) {
-      throw new NbdProtocolError('server answered with a simple reply what needs a structured one');
+      throw new NbdProtocolError('server sent a simple reply to a request that needs a structured one');
     }
     if (error !== 0) {
       this.#fail(error, '');
@@ -84,18 +93,18 @@ export class Exchange {
     return this.ask.lengthBytes;
   }
 
-  /** The beginning of a data chunk. */
+  /** Takes the beginning of a data chunk. */
   beginData(offset: number, lengthBytes: number): void {
     this.#content();
     this.#cover(offset, lengthBytes);
   }
 
-  /** A part of a data chunk, or of a simple reply's data. */
+  /** Takes a part of a data chunk, or of a simple reply's data. */
   data(piece: Buffer, offset: number): void {
     this.#toSink((sink) => sink.data(piece, offset));
   }
 
-  /** Any other whole chunk. */
+  /** Takes any other whole chunk. */
   chunk(type: number, payload: Buffer, extended: boolean): void {
     if (type === ReplyType.OFFSET_HOLE) this.#hole(payload);
     else if (type === (extended ? ReplyType.BLOCK_STATUS_EXT : ReplyType.BLOCK_STATUS)) this.#blockStatus(payload, extended);
@@ -105,7 +114,7 @@ export class Exchange {
     } else if (type !== ReplyType.NONE) throw new NbdProtocolError(`server sent a chunk of unknown type ${type}`);
   }
 
-  /** The last chunk is through. */
+  /** Takes the end of the last chunk. */
   finish(): void {
     if (this.#failure !== undefined) {
       this.#reject(this.#failure.error);
@@ -113,12 +122,12 @@ export class Exchange {
     }
     if (this.#coverage !== undefined && !this.#coverage.whole) throw new NbdProtocolError('server ended a read with bytes missing');
     if (this.ask.type === Command.BLOCK_STATUS && this.status.size !== this.#contextIds.size) {
-      throw new NbdProtocolError(`server told of ${this.status.size} contexts where ${this.#contextIds.size} were selected`);
+      throw new NbdProtocolError(`server described ${this.status.size} contexts, but ${this.#contextIds.size} were selected`);
     }
     this.#resolve();
   }
 
-  /** The connection is gone, and the reply with it. */
+  /** Fails the request, because the connection is gone. */
   die(error: Error): void {
     this.#reject(error);
   }
@@ -132,19 +141,19 @@ export class Exchange {
 
   #blockStatus(payload: Buffer, extended: boolean): void {
     const { contextId, extents } = decodeBlockStatus(payload, extended);
-    if (this.ask.type !== Command.BLOCK_STATUS) throw new NbdProtocolError('server sent block status that nobody asked for');
+    if (this.ask.type !== Command.BLOCK_STATUS) throw new NbdProtocolError('server sent block status that was not requested');
     if (!this.#contextIds.has(contextId) || this.status.has(contextId)) {
-      throw new NbdProtocolError(`server told of context ${contextId}, which was not selected or came before`);
+      throw new NbdProtocolError(`server described context ${contextId}, which was not selected or came before`);
     }
     const one = (this.ask.flags & CommandFlag.REQ_ONE) !== 0;
     let left = this.ask.lengthBytes;
     for (const extent of extents) {
       if (left <= 0) throw new NbdProtocolError('server sent extents beyond the request');
       if (one && (extents.length > 1 || extent.lengthBytes > left))
-        throw new NbdProtocolError('server sent more than the one extent wanted');
+        throw new NbdProtocolError('server sent more than the one requested extent');
       left -= extent.lengthBytes;
     }
-    // The last extent may reach farther than was asked; the caller is told what it asked for.
+    // The last extent may reach beyond the request; the caller gets only the part inside.
     const last = extents.at(-1);
     if (last !== undefined && left < 0) last.lengthBytes = remaining(extents, this.ask.lengthBytes);
     this.status.set(contextId, extents);
@@ -153,11 +162,11 @@ export class Exchange {
   #content(): void {
     this.#contentChunks += 1;
     if ((this.ask.flags & CommandFlag.DF) !== 0 && this.#contentChunks > 1)
-      throw new NbdProtocolError('server fragmented a read that forbade it');
+      throw new NbdProtocolError('server fragmented a read with the flag DF');
   }
 
   #cover(offset: number, lengthBytes: number): void {
-    if (this.#coverage === undefined) throw new NbdProtocolError('server sent data that nobody asked for');
+    if (this.#coverage === undefined) throw new NbdProtocolError('server sent data that was not requested');
     const wrong = this.#coverage.add(offset, lengthBytes);
     if (wrong !== undefined) throw new NbdProtocolError(`server sent ${wrong}: ${lengthBytes} bytes at ${offset}`);
   }
@@ -171,7 +180,7 @@ export class Exchange {
     }
   }
 
-  /** The first error counts. */
+  /** Notes a failure; the first error counts. */
   #fail(error: number, text: string, offset?: number): void {
     const code = nbdErrorName(error);
     const { ask } = this;
@@ -180,7 +189,7 @@ export class Exchange {
   }
 }
 
-/** What the last extent may have of `lengthBytes`. */
+/** Returns the part of the last extent that lies inside `lengthBytes`. */
 function remaining(extents: readonly StatusExtent[], lengthBytes: number): number {
   let left = lengthBytes;
   for (const extent of extents.slice(0, -1)) left -= extent.lengthBytes;

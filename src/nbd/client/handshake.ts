@@ -1,4 +1,4 @@
-/** Connects, shakes hands under one deadline, and leaves nothing open when that fails. */
+/** Connects and negotiates under one deadline, and leaves nothing open on failure. */
 import type { Socket } from 'node:net';
 import { waitFor } from '../../base/deadline.js';
 import type { ReplyMode } from '../codec/constant.js';
@@ -10,7 +10,7 @@ import type { NbdAgreement, NbdExportInfo } from './contract.js';
 import { dial, type NbdTarget, resolveTarget } from './dial.js';
 import { ClientNegotiation } from './negotiation.js';
 
-/** Most bytes of a server's handshake: a list of a hundred thousand exports. */
+/** Bound on the bytes of a server's handshake: a list of a hundred thousand exports. */
 const MAX_HANDSHAKE_BYTES = 32 * 1024 * 1024;
 const MAX_LIST_COUNT = 100_000;
 
@@ -18,7 +18,7 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
 
 export interface HandshakeLimits {
   signal?: AbortSignal | undefined;
-  /** For connecting and the handshake together. Default 30 000; 0 for ever. */
+  /** Timeout for connecting and the handshake together, in ms. Default 30 000; 0 means none. */
   timeoutMs?: number | undefined;
   /** See `NbdConnectOptions`. */
   userTimeoutMs?: number | undefined;
@@ -28,11 +28,15 @@ export interface HandshakeLimits {
 export interface Attached {
   socket: Socket;
   agreement: NbdAgreement;
-  /** What came behind the handshake; a server has nothing to say yet, but who knows. */
+  /** Bytes that came behind the handshake. A server has nothing to send yet, but it may. */
   leftover: Buffer;
 }
 
-/** @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED` */
+/**
+ * Attaches to an export.
+ *
+ * @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED`
+ */
 export async function attach(uri: NbdUri, contexts: readonly string[], best: ReplyMode, limits: HandshakeLimits): Promise<Attached> {
   const { socket, result, leftover } = await converse(uri, limits, async (negotiation) => {
     const replies = await negotiation.replies(best);
@@ -42,19 +46,19 @@ export async function attach(uri: NbdUri, contexts: readonly string[], best: Rep
   return { socket, agreement: result, leftover };
 }
 
-/** The exports of a server, as it lists them. Rejects as `attach`. */
+/** Lists the exports of a server. Rejects as `attach`. */
 export async function listExports(target: NbdTarget, limits: HandshakeLimits = {}): Promise<ExportEntry[]> {
   return visit(resolveTarget(target, undefined), limits, (negotiation) => negotiation.list(MAX_LIST_COUNT));
 }
 
-/** What a server says of an export, without attaching to it. Rejects as `attach`. */
+/** Asks a server about an export, without attaching to it. Rejects as `attach`. */
 export async function describeExport(
   target: NbdTarget,
   options: HandshakeLimits & { exportName?: string | undefined } = {},
 ): Promise<NbdExportInfo> {
   const uri = resolveTarget(target, options.exportName);
   return visit(uri, options, async (negotiation) => {
-    // Flags depend on the replies: ask as a client that would attach does.
+    // Flags depend on the reply mode, so it is negotiated as for attaching.
     await negotiation.replies('extended');
     return negotiation.info(uri.exportName);
   });
@@ -68,7 +72,7 @@ async function visit<T>(uri: NbdUri, limits: HandshakeLimits, work: (negotiation
   });
   socket.resume();
   socket.end();
-  // A server that never closes its side does not keep us.
+  // A server that never closes its side must not keep the process.
   socket.setTimeout(1000, () => socket.destroy());
   socket.unref();
   return result;

@@ -1,8 +1,9 @@
 /**
  * An export on another NBD server over one connection.
  *
- * Checks every call at this edge: range, what the server offers, the longest payload (longer reads and writes, and on compact
- * headers longer effects, are split and run at once). Below, the connection only transmits.
+ * Every call is checked here: its range, the operations that the server offers, and the longest
+ * payload. A longer read or write is divided, and its parts run at once. So is a longer effect on
+ * compact headers. The connection below only transmits.
  */
 import { ClosedError } from '../../base/error.js';
 import { Command, CommandFlag, type ErrorNumber, MAX_PAYLOAD_BYTES, type ReplyMode, TransmissionFlag } from '../codec/constant.js';
@@ -25,7 +26,10 @@ import { type NbdTarget, resolveTarget } from './dial.js';
 import { attach } from './handshake.js';
 
 const DEFAULT_MAX_IN_FLIGHT = 64;
-/** Longest effect of one request on compact headers: the largest multiple of 64 KiB that 32 bits hold. */
+/**
+ * Longest effect of one request on compact headers: the largest multiple of 64 KiB that 32 bits
+ * hold.
+ */
 const MAX_COMPACT_EFFECT_BYTES = 2 ** 32 - 65536;
 
 export class NbdClient implements NbdRemote {
@@ -40,7 +44,8 @@ export class NbdClient implements NbdRemote {
   /**
    * Connects and attaches to an export.
    *
-   * @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_URL`, `ERR_DEADLINE`, `ERR_ABORTED`
+   * @throws NbdRefusedError, NbdProtocolError, NbdDisconnectedError, `ERR_URL`, `ERR_DEADLINE`,
+   * `ERR_ABORTED`
    */
   static async connect(target: NbdTarget, options: NbdConnectOptions = {}): Promise<NbdClient> {
     const uri = resolveTarget(target, options.exportName);
@@ -80,12 +85,12 @@ export class NbdClient implements NbdRemote {
     return this.#agreement.contexts;
   }
 
-  /** Why nothing can be asked any more; `undefined` while it can. */
+  /** Reason why the connection takes no more requests; `undefined` while it does. */
   get failure(): Error | undefined {
     return this.#connection.failure;
   }
 
-  /** Resolves when the connection has ended, for whatever reason. */
+  /** Resolves when the connection has ended, for any reason. */
   get closed(): Promise<void> {
     return this.#connection.closed;
   }
@@ -131,7 +136,7 @@ export class NbdClient implements NbdRemote {
   cache(offset: number, lengthBytes: number, options: NbdRequestOptions = {}): Promise<void> {
     const refused = this.#refuseUnless(TransmissionFlag.SEND_CACHE, 'CACHE');
     if (refused !== undefined) return Promise.reject(refused);
-    // Servers that read the range to cache it keep to the longest payload.
+    // A server that reads the range to cache it keeps to the longest payload.
     return this.#each(Command.CACHE, 0, offset, lengthBytes, this.#maxPayloadBytes, options.signal);
   }
 
@@ -151,7 +156,7 @@ export class NbdClient implements NbdRemote {
     return this.#connection.disconnect();
   }
 
-  /** Ends the connection at once; what is in flight rejects with `error`. */
+  /** Ends the connection at once; requests in flight reject with `error`. */
   destroy(error: Error = new ClosedError('NBD connection')): void {
     this.#connection.destroy(error);
   }
@@ -164,7 +169,10 @@ export class NbdClient implements NbdRemote {
     return this.#agreement.replies === 'extended' ? Number.MAX_SAFE_INTEGER : MAX_COMPACT_EFFECT_BYTES;
   }
 
-  /** One request, or several at once when it is longer than `maxBytes`. Settles when all have; the first error counts. */
+  /**
+   * Sends one request, or several at once for a range longer than `maxBytes`. Settles when all
+   * have; the first error counts.
+   */
   async #each(
     type: number,
     flags: number,
@@ -181,7 +189,7 @@ export class NbdClient implements NbdRemote {
       if (lengthBytes > 0) await this.#connection.ask({ type, flags, offset, lengthBytes, payload: source, sink }, signal);
       return;
     }
-    // Split at multiples of the size, so that all but the ends are aligned.
+    // Parts end at multiples of the size, so that all but the outer ends are aligned.
     const parts: Promise<unknown>[] = [];
     for (let at = offset; at < offset + lengthBytes; ) {
       const end = Math.min(offset + lengthBytes, at + maxBytes - (at % maxBytes));

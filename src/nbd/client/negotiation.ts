@@ -1,7 +1,9 @@
 /**
- * The client's side of the handshake: one function an option, each with its fallback where the protocol has one.
+ * The client's side of the handshake: one method per option, with a fallback where the protocol has
+ * one.
  *
- * Source: doc/proto.md, "Newstyle negotiation", "Option types"; branch extension-ext-header for EXTENDED_HEADERS.
+ * Source: doc/proto.md, "Newstyle negotiation", "Option types"; branch extension-ext-header for
+ * EXTENDED_HEADERS.
  */
 import {
   ClientFlag,
@@ -36,9 +38,9 @@ import { uint32 } from '../codec/payload.js';
 import type { HandshakeChannel } from '../server/handshake-channel.js';
 import type { NbdAgreement, NbdExportInfo } from './contract.js';
 
-/** Longest reply that is taken: two of the longest strings and some fields. */
+/** Bound on a reply: two of the longest strings and some fields. */
 const MAX_REPLY_BYTES = 16 * 1024;
-/** Most pieces of information about one export. */
+/** Bound on the items of information about one export. */
 const MAX_INFO_COUNT = 64;
 
 const DEFAULT_BLOCK_SIZE = { minimumBytes: 1, preferredBytes: 4096, maximumBytes: MAX_PAYLOAD_BYTES };
@@ -57,12 +59,12 @@ export class ClientNegotiation {
     this.#channel = channel;
   }
 
-  /** The greeting. To be called first. */
+  /** Exchanges the greeting. Call it first. */
   async greet(): Promise<void> {
     const hello = await this.#channel.readRest(18);
     if (hello.compare(INIT_MAGIC, 0, 8, 0, 8) !== 0) throw new NbdProtocolError('this is no NBD server: it does not begin with NBDMAGIC');
     if (hello.compare(OPTION_MAGIC, 0, 8, 8, 16) !== 0)
-      throw new NbdProtocolError('server speaks oldstyle NBD, or something else altogether');
+      throw new NbdProtocolError('server speaks oldstyle NBD or another protocol; Copse needs newstyle');
     const flags = hello.readUInt16BE(16);
     this.#fixed = (flags & HandshakeFlag.FIXED_NEWSTYLE) !== 0;
     this.#padding = (flags & HandshakeFlag.NO_ZEROES) === 0;
@@ -70,14 +72,17 @@ export class ClientNegotiation {
     await this.#channel.put(uint32(answer));
   }
 
-  /** The best kind of replies up to `best` that the server has. */
+  /** Negotiates the best reply mode up to `best` that the server has. */
   async replies(best: ReplyMode): Promise<ReplyMode> {
     if (!this.#fixed || best === 'simple') return 'simple';
     if (best === 'extended' && (await this.#simple(Option.EXTENDED_HEADERS)) === undefined) return 'extended';
     return (await this.#simple(Option.STRUCTURED_REPLY)) === undefined ? 'structured' : 'simple';
   }
 
-  /** Selects contexts. What the server does not grant is missing; a server that knows no contexts grants none. */
+  /**
+   * Selects contexts. A context that the server does not grant is missing. A server without
+   * contexts grants none.
+   */
   async contexts(exportName: string, names: readonly string[], replies: ReplyMode): Promise<Map<string, number>> {
     const contexts = new Map<string, number>();
     if (names.length === 0 || replies === 'simple') return contexts;
@@ -94,7 +99,11 @@ export class ClientNegotiation {
     return refused === undefined ? contexts : new Map();
   }
 
-  /** Enters transmission. @throws NbdRefusedError when the server does not let us in */
+  /**
+   * Enters transmission.
+   *
+   * @throws NbdRefusedError if the server refuses
+   */
   async go(exportName: string, replies: ReplyMode, contexts: ReadonlyMap<string, number>): Promise<NbdAgreement> {
     if (!this.#fixed) return { ...(await this.#exportName(exportName)), replies, contexts };
     const info = await this.#describe(Option.GO, exportName);
@@ -104,7 +113,11 @@ export class ClientNegotiation {
     throw await this.#refusal(`export "${exportName}"`, info);
   }
 
-  /** What INFO says of an export. @throws NbdRefusedError */
+  /**
+   * Asks for information on an export.
+   *
+   * @throws NbdRefusedError
+   */
   async info(exportName: string): Promise<NbdExportInfo> {
     if (!this.#fixed) throw new NbdRefusedError('ERR_NBD_REFUSED', 'server is too old to describe an export without attaching to it');
     const info = await this.#describe(Option.INFO, exportName);
@@ -112,7 +125,11 @@ export class ClientNegotiation {
     return info;
   }
 
-  /** All exports, at most `maxCount`. @throws NbdRefusedError */
+  /**
+   * Lists all exports, at most `maxCount`.
+   *
+   * @throws NbdRefusedError
+   */
   async list(maxCount: number): Promise<ExportEntry[]> {
     if (!this.#fixed) throw new NbdRefusedError('ERR_NBD_REFUSED', 'server is too old to list its exports');
     const entries: ExportEntry[] = [];
@@ -125,7 +142,7 @@ export class ClientNegotiation {
     return entries;
   }
 
-  /** Leaves politely. The server may close without a reply. */
+  /** Sends ABORT. The server may close without a reply. */
   async abort(): Promise<void> {
     if (!this.#fixed) return;
     await this.#channel.put(encodeOption(Option.ABORT));
@@ -147,7 +164,7 @@ export class ClientNegotiation {
       return true;
     });
     if (refused !== undefined) return refused;
-    if (info.sizeBytes < 0) throw new NbdProtocolError('server let us in without a word of the size');
+    if (info.sizeBytes < 0) throw new NbdProtocolError('server granted the export without its size');
     return checkSize(info);
   }
 
@@ -158,13 +175,13 @@ export class ClientNegotiation {
     if (reply === undefined) {
       throw new NbdRefusedError(
         'ERR_NBD_REFUSED',
-        `server closed the connection when it was asked for export "${exportName}": is there one?`,
+        `server closed the connection at the request for export "${exportName}": it may not exist`,
       );
     }
     return checkSize({ exportName, description: '', ...decodeExportNameReply(reply), blockSize: DEFAULT_BLOCK_SIZE });
   }
 
-  /** An option without data that is answered with ACK or an error. */
+  /** Sends an option without data, which is answered with ACK or an error. */
   #simple(option: number): Promise<Refused | undefined> {
     return this.#converse(option, Buffer.alloc(0), 0, () => false);
   }
@@ -172,7 +189,8 @@ export class ClientNegotiation {
   /**
    * Sends an option and reads its replies to the last.
    *
-   * @param take gets each reply that is neither ACK nor an error; false when the type has no place here
+   * @param take gets each reply that is neither ACK nor an error; returns false for a type that
+   * does not belong here
    */
   async #converse(
     option: number,
@@ -195,20 +213,20 @@ export class ClientNegotiation {
     }
   }
 
-  /** Says goodbye, as a client that is refused must, and tells why. */
+  /** Sends ABORT, as a refused client must, and makes the error. */
   async #refusal(what: string, refused: Refused): Promise<NbdRefusedError> {
     const text = refused.text === '' ? `error ${(refused.type - 0x80000000).toString()}` : refused.text;
     await this.abort().catch(() => {});
-    if (refused.type === OptionReply.ERR_UNKNOWN) return new NbdRefusedError('ERR_NBD_UNKNOWN_EXPORT', `server has not ${what}: ${text}`);
+    if (refused.type === OptionReply.ERR_UNKNOWN)
+      return new NbdRefusedError('ERR_NBD_UNKNOWN_EXPORT', `server does not have ${what}: ${text}`);
     if (refused.type === OptionReply.ERR_TLS_REQD) {
-      return new NbdRefusedError('ERR_NBD_TLS_REQUIRED', `server gives ${what} over TLS only, which is not supported yet: ${text}`);
+      return new NbdRefusedError('ERR_NBD_TLS_REQUIRED', `server offers ${what} over TLS only, which Copse does not support yet: ${text}`);
     }
     return new NbdRefusedError('ERR_NBD_REFUSED', `server refused ${what}: ${text}`);
   }
 }
 
 function checkSize<T extends NbdExportInfo>(info: T): T {
-  if (info.sizeBytes === OUT_OF_RANGE)
-    throw new NbdProtocolError('export is larger than 2^53 - 1 bytes, which is more than can be addressed here');
+  if (info.sizeBytes === OUT_OF_RANGE) throw new NbdProtocolError('export is larger than 2^53 - 1 bytes, the most that Copse can address');
   return info;
 }

@@ -1,8 +1,9 @@
 /**
- * Cuts the server's byte stream into replies and gives each to its exchange, without copying data: a piece of a read goes to the
- * sink as the view of the socket's buffer that it is.
+ * Divides the server's byte stream into replies and gives each to its exchange. Data is not copied:
+ * a piece of a read goes to the sink as a view of the socket's buffer.
  *
- * Invariants: nothing is allocated from a length before the length is bounded; at most one header or one small payload is gathered.
+ * Invariants: no memory is allocated from a length before the length is bounded. At most one header
+ * or one small payload is gathered.
  */
 import { MAX_PAYLOAD_BYTES, type ReplyMode, ReplyType } from '../codec/constant.js';
 import { NbdProtocolError } from '../codec/error.js';
@@ -11,9 +12,9 @@ import { emptyReplyHeader, maxChunkPayloadBytes, parseReplyHeader, replyHeaderBy
 import type { Exchange } from './exchange.js';
 
 export interface ExchangeSource {
-  /** The exchange of that cookie, if it is in flight. */
+  /** Returns the exchange of a cookie, if it is in flight. */
   find(cookieHigh: number, cookieLow: number): Exchange | undefined;
-  /** Its reply is complete, the cookie free again. */
+  /** Called when the reply is complete and the cookie is free again. */
   finished(exchange: Exchange, cookieLow: number): void;
 }
 
@@ -25,10 +26,10 @@ export class ReplyReceiver {
   readonly #header = emptyReplyHeader();
   #exchange: Exchange | undefined;
   #expecting: Expecting = 'header';
-  /** Gathered for `#expecting`; never more than `#neededBytes`. */
+  /** Bytes gathered for `#expecting`; never more than `#neededBytes`. */
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
-  /** Bytes that `#expecting` takes; of data, those still to come. */
+  /** Bytes that `#expecting` takes; for data, the bytes still to come. */
   #neededBytes = 4;
   #dataOffset = 0;
 
@@ -37,7 +38,7 @@ export class ReplyReceiver {
     this.#source = source;
   }
 
-  /** Whether the stream may end here: between replies. */
+  /** True between replies, where the stream may end. */
   get idle(): boolean {
     return this.#expecting === 'header' && this.#gatheredBytes === 0;
   }
@@ -64,7 +65,7 @@ export class ReplyReceiver {
     }
   }
 
-  /** Size of the header at `at` if it is all there, the usual case, else 0. */
+  /** Returns the size of the header at `at` if all of it is there, the usual case; else 0. */
   #wholeHeaderBytes(piece: Buffer, at: number): number {
     if (!this.idle || piece.length - at < 4) return 0;
     const headerBytes = replyHeaderBytes(piece.readUInt32BE(at), this.#replies);
@@ -135,7 +136,7 @@ export class ReplyReceiver {
     this.#expect('data', this.#neededBytes - part.length);
   }
 
-  /** What comes next; data of no length is through at once. */
+  /** Sets the next expectation. Data of length 0 is complete at once. */
   #expect(expecting: Expecting, neededBytes: number): void {
     this.#expecting = expecting;
     this.#neededBytes = neededBytes;

@@ -1,12 +1,15 @@
 /**
- * An export that outlives its connections: connects when first asked, and again after a loss.
+ * An export that outlives its connections. It connects with the first request, and again after a
+ * loss.
  *
- * Use it for servers that may restart. It costs one promise a call. It does not repeat what was in flight when a connection was
- * lost: those calls reject with `ERR_NBD_DISCONNECTED`, and who made them knows whether to try again. Nor does a flush speak for writes
- * of a connection that was lost: who writes through this repeats them.
+ * When to use: for servers that may restart. Cost: one promise per call. It does not repeat
+ * requests that were in flight when a connection was lost. Those reject with
+ * `ERR_NBD_DISCONNECTED`, and the caller decides on a retry. A flush does not cover writes of a
+ * lost connection, so a writer repeats them.
  *
- * Invariants: one attempt to connect at a time, however many wait for it; attempts that follow a failure keep a distance that doubles,
- * with jitter; the export that was seen first is the export, one of another size rejects with `ERR_NBD_CHANGED`.
+ * Invariants: one attempt to connect runs at a time, and all callers share it. Attempts after a
+ * failure keep a distance that doubles, with jitter. The first connection decides the size of the
+ * export; a later one of another size rejects with `ERR_NBD_CHANGED`.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -27,14 +30,17 @@ import type { NbdTarget } from './dial.js';
 import { NbdClient } from './nbd-client.js';
 
 export interface ReconnectOptions extends Omit<NbdConnectOptions, 'signal'> {
-  /** The size that the export must have; the first connection's when absent. */
+  /** Size that the export must have. Default: the first connection's. */
   sizeBytes?: number | undefined;
-  /** Distance of the second attempt after a failure, before jitter; it doubles with each. Default 100. */
+  /**
+   * Distance of the second attempt after a failure, before jitter, in ms; it doubles with each.
+   * Default 100.
+   */
   backoffMinMs?: number | undefined;
-  /** Default 5000. */
+  /** Bound on that distance, in ms. Default 5000. */
   backoffMaxMs?: number | undefined;
   clock?: Clock | undefined;
-  /** 0 up to 1, for the jitter. Default `Math.random`. */
+  /** Returns a number from 0 up to 1, for the jitter. Default `Math.random`. */
   random?: (() => number) | undefined;
 }
 
@@ -42,7 +48,7 @@ export class ReconnectingNbdClient implements NbdRemote {
   readonly #target: NbdTarget;
   readonly #options: ReconnectOptions;
   readonly #clock: Clock;
-  /** Ends the attempt that is under way when we close. */
+  /** Ends the attempt under way when the client closes. */
   readonly #end = new AbortController();
   #sizeBytes: number | undefined;
   #client: NbdClient | undefined;
@@ -58,9 +64,10 @@ export class ReconnectingNbdClient implements NbdRemote {
   }
 
   /**
-   * The connection that lives, or a new one. A rejection is that of the one attempt; the next call makes another.
+   * Resolves to the live connection, or a new one. A rejection belongs to one attempt; the next
+   * call makes another.
    *
-   * @throws what NbdClient.connect does, `ERR_NBD_CHANGED`, `ERR_CLOSED`
+   * @throws as NbdClient.connect; `ERR_NBD_CHANGED`, `ERR_CLOSED`
    */
   async client(options: NbdRequestOptions = {}): Promise<NbdClient> {
     if (this.#end.signal.aborted) throw new ClosedError('NBD client');
@@ -128,7 +135,7 @@ export class ReconnectingNbdClient implements NbdRemote {
     }
   }
 
-  /** Waits until so much time has passed since the last failure: half of the distance is fixed, half is chance. */
+  /** Waits for the distance to the last failure. Half of it is fixed, half is chance. */
   async #keepDistance(): Promise<void> {
     if (this.#failureCount === 0) return;
     const { backoffMinMs = 100, backoffMaxMs = 5000, random = Math.random } = this.#options;

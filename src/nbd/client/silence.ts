@@ -1,16 +1,18 @@
 /**
- * Tells a silent connection from a server that takes its time, and gives up a server that never answers.
+ * Tells a silent connection from a slow server, and gives up a server that never answers.
  *
- * A server may work on a request for long, and says nothing meanwhile. So after a time without a byte the client asks
- * for a sign of life, which the server answers at once. Any byte within the time for that answer means that the
- * connection is well. None means that it has died without a word.
+ * A server may work on a request for long, and sends nothing meanwhile. So after a time without a
+ * byte the client asks for a sign of life, which the server answers at once. Any byte within the
+ * time for that answer shows that the connection is well. Without a byte it has died silently.
  *
- * Use it for servers that answer a read of no bytes at once, whatever else they work on. Copse's do; foreign servers
- * may take one request after the other. It costs one timer for each connection, which runs only while requests are in
- * flight, and a reading of the clock for each request and each piece of input.
+ * When to use: for servers that answer a read of no bytes at once, even while they work on other
+ * requests. Copse's do; foreign servers may take one request after the other. Cost: one timer per
+ * connection, which runs only while requests are in flight, and a look at the clock per request and
+ * per piece of input.
  *
- * Invariants: without a request in flight no timer is set anew; the verdict falls only after the event loop has looked
- * once more for input, so a process that did not run for a while does not blame the server for that.
+ * Invariants: without a request in flight no timer is set anew. The verdict falls only after the
+ * event loop has looked for input once more. So a process that did not run for a while does not
+ * blame the server.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { Command } from '../codec/constant.js';
@@ -18,20 +20,23 @@ import { NbdSilentError, NbdUnansweredError } from '../codec/error.js';
 import type { PatienceOptions } from './contract.js';
 import { type Ask, Exchange } from './exchange.js';
 
-/** The connection, as far as it is watched. */
+/** The part of a connection that is watched. */
 export interface WatchedConnection {
-  /** Requests in flight, the oldest first, the sign of life among them. */
+  /** Requests in flight, the oldest first, including the sign of life. */
   readonly inFlight: { readonly size: number; values(): Iterable<Exchange> };
   /** Sends a request beyond those that the window counts. */
   send(exchange: Exchange): void;
-  /** Ends the connection, with this error for each request in flight. */
+  /** Ends the connection; each request in flight rejects with the error. */
   end(error: Error): void;
 }
 
-/** A server of Copse's answers it without asking anybody, nor waiting for room. */
+/** A server of Copse answers it without another node's help, and without waiting for room. */
 const signOfLife: Ask = { type: Command.READ, flags: 0, offset: 0, lengthBytes: 0 };
 const noContexts: ReadonlySet<number> = new Set();
-/** Reads of one connection that were given up and may still be answered. A server with more of them is not waited for. */
+/**
+ * Bound on the reads of a connection that were given up and not answered. A server with more of
+ * them is not waited for.
+ */
 const mostGivenUp = 64;
 
 export class SilenceWatch {
@@ -39,12 +44,12 @@ export class SilenceWatch {
   readonly #clock: Clock;
   readonly #quietMs: number;
   readonly #answerMs: number;
-  /** `Infinity`: for ever. */
+  /** Bound on the wait for a READ, in ms; `Infinity` means none. */
   readonly #mostWaitMs: number;
   #quietSinceMs = 0;
-  /** When a request was last answered, signs of life apart. */
+  /** Time of the last answer to a request other than a sign of life. */
   #answeredAtMs = Number.NEGATIVE_INFINITY;
-  /** When the sign of life was asked for that nothing has answered yet. */
+  /** Time of the sign of life that has no answer yet. */
   #askedAtMs: number | undefined;
   #sign: Exchange | undefined;
   #isEnded = false;
@@ -59,29 +64,33 @@ export class SilenceWatch {
     this.#clock = clock;
   }
 
-  /** To be called before the request is among those in flight. */
+  /** Call it before the request is among those in flight. */
   sends(exchange: Exchange): void {
     const nowMs = this.#clock.nowMs();
     exchange.sentAtMs = nowMs;
     if (this.#connection.inFlight.size > 0) return;
     this.#quietSinceMs = nowMs;
-    // A timer of before looks again when it finds that there is a request.
+    // A timer that runs already looks again when it finds a request.
     if (this.#cancel === undefined) this.#arm(Math.min(this.#quietMs, this.#mostWaitMs));
   }
 
-  /** Bytes came. */
+  /** Bytes have arrived. */
   heard(): void {
     this.#quietSinceMs = this.#clock.nowMs();
     this.#askedAtMs = undefined;
   }
 
-  /** A reply is complete. @returns whether it was the sign of life, which the window does not count */
+  /**
+   * A reply is complete.
+   *
+   * @returns true if it was the sign of life, which the window does not count
+   */
   finished(exchange: Exchange): boolean {
     if (exchange === this.#sign) {
       this.#sign = undefined;
       return true;
     }
-    // Its last bytes have just been heard.
+    // The last bytes of the reply have just arrived.
     this.#answeredAtMs = this.#quietSinceMs;
     return false;
   }
@@ -104,7 +113,7 @@ export class SilenceWatch {
     if (this.#connection.inFlight.size === 0) return;
     const nowMs = this.#clock.nowMs();
     if (this.#askedAtMs !== undefined && nowMs - this.#askedAtMs >= this.#answerMs) {
-      // What came while this process did not run is read before the verdict.
+      // Input that came while this process did not run is read before the verdict.
       setImmediate(() => this.#judge());
       return;
     }
@@ -115,7 +124,7 @@ export class SilenceWatch {
     this.#arm(Math.max(1, Math.min(silenceDueMs, waitDueMs) - nowMs));
   }
 
-  /** One that is in flight since an earlier silence is answered late, or never: then that tells as much as another. */
+  /** A sign of life of an earlier silence may still be in flight. It tells as much as another. */
   #ask(nowMs: number): void {
     this.#askedAtMs = nowMs;
     if (this.#sign !== undefined) return;
@@ -136,10 +145,10 @@ export class SilenceWatch {
   }
 
   /**
-   * Fails the reads that have waited too long; their replies may still come, and are dropped. A server that has
-   * answered no request since the oldest of them was sent is not waited for by anybody else.
+   * Fails the reads that have waited too long; their replies are dropped when they arrive. If the
+   * server has answered no request since the oldest of them was sent, the connection ends.
    *
-   * @returns when the next one is due
+   * @returns time at which the next read is due
    */
   #giveUp(nowMs: number): number {
     if (this.#mostWaitMs === Number.POSITIVE_INFINITY) return this.#mostWaitMs;

@@ -4,9 +4,11 @@ import { AbortedError } from '../../base/error.js';
 import type { Exchange } from './exchange.js';
 
 /**
- * Resolves with the exchange when its reply is complete and good; rejects with `ERR_ABORTED` once the signal is aborted.
+ * Resolves with the exchange when its reply is complete and good. Rejects with `ERR_ABORTED` once
+ * the signal is aborted.
  *
- * @param sent resolves when the socket has passed the request on: a payload is the caller's again only then
+ * @param sent resolves when the socket has passed the request on; the payload is the caller's again
+ * only then
  */
 export async function underSignal(exchange: Exchange, sent: Promise<void>, signal: AbortSignal): Promise<Exchange> {
   let onAbort: (() => void) | undefined;

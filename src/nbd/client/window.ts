@@ -1,4 +1,7 @@
-/** Places for requests in flight: so many at once, the rest in line, first come, first served. */
+/**
+ * Places for requests in flight. A fixed number is taken at once; further requests wait in line,
+ * first come, first served.
+ */
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { AbortedError } from '../../base/error.js';
 
@@ -7,12 +10,15 @@ export class Window {
   readonly #line: { grant: () => void; refuse: (error: Error) => void }[] = [];
   #closed: Error | undefined;
 
-  /** @param size places, at least 1 */
+  /** @param size number of places, at least 1 */
   constructor(size: number) {
     this.#free = size;
   }
 
-  /** Resolves with a place taken. Rejects with `ERR_ABORTED`, or with what the window was closed with. */
+  /**
+   * Resolves with a place taken. Rejects with `ERR_ABORTED`, or with the error that closed the
+   * window.
+   */
   enter(signal?: AbortSignal | undefined): Promise<void> | undefined {
     if (this.#closed === undefined && this.#free > 0 && !signal?.aborted) {
       this.#free -= 1;
@@ -31,7 +37,7 @@ export class Window {
         this.#line.push(place);
         onAbort = (): void => {
           const index = this.#line.indexOf(place);
-          // Granted already, in this very turn: the place is this caller's.
+          // The place was granted in this very turn, so it is the caller's.
           if (index < 0) return;
           this.#line.splice(index, 1);
           refuse(new AbortedError('NBD request', { cause: signal?.reason }));
@@ -49,7 +55,7 @@ export class Window {
     else next.grant();
   }
 
-  /** Nobody enters any more; those in line are refused. */
+  /** Closes the window; requests in line reject. */
   close(error: Error): void {
     this.#closed ??= error;
     for (const place of this.#line.splice(0)) place.refuse(this.#closed);

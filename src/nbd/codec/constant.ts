@@ -1,8 +1,8 @@
 /**
- * The numbers of the NBD protocol, and the limits that Copse keeps to.
+ * The numbers of the NBD protocol, and Copse's own limits.
  *
- * Source: doc/proto.md of the NBD project (section "Values"), and its branch extension-ext-header for extended headers.
- * 64-bit magics are pairs of 32-bit halves: nothing here is a bigint.
+ * Source: doc/proto.md of the NBD project (section "Values"), and its branch extension-ext-header
+ * for extended headers. 64-bit magics are pairs of 32-bit halves: nothing here is a bigint.
  */
 
 /** `NBDMAGIC`: the first 8 bytes of every connection. */
@@ -27,13 +27,13 @@ export const STRUCTURED_REPLY_BYTES = 20;
 export const EXTENDED_REPLY_BYTES = 32;
 export const OPTION_BYTES = 16;
 export const OPTION_REPLY_BYTES = 20;
-/** Reserved zeros after the reply to EXPORT_NAME, unless NO_ZEROES was agreed. */
+/** Reserved zeros after the reply to EXPORT_NAME, unless NO_ZEROES was negotiated. */
 export const EXPORT_NAME_PADDING_BYTES = 124;
 
-/** Sent by the server before the client says a word ("Handshake flags"). */
+/** Flags that the server sends first ("Handshake flags"). */
 export const HandshakeFlag = { FIXED_NEWSTYLE: 1 << 0, NO_ZEROES: 1 << 1 } as const;
 
-/** The client's answer ("Client flags"). */
+/** Flags that the client answers with ("Client flags"). */
 export const ClientFlag = { FIXED_NEWSTYLE: 1 << 0, NO_ZEROES: 1 << 1 } as const;
 
 export const TransmissionFlag = {
@@ -44,7 +44,7 @@ export const TransmissionFlag = {
   ROTATIONAL: 1 << 4,
   SEND_TRIM: 1 << 5,
   SEND_WRITE_ZEROES: 1 << 6,
-  /** Only with structured or extended replies: `negotiate` clears it otherwise. */
+  /** Only with structured or extended replies; `negotiate` clears it otherwise. */
   SEND_DF: 1 << 7,
   CAN_MULTI_CONN: 1 << 8,
   SEND_RESIZE: 1 << 9,
@@ -67,7 +67,7 @@ export const Option = {
   EXTENDED_HEADERS: 11,
 } as const;
 
-/** Option reply types. Those with bit 31 are errors, their data a text for people. Unsigned. */
+/** Option reply types. Types with bit 31 are errors, and carry a text for people. Unsigned. */
 export const OptionReply = {
   ACK: 1,
   SERVER: 2,
@@ -105,20 +105,23 @@ export const CommandFlag = {
   DF: 1 << 2,
   REQ_ONE: 1 << 3,
   FAST_ZERO: 1 << 4,
-  /** Extended headers: the length counts a payload that follows, not the command's effect. Always set on their WRITE. */
+  /**
+   * Extended headers: the length counts a payload that follows, not the command's effect. Always
+   * set on their WRITE.
+   */
   PAYLOAD_LEN: 1 << 5,
 } as const;
 
 /** Flags of a structured or extended reply chunk. */
 export const ReplyFlag = { DONE: 1 << 0 } as const;
 
-/** Chunk types. Those with bit 15 are errors. */
+/** Chunk types. Types with bit 15 are errors. */
 export const ReplyType = {
   NONE: 0,
   OFFSET_DATA: 1,
   OFFSET_HOLE: 2,
   BLOCK_STATUS: 5,
-  /** With extended headers, in place of BLOCK_STATUS. */
+  /** Replaces BLOCK_STATUS with extended headers. */
   BLOCK_STATUS_EXT: 6,
   ERROR: 0x8001,
   ERROR_OFFSET: 0x8002,
@@ -126,7 +129,10 @@ export const ReplyType = {
 
 export const ReplyTypeErrorBit = 0x8000;
 
-/** Error numbers on the wire ("Error values"). The server never sends ESHUTDOWN: QEMU hands it to the guest. */
+/**
+ * Error numbers on the wire ("Error values"). The server never sends ESHUTDOWN to guests, because
+ * QEMU passes it to the guest.
+ */
 export const ErrorNumber = {
   EPERM: 1,
   EIO: 5,
@@ -142,25 +148,30 @@ export const ErrorNumber = {
 export const AllocationFlag = { HOLE: 1 << 0, ZERO: 1 << 1 } as const;
 
 export const ALLOCATION_CONTEXT = 'base:allocation';
-/** Copse's own context: which extents this host holds. */
+/** Copse's own context: the extents that this host holds. */
 export const CACHED_CONTEXT = 'x-copse:cached';
-/** Flag of an extent in the context `x-copse:cached`: a read of it asks nobody else. */
+/** Flag of an extent in the context `x-copse:cached`: a read of it asks no other host. */
 export const CachedFlag = { CACHED: 1 << 0 } as const;
 
 export type ContextName = typeof ALLOCATION_CONTEXT | typeof CACHED_CONTEXT;
-/** What the server offers, in the order of its replies. */
+/** Contexts that the server offers, in the order of its replies. */
 export const contextNames: readonly ContextName[] = [ALLOCATION_CONTEXT, CACHED_CONTEXT];
 
-/** How replies look on a connection. */
+/** Form of the replies on a connection. */
 export type ReplyMode = 'simple' | 'structured' | 'extended';
 
 /** Longest string in the protocol ("Conventions"), in bytes of UTF-8. */
 export const MAX_STRING_BYTES = 4096;
 /** Longest payload of a request or of a reply to READ, in bytes ("Size constraints"). */
 export const MAX_PAYLOAD_BYTES = 32 * 1024 * 1024;
-/** Longest error text that is sent in a reply: QEMU drops the connection for good beyond about 990 bytes. */
+/**
+ * Longest error text in a reply, in bytes. QEMU drops the connection for good beyond about 990.
+ */
 export const MAX_ERROR_TEXT_BYTES = 896;
-/** Most extents in one BLOCK_STATUS chunk that a server should send, and that the client takes. */
+/**
+ * Bound on the extents of one BLOCK_STATUS chunk that a server should send, and that the client
+ * takes.
+ */
 export const MAX_EXTENT_COUNT = 1 << 20;
 /** IANA's port for NBD. */
 export const DEFAULT_PORT = 10809;

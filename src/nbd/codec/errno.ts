@@ -1,8 +1,9 @@
 /**
- * Error numbers of NBD and codes of Node and of the operating system, both ways.
+ * Translates between error numbers of NBD and error codes of Node.js and the operating system.
  *
- * Source: doc/proto.md, "Error values". ESHUTDOWN is never sent to a guest: QEMU would hand it on. Peers are told by it that a node does not own a disk any more, and
- * only the device behind `disk/UUID` has the code for it.
+ * Source: doc/proto.md, "Error values". A guest never gets ESHUTDOWN, because QEMU would pass it
+ * on. A peer learns by it that a node does not own a disk any more. Only the device behind
+ * `disk/UUID` uses that code.
  */
 import { errorCode } from '../../base/error.js';
 import { ErrorNumber } from './constant.js';
@@ -25,13 +26,19 @@ const numberOfCode: Readonly<Record<string, number>> = {
 
 const nameOfNumber: ReadonlyMap<number, string> = new Map(Object.entries(ErrorNumber).map(([name, value]) => [value, name]));
 
-/** The number that the server answers with for whatever was thrown: deadlines, origins and everything unknown are EIO. */
+/**
+ * Returns the number that the server answers an error with. Deadlines, origins and unknown errors
+ * are EIO.
+ */
 export function toNbdError(error: unknown): number {
   const code = errorCode(error);
   return Object.hasOwn(numberOfCode, code) ? (numberOfCode[code] ?? ErrorNumber.EIO) : ErrorNumber.EIO;
 }
 
-/** The name of a number that a server sent. Unknown ones are `EINVAL`, as the protocol asks of clients. */
+/**
+ * Returns the name of a number that a server sent. Unknown numbers are `EINVAL`, as the protocol
+ * demands of clients.
+ */
 export function nbdErrorName(error: number): string {
   return nameOfNumber.get(error) ?? 'EINVAL';
 }

@@ -1,16 +1,18 @@
-/**
- * Everything that can go wrong on the wire, as either end of a connection sees it.
- */
+/** The errors of a connection, as either end sees them. */
 import { CopseError } from '../../base/error.js';
 
-/** The peer does not keep to the protocol; nothing more can be said to it. Code `ERR_NBD_PROTOCOL`. */
+/**
+ * The peer breaks the protocol, so the connection is of no use any more. Code `ERR_NBD_PROTOCOL`.
+ */
 export class NbdProtocolError extends CopseError {
   constructor(message: string, options?: { cause?: unknown }) {
     super('ERR_NBD_PROTOCOL', message, options);
   }
 }
 
-/** The socket could not be opened or went away with requests in flight. Code `ERR_NBD_DISCONNECTED`. */
+/**
+ * The socket could not be opened, or closed with requests in flight. Code `ERR_NBD_DISCONNECTED`.
+ */
 export class NbdDisconnectedError extends CopseError {
   constructor(message: string, options?: { cause?: unknown }) {
     super('ERR_NBD_DISCONNECTED', message, options);
@@ -18,8 +20,8 @@ export class NbdDisconnectedError extends CopseError {
 }
 
 /**
- * No byte came for a time, nor an answer to the request for a sign of life. Code `ERR_NBD_SILENT`. All requests that
- * were in flight on the connection fail with the same object.
+ * No byte arrived for a time, and no answer to the request for a sign of life. Code
+ * `ERR_NBD_SILENT`. All requests in flight on the connection fail with the same object.
  */
 export class NbdSilentError extends CopseError {
   constructor(message: string) {
@@ -27,16 +29,21 @@ export class NbdSilentError extends CopseError {
   }
 }
 
-/** The server gave signs of life, and no answer to a read in all the time that it was given. Code `ERR_NBD_UNANSWERED`. */
+/**
+ * The server gave signs of life, but did not answer a read in its time. Code `ERR_NBD_UNANSWERED`.
+ */
 export class NbdUnansweredError extends CopseError {
   constructor(message: string) {
     super('ERR_NBD_UNANSWERED', message);
   }
 }
 
-/** The server answered a request with an error. The code is its name: `EIO`, `ENOSPC`, …; the message is the server's. */
+/**
+ * The server answered a request with an error. The code is its name (`EIO`, `ENOSPC`, …); the
+ * message is the server's.
+ */
 export class NbdRequestError extends CopseError {
-  /** Where in the export it failed, when the server said so. */
+  /** Offset of the failure in the export, if the server named it. */
   readonly offset: number | undefined;
 
   constructor(code: string, message: string, options?: { cause?: unknown; offset?: number | undefined }) {
@@ -46,7 +53,8 @@ export class NbdRequestError extends CopseError {
 }
 
 /**
- * The server refused during the handshake: `ERR_NBD_UNKNOWN_EXPORT`, `ERR_NBD_TLS_REQUIRED`, or `ERR_NBD_REFUSED` for all else.
+ * The server refused during the handshake: `ERR_NBD_UNKNOWN_EXPORT`, `ERR_NBD_TLS_REQUIRED`, or
+ * `ERR_NBD_REFUSED` for every other refusal.
  */
 export class NbdRefusedError extends CopseError {
   constructor(code: 'ERR_NBD_UNKNOWN_EXPORT' | 'ERR_NBD_TLS_REQUIRED' | 'ERR_NBD_REFUSED', message: string, options?: { cause?: unknown }) {
@@ -54,7 +62,7 @@ export class NbdRefusedError extends CopseError {
   }
 }
 
-/** After a reconnect the export was not what it had been. Code `ERR_NBD_CHANGED`. */
+/** After a reconnect the export had another size. Code `ERR_NBD_CHANGED`. */
 export class NbdChangedError extends CopseError {
   constructor(message: string) {
     super('ERR_NBD_CHANGED', message);

@@ -1,12 +1,15 @@
 /**
- * Codecs of the transmission phase's requests and of the replies that a server sends. No I/O, no state, no allocation on the way
- * of a hit: requests are parsed into an object that may be reused, replies are put into a buffer at a position, and the position
- * after them is returned.
+ * Codecs of the requests of the transmission phase, and of the replies that a server sends. They do
+ * no I/O and keep no state. On the way of a hit they allocate nothing: requests are parsed into an
+ * object that may be reused, and replies are put into a buffer. Each `put` function returns the
+ * position after its bytes.
  *
- * Invariants: no bigint anywhere. Cookies travel as two unsigned 32-bit halves. A 64-bit value beyond 2^53 - 1 becomes
- * `OUT_OF_RANGE`, which no comparison with a size lets through; the offset's halves are kept, because an extended reply repeats them.
+ * Invariants: no bigint anywhere. Cookies travel as two unsigned 32-bit halves. A 64-bit value
+ * beyond 2^53 - 1 becomes `OUT_OF_RANGE`, which passes no comparison with a size. The halves of the
+ * offset are kept, because an extended reply repeats them.
  *
- * Source: doc/proto.md, "Request message" to "Structured reply types"; branch extension-ext-header for the 32-byte headers.
+ * Source: doc/proto.md, "Request message" to "Structured reply types"; branch extension-ext-header
+ * for the 32-byte headers.
  */
 import {
   Command,
@@ -23,20 +26,23 @@ import {
   STRUCTURED_REPLY_MAGIC,
 } from './constant.js';
 
-/** Stands for a 64-bit value that is no safe integer. `offset + lengthBytes > sizeBytes` holds for it whatever the size. */
+/**
+ * Stands for a 64-bit value that is no safe integer. `offset + lengthBytes > sizeBytes` holds for
+ * it with any size.
+ */
 export const OUT_OF_RANGE = Number.POSITIVE_INFINITY;
 
-/** What a reply needs to know of its request. */
+/** Fields of a request that its reply repeats. */
 export interface ReplyTo {
   cookieHigh: number;
   cookieLow: number;
-  /** Repeated by extended replies. */
+  /** Upper half of the offset; extended replies repeat both halves. */
   offsetHigh: number;
   offsetLow: number;
 }
 
 export interface Request extends ReplyTo {
-  /** `CommandFlag`s, unknown ones included. */
+  /** `CommandFlag`s, including unknown ones. */
   flags: number;
   /** A `Command`, or any other 16-bit number. */
   type: number;
@@ -49,7 +55,7 @@ export interface Request extends ReplyTo {
 /** An extent of BLOCK_STATUS. */
 export interface StatusExtent {
   lengthBytes: number;
-  /** 32 bits; meaning depends on the context. */
+  /** 32 bits; their meaning depends on the context. */
   flags: number;
 }
 
@@ -57,7 +63,7 @@ export function emptyRequest(): Request {
   return { flags: 0, type: 0, cookieHigh: 0, cookieLow: 0, offsetHigh: 0, offsetLow: 0, offset: 0, lengthBytes: 0 };
 }
 
-/** The value of two unsigned halves, or `OUT_OF_RANGE`. */
+/** Returns the value of two unsigned halves, or `OUT_OF_RANGE`. */
 export function fromHalves(high: number, low: number): number {
   return high < 0x200000 ? high * 0x100000000 + low : OUT_OF_RANGE;
 }
@@ -79,9 +85,9 @@ function parseCommon(source: Buffer, at: number, into: Request): void {
 }
 
 /**
- * Reads 28 bytes at `at`, which must be there.
+ * Parses the 28 bytes at `at`, which must be there.
  *
- * @returns false when the magic is wrong: the client sends garbage and `into` is as it was
+ * @returns false if the magic is wrong: the client sends garbage, and `into` is as it was
  */
 export function parseCompactRequest(source: Buffer, at: number, into: Request): boolean {
   if (source.readUInt32BE(at) !== REQUEST_MAGIC) return false;
@@ -90,7 +96,7 @@ export function parseCompactRequest(source: Buffer, at: number, into: Request): 
   return true;
 }
 
-/** Reads 32 bytes at `at`, which must be there; otherwise as `parseCompactRequest`. */
+/** Parses the 32 bytes at `at`, which must be there; otherwise as `parseCompactRequest`. */
 export function parseExtendedRequest(source: Buffer, at: number, into: Request): boolean {
   if (source.readUInt32BE(at) !== EXTENDED_REQUEST_MAGIC) return false;
   parseCommon(source, at, into);
@@ -99,21 +105,25 @@ export function parseExtendedRequest(source: Buffer, at: number, into: Request):
 }
 
 /**
- * How many bytes follow the request's header. A compact WRITE carries its data; with extended headers those commands carry a payload that say
- * PAYLOAD_LEN, and only those. May be `OUT_OF_RANGE`; whoever skips or stores them bounds it first.
+ * Returns the number of bytes that follow a request's header. A compact WRITE carries its data.
+ * With extended headers exactly the commands with PAYLOAD_LEN carry a payload. May be
+ * `OUT_OF_RANGE`; the caller bounds it before it skips or stores the bytes.
  */
 export function requestPayloadBytes(request: Request, extended: boolean): number {
   const hasPayload = extended ? (request.flags & CommandFlag.PAYLOAD_LEN) !== 0 : request.type === Command.WRITE;
   return hasPayload ? request.lengthBytes : 0;
 }
 
-/** 28 bytes, for the client. `offset` and `lengthBytes` are safe integers, the length below 2^32. */
+/**
+ * Puts 28 bytes, for the client. `offset` and `lengthBytes` are safe integers, the length below
+ * 2^32.
+ */
 export function putCompactRequest(target: Buffer, at: number, request: Omit<Request, 'offsetHigh' | 'offsetLow'>): number {
   target.writeUInt32BE(REQUEST_MAGIC, at);
   return target.writeUInt32BE(request.lengthBytes, putRequestCommon(target, at, request));
 }
 
-/** 32 bytes, for the client. */
+/** Puts 32 bytes, for the client. */
 export function putExtendedRequest(target: Buffer, at: number, request: Omit<Request, 'offsetHigh' | 'offsetLow'>): number {
   target.writeUInt32BE(EXTENDED_REQUEST_MAGIC, at);
   return putUInt64(target, putRequestCommon(target, at, request), request.lengthBytes);
@@ -127,7 +137,11 @@ function putRequestCommon(target: Buffer, at: number, request: Omit<Request, 'of
   return putUInt64(target, at + 16, request.offset);
 }
 
-/** 16 bytes; after a successful READ its data follows. @param error an `ErrorNumber`, 0 for success */
+/**
+ * Puts 16 bytes. After a successful READ its data follows.
+ *
+ * @param error an `ErrorNumber`, 0 for success
+ */
 export function putSimpleReply(target: Buffer, at: number, to: ReplyTo, error: number): number {
   target.writeUInt32BE(SIMPLE_REPLY_MAGIC, at);
   target.writeUInt32BE(error, at + 4);
@@ -140,7 +154,11 @@ export function chunkHeaderBytes(extended: boolean): number {
   return extended ? EXTENDED_REPLY_BYTES : STRUCTURED_REPLY_BYTES;
 }
 
-/** The header of any structured or extended chunk. @param done whether it is the reply's last chunk */
+/**
+ * Puts the header of any structured or extended chunk.
+ *
+ * @param done true for the last chunk of the reply
+ */
 export function putChunkHeader(
   target: Buffer,
   at: number,
@@ -161,12 +179,12 @@ export function putChunkHeader(
   return putUInt64(target, at + 24, payloadBytes);
 }
 
-/** Success without content. Always a reply's last chunk. */
+/** Puts success without content, always the last chunk of a reply. */
 export function putNone(target: Buffer, at: number, extended: boolean, to: ReplyTo): number {
   return putChunkHeader(target, at, extended, to, true, ReplyType.NONE, 0);
 }
 
-/** Header and offset of a data chunk: its `dataBytes` (1 or more) bytes follow. */
+/** Puts header and offset of a data chunk; its `dataBytes` (1 or more) bytes follow. */
 export function putOffsetData(
   target: Buffer,
   at: number,
@@ -180,7 +198,11 @@ export function putOffsetData(
   return putUInt64(target, next, offset);
 }
 
-/** A whole hole chunk. @param holeBytes 1 to 2^32 - 1 */
+/**
+ * Puts a whole hole chunk.
+ *
+ * @param holeBytes 1 to 2^32 - 1
+ */
 export function putOffsetHole(
   target: Buffer,
   at: number,
@@ -199,7 +221,11 @@ export function blockStatusBytes(extended: boolean, extentCount: number): number
   return extended ? EXTENDED_REPLY_BYTES + 8 + 16 * extentCount : STRUCTURED_REPLY_BYTES + 4 + 8 * extentCount;
 }
 
-/** A whole BLOCK_STATUS chunk, BLOCK_STATUS_EXT with extended headers. @param extents 1 to 2^20; lengths below 2^32 unless extended */
+/**
+ * Puts a whole BLOCK_STATUS chunk; BLOCK_STATUS_EXT with extended headers.
+ *
+ * @param extents 1 to 2^20; lengths below 2^32 unless extended
+ */
 export function putBlockStatus(
   target: Buffer,
   at: number,
@@ -221,11 +247,12 @@ export function putBlockStatus(
   return next;
 }
 
-/** The most bytes that a whole error chunk takes, of either kind, whatever its text. */
+/** Bound on the bytes of a whole error chunk of either kind, with any text. */
 export const MAX_ERROR_CHUNK_BYTES = EXTENDED_REPLY_BYTES + 6 + MAX_ERROR_TEXT_BYTES + 8;
 
 /**
- * A whole error chunk, without an offset. The text is cut to `MAX_ERROR_TEXT_BYTES`; NULs become spaces.
+ * Puts a whole error chunk without an offset. The text is cut to `MAX_ERROR_TEXT_BYTES`; NULs
+ * become spaces.
  *
  * @param error an `ErrorNumber`, not 0
  */
@@ -235,7 +262,7 @@ export function putError(target: Buffer, at: number, extended: boolean, to: Repl
   return putErrorBody(target, next, error, message);
 }
 
-/** As `putError`, and says where in the request's range it failed. */
+/** Does the same as `putError`, and names the offset of the failure. */
 export function putErrorOffset(
   target: Buffer,
   at: number,
@@ -257,7 +284,9 @@ function putErrorBody(target: Buffer, at: number, error: number, message: Buffer
   return at + 6 + message.copy(target, at + 6);
 }
 
-/** A text for people as it may travel: no NUL, at most `MAX_ERROR_TEXT_BYTES`, cut between characters. */
+/**
+ * Encodes a text for people: without NUL, at most `MAX_ERROR_TEXT_BYTES`, cut between characters.
+ */
 export function errorText(text: string): Buffer {
   const bytes = Buffer.from(text.replaceAll('\0', ' '), 'utf8');
   if (bytes.length <= MAX_ERROR_TEXT_BYTES) return bytes;

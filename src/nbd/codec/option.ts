@@ -1,8 +1,9 @@
 /**
- * Codecs of the handshake's options and of their replies: one function each way for every payload.
+ * Codecs of the handshake's options and their replies: one function each way per payload.
  *
- * Encoders return whole payloads (or whole messages where they say so); decoders take exactly one payload and throw
- * NbdProtocolError on anything that is not it. Source: doc/proto.md, "Option types", "Option reply types".
+ * Encoders return whole payloads, or whole messages where they say so. Decoders take exactly one
+ * payload, and throw NbdProtocolError on anything else. Source: doc/proto.md, "Option types",
+ * "Option reply types".
  */
 import {
   EXPORT_NAME_PADDING_BYTES,
@@ -18,11 +19,11 @@ import { decodeString, encodeString, PayloadReader, prefixedString, uint16, uint
 
 export interface OptionHeader {
   option: number;
-  /** Bytes of data that follow. Unchecked: bound it before you read. */
+  /** Bytes of data that follow. Unchecked: bound the length before you read. */
   lengthBytes: number;
 }
 
-/** A whole option message. */
+/** Encodes a whole option message. */
 export function encodeOption(option: number, data: Buffer = Buffer.alloc(0)): Buffer {
   return Buffer.concat([OPTION_MAGIC, uint32(option), uint32(data.length), data]);
 }
@@ -38,7 +39,7 @@ export interface OptionReplyHeader extends OptionHeader {
   type: number;
 }
 
-/** A whole reply message. */
+/** Encodes a whole reply message. */
 export function encodeOptionReply(option: number, type: number, data: Buffer = Buffer.alloc(0)): Buffer {
   const header = Buffer.alloc(OPTION_REPLY_BYTES);
   header.writeUInt32BE(OPTION_REPLY_MAGIC_HIGH, 0);
@@ -57,28 +58,30 @@ export function decodeOptionReplyHeader(header: Buffer): OptionReplyHeader {
   return { option: header.readUInt32BE(8), type: header.readUInt32BE(12), lengthBytes: header.readUInt32BE(16) };
 }
 
-/** Whether a reply type is an error: bit 31. */
+/** Returns true for the type of an error: bit 31. */
 export function isErrorReply(type: number): boolean {
   return type >= 0x80000000;
 }
 
-/** Data of any error reply: a text for people, cut to what every client takes. */
+/**
+ * Encodes the data of an error reply: a text for people, cut to a length that every client takes.
+ */
 export function encodeErrorText(text: string): Buffer {
   return errorText(text);
 }
 
-/** Texts are for people only, so what is wrong with them is mended rather than refused. */
+/** Decodes a text for people. Faults in it are mended, not refused. */
 export function decodeErrorText(data: Buffer): string {
   return data.toString('utf8').replaceAll('\0', ' ');
 }
 
 export interface InfoRequest {
   name: string;
-  /** `Info` types asked for, unknown ones included. */
+  /** `Info` types that are asked for, including unknown ones. */
   requests: number[];
 }
 
-/** INFO and GO. */
+/** Encodes the data of INFO and GO. */
 export function encodeInfoRequest(request: InfoRequest): Buffer {
   return Buffer.concat([prefixedString(request.name), uint16(request.requests.length), ...request.requests.map(uint16)]);
 }
@@ -96,7 +99,7 @@ export interface MetaContextRequest {
   queries: string[];
 }
 
-/** LIST_META_CONTEXT and SET_META_CONTEXT. */
+/** Encodes the data of LIST_META_CONTEXT and SET_META_CONTEXT. */
 export function encodeMetaContextRequest(request: MetaContextRequest): Buffer {
   return Buffer.concat([prefixedString(request.name), uint32(request.queries.length), ...request.queries.map(prefixedString)]);
 }
@@ -111,7 +114,7 @@ export function decodeMetaContextRequest(data: Buffer): MetaContextRequest {
   return { name, queries };
 }
 
-/** Data of EXPORT_NAME: the bare name. */
+/** Encodes the data of EXPORT_NAME: the bare name. */
 export function encodeExportName(name: string): Buffer {
   return encodeString(name);
 }
@@ -121,13 +124,13 @@ export function decodeExportName(data: Buffer): string {
 }
 
 export interface ExportSize {
-  /** Safe integer; `OUT_OF_RANGE` when a server says more. */
+  /** Safe integer; `OUT_OF_RANGE` if the server names a larger size. */
   sizeBytes: number;
   /** `TransmissionFlag`s. */
   transmissionFlags: number;
 }
 
-/** The whole answer to EXPORT_NAME, which has no header. */
+/** Encodes the whole answer to EXPORT_NAME, which has no header. */
 export function encodeExportNameReply(size: ExportSize, padding: boolean): Buffer {
   return Buffer.concat([uint64(size.sizeBytes), uint16(size.transmissionFlags), Buffer.alloc(padding ? EXPORT_NAME_PADDING_BYTES : 0)]);
 }
@@ -140,11 +143,11 @@ export function decodeExportNameReply(data: Buffer): ExportSize {
 
 export interface ExportEntry {
   name: string;
-  /** For people; empty when the server says nothing. */
+  /** Text for people; empty if the server sends none. */
   description: string;
 }
 
-/** REP_SERVER, the answer to LIST. */
+/** Encodes REP_SERVER, the answer to LIST. */
 export function encodeServer(entry: ExportEntry): Buffer {
   return Buffer.concat([prefixedString(entry.name), encodeString(entry.description)]);
 }
@@ -183,7 +186,7 @@ export function encodeInfoBlockSize(size: BlockSizeInfo): Buffer {
   return Buffer.concat([uint16(Info.BLOCK_SIZE), uint32(size.minimumBytes), uint32(size.preferredBytes), uint32(size.maximumBytes)]);
 }
 
-/** REP_INFO. Unknown information is the caller's to ignore. */
+/** Decodes REP_INFO. The caller ignores unknown information. */
 export function decodeInfoReply(data: Buffer): InfoReply {
   const reader = new PayloadReader(data);
   const info = reader.uint16();
@@ -208,7 +211,7 @@ export function decodeInfoReply(data: Buffer): InfoReply {
   return { type: 'unknown', info };
 }
 
-/** The rules of "Size constraints". */
+/** Applies the rules of "Size constraints". */
 function checkBlockSize(size: BlockSizeInfo): void {
   const { minimumBytes, preferredBytes, maximumBytes } = size;
   const isPower = (value: number): boolean => Number.isInteger(Math.log2(value));
@@ -220,12 +223,12 @@ function checkBlockSize(size: BlockSizeInfo): void {
 }
 
 export interface MetaContext {
-  /** Chosen by the server, for this connection only; 0 in lists. */
+  /** Id that the server chose for this connection only; 0 in lists. */
   contextId: number;
   name: string;
 }
 
-/** REP_META_CONTEXT. */
+/** Encodes REP_META_CONTEXT. */
 export function encodeMetaContext(context: MetaContext): Buffer {
   return Buffer.concat([uint32(context.contextId), encodeString(context.name)]);
 }

@@ -1,7 +1,9 @@
 /**
- * Reads and builds the payloads of the handshake: fixed fields and strings, each checked before it is taken.
+ * Reads and builds the payloads of the handshake: fixed fields and strings, each checked before it
+ * is taken.
  *
- * Invariant: whatever the bytes, reading throws nothing but NbdProtocolError and allocates no more than the payload's size.
+ * Invariant: with any bytes, reading throws nothing but NbdProtocolError, and allocates no more
+ * than the payload's size.
  */
 import { MAX_STRING_BYTES } from './constant.js';
 import { NbdProtocolError } from './error.js';
@@ -9,7 +11,7 @@ import { fromHalves, putUInt64 } from './frame.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A string as doc/proto.md, "Conventions", wants it: valid UTF-8, no NUL, at most 4096 bytes. */
+/** Decodes a string by doc/proto.md, "Conventions": valid UTF-8, no NUL, at most 4096 bytes. */
 export function decodeString(bytes: Buffer): string {
   if (bytes.length > MAX_STRING_BYTES)
     throw new NbdProtocolError(`string of ${bytes.length} bytes, at most ${MAX_STRING_BYTES} are allowed`);
@@ -21,7 +23,7 @@ export function decodeString(bytes: Buffer): string {
   }
 }
 
-/** @throws NbdProtocolError when the peer could not take it */
+/** @throws NbdProtocolError if the peer could not take the string */
 export function encodeString(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length > MAX_STRING_BYTES)
@@ -42,7 +44,7 @@ export class PayloadReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** A view of the next `sizeBytes`, not a copy. */
+  /** Returns a view of the next `sizeBytes`, not a copy. */
   bytes(sizeBytes: number): Buffer {
     if (sizeBytes > this.leftBytes) throw new NbdProtocolError(`payload ends ${sizeBytes - this.leftBytes} bytes too early`);
     this.#at += sizeBytes;
@@ -57,7 +59,7 @@ export class PayloadReader {
     return this.bytes(4).readUInt32BE();
   }
 
-  /** A safe integer, or `OUT_OF_RANGE`. */
+  /** Returns a safe integer, or `OUT_OF_RANGE`. */
   uint64(): number {
     const field = this.bytes(8);
     return fromHalves(field.readUInt32BE(0), field.readUInt32BE(4));
@@ -67,7 +69,7 @@ export class PayloadReader {
     return decodeString(this.bytes(sizeBytes));
   }
 
-  /** A string with its length in front, 32 bits. */
+  /** Returns a string with its length in front, 32 bits. */
   prefixedString(): string {
     return this.string(this.uint32());
   }
@@ -76,7 +78,7 @@ export class PayloadReader {
     return this.string(this.leftBytes);
   }
 
-  /** Nothing may follow. */
+  /** Asserts that no byte follows. */
   end(): void {
     if (this.leftBytes > 0) throw new NbdProtocolError(`payload has ${this.leftBytes} bytes too many`);
   }

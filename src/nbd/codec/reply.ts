@@ -1,8 +1,10 @@
 /**
- * Codecs of the transmission phase's replies as a client reads them; frame.ts has the other direction.
+ * Codecs of the replies of the transmission phase, as a client reads them; frame.ts has the other
+ * direction.
  *
- * Headers are parsed into an object that may be reused; payloads are decoded strictly: whatever the bytes, nothing but
- * NbdProtocolError is thrown. Source: doc/proto.md, "Simple reply message" to "Structured reply types"; branch extension-ext-header.
+ * Headers are parsed into an object that may be reused. Payloads are decoded strictly: with any
+ * bytes, nothing but NbdProtocolError is thrown. Source: doc/proto.md, "Simple reply message" to
+ * "Structured reply types"; branch extension-ext-header.
  */
 import {
   EXTENDED_REPLY_BYTES,
@@ -26,15 +28,15 @@ export interface ReplyHeader {
   kind: ReplyMode;
   cookieHigh: number;
   cookieLow: number;
-  /** Simple replies only; 0 is success. */
+  /** Error number of a simple reply; 0 is success. */
   error: number;
-  /** Chunks only. */
+  /** True for the last chunk of a reply; chunks only. */
   done: boolean;
-  /** Chunks only: a `ReplyType`, or any other 16-bit number. */
+  /** A `ReplyType`, or any other 16-bit number; chunks only. */
   type: number;
-  /** Chunks only; safe integer or `OUT_OF_RANGE`. Of a simple reply only the request knows. */
+  /** Safe integer or `OUT_OF_RANGE`; chunks only. For a simple reply only its request tells. */
   payloadBytes: number;
-  /** Extended only: the request's offset again, or `OUT_OF_RANGE`. */
+  /** Offset of the request, or `OUT_OF_RANGE`; extended only. */
   offset: number;
 }
 
@@ -45,16 +47,16 @@ export function emptyReplyHeader(): ReplyHeader {
 /**
  * Bytes of the header that begins with `magic`.
  *
- * @throws NbdProtocolError when replies of this kind were not agreed on
+ * @throws NbdProtocolError if replies of this kind were not negotiated
  */
 export function replyHeaderBytes(magic: number, replies: ReplyMode): number {
   if (magic === SIMPLE_REPLY_MAGIC && replies !== 'extended') return SIMPLE_REPLY_BYTES;
   if (magic === STRUCTURED_REPLY_MAGIC && replies === 'structured') return STRUCTURED_REPLY_BYTES;
   if (magic === EXTENDED_REPLY_MAGIC && replies === 'extended') return EXTENDED_REPLY_BYTES;
-  throw new NbdProtocolError(`server sent 0x${magic.toString(16)} where a reply begins, with ${replies} replies agreed on`);
+  throw new NbdProtocolError(`server sent 0x${magic.toString(16)} at the begin of a reply; ${replies} replies were negotiated`);
 }
 
-/** Reads a header of which all bytes are there and whose magic `replyHeaderBytes` took. */
+/** Parses a header that is complete, and whose magic `replyHeaderBytes` took. */
 export function parseReplyHeader(source: Buffer, at: number, into: ReplyHeader): void {
   const magic = source.readUInt32BE(at);
   into.cookieHigh = source.readUInt32BE(at + 8);
@@ -77,7 +79,7 @@ export function parseReplyHeader(source: Buffer, at: number, into: ReplyHeader):
   into.payloadBytes = fromHalves(source.readUInt32BE(at + 24), source.readUInt32BE(at + 28));
 }
 
-/** The longest payload that is taken of a chunk type other than OFFSET_DATA. */
+/** Bound on the payload of a chunk type other than OFFSET_DATA. */
 export function maxChunkPayloadBytes(type: number): number {
   switch (type) {
     case ReplyType.NONE:
@@ -89,12 +91,12 @@ export function maxChunkPayloadBytes(type: number): number {
     case ReplyType.BLOCK_STATUS_EXT:
       return 8 + 16 * MAX_EXTENT_COUNT;
     default:
-      // Error chunks, unknown ones with a little more than what is known today.
+      // Error chunks; unknown types may have a little more than the known ones.
       return 6 + MAX_STRING_BYTES + 64;
   }
 }
 
-/** Payload of OFFSET_HOLE. */
+/** Decodes the payload of OFFSET_HOLE. */
 export function decodeHole(payload: Buffer): { offset: number; lengthBytes: number } {
   const reader = new PayloadReader(payload);
   const hole = { offset: reader.uint64(), lengthBytes: reader.uint32() };
@@ -104,11 +106,11 @@ export function decodeHole(payload: Buffer): { offset: number; lengthBytes: numb
 
 export interface ContextStatus {
   contextId: number;
-  /** At least one, none of them empty. */
+  /** At least one extent, none of them empty. */
   extents: StatusExtent[];
 }
 
-/** Payload of BLOCK_STATUS, or of BLOCK_STATUS_EXT when `extended`. */
+/** Decodes the payload of BLOCK_STATUS, or of BLOCK_STATUS_EXT if `extended`. */
 export function decodeBlockStatus(payload: Buffer, extended: boolean): ContextStatus {
   const reader = new PayloadReader(payload);
   const contextId = reader.uint32();
@@ -126,14 +128,16 @@ export function decodeBlockStatus(payload: Buffer, extended: boolean): ContextSt
 }
 
 export interface ReplyError {
-  /** Not 0. Perhaps no `ErrorNumber`. */
+  /** Not 0; it may be no `ErrorNumber`. */
   error: number;
-  /** For people; may be empty. */
+  /** Text for people; may be empty. */
   text: string;
   offset: number | undefined;
 }
 
-/** Payload of any chunk type with bit 15; trailing fields of unknown types are left alone. */
+/**
+ * Decodes the payload of any chunk type with bit 15. Trailing fields of unknown types are ignored.
+ */
 export function decodeReplyError(payload: Buffer, type: number): ReplyError {
   const reader = new PayloadReader(payload);
   const error = reader.uint32();

@@ -1,7 +1,8 @@
 /**
- * NBD URIs, both ways. Source: doc/uri.md of the NBD project.
+ * Parses and formats NBD URIs. Source: doc/uri.md of the NBD project.
  *
- * `nbd://HOST[:PORT]/EXPORT` and `nbd+unix:///EXPORT?socket=PATH`. The TLS schemes are refused until there is TLS.
+ * `nbd://HOST[:PORT]/EXPORT` and `nbd+unix:///EXPORT?socket=PATH`. The TLS schemes are refused
+ * while there is no TLS.
  */
 import { displayUrl } from '../../base/display-url.js';
 import { CopseError } from '../../base/error.js';
@@ -11,12 +12,12 @@ export type NbdAddress = { host: string; port: number } | { path: string };
 
 export interface NbdUri {
   address: NbdAddress;
-  /** May be empty: the server's default export. */
+  /** Name of the export; empty for the server's default export. */
   exportName: string;
 }
 
 function fail(text: string, why: string, cause?: unknown): never {
-  throw new CopseError('ERR_URL', `"${displayUrl(text)}" is no NBD URI that can be used: ${why}`, { cause });
+  throw new CopseError('ERR_URL', `"${displayUrl(text)}" is no usable NBD URI: ${why}`, { cause });
 }
 
 function decode(text: string, part: string): string {
@@ -50,7 +51,7 @@ export function parseNbdUri(text: string): NbdUri {
   }
 }
 
-/** Percent-encoding only: in a URI a plus is a plus. */
+/** Only percent-encoding counts: in a URI a plus is a plus. */
 function parseQuery(text: string, query: string): Map<string, string> {
   const parameters = new Map<string, string>();
   for (const pair of query.split('&')) {
@@ -82,7 +83,7 @@ function parseAuthority(text: string, authority: string): NbdAddress {
   return { host: decode(text, ipv6 ?? host ?? ''), port };
 }
 
-/** The inverse of `parseNbdUri`. Slashes in the export's name stay as they are. */
+/** Formats a URI as `parseNbdUri` parses it. Slashes in the export's name stay. */
 export function formatNbdUri(uri: NbdUri): string {
   const name = encodeURIComponent(uri.exportName).replaceAll('%2F', '/');
   const { address } = uri;

@@ -1,33 +1,37 @@
 /**
- * What one handshake may cost the server: options, bytes and time.
+ * Bounds what one handshake may cost the server: options, bytes and time.
  *
- * A client that asks about each export once is served, however many exports there are. Each answer about an export that
- * exists gives the client back the bytes of the question, and some time. Everything else counts against fixed bounds:
- * unknown options, refusals, lists, and silence.
+ * A client that asks about each export once is served, with any number of exports. Each answer
+ * about an existing export gives the client the bytes of the question back, and some time.
+ * Everything else counts against fixed bounds: unknown options, refusals, lists and silence.
  *
- * Invariants: the number of options is at most `MAX_OPTION_COUNT` plus `questionsPerExport` for each export. The time left
- * never exceeds the handshake's timeout. So a client that repeats options for ever is ended, and so is one that trickles.
+ * Invariants: the number of options is at most `MAX_OPTION_COUNT` plus `questionsPerExport` per
+ * export. The time left never exceeds the handshake's timeout. So a client that repeats options for
+ * ever is ended, and so is one that trickles.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { DeadlineError } from '../../base/error.js';
 import { NbdProtocolError } from '../codec/error.js';
 
-/** Most options of one client that are not about an export, or that are refused. */
+/** Bound on the options of one client that are not about an export, or are refused. */
 export const MAX_OPTION_COUNT = 1000;
 /** Options about one export: INFO, LIST_META_CONTEXT, SET_META_CONTEXT and GO. */
 const questionsPerExport = 4;
-/** Time that an answer about an export gives back: a round trip over a slow link. */
+/** Time that an answer about an export gives back, in ms: a round trip over a slow link. */
 const returnedMs = 100;
-/** Bytes of a question that are given back at most: the longest name, and some queries. */
+/** Bound on the bytes of a question that are given back: the longest name, and some queries. */
 const returnedBytes = 8192;
-/** A list counts as one option for each so many names. */
+/** Names of a list that count as one option. */
 const namesPerOption = 1000;
 
 export interface HandshakeBudgetOptions {
-  /** Silence that ends a handshake, and the time for all that is not about an export; 0 for ever. */
+  /**
+   * Bound on silence, and on the time for everything that is not about an export, in ms; 0 means
+   * none.
+   */
   timeoutMs: number;
   clock?: Clock | undefined;
-  /** Gives bytes back to the bound on what a handshake reads. */
+  /** Gives bytes back to the bound on the input of a handshake. */
   onReturn(bytes: number): void;
 }
 
@@ -52,22 +56,26 @@ export class HandshakeBudget {
     });
   }
 
-  /** An option has come. @throws NbdProtocolError when the client has sent too many */
+  /**
+   * Counts an option.
+   *
+   * @throws NbdProtocolError if the client has sent too many
+   */
   spend(): void {
     this.#optionsLeft -= 1;
     if (this.#optionsLeft < 0)
       throw new NbdProtocolError(`client sent more than ${MAX_OPTION_COUNT} options that were not about an export`);
   }
 
-  /** The names that a LIST told of count as further options. */
+  /** Counts the names of a LIST as further options. */
   spendOnNames(nameCount: number): void {
     this.#optionsLeft -= Math.floor(nameCount / namesPerOption);
   }
 
   /**
-   * The option that was spent last was answered, and is about an export that exists.
+   * Gives back what the last option cost, which was about an existing export and has been answered.
    *
-   * @param exportCount how many exports there are; asked only when the client has put many questions
+   * @param exportCount number of exports; asked only after many questions of the client
    */
   return(lengthBytes: number, exportCount: () => number): void {
     this.#questionCount += 1;

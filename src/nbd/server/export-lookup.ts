@@ -29,7 +29,7 @@ export class ExportLookup<E> {
   }
 
   /**
-   * Describes an export to a client that only asks, and gives the client's budget for the option back.
+   * Describes an export to a client that only asks, and gives it the cost of the option back.
    *
    * @param data the option's data
    * @throws Refusal

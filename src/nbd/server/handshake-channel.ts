@@ -1,13 +1,14 @@
 /**
- * The handshake's view of a stream: exact reads, gathered writes, and one failure that ends every wait. Both ends use it.
+ * The handshake's view of a stream: exact reads, gathered writes, and one failure that ends every
+ * wait. Client and server use it.
  *
- * Invariants: no byte that came behind the handshake is lost, `release` hands them on; the total that one handshake may read is
- * bounded; whoever writes waits for the peer to take it.
+ * Invariants: no byte behind the handshake is lost; `release` returns them. The input of one
+ * handshake is bounded. A writer waits until the peer takes its bytes.
  */
 import type { Duplex } from 'node:stream';
 import { NbdDisconnectedError, NbdProtocolError } from '../codec/error.js';
 
-/** Gathered replies are written when they reach this size, or when the answer is complete. */
+/** Size at which gathered replies are written, unless the answer is complete before. */
 const FLUSH_BYTES = 64 * 1024;
 
 export class HandshakeChannel {
@@ -23,8 +24,8 @@ export class HandshakeChannel {
   #gatheredBytes = 0;
 
   /**
-   * @param peer names the other end in errors: `client` or `server`
-   * @param maxBytes the most that will be read before `release`; more is an NbdProtocolError
+   * @param peer name of the other end in errors: `client` or `server`
+   * @param maxBytes bound on the input before `release`; more is an NbdProtocolError
    */
   constructor(stream: Duplex, peer: string, maxBytes: number) {
     this.#stream = stream;
@@ -40,9 +41,11 @@ export class HandshakeChannel {
   }
 
   /**
-   * The next `sizeBytes` bytes, as a copy or view of the caller's own. `undefined` when the peer ended the stream just before them.
+   * Reads the next `sizeBytes` bytes, which are the caller's own. Resolves to `undefined` if the
+   * peer ended the stream just before them.
    *
-   * @throws NbdProtocolError when it ended among them or the bound is passed, NbdDisconnectedError when the connection broke
+   * @throws NbdProtocolError if the stream ended among them or the bound is passed;
+   * NbdDisconnectedError if the connection broke
    */
   async read(sizeBytes: number): Promise<Buffer | undefined> {
     this.#spend(sizeBytes);
@@ -55,14 +58,14 @@ export class HandshakeChannel {
     return this.#take(sizeBytes);
   }
 
-  /** As `read`, where the peer has no business to end. */
+  /** Reads like `read`, at a point where the peer must not end the stream. */
   async readRest(sizeBytes: number): Promise<Buffer> {
     const bytes = sizeBytes === 0 ? Buffer.alloc(0) : await this.read(sizeBytes);
     if (bytes === undefined) throw new NbdProtocolError(`${this.#peer} ended the connection in the middle of a message`);
     return bytes;
   }
 
-  /** Takes `sizeBytes` bytes and forgets them, without holding them all at once. */
+  /** Skips `sizeBytes` bytes without holding them all at once. */
   async skip(sizeBytes: number): Promise<void> {
     if (sizeBytes > this.#leftBytes) throw new NbdProtocolError(`${this.#peer} announced ${sizeBytes} bytes, more than a handshake takes`);
     for (let left = sizeBytes; left > 0; left -= FLUSH_BYTES) await this.readRest(Math.min(left, FLUSH_BYTES));
@@ -80,7 +83,7 @@ export class HandshakeChannel {
     if (this.#gatheredBytes >= FLUSH_BYTES) await this.flush();
   }
 
-  /** Writes what is gathered, in one write, and waits until the stream wants more. */
+  /** Writes the gathered bytes in one write, and waits until the stream takes more. */
   async flush(): Promise<void> {
     this.#check();
     if (this.#gatheredBytes === 0) return;
@@ -101,8 +104,8 @@ export class HandshakeChannel {
   }
 
   /**
-   * Lets go of the stream, which is neither flowing nor explicitly paused then, and returns what was read beyond the handshake.
-   * An error of a stream that failed stays caught.
+   * Lets go of the stream, which is neither flowing nor explicitly paused then. Returns the bytes
+   * that were read behind the handshake. Errors of a failed stream stay caught.
    */
   release(): Buffer {
     if (this.#failure !== undefined) this.#stream.on('error', () => {});
@@ -143,7 +146,7 @@ export class HandshakeChannel {
     if (this.#leftBytes < 0) throw new NbdProtocolError(`${this.#peer} sent more than a handshake takes`);
   }
 
-  /** Resolves once more bytes were received; false when none will come. */
+  /** Resolves to true once more bytes arrived, to false if none will come. */
   async #receive(): Promise<boolean> {
     for (;;) {
       this.#check();

@@ -1,8 +1,9 @@
 /**
- * The server's side of the handshake, over any duplex stream: fixed newstyle, from the first magic to the session.
+ * The server's side of the handshake over any duplex stream: fixed newstyle, from the first magic
+ * to the session.
  *
- * Bounded in time, in bytes (an option's and the handshake's) and in the number of options: see `handshake/budget.ts`. Each
- * option is answered with as few writes as possible. The next one is read when the client has taken the answer.
+ * `HandshakeBudget` bounds its time, bytes and number of options. Each option is answered with as
+ * few writes as possible. The next one is read when the client has taken the answer.
  *
  * Source: doc/proto.md, "Newstyle negotiation", "Fixed newstyle negotiation".
  */
@@ -29,19 +30,26 @@ import { Negotiation, type Outcome } from './negotiation.js';
 export { MAX_OPTION_COUNT } from './budget.js';
 export type { ExportFacts, HandshakeDirectory, HandshakeExport, HandshakeOptions, Session } from './contract.js';
 
-/** Most data of one option: room for a name and a dozen of the longest queries. More is skipped and answered with ERR_TOO_BIG. */
+/**
+ * Bound on the data of one option: room for a name and a dozen of the longest queries. More is
+ * skipped and answered with ERR_TOO_BIG.
+ */
 export const MAX_OPTION_DATA_BYTES = 64 * 1024;
-/** Most that one handshake reads, skipped data included, and questions about exports that exist left out. */
+/**
+ * Bound on the input of one handshake. It includes skipped data, but not questions about existing
+ * exports.
+ */
 export const MAX_HANDSHAKE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Negotiates with the client at the other end of `stream`.
  *
- * The stream stays the caller's, who has an `error` listener on it: end it on `undefined`, destroy it on a rejection.
- * After a session its bytes go on from `leftover`.
+ * The stream stays the caller's, which has an `error` listener on it. The caller ends it on
+ * `undefined` and destroys it on a rejection. After a session its bytes go on from `leftover`.
  *
- * @returns `undefined` when the client left politely: ABORT, or end of stream between options
- * @throws NbdProtocolError on garbage, NbdRefusedError when an EXPORT_NAME can't be satisfied, NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED`
+ * @returns `undefined` if the client left in order: ABORT, or end of stream between options
+ * @throws NbdProtocolError on garbage; NbdRefusedError if an EXPORT_NAME can't be satisfied;
+ * NbdDisconnectedError, `ERR_DEADLINE`, `ERR_ABORTED`
  */
 export async function negotiate<E>(
   stream: Duplex,
@@ -57,7 +65,7 @@ export async function negotiate<E>(
   } catch (error) {
     channel.fail(error instanceof Error ? error : new NbdProtocolError('handshake failed', { cause: error }));
     channel.release();
-    // The work may yet open an export that nobody will own.
+    // The work may still open an export, which has no owner then.
     work.then(
       (late) => late !== undefined && late !== 'aborted' && late.export.release(),
       () => {},
@@ -76,7 +84,7 @@ async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirector
   const flags = (await channel.read(4))?.readUInt32BE();
   if (flags === undefined) return undefined;
   if ((flags & ~(ClientFlag.FIXED_NEWSTYLE | ClientFlag.NO_ZEROES)) !== 0) {
-    throw new NbdProtocolError(`client sent flags 0x${flags.toString(16)}, some of which do not exist`);
+    throw new NbdProtocolError(`client sent flags 0x${flags.toString(16)}, some of which are unknown`);
   }
   const negotiation = new Negotiation(channel, directory, budget, (flags & ClientFlag.NO_ZEROES) === 0);
   for (;;) {
@@ -92,7 +100,7 @@ async function haggle<E>(channel: HandshakeChannel, directory: HandshakeDirector
       await negotiation.refuse(option, OptionReply.ERR_TOO_BIG, `${lengthBytes} bytes of data, at most ${MAX_OPTION_DATA_BYTES} are taken`);
       continue;
     }
-    // ABORT's data is ignored, however much: the client is leaving.
+    // ABORT's data is skipped at any length: the client is leaving.
     if (option === Option.ABORT) await channel.skip(lengthBytes);
     const data = option === Option.ABORT ? Buffer.alloc(0) : await channel.readRest(lengthBytes);
     const outcome = await negotiation.answer(option, data);

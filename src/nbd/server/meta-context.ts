@@ -34,7 +34,8 @@ export class MetaContexts {
   /** Sends the contexts that match LIST_META_CONTEXT's queries. @throws Refusal */
   async list(data: Buffer): Promise<void> {
     const { queries } = await this.#request(data);
-    // A query with an empty leaf name asks for the whole namespace; no query at all asks for everything.
+    // A query with an empty leaf name asks for the whole namespace; no query at all asks for
+    // everything.
     const matches = (context: string): boolean => queries.some((query) => query === context || query === `${namespace(context)}:`);
     for (const context of contextNames) {
       if (queries.length > 0 && !matches(context)) continue;

@@ -32,7 +32,9 @@ import type { HandshakeChannel } from './handshake-channel.js';
 import { MetaContexts } from './meta-context.js';
 import { Refusal, refuseData } from './refusal.js';
 
-/** Outcome of one option: a session, the end of the connection, or `undefined` for the next option. */
+/**
+ * Outcome of one option: a session, the end of the connection, or `undefined` for the next option.
+ */
 export type Outcome<E> = Omit<Session<E>, 'leftover'> | 'aborted' | undefined;
 
 export class Negotiation<E> {
@@ -54,7 +56,11 @@ export class Negotiation<E> {
     this.#padding = padding;
   }
 
-  /** Answers one option. @throws NbdProtocolError or NbdRefusedError when the connection is to be dropped */
+  /**
+   * Answers one option.
+   *
+   * @throws NbdProtocolError or NbdRefusedError if the connection has to be dropped
+   */
   async answer(option: number, data: Buffer): Promise<Outcome<E>> {
     // EXPORT_NAME has no error reply: every error ends the connection.
     if (option === Option.EXPORT_NAME) return this.#exportName(data);
