@@ -54,7 +54,7 @@ export class BaseKeeper {
   #next(): void {
     this.#looking = this.#look()
       .catch((error: unknown) =>
-        this.#options.log.error({ reason: errorMessage(error) }, 'a content of disks that moved away is not served'),
+        this.#options.log.error({ reason: errorMessage(error) }, 'the content of a disk that moved to another node is not served to it'),
       )
       .finally(() => {
         if (!this.#closed) this.#cancel = this.#options.clock.after(lookMs, () => this.#next());

@@ -56,7 +56,7 @@ export class ConfiguredImages {
       const retry = ['ERR_ORIGIN_UNAVAILABLE', 'ERR_ETCD_UNAVAILABLE', 'ERR_DEADLINE'].includes(errorCode(error));
       this.#log.error(
         { image: image.name, code: errorCode(error), reason: errorMessage(error), retryMs: retry ? retryMs : undefined },
-        'this image of the configuration is not served as it says',
+        'an image is not served as the configuration demands',
       );
       if (retry)
         this.#cancels.set(

@@ -24,7 +24,7 @@ export async function warm(content: Content, { signal, onProgress, deadlineMs }:
   if (heldBytes < totalBytes) {
     throw new CopseError(
       'ERR_CACHE_FULL',
-      `${displayUrl(content.spec.url)}: all was fetched, but only ${formatSize(heldBytes)} of ${formatSize(totalBytes)} are kept: the rest was evicted to hold the cache's budget and the floor of free space; raise --cache-size or lower --min-free`,
+      `${displayUrl(content.spec.url)}: the whole image was fetched, but only ${formatSize(heldBytes)} of ${formatSize(totalBytes)} are kept: the rest was evicted to hold the cache's budget and the floor of free space; raise --cache-size or lower --min-free`,
     );
   }
   return { doneBytes: totalBytes, totalBytes, fetchedBytes: content.cache.metrics.fetchedBytes - fetchedBefore };

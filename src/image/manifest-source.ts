@@ -41,7 +41,7 @@ export class ManifestSource {
     if (pin.url === undefined) {
       throw new ManifestError(
         'ERR_MANIFEST',
-        `no node has the manifest ${pin.digest}: say where it lies (--manifest), or seal the image again`,
+        `no node has the manifest ${pin.digest}: name its URL by --manifest, or seal the image again`,
       );
     }
     return store.put(await fetchManifest(pin.url, pin.digest, { credentials, log, signal }));
@@ -56,8 +56,8 @@ export class ManifestSource {
         if (signal?.aborted) throw new AbortedError(`manifest ${digest}`, { cause: error });
         if (errorCode(error) === 'ERR_STATE') throw error;
         const fields = { from: fetcher.name, digest, code: errorCode(error), reason: errorMessage(error) };
-        if (error instanceof ManifestError) log.error(fields, 'this is not the manifest that was asked for');
-        else log.debug(fields, 'no manifest from there');
+        if (error instanceof ManifestError) log.error(fields, 'a source sent another manifest than the requested one');
+        else log.debug(fields, 'a source did not give the manifest');
       }
     }
     return undefined;

@@ -57,7 +57,7 @@ export class PromotedFiles {
     try {
       replaceFile(`${url}${markSuffix}`, `${JSON.stringify({ manifest: manifest?.digest })}\n`);
     } catch (error) {
-      log.warn({ file: url, reason: errorMessage(error) }, 'the file of an image that is removed stays: remove it by hand');
+      log.warn({ file: url, reason: errorMessage(error) }, 'the file of a removed image could not be marked: remove it by hand');
     }
   }
 
@@ -69,7 +69,7 @@ export class PromotedFiles {
     const done = this.#sweeping.then(async () => {
       for (const mark of this.#marks()) {
         await this.#remove(mark).catch((error: unknown) =>
-          this.#options.log.warn({ mark, reason: errorMessage(error) }, 'the file of an image that was removed is still there'),
+          this.#options.log.warn({ mark, reason: errorMessage(error) }, 'the file of a removed image could not be removed yet'),
         );
       }
     });
@@ -98,7 +98,7 @@ export class PromotedFiles {
     if (readBy(path, this.#options.others())) return;
     rmSync(path, { force: true });
     syncDirectory(dirname(path));
-    log.info({ file: path }, 'removed the file of an image that was removed');
+    log.info({ file: path }, 'removed the file of a removed image');
     const used = [...this.#options.images(), ...this.#options.others()];
     if (digest !== undefined && !used.some(({ manifest }) => manifest?.digest === digest)) {
       await store.remove(digest).catch((error: unknown) => {

@@ -72,7 +72,7 @@ function defaultOutputPath(url: string): string {
   const kind = originKind(url);
   if (kind === 'file') return `${originPath(url)}.manifest`;
   const name = kind === 'http' ? basename(httpUrl(url).pathname) : '';
-  if (name === '') throw new CopseError('ERR_OPTION', 'where to? say it by --output PATH');
+  if (name === '') throw new CopseError('ERR_OPTION', 'the URL names no file for the manifest: give its path by --output PATH');
   return resolve(`${decoded(name)}.manifest`);
 }
 

@@ -86,7 +86,7 @@ async function listenOnDescriptor(server: Server, address: Extract<ListenAddress
   if (address.allowRemote || bound === null || typeof bound === 'string' || isLoopbackHost(bound.address)) return;
   throw new CopseError(
     'ERR_ADDRESS_REMOTE',
-    `the TCP socket that systemd passes (${bound.address}, port ${bound.port}) can be reached by other hosts, and whoever reaches it may write disks: bind it to 127.0.0.1, or give --allow-remote`,
+    `the TCP socket that systemd passes (${bound.address}, port ${bound.port}) can be reached by other hosts, and each of them may write disks: bind it to 127.0.0.1, or give --allow-remote`,
   );
 }
 

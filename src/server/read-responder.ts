@@ -59,13 +59,11 @@ export class ReadResponder {
     return this.#copiedBytes;
   }
 
-  /** Counts the hits of a turn that took `tookMs`. Returns the bytes that they copied. */
-  endTurn(tookMs: number): number {
-    const copiedBytes = this.#copiedBytes;
-    if (this.#hitCount > 0) this.#metrics.reads.cache.latency.observe(tookMs, this.#hitCount);
+  /** Counts the hits of a turn that took `tookMs`. */
+  endTurn(tookMs: number): void {
+    this.#metrics.reads.cache.latency.observe(tookMs, this.#hitCount);
     this.#copiedBytes = 0;
     this.#hitCount = 0;
-    return copiedBytes;
   }
 
   /**

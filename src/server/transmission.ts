@@ -238,8 +238,11 @@ export class Transmission implements IntakeHandler {
       return;
     }
     this.#replies.flush();
-    const copiedBytes = this.#reads.endTurn(performance.now() - startMs);
-    if (copiedBytes > 0) copyTurn.spend(copiedBytes);
+    const { copiedBytes } = this.#reads;
+    if (copiedBytes > 0) {
+      copyTurn.spend(copiedBytes);
+      this.#reads.endTurn(performance.now() - startMs);
+    }
     if (this.#isInputOver) return;
     this.#endWhenAccepted();
     if (this.#isInputOver) return;
