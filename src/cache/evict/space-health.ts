@@ -52,7 +52,11 @@ export class SpaceHealth {
     throw new CopseError('ERR_CACHE_BROKEN', `the cache rests for ${brokenMs / 1000} s after a failure: ${this.#message}`);
   }
 
-  /** Enters the state `full`. @throws CopseError `ERR_CACHE_FULL` */
+  /**
+   * Enters the state `full`.
+   *
+   * @throws CopseError `ERR_CACHE_FULL`
+   */
   full(message: string): never {
     this.#enter('full', message);
     throw new CopseError('ERR_CACHE_FULL', message);

@@ -4,13 +4,14 @@
  * An image without readers holds no descriptors. The addon opens the files with the first call that
  * needs them, and `park` closes them again. The states of the chunks stay in memory.
  *
- * Invariants: a chunk is stored or verified by one call at a time, and never while an eviction of
- * it is under way. The map is marked clean (`CleanMark`) only with no chunk left unverified,
- * because a record does not tell an unverified chunk from a present one.
+ * Invariants: calls that change chunks keep the order of `ChunkOrder`. The map is marked clean
+ * (`CleanMark`) only with no chunk left unverified, because a record does not tell an unverified
+ * chunk from a present one.
  */
 import { open } from 'node:fs/promises';
 import { ClosedError } from '../../base/error.js';
 import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../../base/native.js';
+import { ChunkOrder } from './chunk-order.js';
 import { CleanMark } from './clean-mark.js';
 import { mapHeaderBytes } from './map-header.js';
 import { type ChunkStoreOptions, inspectStoreFiles } from './store-files.js';
@@ -28,13 +29,7 @@ export class ChunkStore {
   readonly #file: NativeChunkFile;
   readonly #options: ChunkStoreOptions;
   readonly #mark: CleanMark;
-  /** Evictions under way, by chunk. */
-  readonly #evicting = new Map<number, Promise<unknown>>();
-  /**
-   * Stores of zeros under way, by chunk: both paths of a cache may bring the same chunk at once.
-   */
-  readonly #zeroing = new Map<number, Promise<void>>();
-  #lastStore: Promise<unknown> = Promise.resolve();
+  readonly #order = new ChunkOrder();
   #closing: Promise<void> | undefined;
   /** Resolves when the records of the map are in memory. */
   readonly ready: Promise<void>;
@@ -159,36 +154,20 @@ export class ChunkStore {
   }
 
   /**
-   * Stores one chunk without a sync, after an eviction of it that is under way. At most one store
-   * or verify of a chunk runs at a time.
-   *
-   * Stores run one after another: the kernel lets one thread at a time write to a file, and the
-   * others would spin (6 % of a cold read's CPU).
+   * Stores one chunk without a sync, in the order of `ChunkOrder`. At most one store or verify of a
+   * chunk runs at a time.
    */
   store(chunkIndex: number, source: Uint8Array): Promise<ChunkStateValue> {
-    const store = async (): Promise<ChunkStateValue> => {
-      await this.#evicting.get(chunkIndex);
+    return this.#order.store(chunkIndex, async () => {
       // A store earlier in the line may have stored the same chunk.
       if (this.isHeld(chunkIndex)) return this.#file.state(chunkIndex);
       return this.#change(() => this.#file.store(chunkIndex, source, 0));
-    };
-    const stored = this.#lastStore.then(store, store);
-    this.#lastStore = stored;
-    return stored;
+    });
   }
 
   /** Stores one chunk of zeros. Calls for one chunk join. */
   storeZero(chunkIndex: number): Promise<void> {
-    const running = this.#zeroing.get(chunkIndex);
-    if (running !== undefined) return running;
-    const stored = this.#storeZero(chunkIndex).finally(() => this.#zeroing.delete(chunkIndex));
-    this.#zeroing.set(chunkIndex, stored);
-    return stored;
-  }
-
-  async #storeZero(chunkIndex: number): Promise<void> {
-    await this.#evicting.get(chunkIndex);
-    await this.#change(() => this.#file.storeZero(chunkIndex, 1));
+    return this.#order.storeZero(chunkIndex, () => this.#change(() => this.#file.storeZero(chunkIndex, 1)));
   }
 
   /** Reads the bytes of a chunk from the disk, right or wrong. Rejects if they can't be read. */
@@ -211,7 +190,7 @@ export class ChunkStore {
    * runs at a time.
    */
   async verify(chunkIndex: number): Promise<boolean> {
-    await this.#evicting.get(chunkIndex);
+    await this.#order.afterEviction(chunkIndex);
     if (this.#file.state(chunkIndex) === ChunkState.absent) return true;
     return this.#change(() => this.#file.verify(chunkIndex));
   }
@@ -229,15 +208,11 @@ export class ChunkStore {
    * Frees chunks (map, sync, punch). Skips chunks in use, and chunks that clients have not taken
    * from their sockets. Resolves to the bytes freed.
    */
-  async evict(chunkIndices: Uint32Array): Promise<number> {
-    const done = this.#change(() => this.#file.evict(chunkIndices));
-    const settled = done.catch(() => 0);
-    for (const index of chunkIndices) this.#evicting.set(index, settled);
-    try {
-      return await done;
-    } finally {
-      for (const index of chunkIndices) if (this.#evicting.get(index) === settled) this.#evicting.delete(index);
-    }
+  evict(chunkIndices: Uint32Array): Promise<number> {
+    return this.#order.evict(
+      chunkIndices,
+      this.#change(() => this.#file.evict(chunkIndices)),
+    );
   }
 
   /**

@@ -23,7 +23,11 @@ export class ExportLookup<E> {
     return this.#directory.exportCount?.() ?? 0;
   }
 
-  /** Opens an export; the caller releases it. @throws Refusal */
+  /**
+   * Opens an export; the caller releases it.
+   *
+   * @throws Refusal
+   */
   open(name: string): Promise<HandshakeExport<E>> {
     return this.#find(name, this.#directory.open(name));
   }

@@ -31,7 +31,11 @@ export class MetaContexts {
     this.#selected = undefined;
   }
 
-  /** Sends the contexts that match LIST_META_CONTEXT's queries. @throws Refusal */
+  /**
+   * Sends the contexts that match LIST_META_CONTEXT's queries.
+   *
+   * @throws Refusal
+   */
   async list(data: Buffer): Promise<void> {
     const { queries } = await this.#request(data);
     // A query with an empty leaf name asks for the whole namespace; no query at all asks for
@@ -43,7 +47,11 @@ export class MetaContexts {
     }
   }
 
-  /** Selects and sends the contexts of SET_META_CONTEXT's queries. @throws Refusal */
+  /**
+   * Selects and sends the contexts of SET_META_CONTEXT's queries.
+   *
+   * @throws Refusal
+   */
   async set(data: Buffer): Promise<void> {
     const { name, queries } = await this.#request(data);
     const contexts = new Map<ContextName, number>();
