@@ -59,7 +59,7 @@ export class LaneUser implements FastUser {
     try {
       this.stream.lane.grant(overlay, image, writable, lease);
     } catch (error) {
-      this.#options.log.error({ err: error }, 'a native lane could not be granted the files of its device: it hands up all requests');
+      this.#options.log.error({ err: error }, 'a native lane could not be granted the files of its device');
     }
   }
 
