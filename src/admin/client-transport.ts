@@ -8,6 +8,7 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import { AbortedError, errorCode } from '../base/error.js';
+import { foreignErrorCode } from '../base/error-code.js';
 import type { JobOptions, Progress } from '../base/job.js';
 import type { Closeable } from '../base/lifecycle.js';
 import type { Secret } from '../base/secret.js';
@@ -107,7 +108,7 @@ export class ClientTransport implements Closeable {
 function answeredError(status: number, body: string): DaemonAnswerError {
   try {
     const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
-    if (typeof code === 'string' && typeof message === 'string') return new DaemonAnswerError(code, message);
+    if (typeof code === 'string' && typeof message === 'string') return new DaemonAnswerError(foreignErrorCode(code), message);
   } catch {
     // Another program listens there, or a proxy stands between.
   }

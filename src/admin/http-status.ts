@@ -1,53 +1,7 @@
-/** Which HTTP status stands for which error code; the other direction is not needed, the body holds the code. */
+/** HTTP status of the admin API's answer to an error. The body has the code, so clients never map a status back. */
+import { presentationOf } from '../base/error-code.js';
 
-const statusByCode: Record<string, number> = {
-  ERR_NO_SUCH_IMAGE: 404,
-  ERR_NO_SUCH_DISK: 404,
-  ERR_NO_SUCH_SNAPSHOT: 404,
-  ERR_IMAGE_EXISTS: 409,
-  ERR_IMAGE_IN_USE: 409,
-  ERR_IMAGE_CONFLICT: 409,
-  ERR_NOT_SHARED: 409,
-  ERR_NOT_CLUSTERED: 409,
-  ERR_DISK_EXISTS: 409,
-  ERR_DISK_IN_USE: 409,
-  ERR_DISK_INCOMPLETE: 409,
-  ERR_DISK_LOSS: 409,
-  ERR_DATA_LOST: 409,
-  ERR_HANDOVER_EXPLICIT: 409,
-  ERR_NOT_OWNER: 409,
-  ERR_OWNER_UNREACHABLE: 409,
-  ERR_NOT_YET: 409,
-  ERR_EPOCH: 409,
-  ERR_DISK_OPEN: 409,
-  ERR_FILES_GONE: 409,
-  ERR_SNAPSHOT_EXISTS: 409,
-  ERR_SIZE: 400,
-  ERR_NAME: 400,
-  ERR_URL: 400,
-  ERR_OPTION: 400,
-  ERR_DIGEST: 400,
-  ERR_ORIGIN_CHANGED: 502,
-  ERR_ORIGIN_REFUSED: 502,
-  ERR_ORIGIN_PROTOCOL: 502,
-  ERR_ORIGIN_UNAVAILABLE: 502,
-  ERR_FORMAT: 502,
-  ERR_MANIFEST: 502,
-  ERR_DIGEST_MISMATCH: 502,
-  ERR_ETCD_REFUSED: 502,
-  ERR_BLOCKS_AWAY: 502,
-  ERR_PEER_GONE: 502,
-  ERR_PEER_LIED: 502,
-  ERR_NOT_MEMBER: 502,
-  ERR_CALLER: 502,
-  ERR_REPLICA: 502,
-  ERR_DEADLINE: 502,
-  ERR_NOT_SUPPORTED: 501,
-  ERR_BUSY: 503,
-  ERR_ETCD_UNAVAILABLE: 503,
-  ENOSPC: 507,
-};
-
+/** @param code stable code of an error */
 export function httpStatusOf(code: string): number {
-  return statusByCode[code] ?? 500;
+  return presentationOf(code).httpStatus;
 }

@@ -2,6 +2,7 @@
 
 import type { Readable } from 'node:stream';
 import { CopseError } from '../base/error.js';
+import { foreignErrorCode } from '../base/error-code.js';
 import type { Progress } from '../base/job.js';
 import { DaemonAnswerError } from './daemon-error.js';
 
@@ -23,7 +24,7 @@ export async function readJob<T extends Progress>(body: Readable, onProgress: (p
     if (line.type === 'progress') onProgress({ doneBytes: line.doneBytes, totalBytes: line.totalBytes });
     else end = line;
   }
-  if (end?.type === 'error') throw new DaemonAnswerError(end.code, end.message);
+  if (end?.type === 'error') throw new DaemonAnswerError(foreignErrorCode(end.code), end.message);
   if (end?.type !== 'result') return undefined;
   const { type: _, ...result } = end;
   return result as unknown as T;

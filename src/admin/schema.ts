@@ -1,5 +1,6 @@
 /** Parts that schemas of the admin API share. */
 import { z } from 'zod';
+import { errorCodes } from '../base/error-code.js';
 import { maxExportNameLength } from '../base/export-name.js';
 import { maxDurationMs } from '../config/schema.js';
 
@@ -14,7 +15,7 @@ export const deadlineMs = z.int().min(0).max(maxDurationMs);
 export const exportName = z.string().min(1).max(maxExportNameLength);
 
 export const errorSchema = z
-  .object({ code: z.string(), message: z.string() })
+  .object({ code: z.string().meta({ examples: [...errorCodes] }), message: z.string() })
   .describe('What failed. `code` is stable and for programs, `message` is for people.');
 
 /** Body of a request that renames an image or a disk. */

@@ -21,7 +21,7 @@ export function isChunkSize(sizeBytes: number): boolean {
  */
 export function checkChunkSize(
   sizeBytes: number,
-  { code = 'ERR_OPTION', written = formatSize(sizeBytes) }: { code?: string; written?: string } = {},
+  { code = 'ERR_OPTION', written = formatSize(sizeBytes) }: { code?: 'ERR_OPTION' | 'ERR_SIZE'; written?: string } = {},
 ): number {
   if (isChunkSize(sizeBytes)) return sizeBytes;
   throw new CopseError(code, `"${written}" is not a chunk size: write a power of two from 64K to 1M, as in 256K`);

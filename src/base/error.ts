@@ -1,4 +1,5 @@
 import { redactUrls } from './display-url.js';
+import type { ErrorCode, ForeignErrorCode, SystemErrorCode } from './error-code.js';
 
 /**
  * The root of every error that Copse throws on purpose.
@@ -9,7 +10,7 @@ import { redactUrls } from './display-url.js';
 export class CopseError extends Error {
   readonly code: string;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode | SystemErrorCode | ForeignErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = new.target.name;
     this.code = code;

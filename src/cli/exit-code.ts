@@ -1,4 +1,5 @@
-/** The exit codes of `copse`, a stable interface (docs/cli.md). */
+/** The exit codes of `copse`, a stable interface (docs/cli.md). Those of errors follow from their kinds. */
+import { presentationOf } from '../base/error-code.js';
 
 export const ExitCode = {
   ok: 0,
@@ -15,58 +16,9 @@ export const ExitCode = {
   terminated: 143,
 } as const;
 
-const exitCodeByCode: Record<string, number> = {
-  ERR_CONFIG: ExitCode.usage,
-  ERR_ADDRESS_REMOTE: ExitCode.usage,
-  ERR_ADMIN_TOKEN: ExitCode.usage,
-  ERR_ADDRESS: ExitCode.usage,
-  ERR_DURATION: ExitCode.usage,
-  ERR_SIZE: ExitCode.usage,
-  ERR_NAME: ExitCode.usage,
-  ERR_URL: ExitCode.usage,
-  ERR_OPTION: ExitCode.usage,
-  ERR_DIGEST: ExitCode.usage,
-  ERR_REQUEST: ExitCode.usage,
-  ERR_NO_DAEMON: ExitCode.noDaemon,
-  ERR_NO_SUCH_IMAGE: ExitCode.notFound,
-  ERR_IMAGE_EXISTS: ExitCode.conflict,
-  ERR_IMAGE_IN_USE: ExitCode.conflict,
-  ERR_IMAGE_CONFLICT: ExitCode.conflict,
-  ERR_NOT_CLUSTERED: ExitCode.conflict,
-  ERR_NOT_SHARED: ExitCode.conflict,
-  ERR_NO_SUCH_DISK: ExitCode.notFound,
-  ERR_NO_SUCH_SNAPSHOT: ExitCode.notFound,
-  ERR_DISK_EXISTS: ExitCode.conflict,
-  ERR_DISK_IN_USE: ExitCode.conflict,
-  ERR_DISK_INCOMPLETE: ExitCode.conflict,
-  ERR_DISK_LOSS: ExitCode.conflict,
-  ERR_DATA_LOST: ExitCode.conflict,
-  ERR_HANDOVER_EXPLICIT: ExitCode.conflict,
-  ERR_NOT_OWNER: ExitCode.conflict,
-  ERR_OWNER_UNREACHABLE: ExitCode.conflict,
-  ERR_NOT_YET: ExitCode.conflict,
-  ERR_EPOCH: ExitCode.conflict,
-  ERR_DISK_OPEN: ExitCode.conflict,
-  ERR_FILES_GONE: ExitCode.conflict,
-  ERR_BUSY: ExitCode.conflict,
-  ERR_SNAPSHOT_EXISTS: ExitCode.conflict,
-  ERR_FILE_EXISTS: ExitCode.conflict,
-  ERR_NO_SUCH_DOMAIN: ExitCode.notFound,
-  ERR_NO_SUCH_EXPORT: ExitCode.notFound,
-  ERR_DISK_NOT_ATTACHED: ExitCode.notFound,
-  ERR_DISK_ATTACHED: ExitCode.conflict,
-  ERR_EXPORT_NAMED: ExitCode.conflict,
-  ERR_DOMAIN_STATE: ExitCode.conflict,
-  ERR_TARGET_AMBIGUOUS: ExitCode.usage,
-  ERR_TARGET_TAKEN: ExitCode.conflict,
-  ERR_NO_LISTENER: ExitCode.conflict,
-  ERR_OUTPUT: ExitCode.noSpace,
-  ENOSPC: ExitCode.noSpace,
-};
-
 /** @param code the stable code of an error */
 export function exitCodeOf(code: string): number {
-  return exitCodeByCode[code] ?? ExitCode.failed;
+  return presentationOf(code).exitCode;
 }
 
 /** For `copse --help`. */

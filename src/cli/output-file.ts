@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../base/error.js';
+import { foreignErrorCode } from '../base/error-code.js';
 
 export interface OutputFile {
   /** Absolute. */
@@ -53,7 +54,7 @@ async function checkPlace(path: string, force: boolean): Promise<string> {
     return await realpath(path);
   } catch (error) {
     throw error instanceof CopseError
-      ? new CopseError(error.code, `${path}: ${error.message}`)
+      ? new CopseError(foreignErrorCode(error.code), `${path}: ${error.message}`)
       : new CopseError('ERR_OUTPUT', `${path} can't be written: ${errorMessage(error)}`, { cause: error });
   }
 }

@@ -108,7 +108,6 @@ t.test('errors have the status of their code', async (t) => {
     ['ERR_ETCD_UNAVAILABLE', 503],
     ['ERR_ETCD_REFUSED', 502],
     ['ERR_DIGEST_MISMATCH', 502],
-    ['ERR_NOT_SUPPORTED', 501],
     ['ERR_ORIGIN_UNAVAILABLE', 502],
     ['ERR_ORIGIN_CHANGED', 502],
     ['ERR_FORMAT', 502],

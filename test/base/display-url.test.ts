@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import t from 'tap';
 import { displayUrl, hidesSecret, redactUrls } from '../../src/base/display-url.js';
 import { CopseError, errorMessage } from '../../src/base/error.js';
+import { foreignErrorCode } from '../../src/base/error-code.js';
 import { Secret } from '../../src/base/secret.js';
 
 t.test('what is shown holds no secrets', async (t) => {
@@ -37,7 +38,10 @@ t.test('URLs in texts', async (t) => {
   for (const text of ['write http://HOST:PORT or https://HOST:PORT', 'use https://…, nbd+unix:///EXPORT?socket=PATH or a path', 'a: b']) {
     t.equal(redactUrls(text), text);
   }
-  t.equal(errorMessage(new CopseError('ERR_X', 'below', { cause: new Error('GET http://me:hush@h/x') })), 'below: GET http://h/x');
+  t.equal(
+    errorMessage(new CopseError(foreignErrorCode('ERR_X'), 'below', { cause: new Error('GET http://me:hush@h/x') })),
+    'below: GET http://h/x',
+  );
   t.ok(redactUrls(`http://${':'.repeat(20_000)}`).length > 0, 'in little time');
 });
 

@@ -1,6 +1,7 @@
 /** A VM on a host of the lab: it boots there, or waits to be sent there. No KVM, which may exist and never boot. */
 import { join } from 'node:path';
 import { CopseError } from '../../src/base/error.js';
+import { foreignErrorCode } from '../../src/base/error-code.js';
 import type { Closeable } from '../../src/base/lifecycle.js';
 import { GiB, MiB } from '../../src/base/size.js';
 import { Program } from '../bench/harness/program.js';
@@ -118,7 +119,7 @@ export class Vm implements Closeable {
   async #migration(what: string, isSo: (status: MigrationStatus) => boolean): Promise<void> {
     await until(what, async () => {
       const status = await this.monitor.execute<MigrationStatus>('query-migrate');
-      if (status.status === 'failed') throw new CopseError('ERR_QEMU', `the VM was not moved: ${JSON.stringify(status)}`);
+      if (status.status === 'failed') throw new CopseError(foreignErrorCode('ERR_QEMU'), `the VM was not moved: ${JSON.stringify(status)}`);
       return isSo(status) ? true : undefined;
     });
   }

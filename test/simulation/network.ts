@@ -4,6 +4,7 @@
  * Of a machine that is silent (its power is cut, its link is down) nobody hears anything: connections to it stall until whoever waits gives up.
  */
 import { AbortedError, CopseError } from '../../src/base/error.js';
+import { foreignErrorCode } from '../../src/base/error-code.js';
 import type { Chance } from './chance.js';
 import type { Owner, Schedule } from './schedule.js';
 
@@ -164,7 +165,7 @@ export class Connection {
       const pending: Pending = { fail: (error) => end(() => reject(error)) };
       const onAbort = (): void => pending.fail(new AbortedError('request to a peer'));
       this.#pending.add(pending);
-      if (!this.isOpen) return pending.fail(new CopseError('ERR_CONNECTION', 'the connection is closed'));
+      if (!this.isOpen) return pending.fail(new CopseError(foreignErrorCode('ERR_CONNECTION'), 'the connection is closed'));
       if (signal?.aborted) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
       const reply = (parts: readonly Part[], index: number): void => {
@@ -218,7 +219,8 @@ export class Connection {
       this.#serverEnd.abort();
       return;
     }
-    for (const pending of [...this.#pending]) pending.fail(new CopseError('ERR_CONNECTION', `the connection ended: ${reason}`));
+    for (const pending of [...this.#pending])
+      pending.fail(new CopseError(foreignErrorCode('ERR_CONNECTION'), `the connection ended: ${reason}`));
     this.onLost();
   }
 }

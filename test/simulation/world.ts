@@ -1,6 +1,7 @@
 /** All there is in a run: hosts, the network between them, the origin, time, chance, and who watches. */
 
 import { CopseError } from '../../src/base/error.js';
+import { foreignErrorCode } from '../../src/base/error-code.js';
 import { silentLogger } from '../../src/base/log.js';
 import { BufferPools } from '../../src/cache/buffer-pool.js';
 import type { Membership, Seed } from '../../src/cluster/membership/membership.js';
@@ -124,7 +125,7 @@ export class World {
   /** @throws CopseError where there is no such host */
   host(id: string): Host {
     const host = this.#hostById.get(id);
-    if (host === undefined) throw new CopseError('ERR_SIMULATION', `no host ${id}`);
+    if (host === undefined) throw new CopseError(foreignErrorCode('ERR_SIMULATION'), `no host ${id}`);
     return host;
   }
 

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { CopseError } from '../../src/base/error.js';
+import { foreignErrorCode } from '../../src/base/error-code.js';
 import type { Order, Report } from './guest-process.js';
 
 const processPath = fileURLToPath(new URL('./guest-process.js', import.meta.url));
@@ -49,7 +50,7 @@ export class Guest {
     this.#next += 1;
     const what = JSON.stringify(wish);
     const report = await new Promise<Report>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new CopseError('ERR_HANG', `no answer in ${hangMs} ms: ${what}`)), hangMs);
+      const timer = setTimeout(() => reject(new CopseError(foreignErrorCode('ERR_HANG'), `no answer in ${hangMs} ms: ${what}`)), hangMs);
       this.#pending.set(number, (answer) => {
         clearTimeout(timer);
         resolve(answer);
@@ -57,7 +58,7 @@ export class Guest {
       if (this.#child.connected) this.#child.send({ ...wish, number } satisfies Order);
       else this.#pending.get(number)?.({ number, error: { code: 'ERR_GUEST_GONE', message: 'the guest ended' } });
     });
-    if (report.error !== undefined) throw new CopseError(report.error.code, `${what}: ${report.error.message}`);
+    if (report.error !== undefined) throw new CopseError(foreignErrorCode(report.error.code), `${what}: ${report.error.message}`);
     return report.versions ?? [];
   }
 

@@ -5,6 +5,7 @@
  */
 import { dirname } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
+import { foreignErrorCode } from '../../base/error-code.js';
 import type { Logger } from '../../base/log.js';
 import type { NativeOverlayFile } from '../../base/native.js';
 import { type Room, withRoom } from '../../base/room.js';
@@ -85,10 +86,10 @@ export class DiskFooting {
     const said = (what: string): string => `disk "${name}": ${what} (${errorMessage(error)})`;
     if (code === 'ESTALE') return new CopseError('ERR_FILES_GONE', said(trouble ?? 'its files are not its own any more'), { cause: error });
     if (loss !== undefined && isOfSync(error)) return lossError(name, loss, error);
-    if (trouble !== undefined) return new CopseError(code, said(trouble), { cause: error });
+    if (trouble !== undefined) return new CopseError(foreignErrorCode(code), said(trouble), { cause: error });
     if (!isOfSync(error) || pathOf(error) !== mapPath) return error;
     const what = 'its map could not be synced: no data is lost by that, and the next flush writes the map again';
-    return new CopseError(code, said(what), { cause: error });
+    return new CopseError(foreignErrorCode(code), said(what), { cause: error });
   }
 
   /** @throws the system's error while syncs fail: nothing has changed then */
@@ -100,7 +101,7 @@ export class DiskFooting {
       await overlay.acceptLoss();
     } catch (error) {
       const remedy = 'the disk below it does not take writes yet: repair that, and try again';
-      throw new CopseError(errorCode(error), `disk "${name}": ${errorMessage(error)}; ${remedy}`, { cause: error });
+      throw new CopseError(foreignErrorCode(errorCode(error)), `disk "${name}": ${errorMessage(error)}; ${remedy}`, { cause: error });
     }
     losses?.forget(uuid);
     this.#isNoted = false;

@@ -6,23 +6,8 @@
  * `disk/UUID` uses that code.
  */
 import { errorCode } from '../../base/error.js';
+import { presentationOf } from '../../base/error-code.js';
 import { ErrorNumber } from './constant.js';
-
-const numberOfCode: Readonly<Record<string, number>> = {
-  EPERM: ErrorNumber.EPERM,
-  EACCES: ErrorNumber.EPERM,
-  EROFS: ErrorNumber.EPERM,
-  EIO: ErrorNumber.EIO,
-  ENOMEM: ErrorNumber.ENOMEM,
-  EINVAL: ErrorNumber.EINVAL,
-  ENOSPC: ErrorNumber.ENOSPC,
-  EFBIG: ErrorNumber.ENOSPC,
-  EDQUOT: ErrorNumber.ENOSPC,
-  EOVERFLOW: ErrorNumber.EOVERFLOW,
-  ENOTSUP: ErrorNumber.ENOTSUP,
-  EOPNOTSUPP: ErrorNumber.ENOTSUP,
-  ERR_PEER_NOT_OWNER: ErrorNumber.ESHUTDOWN,
-};
 
 const nameOfNumber: ReadonlyMap<number, string> = new Map(Object.entries(ErrorNumber).map(([name, value]) => [value, name]));
 
@@ -31,8 +16,7 @@ const nameOfNumber: ReadonlyMap<number, string> = new Map(Object.entries(ErrorNu
  * are EIO.
  */
 export function toNbdError(error: unknown): number {
-  const code = errorCode(error);
-  return Object.hasOwn(numberOfCode, code) ? (numberOfCode[code] ?? ErrorNumber.EIO) : ErrorNumber.EIO;
+  return ErrorNumber[presentationOf(errorCode(error)).nbdErrno];
 }
 
 /**

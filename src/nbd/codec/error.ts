@@ -1,5 +1,6 @@
 /** The errors of a connection, as either end sees them. */
 import { CopseError } from '../../base/error.js';
+import { foreignErrorCode } from '../../base/error-code.js';
 
 /**
  * The peer breaks the protocol, so the connection is of no use any more. Code `ERR_NBD_PROTOCOL`.
@@ -47,7 +48,7 @@ export class NbdRequestError extends CopseError {
   readonly offset: number | undefined;
 
   constructor(code: string, message: string, options?: { cause?: unknown; offset?: number | undefined }) {
-    super(code, message, options);
+    super(foreignErrorCode(code), message, options);
     this.offset = options?.offset;
   }
 }

@@ -9,6 +9,7 @@ import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
+import { foreignErrorCode } from '../../base/error-code.js';
 import { KiB } from '../../base/size.js';
 import { parsePeerAddress } from '../../cluster/address.js';
 import { PeerError, type PeerTarget } from '../../cluster/peer.js';
@@ -47,7 +48,7 @@ export class PeerCallError extends CopseError {
   readonly peerId: string;
 
   constructor(peerId: string, code: string, message: string) {
-    super(code, `node ${peerId}: ${message}`);
+    super(foreignErrorCode(code), `node ${peerId}: ${message}`);
     this.peerId = peerId;
   }
 }

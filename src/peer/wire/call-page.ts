@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
+import type { ErrorCode } from '../../base/error-code.js';
 import { KiB, MiB } from '../../base/size.js';
 
 export const mostRequestBytes = 64 * KiB;
@@ -103,7 +104,7 @@ export function decodeAnswer(bytes: Buffer): Answer {
   throw new CopseError('ERR_CALL', 'the answer is neither a result nor an error');
 }
 
-function parse(bytes: Buffer, code: string, what: string): unknown {
+function parse(bytes: Buffer, code: ErrorCode, what: string): unknown {
   try {
     return JSON.parse(bytes.toString());
   } catch (error) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { percentile } from './statistic.js';
 
 export interface FioLoad {
@@ -69,11 +70,13 @@ export async function runFio(dir: string, load: FioLoad): Promise<FioResult> {
     ],
     { reject: false, all: true, cwd: dir },
   );
-  if (result.failed) throw new CopseError('ERR_PROGRAM', `fio failed on ${load.uri}: ${result.all ?? result.shortMessage}`);
+  if (result.failed)
+    throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `fio failed on ${load.uri}: ${result.all ?? result.shortMessage}`);
   const text = await readFile(outputPath, 'utf8');
   // Its remarks may stand before the JSON.
   const [job] = output.parse(JSON.parse(text.slice(text.indexOf('{\n')))).jobs;
-  if (job === undefined || job.error !== 0) throw new CopseError('ERR_PROGRAM', `fio met error ${job?.error} on ${load.uri}`);
+  if (job === undefined || job.error !== 0)
+    throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `fio met error ${job?.error} on ${load.uri}`);
   const done = load.pattern.endsWith('write') ? job.write : job.read;
   const seconds = done.runtime / 1000;
   const bins = Object.entries(done.clat_ns.bins ?? {}).map(([ns, count]) => [Number(ns) / 1000, count] as const);

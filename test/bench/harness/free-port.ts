@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 
 /** The kernel is asked just before; somebody else may be given the port meanwhile. */
 export async function freePort(): Promise<number> {
@@ -10,6 +11,6 @@ export async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new CopseError('ERR_PROGRAM', 'no free port');
+  if (address === null || typeof address === 'string') throw new CopseError(foreignErrorCode('ERR_PROGRAM'), 'no free port');
   return address.port;
 }

@@ -7,6 +7,7 @@
 import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import type { Closeable } from '../../../src/base/lifecycle.js';
 import { freePort } from './free-port.js';
 import { Program } from './program.js';
@@ -44,7 +45,9 @@ export class HttpOrigin implements Closeable {
    */
   static async start(dir: string, rootDir: string, latenciesMs: readonly number[]): Promise<HttpOrigin> {
     await access(join(moduleDir, 'ngx_http_lua_module.so')).catch((cause) => {
-      throw new CopseError('ERR_PROGRAM', 'nginx has no lua module: apt-get install nginx-light libnginx-mod-http-lua', { cause });
+      throw new CopseError(foreignErrorCode('ERR_PROGRAM'), 'nginx has no lua module: apt-get install nginx-light libnginx-mod-http-lua', {
+        cause,
+      });
     });
     await mkdir(dir, { recursive: true });
     const ports = new Map<number, number>();

@@ -11,6 +11,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import type { Closeable } from '../../../src/base/lifecycle.js';
 import { cpuSeconds, residentBytes } from './process-meter.js';
 
@@ -52,7 +53,7 @@ export class Program implements Closeable {
     child.stderr.pipe(log, { end: false });
     const fail = async (what: string): Promise<never> => {
       const tail = (await readFile(logPath, 'utf8').catch(() => '')).slice(-2000);
-      throw new CopseError('ERR_PROGRAM', `${command} ${args.join(' ')}: ${what}; ${logPath} ends with:\n${tail}`);
+      throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `${command} ${args.join(' ')}: ${what}; ${logPath} ends with:\n${tail}`);
     };
     if (child.pid === undefined) return fail('could not be started: is its Debian package installed? (.ci/setup bench)');
     const program = new Program(child, child.pid);

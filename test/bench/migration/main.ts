@@ -7,6 +7,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { MiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
@@ -31,7 +32,7 @@ const say = (text: string): void => console.error(`migration: ${text}`);
 
 async function prepare(parts: Lifecycle, options: MigrationOptions): Promise<MigrationContext> {
   const unavailable = await Lab.unavailable();
-  if (unavailable !== undefined) throw new CopseError('ERR_PROGRAM', `no lab here: ${unavailable}`);
+  if (unavailable !== undefined) throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `no lab here: ${unavailable}`);
   const cacheDir = benchCacheDir();
   say('preparing the guest and the images (once)');
   const guest = await buildGuest(join(cacheDir, 'migration'));

@@ -2,6 +2,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import type { MigrationContext, PreparedDisk, Way } from './context.js';
 import { ramPort, Vm } from './lab/vm.js';
@@ -124,6 +125,6 @@ async function moveVm({ destination }: MigrationContext, disk: PreparedDisk, fro
   }
   await from.monitor.event('MIGRATION', ({ status }) => status === 'completed' || status === 'failed');
   const status = await from.monitor.execute<MigrationStatus>('query-migrate');
-  if (status.status !== 'completed') throw new CopseError('ERR_QEMU', `the VM was not moved: ${JSON.stringify(status)}`);
+  if (status.status !== 'completed') throw new CopseError(foreignErrorCode('ERR_QEMU'), `the VM was not moved: ${JSON.stringify(status)}`);
   return status;
 }

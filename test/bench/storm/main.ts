@@ -6,6 +6,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { KiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
@@ -60,7 +61,7 @@ function choose(options: StormOptions): readonly StormCase[] {
 /** Everything that a case needs; all of it goes with `parts`. */
 async function prepare(parts: Lifecycle, options: StormOptions, samples: [string, unknown][]): Promise<StormContext> {
   const unavailable = await Lab.unavailable();
-  if (unavailable !== undefined) throw new CopseError('ERR_PROGRAM', `no lab here: ${unavailable}`);
+  if (unavailable !== undefined) throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `no lab here: ${unavailable}`);
   const cacheDir = benchCacheDir();
   // The lab first: its sweep ends what still runs in directories of killed storms.
   const lab = parts.own(await Lab.start({ hostCount: Math.max(leastHostCount, ...options.hostCounts) }));

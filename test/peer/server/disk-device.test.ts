@@ -1,5 +1,6 @@
 import t from 'tap';
 import { CopseError } from '../../../src/base/error.js';
+import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { toNbdError } from '../../../src/nbd/codec/errno.js';
 import { PeerDiskDevice } from '../../../src/peer/server/disk-device.js';
 import { ScriptedDevice } from '../../server/scripted-device.js';
@@ -40,7 +41,7 @@ t.test('that the node is no owner any more has a number of its own, other errors
     ['EIO', 5],
     ['ESHUTDOWN', 5],
   ] as const) {
-    const error = new CopseError(code, 'no');
+    const error = new CopseError(foreignErrorCode(code), 'no');
     view.read = () => Promise.reject(error);
     view.flush = () => Promise.reject(error);
     view.extents = () => Promise.reject(error);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 
 interface Message {
   return?: unknown;
@@ -46,11 +47,11 @@ export class Monitor {
 
   /** @returns what the command does, whose shape is the caller's to know. @throws CopseError `ERR_QEMU` */
   async execute<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
-    if (this.#closed) throw new CopseError('ERR_QEMU', `QEMU is gone: ${command}`);
+    if (this.#closed) throw new CopseError(foreignErrorCode('ERR_QEMU'), `QEMU is gone: ${command}`);
     const answer = new Promise<Message>((resolve) => this.#answers.push(resolve));
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
     const { error, return: result } = await answer;
-    if (error !== undefined) throw new CopseError('ERR_QEMU', `QEMU refuses ${command}: ${error.desc}`);
+    if (error !== undefined) throw new CopseError(foreignErrorCode('ERR_QEMU'), `QEMU refuses ${command}: ${error.desc}`);
     return result as T;
   }
 
@@ -62,7 +63,7 @@ export class Monitor {
     const event = this.#closed
       ? undefined
       : await new Promise<MonitorEvent | undefined>((resolve) => this.#waiters.push({ wanted: isIt, resolve }));
-    if (event === undefined) throw new CopseError('ERR_QEMU', `QEMU went before its event ${name}`);
+    if (event === undefined) throw new CopseError(foreignErrorCode('ERR_QEMU'), `QEMU went before its event ${name}`);
     return event;
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 
 export interface WrittenRecord {
   number: number;
@@ -43,7 +44,12 @@ export class RecordLog {
       await new Promise<void>((resolve, reject) => {
         this.#waiters.push({ count, resolve, reject });
         const fail = (): void =>
-          reject(new CopseError('ERR_QEMU', `the guest wrote ${this.written.length} records here; ${this.bad.slice(0, 3).join('; ')}`));
+          reject(
+            new CopseError(
+              foreignErrorCode('ERR_QEMU'),
+              `the guest wrote ${this.written.length} records here; ${this.bad.slice(0, 3).join('; ')}`,
+            ),
+          );
         giveUp = setTimeout(fail, patienceMs);
       });
     } finally {
@@ -66,7 +72,7 @@ export class RecordLog {
 
   #close(): void {
     this.#socket.destroy();
-    for (const { reject } of this.#waiters) reject(new CopseError('ERR_QEMU', 'the guest is gone'));
+    for (const { reject } of this.#waiters) reject(new CopseError(foreignErrorCode('ERR_QEMU'), 'the guest is gone'));
     this.#waiters = [];
   }
 }

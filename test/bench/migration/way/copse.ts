@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DiskStatus } from '../../../../src/admin/schema-disk.js';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 import { Lifecycle } from '../../../../src/base/lifecycle.js';
 import { copseDisk } from '../../server/disk-server.js';
 import { type CopseNode, peerPort, startNode, waitUntilWhole } from '../../storm/lab/node.js';
@@ -73,7 +74,7 @@ async function untilAllIsThere(node: CopseNode, diskName: string): Promise<void>
     const status = await node.ask<DiskStatus>(`/v1/disks/${diskName}`);
     if (status.place === 'owner' && status.toCome.length === 0) return;
     if (performance.now() > untilMs) {
-      throw new CopseError('ERR_PROGRAM', `${diskName} does not come to ${node.nodeId}: ${JSON.stringify(status)}`);
+      throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `${diskName} does not come to ${node.nodeId}: ${JSON.stringify(status)}`);
     }
   }
 }

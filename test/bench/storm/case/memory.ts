@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 import { packageRoot } from '../../harness/place.js';
 import type { StormCase } from '../context.js';
 
@@ -12,7 +13,7 @@ export const memory: StormCase = {
   async run() {
     const { stdout } = await execa(process.execPath, [join(packageRoot, 'dist/test/cluster/holder-map-memory.test.js')]);
     const [, figure] = /# ([\d.]+) MiB: /.exec(stdout) ?? [];
-    if (figure === undefined) throw new CopseError('ERR_PROGRAM', `the test says no figure:\n${stdout.slice(-500)}`);
+    if (figure === undefined) throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `the test says no figure:\n${stdout.slice(-500)}`);
     return {
       rows: [
         {

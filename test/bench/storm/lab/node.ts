@@ -4,6 +4,7 @@ import { json, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterImageStatus, ClusterStatus } from '../../../../src/admin/schema-cluster.js';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 import type { LabPlace } from '../../../lab/place.js';
 import { type RunningCopse, startCopse } from '../../server/copse.js';
 
@@ -53,7 +54,7 @@ export async function startNode(dir: string, { place, nodeId, peers, images }: N
         if (response.statusCode === 200) read(response).then(resolve, reject);
         else
           text(response).then(
-            (body) => reject(new CopseError('ERR_PROGRAM', `${nodeId}: GET ${path}: ${response.statusCode} ${body}`)),
+            (body) => reject(new CopseError(foreignErrorCode('ERR_PROGRAM'), `${nodeId}: GET ${path}: ${response.statusCode} ${body}`)),
             reject,
           );
       })
@@ -75,7 +76,8 @@ export async function waitUntilWhole(nodes: readonly CopseNode[], image: string,
   const untilMs = performance.now() + wholeTimeoutMs;
   for (const node of nodes) {
     for (let trouble = await missing(node, image, count); trouble !== undefined; trouble = await missing(node, image, count)) {
-      if (performance.now() > untilMs) throw new CopseError('ERR_PROGRAM', `the cluster does not come together: ${trouble}`);
+      if (performance.now() > untilMs)
+        throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `the cluster does not come together: ${trouble}`);
       await sleep(100);
     }
   }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CopseError } from '../../../../src/base/error.js';
+import { foreignErrorCode } from '../../../../src/base/error-code.js';
 import type { Closeable } from '../../../../src/base/lifecycle.js';
 import type { Lab } from '../../../lab/lab.js';
 import { Program } from '../../harness/program.js';
@@ -108,7 +109,7 @@ export class FarOrigin implements Closeable {
       if (/Writing: 1 /.test(await this.#status())) return;
       await sleep(20);
     }
-    throw new CopseError('ERR_PROGRAM', `the origin still sends after ${quietTimeoutMs} ms`);
+    throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `the origin still sends after ${quietTimeoutMs} ms`);
   }
 
   #status(): Promise<string> {

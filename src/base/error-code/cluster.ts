@@ -1,0 +1,36 @@
+/** Codes of nodes, peers, NBD and etcd. */
+import type { ErrorEntry } from './kind.js';
+
+export const clusterErrors = {
+  ERR_NOT_CLUSTERED: ['conflict', 'The node is in no cluster.', 'Start it with --address and --peer or --etcd.'],
+  ERR_NODE_ID: ['internal', 'Another node is registered under the same id.', 'Give one of the two another id.'],
+  ERR_NODE_RECORD: ['internal', 'The record of a node in etcd is damaged.', 'Restart that node.'],
+  ERR_NAME_CONFLICT: ['internal', 'Two disks or images of the cluster have one name.', 'Rename one of them.'],
+  ERR_NOT_MEMBER: ['remote', 'A call comes from an address of no member.', 'Compare "copse cluster status" on both nodes.'],
+  ERR_CALLER: ['remote', 'A call names a node that the caller is not.', 'Check the ids and addresses of the nodes.'],
+  ERR_PEER_GONE: ['remote', 'A peer does not answer.', 'Restore the peer or the network.'],
+  ERR_PEER_LIED: ['remote', 'A peer answered with wrong bytes or a wrong size.', 'Check the disk and memory of that peer.'],
+  ERR_PEER_REFUSED: ['internal', 'A peer answered with an error.', 'Read the log of that peer.'],
+  ERR_PEER_ABSENT: ['internal', 'A peer does not hold the chunk.', 'None is needed: another node is asked.'],
+  ERR_PEER_EXPORT: ['internal', 'A peer offers an export of an unexpected size.', 'Compare the versions of the nodes.'],
+  ERR_PEER_INCOMPATIBLE: [
+    'internal',
+    'The program at the address is no peer, or one of another version.',
+    'Check the address and the versions.',
+  ],
+  ERR_NO_SUCH_METHOD: ['internal', 'A peer does not know the call.', 'Upgrade the older node.'],
+  ERR_ARGUMENT: ['internal', 'The argument of a call between nodes is wrong.', 'Compare the versions of the nodes.'],
+  ERR_CALL: ['internal', 'A call between nodes can not be read.', 'Compare the versions of the nodes.'],
+  ERR_CALL_TOO_LARGE: ['internal', 'A call between nodes is too long.', 'Report this as a fault of Copse.'],
+  ERR_ANSWER_TOO_LARGE: ['internal', 'The answer to a call between nodes is too long.', 'Report this as a fault of Copse.'],
+  ERR_NBD_CHANGED: ['internal', 'The export has another size than before the connection was lost.', 'Open it again.'],
+  ERR_NBD_DISCONNECTED: ['internal', 'An NBD connection was lost, or can not be made.', 'Restore the server or the network.'],
+  ERR_NBD_PROTOCOL: ['internal', 'The other end breaks the NBD protocol.', 'Check that it is an NBD server or client.'],
+  ERR_NBD_REFUSED: ['internal', 'An NBD server refused the handshake.', 'Read the reason in the message.'],
+  ERR_NBD_SILENT: ['internal', 'An NBD server sends nothing any more.', 'Restore the server or the network.'],
+  ERR_NBD_TLS_REQUIRED: ['internal', 'An NBD server demands TLS.', 'Use a server without TLS.'],
+  ERR_NBD_UNANSWERED: ['internal', 'An NBD server lives but does not answer a request.', 'Look at the storage of that server.'],
+  ERR_NBD_UNKNOWN_EXPORT: ['internal', 'An NBD server has no export of this name.', 'Check the name.'],
+  ERR_ETCD_UNAVAILABLE: ['unavailable', 'etcd does not answer, or has no quorum.', 'Restore etcd. Images that are served go on.'],
+  ERR_ETCD_REFUSED: ['remote', 'etcd refuses the request.', 'Check its URL, user, password, prefix and free space.'],
+} as const satisfies Record<string, ErrorEntry>;

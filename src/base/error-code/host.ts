@@ -1,0 +1,32 @@
+/** Codes of this host: waits, sockets, state directory, libvirt. */
+import type { ErrorEntry } from './kind.js';
+
+export const hostErrors = {
+  ERR_DEADLINE: ['remote', 'A deadline passed before an answer came.', 'Look at the origin or the peer that the message names.'],
+  ERR_ABORTED: ['internal', 'The caller gave up the wait.', 'None is needed.'],
+  ERR_CLOSED: ['internal', 'An object was used after it was closed.', 'None is needed while the daemon stops.'],
+  ERR_UNKNOWN: ['internal', 'An error without a code.', 'Read the message and the log.'],
+  ERR_LISTEN: ['internal', 'The daemon can not listen on an address.', 'Choose another address, or end the process that has it.'],
+  ERR_ADDRESS_IN_USE: ['internal', 'Another process listens on the address of the admin API.', 'Choose another address by --admin.'],
+  ERR_SOCKET_TAKEN: ['internal', 'Another process listens on the unix socket.', 'Stop it, or choose another path.'],
+  ERR_SOCKET_PATH: ['internal', 'A file that is no socket is in the way.', 'Remove it, or choose another path.'],
+  ERR_DIRECTORY: ['internal', 'A directory can not be made.', 'Remove what is in the way, or choose another path.'],
+  ERR_CLIENTS_HIDDEN: ['internal', 'The daemon can not tell the processes of clients apart.', 'Set ProtectProc=default in the unit.'],
+  ERR_STATE: ['internal', 'The state directory, or a file in it, can not be used.', 'Restore the file that the message names.'],
+  ERR_STATE_LOCKED: ['internal', 'Another copse uses the state directory.', 'Stop it, or give another directory by --state.'],
+  ERR_STATE_VERSION: ['internal', 'Another version wrote the state directory.', 'Use that version, or another directory.'],
+  ERR_NO_LISTENER: ['conflict', 'The daemon has no listener that fits.', 'Give the daemon the listener that the message names.'],
+  ERR_NO_SUCH_EXPORT: ['notFound', 'Neither an image nor a disk has the name.', 'See "copse disk ls" and "copse image ls".'],
+  ERR_NO_SUCH_DOMAIN: ['notFound', 'libvirt does not know the domain.', 'See "virsh list --all".'],
+  ERR_DISK_ATTACHED: ['conflict', 'The domain has the disk.', 'Detach it first.'],
+  ERR_DISK_NOT_ATTACHED: ['notFound', 'The domain does not have the disk.', 'See "copse libvirt ls".'],
+  ERR_DOMAIN_STATE: ['conflict', 'The domain is not in the state that was asked for.', 'Start it, or leave --live or --config out.'],
+  ERR_EXPORT_NAMED: ['conflict', 'Domains name the image or disk.', 'Change the domains, or confirm by --yes.'],
+  ERR_TARGET_TAKEN: ['conflict', 'The domain has a disk at the target.', 'Choose another target, or leave --target out.'],
+  ERR_GUEST_HOLDS: ['internal', 'The guest has not let go of the disk.', 'Wait, and see "virsh domblklist".'],
+  ERR_NOT_SERVED: ['internal', 'The daemon does not serve a disk of the domain.', 'Start the daemon, or add the image or disk.'],
+  ERR_LIBVIRT: ['internal', 'libvirt refused.', 'Read the reason in the message.'],
+  ERR_NO_LIBVIRT_BINDING: ['internal', 'The npm package @unraid/libvirt is missing.', 'Install it as the message says.'],
+  ERR_NO_VIRSH: ['internal', 'The program virsh is missing.', 'Install libvirt-clients.'],
+  ERR_XML: ['internal', 'The XML of a domain can not be read or written.', 'Check the domain by "virsh dumpxml".'],
+} as const satisfies Record<string, ErrorEntry>;
