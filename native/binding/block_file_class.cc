@@ -1,4 +1,4 @@
-// NativeBlockFile: src/base/native.ts says what each call does.
+// NativeBlockFile: src/base/native/block.ts says what each call does.
 #include <memory>
 
 #include "../core/block_file.h"

@@ -1,6 +1,6 @@
 /** How long the kernel keeps a TCP connection whose other end acknowledges nothing (TCP_USER_TIMEOUT, tcp(7)), which Node can't set. */
 import type { Socket } from 'node:net';
-import { native } from './native.js';
+import { native } from './native/loader.js';
 
 /** What Node's sockets have, and show nowhere. */
 interface SocketHandle {

@@ -15,7 +15,7 @@
 import type { Clock } from '../base/clock.js';
 import { AbortedError, ClosedError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { ChunkState, type NativeChunkFile } from '../base/native.js';
+import { ChunkState, type NativeChunkFile } from '../base/native/chunk.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { Place } from '../block/place.js';
 import type { RequestOptions } from '../block/read-options.js';

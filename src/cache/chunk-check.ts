@@ -7,7 +7,7 @@
  */
 import { errorCode, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { ChunkState } from '../base/native.js';
+import { ChunkState } from '../base/native/chunk.js';
 import type { ChunkVerifier } from '../manifest/verifier.js';
 import type { CacheMetrics } from './cache-metrics.js';
 import type { ChunkStore } from './store/chunk-store.js';

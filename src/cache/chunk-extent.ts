@@ -2,7 +2,7 @@
  * Turns chunk states into byte extents for BLOCK_STATUS, by the rules of `BlockDevice.extents`.
  */
 
-import { ChunkState } from '../base/native.js';
+import { ChunkState } from '../base/native/chunk.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { ChunkStore } from './store/chunk-store.js';
 

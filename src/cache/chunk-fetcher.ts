@@ -6,7 +6,7 @@
  * when the chunk is stored or given up. A chunk without waiters is not fetched.
  */
 import { ClosedError } from '../base/error.js';
-import { ChunkState } from '../base/native.js';
+import { ChunkState } from '../base/native/chunk.js';
 import type { BufferPool, BufferPools } from './buffer-pool.js';
 import type { CacheMetrics } from './cache-metrics.js';
 import type { ChunkSource } from './chunk-source.js';

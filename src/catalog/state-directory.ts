@@ -22,7 +22,7 @@ import { CopseError, errorMessage } from '../base/error.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import { makeDirectorySync } from '../base/make-directory.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import { syncDirectory } from '../base/replace-file.js';
 import { checkFormat } from './state-format.js';
 

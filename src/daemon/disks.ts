@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.js';
 import type { EtcdClient } from '../base/etcd/client.js';
 import type { Lifecycle } from '../base/lifecycle.js';
 import type { Logger } from '../base/log.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import type { Room } from '../base/room.js';
 import type { Catalog } from '../catalog/catalog.js';
 import { DiskOrigins } from '../catalog/disk-origin.js';

@@ -6,7 +6,7 @@
  */
 import { errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 
 const firstDescriptor = 3;
 

@@ -4,7 +4,9 @@
  * Invariants: after the call of `refresh` no lane begins a request on files that are not offered
  * any more. When `refresh` resolves no lane uses them. No grant is made during a revocation.
  */
-import type { NativeChunkFile, NativeLease, NativeOverlayFile } from '../base/native.js';
+import type { NativeChunkFile } from '../base/native/chunk.js';
+import type { NativeLease } from '../base/native/lane.js';
+import type { NativeOverlayFile } from '../base/native/overlay.js';
 
 /**
  * Files with all bytes of a device, as far as they are on this host: an overlay over an image, or

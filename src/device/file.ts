@@ -4,7 +4,8 @@
  * Durability: a write is durable after the next flush, or at once with FUA.
  */
 
-import { type NativeBlockFile, native } from '../base/native.js';
+import type { NativeBlockFile } from '../base/native/block.js';
+import { native } from '../base/native/loader.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
 import type { Place } from '../block/place.js';
 import { blockSize } from './block-size.js';

@@ -4,7 +4,7 @@ import type { VerifyResult, WarmResult } from '../admin/schema-image.js';
 import { displayUrl } from '../base/display-url.js';
 import { AbortedError, CopseError } from '../base/error.js';
 import type { JobOptions } from '../base/job.js';
-import { ChunkState } from '../base/native.js';
+import { ChunkState } from '../base/native/chunk.js';
 import { formatSize } from '../base/size.js';
 import { fill } from '../cache/fill.js';
 import type { Content } from './content.js';

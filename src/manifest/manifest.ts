@@ -4,7 +4,7 @@
  * Invariant: a manifest in memory is complete and canonical; its digest is that of the file's bytes. Costs 32 bytes a chunk: 1.3 MB for 10 GiB in chunks of 256 KiB.
  */
 import { blake3Of, digestBytes, digestOf } from '../base/digest.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import {
   checkHeader,
   chunkCountOf,

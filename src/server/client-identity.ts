@@ -12,7 +12,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { errorCode } from '../base/error.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import type { ClientIdentity } from './export.js';
 import { hiddenKeyOf, isHiddenAlive, isNumberFree, parseHiddenKey } from './hidden-process.js';
 

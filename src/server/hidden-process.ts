@@ -11,7 +11,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, statfsSync } from 'node:fs';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 
 /**
  * Bound on the held processes; as many as the clients of one host. Processes that have ended leave

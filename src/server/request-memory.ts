@@ -10,7 +10,7 @@
  * Buffers have 64 bytes and a power of two (a header and a payload). They are used again, because
  * fresh memory costs a page fault per 4 KiB.
  */
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import { KiB, MiB } from '../base/size.js';
 
 /** Room for any header in front of a payload. */

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
-import { native } from '../base/native.js';
+import { native } from '../base/native/loader.js';
 import { setUserTimeout } from '../base/user-timeout.js';
 import { identifyClient } from './client-identity.js';
 import { Connection } from './connection.js';

@@ -3,7 +3,8 @@ import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { type NativeBlockFile, native } from '../../src/base/native.js';
+import type { NativeBlockFile } from '../../src/base/native/block.js';
+import { native } from '../../src/base/native/loader.js';
 
 const KiB = 1024;
 const wrong = (value: unknown): never => value as never;

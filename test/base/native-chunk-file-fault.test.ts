@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
-import { type ChunkFileOptions, ChunkState, type NativeChunkFile, native, ReadNow } from '../../src/base/native.js';
+import { type ChunkFileOptions, ChunkState, type NativeChunkFile, ReadNow } from '../../src/base/native/chunk.js';
+import { native } from '../../src/base/native/loader.js';
 
 const chunkBytes = 4096;
 const chunkCount = 16;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
-import { type ChunkFileOptions, ChunkState, type NativeChunkFile, native, ReadNow } from '../../src/base/native.js';
+import { type ChunkFileOptions, ChunkState, type NativeChunkFile, ReadNow } from '../../src/base/native/chunk.js';
+import { native } from '../../src/base/native/loader.js';
 
 const chunkBytes = 16 * 1024;
 const tailBytes = 5000;
@@ -180,7 +181,7 @@ const hoard = `
 
 /** Keeps the pool's threads from all reads, evictions and syncs that are called from now until `release`, however slow the machine is. */
 async function holdThreads(t: Test): Promise<{ release(): Promise<unknown> }> {
-  const module = new URL('../../src/base/native.js', import.meta.url).href;
+  const module = new URL('../../src/base/native/loader.js', import.meta.url).href;
   const source = new URL(`data:text/javascript,${encodeURIComponent(hoard)}`);
   const worker = new Worker(source, { workerData: { module, path: join(t.testdirName, 'hoard') } });
   t.teardown(() => worker.terminate());

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 import { until } from '../fault/check.js';
 
 const run = promisify(execFile);
-const module = new URL('../../src/base/native.js', import.meta.url).href;
+const module = new URL('../../src/base/native/loader.js', import.meta.url).href;
 
 /** Runs the script, with `native` and `path` at hand, in a process of its own. */
 async function runScript(path: string, script: string): Promise<string> {

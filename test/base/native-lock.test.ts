@@ -3,13 +3,13 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 
 const run = promisify(execFile);
 
 /** What another process gets when it tries to take the lock. */
 async function lockElsewhere(path: string): Promise<number> {
-  const module = new URL('../../src/base/native.js', import.meta.url).href;
+  const module = new URL('../../src/base/native/loader.js', import.meta.url).href;
   const script = `const { native } = await import(${JSON.stringify(module)}); console.log(native.lockFile(${JSON.stringify(path)}));`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
   return Number(stdout);

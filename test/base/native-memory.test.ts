@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 
 t.test('CRC-32C has the known answers', async (t) => {
   // RFC 3720, appendix B.4, and the catalogue's check value.

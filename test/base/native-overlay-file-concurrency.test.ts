@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes, type NativeOverlayFile, native, type OverlayFileOptions } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState, blockBytes, type NativeOverlayFile, type OverlayFileOptions } from '../../src/base/native/overlay.js';
 
 const { base, data, remote } = BlockState;
 const blockCount = 600;
@@ -291,7 +292,7 @@ t.test('a worker may be ended with calls under way', async (t) => {
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
       // Without the test runner's loaders, which take seconds to start.
       execArgv: [],
-      workerData: { module: new URL('../../src/base/native.js', import.meta.url).href, options },
+      workerData: { module: new URL('../../src/base/native/loader.js', import.meta.url).href, options },
     });
     await new Promise((resolve, reject) => {
       worker.once('message', resolve);

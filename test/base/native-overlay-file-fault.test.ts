@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes, native, type OverlayFileOptions } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState, blockBytes, type OverlayFileOptions } from '../../src/base/native/overlay.js';
 
 const { base, data, zero, remote } = BlockState;
 const recordsOffset = 512;
@@ -208,7 +209,7 @@ t.test('a map that a flush can not write leaves everything dirty', async (t) => 
   // Where no more than so many bytes of a file may be written: with a limit on the size of files, in a process of its own.
   const script = `
     import { createRequire } from 'node:module';
-    const { native } = await import(${JSON.stringify(new URL('../../src/base/native.js', import.meta.url).href)});
+    const { native } = await import(${JSON.stringify(new URL('../../src/base/native/loader.js', import.meta.url).href)});
     process.on('SIGXFSZ', () => {});
     const file = native.openOverlayFile(${JSON.stringify({ ...options, recordsOffset: 8 << 20 })});
     const { execFileSync } = createRequire(import.meta.url)('node:child_process');

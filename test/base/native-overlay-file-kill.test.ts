@@ -3,10 +3,11 @@ import { copyFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes, native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState, blockBytes } from '../../src/base/native/overlay.js';
 
 const { base, data, zero } = BlockState;
-const module = new URL('../../src/base/native.js', import.meta.url).href;
+const module = new URL('../../src/base/native/loader.js', import.meta.url).href;
 const blockCount = 2000;
 
 function optionsIn(directory: string) {

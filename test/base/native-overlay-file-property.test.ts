@@ -7,7 +7,8 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { BlockState, blockBytes, type NativeOverlayFile, native, type OverlayFileOptions, OverlayReadNow } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState, blockBytes, type NativeOverlayFile, type OverlayFileOptions, OverlayReadNow } from '../../src/base/native/overlay.js';
 
 const { base, data, zero, remote } = BlockState;
 const sectorBytes = 512;

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 
 const run = promisify(execFile);
-const module = new URL('../../src/base/native.js', import.meta.url).href;
+const module = new URL('../../src/base/native/loader.js', import.meta.url).href;
 /** In the source tree: tsc copies no C. Seen from dist/test/base. */
 const shimSource = fileURLToPath(new URL('../../../test/base/sync-fault.c', import.meta.url));
 

@@ -3,15 +3,15 @@ import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { native } from '../../src/base/native/loader.js';
 import {
   BlockState,
   type BlockStateValue,
   blockBytes,
   type NativeOverlayFile,
-  native,
   type OverlayFileOptions,
   OverlayReadNow,
-} from '../../src/base/native.js';
+} from '../../src/base/native/overlay.js';
 
 const { base, data, zero, remote } = BlockState;
 const blockCount = 1200;

@@ -2,7 +2,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes, type NativeOverlayFile, native, type OverlayFileOptions } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState, blockBytes, type NativeOverlayFile, type OverlayFileOptions } from '../../src/base/native/overlay.js';
 
 const { base, data, zero, remote } = BlockState;
 const changed = 4;

@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 
 /** The number of a socket's descriptor, as the fast path takes it. */
 function descriptorOf(socket: Socket): number {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 import { setUserTimeout } from '../../src/base/user-timeout.js';
 import { shortDir } from '../conformance/short-dir.js';
 

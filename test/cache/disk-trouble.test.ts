@@ -1,7 +1,7 @@
 /** No trouble with this host's disk fails, or hangs, a read that the source can answer. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../src/base/native.js';
+import { ChunkState } from '../../src/base/native/chunk.js';
 import { readMapHeader, writeMapHeader } from '../../src/cache/store/map-header.js';
 import { systemError } from './faulty-store.js';
 import { chunkBytes, open, type Subject, type SubjectOptions, storePaths, turns, until } from './subject.js';

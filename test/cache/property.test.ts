@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
-import { ChunkState } from '../../src/base/native.js';
+import { ChunkState } from '../../src/base/native/chunk.js';
 import { pattern } from '../conformance/content.js';
 import { systemError } from './faulty-store.js';
 import type { SourceRead } from './scripted-source.js';

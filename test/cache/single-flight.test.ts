@@ -1,7 +1,7 @@
 /** However many ask for a chunk, it is fetched once; whoever gives up hurts nobody else; what nobody wants is not fetched. */
 import t from 'tap';
 import { Budget } from '../../src/base/budget.js';
-import { ChunkState } from '../../src/base/native.js';
+import { ChunkState } from '../../src/base/native/chunk.js';
 import { chunkBytes, open, turns, until } from './subject.js';
 
 t.test('four readers and a fill of one chunk: one request, the readers are answered before it is stored', async (t) => {

@@ -1,7 +1,8 @@
 /** What is offered to native threads, and how it is taken back: nothing is given while something is being taken. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
-import type { NativeChunkFile, NativeOverlayFile } from '../../src/base/native.js';
+import type { NativeChunkFile } from '../../src/base/native/chunk.js';
+import type { NativeOverlayFile } from '../../src/base/native/overlay.js';
 import { FastAccess, type FastOffer } from '../../src/device/fast-access.js';
 import { SlowUser } from './slow-user.js';
 

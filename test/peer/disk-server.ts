@@ -1,5 +1,5 @@
 /** Disks for a real server of peer exports: each kind answers as a test says. */
-import { BlockState, blockBytes, OverlayReadNow } from '../../src/base/native.js';
+import { BlockState, blockBytes, OverlayReadNow } from '../../src/base/native/overlay.js';
 import type { PeerOverlay } from '../../src/peer/server/blocks-device.js';
 import type { AnswerCall } from '../../src/peer/server/call-limiter.js';
 import type { PeerContents } from '../../src/peer/server/directory.js';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { BlockState } from '../../src/base/native.js';
+import { BlockState } from '../../src/base/native/overlay.js';
 import { pattern } from '../conformance/content.js';
 import {
   type OverlayFiles,

@@ -6,7 +6,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { BlockState, native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import { BlockState } from '../../src/base/native/overlay.js';
 import type { Disk } from '../../src/disk/overlay/device.js';
 import { pattern } from '../conformance/content.js';
 import {

@@ -5,7 +5,7 @@
  * or the former owner was told `refused` of a handover that went on; or nobody knew of the disk any more.
  */
 import t, { type Test } from 'tap';
-import { blockBytes } from '../../src/base/native.js';
+import { blockBytes } from '../../src/base/native/overlay.js';
 import type { Export } from '../../src/server/export.js';
 import type { MovesNode } from '../disk/moves/node.js';
 import { Random } from '../disk/moves/random.js';

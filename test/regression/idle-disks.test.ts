@@ -6,7 +6,8 @@
 import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type NativeOverlayFile, native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
+import type { NativeOverlayFile } from '../../src/base/native/overlay.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
 import { diskName, writeDisks } from './many-exports.js';

@@ -6,7 +6,7 @@
  * Now it answers nothing before it has asked the others whose the disk is. Where nobody answers it goes on.
  */
 import t, { type Test } from 'tap';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 import { answerMs, leaseMs } from '../../src/disk/lease/lease-keeper.js';
 import { allUp, controlOf, ownerFile } from '../cluster/fault/disk-fleet.js';
 import { type ClusterNode, prepareFleet } from '../cluster/fault/node.js';

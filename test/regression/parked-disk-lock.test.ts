@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { silentLogger } from '../../src/base/log.js';
-import { native } from '../../src/base/native.js';
+import { native } from '../../src/base/native/loader.js';
 import { FastAccess } from '../../src/device/fast-access.js';
 import { createExportMetrics, foldLanes } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';

@@ -3,7 +3,7 @@
  *
  * Bytes are compared with the image's when they are stored, and only wrong ones are kept: a thousand hosts fit into memory.
  */
-import { ChunkState, type ChunkStateValue } from '../../src/base/native.js';
+import { ChunkState, type ChunkStateValue } from '../../src/base/native/chunk.js';
 import type { ChunkStore } from '../../src/cache/store/chunk-store.js';
 import type { Chance } from './chance.js';
 import { chunkBytes, type Image } from './image.js';

@@ -6,7 +6,7 @@
  * called per stretch of chunks of the class. Absent chunks don't divide a stretch, and stretches
  * are long: a home has 4 MiB at a time.
  */
-import { ChunkState } from '../../base/native.js';
+import { ChunkState } from '../../base/native/chunk.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 
 export interface SweepStep {

@@ -5,7 +5,7 @@
  * thread at a time write to a file, and the others would spin (6 % of a cold read's CPU). A call
  * for a chunk begins after an eviction of it that is under way.
  */
-import type { ChunkStateValue } from '../../base/native.js';
+import type { ChunkStateValue } from '../../base/native/chunk.js';
 
 export class ChunkOrder {
   /** Evictions under way, by chunk. */

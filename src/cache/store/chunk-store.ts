@@ -10,7 +10,8 @@
  */
 import { open } from 'node:fs/promises';
 import { ClosedError } from '../../base/error.js';
-import { ChunkState, type ChunkStateValue, type NativeChunkFile, native, ReadNow } from '../../base/native.js';
+import { ChunkState, type ChunkStateValue, type NativeChunkFile, ReadNow } from '../../base/native/chunk.js';
+import { native } from '../../base/native/loader.js';
 import { ChunkOrder } from './chunk-order.js';
 import { CleanMark } from './clean-mark.js';
 import { mapHeaderBytes } from './map-header.js';

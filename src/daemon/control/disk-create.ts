@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { DiskCreateRequest } from '../../admin/schema-disk.js';
 import { CopseError } from '../../base/error.js';
 import { checkExportName } from '../../base/export-name.js';
-import { blockBytes } from '../../base/native.js';
+import { blockBytes } from '../../base/native/overlay.js';
 import { formatSize } from '../../base/size.js';
 import type { DiskOrigins } from '../../catalog/disk-origin.js';
 import { type ExportNames, takenError } from '../../catalog/export-names.js';

@@ -2,7 +2,8 @@
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode } from '../../base/error.js';
-import { blockBytes, native } from '../../base/native.js';
+import { native } from '../../base/native/loader.js';
+import { blockBytes } from '../../base/native/overlay.js';
 import { type DiskRecord, diskRecordSchema } from '../protocol/record.js';
 import { formatMapHeader, mapFileBytes, mapHeaderBytes, recordSeedOf } from './map-header.js';
 import { formatOwnerFile, type OwnerFile } from './owner-file.js';

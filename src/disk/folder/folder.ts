@@ -4,7 +4,7 @@
  *   disk.json     what the disk is (`DiskRecord`)
  *   owner.json    who owns it, and which of the files below are the disk (`folder/owner-file.ts`)
  *   overlay.data  sparse, each block at its own offset; after a revert overlay-N.data
- *   map-EPOCH[-N] a header, then a byte a block (`map-header.ts`, `base/native.ts`)
+ *   map-EPOCH[-N] a header, then a byte a block (`map-header.ts`, `base/native/overlay.ts`)
  *   snapshot/     SNAP.json, SNAP.data, SNAP.map (`folder/snapshot.ts`)
  *
  * Invariant: after a crash at any point a folder is as before a call or as after it. New files are made beside the old ones, durable, and are the disk once `owner.json` names them; what it does not name is cleared at the next start.
@@ -16,7 +16,8 @@ import { dirname, join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import { type Logger, silentLogger } from '../../base/log.js';
 import { makeDirectorySync } from '../../base/make-directory.js';
-import { type NativeOverlayFile, native } from '../../base/native.js';
+import { native } from '../../base/native/loader.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import { replaceFile, syncDirectory } from '../../base/replace-file.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';

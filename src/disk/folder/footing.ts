@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import { foreignErrorCode } from '../../base/error-code.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeOverlayFile } from '../../base/native.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';
 import { type DiskLoss, type DiskLosses, describeLoss, lossError, parseLoss } from './loss.js';

@@ -1,11 +1,11 @@
 /**
- * The first page of an overlay's map file: whose map it is. One line of JSON, filled up with spaces, so that `head -1` shows it; behind it come the sectors, whose format is the addon's (`base/native.ts`).
+ * The first page of an overlay's map file: whose map it is. One line of JSON, filled up with spaces, so that `head -1` shows it; behind it come the sectors, whose format is the addon's (`base/native/overlay.ts`).
  *
  * Source: docs/formats.md, "A disk's folder".
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
-import { blockBytes } from '../../base/native.js';
+import { blockBytes } from '../../base/native/overlay.js';
 
 export const mapHeaderBytes = 4096;
 /** Of the map: a byte for each of 508 blocks, and a checksum. */

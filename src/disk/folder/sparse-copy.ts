@@ -7,7 +7,8 @@ import { constants } from 'node:fs';
 import { copyFile, open, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
-import { type NativeBlockFile, native } from '../../base/native.js';
+import type { NativeBlockFile } from '../../base/native/block.js';
+import { native } from '../../base/native/loader.js';
 import { formatSize } from '../../base/size.js';
 
 const stepBytes = 1024 * 1024;

@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { BlockState } from '../../base/native.js';
+import { BlockState } from '../../base/native/overlay.js';
 import { pause } from '../../base/pause.js';
 import { KiB, MiB } from '../../base/size.js';
 import type { ExportMetrics } from '../../server/export.js';

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { blockBytes, type NativeOverlayFile } from '../../base/native.js';
+import { blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { Room } from '../../base/room.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { BlockDevice } from '../../device/device.js';

@@ -4,10 +4,10 @@
  * The new map names for each block the node that has it, whoever owned the disk in between, so that blocks never travel through a chain of former owners.
  */
 import { CopseError } from '../../base/error.js';
-import { BlockState } from '../../base/native.js';
+import { BlockState } from '../../base/native/overlay.js';
 import type { NodeRef, OwnerState } from '../protocol/record.js';
 
-/** The bits of a map's byte. Source: `base/native.ts`, NativeOverlayFile. */
+/** The bits of a map's byte. Source: `base/native/overlay.ts`, NativeOverlayFile. */
 const stateMask = 0b11;
 const changedBit = 0b100;
 const nodeShift = 3;

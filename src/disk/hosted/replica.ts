@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.js';
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { BlockState, blockBytes } from '../../base/native.js';
+import { BlockState, blockBytes } from '../../base/native/overlay.js';
 import { pause } from '../../base/pause.js';
 import { MiB } from '../../base/size.js';
 import type { AnswerOf } from '../protocol/call.js';

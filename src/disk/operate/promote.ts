@@ -7,7 +7,7 @@ import type { PromoteResult } from '../../admin/schema-disk.js';
 import { AbortedError, CopseError, errorCode } from '../../base/error.js';
 import type { JobOptions } from '../../base/job.js';
 import { makeDirectorySync } from '../../base/make-directory.js';
-import { native } from '../../base/native.js';
+import { native } from '../../base/native/loader.js';
 import { syncDirectory } from '../../base/replace-file.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';

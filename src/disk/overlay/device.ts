@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeOverlayFile } from '../../base/native.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { KiB } from '../../base/size.js';
 import { UnderWay } from '../../base/under-way.js';

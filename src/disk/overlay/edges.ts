@@ -4,7 +4,7 @@
  * A block that is here by the time it is written is completed from the overlay, whatever is given: so what is read may be old, but never of a block that was base or remote to the end.
  */
 
-import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native.js';
+import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { DiskBase } from './below.js';
 import { stateAt } from './piece.js';

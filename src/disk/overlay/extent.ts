@@ -1,6 +1,6 @@
 /** Allocation of a disk, for BLOCK_STATUS: the truth over its overlay and what lies below. Both follow the rules of `BlockDevice.extents`. */
 
-import { BlockState, type NativeOverlayFile } from '../../base/native.js';
+import { BlockState, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { DiskBase } from './below.js';

@@ -6,7 +6,7 @@
  */
 import { errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeOverlayFile } from '../../base/native.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
 
 /** How often it is looked which overlays nobody has used since the last look. */
 const lookMs = 5000;

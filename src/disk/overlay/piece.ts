@@ -1,5 +1,5 @@
 /** What a range of a disk consists of: its overlay's runs of blocks, those that are here (data and zeros) as one. */
-import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native.js';
+import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 
 /** Where a piece's bytes are: in this overlay, below it, or in the overlay of another node. */
 export type Place = 'here' | 'base' | 'remote';

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from '../../base/clock.js';
-import { BlockState, blockBytes, type NativeOverlayFile, OverlayReadNow } from '../../base/native.js';
+import { BlockState, blockBytes, type NativeOverlayFile, OverlayReadNow } from '../../base/native/overlay.js';
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import { RequestTime } from '../../device/request-time.js';

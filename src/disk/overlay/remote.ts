@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, errorCode } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native.js';
+import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { KiB, MiB } from '../../base/size.js';
 import type { RequestOptions } from '../../block/read-options.js';

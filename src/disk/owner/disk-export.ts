@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError, DeadlineError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeLease } from '../../base/native.js';
+import type { NativeLease } from '../../base/native/lane.js';
 import { type Room, withRoom } from '../../base/room.js';
 import { MiB } from '../../base/size.js';
 import type { RequestOptions } from '../../block/read-options.js';

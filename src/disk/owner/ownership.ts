@@ -7,7 +7,7 @@
 import type { Clock } from '../../base/clock.js';
 import { CopseError } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeLease } from '../../base/native.js';
+import type { NativeLease } from '../../base/native/lane.js';
 import type { ExportMetrics } from '../../server/export.js';
 import type { HostedDisk } from '../hosted/hosted-disk.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';

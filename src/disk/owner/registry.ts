@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeLease } from '../../base/native.js';
+import type { NativeLease } from '../../base/native/lane.js';
 import type { Room } from '../../base/room.js';
 import { blockSize } from '../../device/block-size.js';
 import type { ClientIdentity, Export, ExportView } from '../../server/export.js';

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
-import type { NativeLease } from '../../base/native.js';
+import type { NativeLease } from '../../base/native/lane.js';
 import type { ExportMetrics } from '../../server/export.js';
 import { Completion, requestCountOf } from '../hosted/completion.js';
 import type { HostedDisk } from '../hosted/hosted-disk.js';

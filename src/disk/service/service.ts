@@ -1,6 +1,6 @@
 /** What this node answers when others ask about disks: the far side of `DiskPeers`. */
 import { CopseError, errorMessage } from '../../base/error.js';
-import type { NativeOverlayFile } from '../../base/native.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import type { BlockDevice } from '../../device/device.js';
 import { DiskFolder } from '../folder/folder.js';
 import { Replica } from '../hosted/replica.js';

@@ -6,7 +6,8 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { type NativeBlockFile, native } from '../../base/native.js';
+import type { NativeBlockFile } from '../../base/native/block.js';
+import { native } from '../../base/native/loader.js';
 import { changedError } from '../change.js';
 import { type FilePin, fileChange, filePin } from './identity.js';
 

@@ -6,7 +6,7 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorCode } from '../../base/error.js';
-import { BlockState } from '../../base/native.js';
+import { BlockState } from '../../base/native/overlay.js';
 import { MiB } from '../../base/size.js';
 import { parsePeerAddress } from '../../cluster/address.js';
 import { PeerError, type PeerTarget } from '../../cluster/peer.js';

@@ -4,8 +4,8 @@
  */
 
 import { CopseError } from '../../base/error.js';
-import type { NativeOverlayFile } from '../../base/native.js';
-import { BlockState, OverlayReadNow } from '../../base/native.js';
+import type { NativeOverlayFile } from '../../base/native/overlay.js';
+import { BlockState, OverlayReadNow } from '../../base/native/overlay.js';
 import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';

@@ -7,7 +7,7 @@
 import type { Budget } from '../../base/budget.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError } from '../../base/error.js';
-import { native } from '../../base/native.js';
+import { native } from '../../base/native/loader.js';
 import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';

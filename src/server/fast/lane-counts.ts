@@ -4,7 +4,7 @@
  *
  * Invariant: each request is added once.
  */
-import { LaneCount, laneCounterCount, type NativeLane } from '../../base/native.js';
+import { LaneCount, laneCounterCount, type NativeLane } from '../../base/native/lane.js';
 import type { ExportMetrics } from '../export.js';
 
 export class LaneCounts {

@@ -7,7 +7,8 @@
  */
 import { Duplex } from 'node:stream';
 import { AbortedError } from '../../base/error.js';
-import { LaneEvent, type LaneOptions, type NativeLane, native } from '../../base/native.js';
+import { LaneEvent, type LaneOptions, type NativeLane } from '../../base/native/lane.js';
+import { native } from '../../base/native/loader.js';
 import { KiB } from '../../base/size.js';
 import { NbdDisconnectedError } from '../../nbd/codec/error.js';
 

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { systemClock } from '../../../src/base/clock.js';
-import { ChunkState } from '../../../src/base/native.js';
+import { ChunkState } from '../../../src/base/native/chunk.js';
 import { CacheSpace } from '../../../src/cache/evict/cache-space.js';
 import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
 import type { Mix } from './mix.js';

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../../src/base/native.js';
+import { ChunkState } from '../../../src/base/native/chunk.js';
 import { CacheSpace } from '../../../src/cache/evict/cache-space.js';
 import { pattern } from '../../conformance/content.js';
 import { type FaultyStore, systemError } from '../faulty-store.js';

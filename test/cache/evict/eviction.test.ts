@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../../src/base/native.js';
+import { ChunkState } from '../../../src/base/native/chunk.js';
 import { Eviction } from '../../../src/cache/evict/eviction.js';
 import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
 import { pattern } from '../../conformance/content.js';

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import t, { type Test } from 'tap';
-import { ChunkState } from '../../../src/base/native.js';
+import { ChunkState } from '../../../src/base/native/chunk.js';
 import { ChunkStore } from '../../../src/cache/store/chunk-store.js';
 import { mapHeaderBytes, readMapHeader, writeMapHeader } from '../../../src/cache/store/map-header.js';
 import { removeStoreFiles } from '../../../src/cache/store/store-files.js';

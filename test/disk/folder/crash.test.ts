@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { reflinkDisk } from './mount.js';
 import { contentOf, filesIn, keptLog, owned, sampleRecord, writeBlocks } from './sample.js';

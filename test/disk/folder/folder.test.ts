@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { GiB } from '../../../src/base/size.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { formatMapHeader, mapHeaderBytes, readMapHeader } from '../../../src/disk/folder/map-header.js';

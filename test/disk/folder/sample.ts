@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../../src/base/log.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import type { DiskFolder } from '../../../src/disk/folder/folder.js';
 import type { DiskRecord, OwnerState } from '../../../src/disk/protocol/record.js';
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync, wri
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { MiB } from '../../../src/base/size.js';
 import { type CopyProgress, DiskFolder } from '../../../src/disk/folder/folder.js';
 import { sparseCopy } from '../../../src/disk/folder/sparse-copy.js';

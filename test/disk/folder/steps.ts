@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename, join } from 'node:path';
-import { native } from '../../../src/base/native.js';
+import { native } from '../../../src/base/native/loader.js';
 
 export interface Recording {
   /** Copies of the directory, in order. */

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { readOwnerFile } from '../../../src/disk/folder/owner-file.js';
 import type { DiskRecord, OwnerState } from '../../../src/disk/protocol/record.js';

@@ -1,6 +1,6 @@
 /** A disk that moves between nodes whose guests write all the while, with one thing going wrong; then everybody comes back, and all must be well. */
 import type { Test } from 'tap';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import type { Plan } from './fault.js';
 import { Guest } from './guest.js';
 import { blockCount, Room } from './room.js';

@@ -4,7 +4,7 @@
  * Each write has a beginning and an end. A read may bring a write's bytes unless another write was acknowledged that
  * began after the end of the first and ended before the read began. A write that failed may have been done.
  */
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 
 interface Write {
   tag: number;

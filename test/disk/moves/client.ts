@@ -1,6 +1,6 @@
 /** A client at a node: attaches, asks, holds the answers against the model, and leaves. */
 import { errorCode } from '../../../src/base/error.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import type { Export } from '../../../src/server/export.js';
 import type { BlockModel } from './block-model.js';
 import type { MovesNode } from './node.js';

@@ -5,7 +5,8 @@
  * It follows the whole process from the moment on at which it is made.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { type NativeOverlayFile, native } from '../../../src/base/native.js';
+import { native } from '../../../src/base/native/loader.js';
+import type { NativeOverlayFile } from '../../../src/base/native/overlay.js';
 import type { Random } from './random.js';
 
 type Method = (...input: unknown[]) => Promise<unknown>;

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/base/error.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { readOwnerFile } from '../../../src/disk/folder/owner-file.js';
 import type { DiskRecord, OwnerState } from '../../../src/disk/protocol/record.js';

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { CopseError } from '../../../src/base/error.js';
-import { BlockState, type NativeOverlayFile } from '../../../src/base/native.js';
+import { BlockState, type NativeOverlayFile } from '../../../src/base/native/overlay.js';
 import type { DiskOptions } from '../../../src/disk/overlay/device.js';
 import { pattern } from '../../conformance/content.js';
 import { closeAfter, openDisk, openOverlay, overlayFiles, readDisk, remoteState, ScriptedBase, ScriptedRemote, writeMap } from './parts.js';

@@ -1,7 +1,7 @@
 /** Blocks on other nodes: fetched once however many ask, kept, and never over a guest's write. */
 import t, { type Test } from 'tap';
 import { CopseError } from '../../../src/base/error.js';
-import { BlockState, type NativeOverlayFile } from '../../../src/base/native.js';
+import { BlockState, type NativeOverlayFile } from '../../../src/base/native/overlay.js';
 import type { DiskOptions } from '../../../src/disk/overlay/device.js';
 import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
-import { blockBytes } from '../../../src/base/native.js';
+import { blockBytes } from '../../../src/base/native/overlay.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { KnownDisks } from '../../../src/disk/knowledge/known-disks.js';
 import type { DiskExport } from '../../../src/disk/owner/disk-export.js';

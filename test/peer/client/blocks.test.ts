@@ -1,6 +1,6 @@
 /** Blocks of another node's overlay: two ends over real sockets. */
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes } from '../../../src/base/native.js';
+import { BlockState, blockBytes } from '../../../src/base/native/overlay.js';
 import { PeerBlocks, type PeerBlocksOptions } from '../../../src/peer/client/blocks.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';

@@ -1,6 +1,6 @@
 /** The map of another node's disk: two ends over real sockets. */
 import t, { type Test } from 'tap';
-import { BlockState } from '../../../src/base/native.js';
+import { BlockState } from '../../../src/base/native/overlay.js';
 import { parsePeerAddress } from '../../../src/cluster/address.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
 import { ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.js';

@@ -1,7 +1,8 @@
 /** A disk's files as another node reads them: a real overlay, its map and its blocks, and a copy that is made of them. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes, type NativeOverlayFile, native } from '../../../src/base/native.js';
+import { native } from '../../../src/base/native/loader.js';
+import { BlockState, blockBytes, type NativeOverlayFile } from '../../../src/base/native/overlay.js';
 import { PeerBlocks } from '../../../src/peer/client/blocks.js';
 import { readPeerMap } from '../../../src/peer/client/map.js';
 import { pattern } from '../../conformance/content.js';

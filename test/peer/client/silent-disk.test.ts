@@ -1,6 +1,6 @@
 /** Views, blocks, maps and calls of a disk through connections that go silent: they end by themselves, and are asked again on new ones. */
 import t, { type Test } from 'tap';
-import { BlockState, blockBytes } from '../../../src/base/native.js';
+import { BlockState, blockBytes } from '../../../src/base/native/overlay.js';
 import { parsePeerAddress } from '../../../src/cluster/address.js';
 import { PeerBlocks } from '../../../src/peer/client/blocks.js';
 import { callExport, callPeer } from '../../../src/peer/client/call.js';

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ClosedError } from '../../../src/base/error.js';
-import { BlockState, blockBytes } from '../../../src/base/native.js';
+import { BlockState, blockBytes } from '../../../src/base/native/overlay.js';
 import { PeerBlocksDevice } from '../../../src/peer/server/blocks-device.js';
 import { MemoryOverlay } from '../disk-server.js';
 

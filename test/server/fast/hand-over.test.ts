@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import type { Clock } from '../../../src/base/clock.js';
 import { CopseError } from '../../../src/base/error.js';
 import { silentLogger } from '../../../src/base/log.js';
-import { native } from '../../../src/base/native.js';
+import { native } from '../../../src/base/native/loader.js';
 import { FastAccess } from '../../../src/device/fast-access.js';
 import { unknownClient } from '../../../src/server/client-identity.js';
 import { createExportMetrics, foldLanes } from '../../../src/server/export-metrics.js';
