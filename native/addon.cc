@@ -1,4 +1,4 @@
-// The addon's exports. src/base/native.ts has their types and is the only importer.
+// The addon's exports. src/base/native/ has their types; its loader.ts is their only importer.
 #include <napi.h>
 
 #include "binding/environment.h"

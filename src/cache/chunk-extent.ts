@@ -4,6 +4,7 @@
 
 import { ChunkState } from '../base/native/chunk.js';
 import type { CachedExtent, Extent } from '../block/extent.js';
+import { mergeExtent } from '../block/merge-extent.js';
 import type { ChunkStore } from './store/chunk-store.js';
 
 /**
@@ -30,10 +31,7 @@ function clippedRuns(
       chunk += runs[index + 1] ?? 0;
       const runEnd = Math.min(end, chunk * chunkBytes);
       const value = test(runs[index] ?? ChunkState.absent);
-      const last = extents.at(-1);
-      if (last !== undefined && last.value === value) last.lengthBytes += runEnd - at;
-      else if (extents.length === maxCount) return extents;
-      else extents.push({ lengthBytes: runEnd - at, value });
+      if (!mergeExtent(extents, { lengthBytes: runEnd - at, value }, (last) => last.value === value, maxCount)) return extents;
       at = runEnd;
     }
   }

@@ -6,13 +6,14 @@
  * for a chunk begins after an eviction of it that is under way.
  */
 import type { ChunkStateValue } from '../../base/native/chunk.js';
+import { Serial } from '../../base/serial.js';
 
 export class ChunkOrder {
   /** Evictions under way, by chunk. */
   readonly #evicting = new Map<number, Promise<unknown>>();
   /** Stores of zeros under way, by chunk. */
   readonly #zeroing = new Map<number, Promise<void>>();
-  #lastStore: Promise<unknown> = Promise.resolve();
+  readonly #stores = new Serial();
 
   /** Resolves when no eviction of the chunk is under way. Never rejects. */
   async afterEviction(chunkIndex: number): Promise<void> {
@@ -21,13 +22,10 @@ export class ChunkOrder {
 
   /** Runs a store of data behind the stores before it. */
   store(chunkIndex: number, store: () => Promise<ChunkStateValue>): Promise<ChunkStateValue> {
-    const inOrder = async (): Promise<ChunkStateValue> => {
+    return this.#stores.run(async () => {
       await this.#evicting.get(chunkIndex);
       return store();
-    };
-    const stored = this.#lastStore.then(inOrder, inOrder);
-    this.#lastStore = stored;
-    return stored;
+    });
   }
 
   /**

@@ -20,6 +20,7 @@ import { native } from '../../base/native/loader.js';
 import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import { replaceFile, syncDirectory } from '../../base/replace-file.js';
 import { type Room, withRoom } from '../../base/room.js';
+import { Serial } from '../../base/serial.js';
 import { MiB } from '../../base/size.js';
 import { type DiskRecord, diskRecordSchema, type OwnerState } from '../protocol/record.js';
 import { checkSize, createFolder, createMap, formatRecord, removedSuffix } from './create.js';
@@ -41,7 +42,7 @@ export class DiskFolder {
   readonly #snapshots: SnapshotFolder;
   /** Maps that are being written. */
   readonly #writing = new Set<string>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
   #failure: CopseError | undefined;
 
   /**
@@ -158,7 +159,7 @@ export class DiskFolder {
 
   /** Grows the disk, durably when it resolves. @throws CopseError `ERR_SIZE` when it would shrink; `EFBIG` when the file system has no files that large */
   resize(sizeBytes: number): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       checkSize(sizeBytes);
       const { name, sizeBytes: present } = this.#record;
       if (sizeBytes < present)
@@ -183,7 +184,7 @@ export class DiskFolder {
 
   /** Removes the disk with its snapshots: gone, durably, before the first file is deleted. Idempotent; nothing else may be called any more. */
   remove(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const gone = `${this.path}${removedSuffix}`;
       if (existsSync(this.path)) {
         await rm(gone, { recursive: true, force: true });
@@ -205,7 +206,7 @@ export class DiskFolder {
    * @throws CopseError `ERR_NAME`, `ERR_SNAPSHOT_EXISTS`, `ERR_DISK_IN_USE` when it takes a copy and `mayCopy` is not set, `ENOSPC`, `ERR_ABORTED`; nothing is left then
    */
   snapshot(name: string, options: SnapshotOptions): Promise<CopyProgress> {
-    return this.#inTurn(() => {
+    return this.#turns.run(() => {
       const source = { ...this.#files, sizeBytes: this.#record.sizeBytes };
       const take = (): Promise<CopyProgress> => this.#snapshots.take(name, source, options);
       return withRoom(take, { room: this.#room, lengthBytes: copyBytes(source), signal: options.signal });
@@ -218,7 +219,7 @@ export class DiskFolder {
    * @throws CopseError `ERR_NO_SUCH_SNAPSHOT`, `ENOSPC`, `ERR_ABORTED`; everything is as before then
    */
   revert(name: string, options: SparseCopyOptions = {}): Promise<CopyProgress> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const snapshot = this.#snapshots.get(name);
       const data = freeDataName(this.path);
       const dataPath = join(this.path, data);
@@ -241,7 +242,7 @@ export class DiskFolder {
 
   /** @throws CopseError `ERR_NO_SUCH_SNAPSHOT` */
   removeSnapshot(name: string): Promise<void> {
-    return this.#inTurn(() => this.#snapshots.remove(name));
+    return this.#turns.run(() => this.#snapshots.remove(name));
   }
 
   get #files(): { dataPath: string; mapPath: string } {
@@ -251,12 +252,6 @@ export class DiskFolder {
   #isOpen(cause: unknown): CopseError {
     const what = `disk "${this.#record.name}": ${this.path} is open already, and two users of it would write over each other`;
     return new CopseError('ERR_DISK_OPEN', `${what}: end the other one, or wait until it has closed the disk`, { cause });
-  }
-
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(task);
-    this.#last = result.catch(() => {});
-    return result;
   }
 
   #replaceOwner(next: OwnerFile): void {

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
-import { blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
+import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { Room } from '../../base/room.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { BlockDevice } from '../../device/device.js';
@@ -16,6 +16,7 @@ import { recordEarlierForce } from '../folder/earlier-force.js';
 import type { DiskFolder } from '../folder/folder.js';
 import { DiskFooting } from '../folder/footing.js';
 import type { DiskLoss, DiskLosses } from '../folder/loss.js';
+import { nodeIndexOf, stateOf } from '../overlay/block-map.js';
 import { Disk } from '../overlay/device.js';
 import { forgetIdle, watchIdle } from '../overlay/idle-overlay.js';
 import type { DiskRecord, OwnerState } from '../protocol/record.js';
@@ -151,7 +152,8 @@ export class HostedDisk {
     const { nodes } = this.state;
     const bytes = new Map<number, number>();
     for (const byte of this.states()) {
-      if ((byte & 0b11) === 3) bytes.set(byte >> 3, (bytes.get(byte >> 3) ?? 0) + blockBytes);
+      const index = nodeIndexOf(byte);
+      if (stateOf(byte) === BlockState.remote) bytes.set(index, (bytes.get(index) ?? 0) + blockBytes);
     }
     return [...bytes].map(([index, count]) => ({ node: nodes[index]?.id ?? `node ${index}`, bytes: count }));
   }

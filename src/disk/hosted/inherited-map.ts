@@ -5,13 +5,8 @@
  */
 import { CopseError } from '../../base/error.js';
 import { BlockState } from '../../base/native/overlay.js';
+import { isChanged, maxNodeIndex, nodeIndexOf, remoteByte, stateOf, withoutMark } from '../overlay/block-map.js';
 import type { NodeRef, OwnerState } from '../protocol/record.js';
-
-/** The bits of a map's byte. Source: `base/native/overlay.ts`, NativeOverlayFile. */
-const stateMask = 0b11;
-const changedBit = 0b100;
-const nodeShift = 3;
-const mostNodes = 31;
 
 export interface Inheritance {
   /** The giver's map, a byte a block, with the marks of what changed since the last copy. */
@@ -39,19 +34,19 @@ export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): 
   }
   const giverIndex = freeIndex(table);
   table[giverIndex] = giver;
-  const onGiver = BlockState.remote | (giverIndex << nodeShift);
+  const onGiver = remoteByte(giverIndex);
   const inherited = new Uint8Array(states.length);
   for (let block = 0; block < states.length; block += 1) {
     const byte = states[block] ?? 0;
     if (byte === 0) continue;
-    const state = byte & stateMask;
-    const isHere = own !== undefined && ((own.states[block] ?? 0) & stateMask) === BlockState.data;
+    const state = stateOf(byte);
+    const isHere = own !== undefined && stateOf(own.states[block] ?? 0) === BlockState.data;
     if (state === BlockState.data) {
-      const isCurrent = isHere && (byte & changedBit) === 0 && own.replicated(block);
+      const isCurrent = isHere && !isChanged(byte) && own.replicated(block);
       inherited[block] = isCurrent ? BlockState.data : onGiver;
     } else if (state === BlockState.remote) {
-      const index = byte >> nodeShift;
-      if (index !== selfIndex) inherited[block] = byte & ~changedBit;
+      const index = nodeIndexOf(byte);
+      if (index !== selfIndex) inherited[block] = withoutMark(byte);
       else if (isHere) inherited[block] = BlockState.data;
       else
         throw new CopseError(
@@ -66,9 +61,9 @@ export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): 
 }
 
 function freeIndex(table: OwnerState['nodes']): number {
-  for (let index = 1; index <= mostNodes; index += 1) if (table[index] === undefined) return index;
+  for (let index = 1; index <= maxNodeIndex; index += 1) if (table[index] === undefined) return index;
   throw new CopseError(
     'ERR_DISK_INCOMPLETE',
-    `its blocks lie on ${mostNodes} nodes already: wait until some of them have arrived ("copse disk status")`,
+    `its blocks lie on ${maxNodeIndex} nodes already: wait until some of them have arrived ("copse disk status")`,
   );
 }

@@ -11,6 +11,7 @@ import type { Logger } from '../../base/log.js';
 import { BlockState, blockBytes } from '../../base/native/overlay.js';
 import { pause } from '../../base/pause.js';
 import { MiB } from '../../base/size.js';
+import { isChanged, nodeIndexOf, stateOf } from '../overlay/block-map.js';
 import type { AnswerOf } from '../protocol/call.js';
 import type { NodeRef, OwnerState } from '../protocol/record.js';
 import type { BlockSource, DiskPeers } from '../protocol/remote-nodes.js';
@@ -37,10 +38,6 @@ const roundMs = 1000;
 /** A round of at most this much is a small one, and so is the last of so many. */
 const smallBytes = 16 * MiB;
 const mostRounds = 8;
-
-const stateMask = 0b11;
-const changedBit = 0b100;
-const nodeShift = 3;
 
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -109,9 +106,9 @@ export class Replica {
     let bytes = 0;
     for (let block = 0; block < states.length; block += 1) {
       const byte = states[block] ?? 0;
-      const state = byte & stateMask;
-      const isKept = state === BlockState.remote && byte >> nodeShift === this.#selfIndex;
-      if ((byte & changedBit) !== 0) this.#due[block] = isKept ? 0 : state + 1;
+      const state = stateOf(byte);
+      const isKept = state === BlockState.remote && nodeIndexOf(byte) === this.#selfIndex;
+      if (isChanged(byte)) this.#due[block] = isKept ? 0 : state + 1;
       if (this.#due[block] !== 0) bytes += blockBytes;
     }
     this.#doneBytes = 0;

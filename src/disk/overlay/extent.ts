@@ -2,6 +2,7 @@
 
 import { BlockState, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { CachedExtent, Extent } from '../../block/extent.js';
+import { mergeExtent } from '../../block/merge-extent.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { DiskBase } from './below.js';
 
@@ -31,10 +32,7 @@ class Merged<T extends { lengthBytes: number }> {
   }
 
   add(extent: T): void {
-    const last = this.extents.at(-1);
-    if (last !== undefined && this.#alike(last, extent)) last.lengthBytes += extent.lengthBytes;
-    else if (this.extents.length < this.#maxCount) this.extents.push({ ...extent });
-    else this.#isFull = true;
+    if (!mergeExtent(this.extents, { ...extent }, this.#alike, this.#maxCount)) this.#isFull = true;
   }
 }
 

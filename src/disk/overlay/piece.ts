@@ -1,5 +1,6 @@
 /** What a range of a disk consists of: its overlay's runs of blocks, those that are here (data and zeros) as one. */
 import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
+import { mergeExtent } from '../../block/merge-extent.js';
 
 /** Where a piece's bytes are: in this overlay, below it, or in the overlay of another node. */
 export type Place = 'here' | 'base' | 'remote';
@@ -35,9 +36,7 @@ export function piecesOf(overlay: NativeOverlayFile, offset: number, lengthBytes
   for (let index = 0; index + 2 < runs.length; index += 3) {
     const place = placeOf(runs[index]);
     const runBytes = runs[index + 2] ?? 0;
-    const last = pieces.at(-1);
-    if (last !== undefined && last.place === place && place !== 'remote') last.lengthBytes += runBytes;
-    else pieces.push({ place, offset: at, lengthBytes: runBytes });
+    mergeExtent(pieces, { place, offset: at, lengthBytes: runBytes }, (last) => last.place === place && place !== 'remote');
     at += runBytes;
   }
   return pieces;

@@ -3,6 +3,7 @@
  *
  * Invariant: `zero` is only ever said of what the server called zero; whatever is unknown, refused or too ragged to remember counts as data.
  */
+import { mergeExtent } from '../../block/merge-extent.js';
 export interface AllocationExtent {
   lengthBytes: number;
   zero: boolean;
@@ -109,9 +110,7 @@ export class AllocationMap {
 }
 
 function append(runs: AllocationExtent[], lengthBytes: number, zero: boolean): void {
-  const last = runs.at(-1);
-  if (last?.zero === zero) last.lengthBytes += lengthBytes;
-  else runs.push({ lengthBytes, zero });
+  mergeExtent(runs, { lengthBytes, zero }, (last) => last.zero === zero);
 }
 
 function encode(start: number, runs: AllocationExtent[]): Segment {

@@ -8,6 +8,8 @@
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { CopseError, errorCode } from '../../base/error.js';
+import type { Extent } from '../../block/extent.js';
+import { mergeExtent } from '../../block/merge-extent.js';
 import { PeerError, type PeerTarget } from '../../cluster/peer.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { ALLOCATION_CONTEXT, AllocationFlag } from '../../nbd/codec/constant.js';
@@ -115,16 +117,14 @@ export class PeerDiskView {
   /** As `BlockDevice.extents`; what the owner does not tell counts as data. */
   extents(offset: number, lengthBytes: number, maxCount: number, request: PeerDiskRequest = {}) {
     return this.#ask(`extents of ${lengthBytes} bytes at ${offset}`, request, async (client) => {
-      const extents: { lengthBytes: number; zero: boolean; hole: boolean }[] = [];
+      const extents: Extent[] = [];
       if (!client.contexts.has(ALLOCATION_CONTEXT)) return [{ lengthBytes, zero: false, hole: false }];
       const statuses = await client.blockStatus(offset, lengthBytes, { signal: request.signal, one: maxCount === 1 });
       for (const { lengthBytes, flags } of statuses.get(ALLOCATION_CONTEXT) ?? []) {
         const zero = (flags & AllocationFlag.ZERO) !== 0;
         const hole = (flags & AllocationFlag.HOLE) !== 0;
-        const last = extents.at(-1);
-        if (last !== undefined && last.zero === zero && last.hole === hole) last.lengthBytes += lengthBytes;
-        else if (extents.length < maxCount) extents.push({ lengthBytes, zero, hole });
-        else break;
+        const isAlike = (last: Extent): boolean => last.zero === zero && last.hole === hole;
+        if (!mergeExtent(extents, { lengthBytes, zero, hole }, isAlike, maxCount)) break;
       }
       return extents;
     });

@@ -6,10 +6,10 @@
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { errorCode } from '../../base/error.js';
-import { BlockState } from '../../base/native/overlay.js';
 import { MiB } from '../../base/size.js';
 import { parsePeerAddress } from '../../cluster/address.js';
 import { PeerError, type PeerTarget } from '../../cluster/peer.js';
+import { isBlockByte } from '../../disk/overlay/block-map.js';
 import type { NbdReadSink } from '../../nbd/client/contract.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { formatPeerExport } from '../wire/export-name.js';
@@ -98,15 +98,11 @@ async function readMap(
   }
 }
 
-/** The mark that a block has changed; never in the way of what it is. */
-const changedMark = 4;
-
 function mapSink(states: Uint8Array, peerId: string, exportName: string): NbdReadSink {
   return {
     data(piece, offset) {
       for (const byte of piece) {
-        const isRemote = (byte & 3) === BlockState.remote;
-        if (isRemote !== (byte & ~(3 | changedMark)) > 0) {
+        if (!isBlockByte(byte)) {
           throw new PeerError('ERR_PEER_LIED', peerId, `${exportName}: a block has state ${byte}, which there is not`);
         }
       }

@@ -7,6 +7,7 @@
  */
 
 import { type Clock, systemClock } from '../../base/clock.js';
+import { mergeExtent } from '../../block/merge-extent.js';
 import type { RangeSink } from '../../block/sink.js';
 import { parsePeerAddress } from '../../cluster/address.js';
 import { type CachedRun, type Peer, type PeerContent, PeerError, type PeerRequestOptions } from '../../cluster/peer.js';
@@ -187,7 +188,5 @@ async function readInPieces(
 }
 
 function append(runs: CachedRun[], lengthBytes: number, cached: boolean): void {
-  const last = runs.at(-1);
-  if (last?.cached === cached) last.lengthBytes += lengthBytes;
-  else runs.push({ lengthBytes, cached });
+  mergeExtent(runs, { lengthBytes, cached }, (last) => last.cached === cached);
 }

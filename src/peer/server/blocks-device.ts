@@ -7,6 +7,7 @@ import { CopseError } from '../../base/error.js';
 import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import { BlockState, OverlayReadNow } from '../../base/native/overlay.js';
 import type { CachedExtent, Extent } from '../../block/extent.js';
+import { mergeExtent } from '../../block/merge-extent.js';
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
@@ -86,10 +87,7 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
       const state = runs[index] ?? 0;
       const length = runs[index + 2] ?? 0;
       const kind = kindOf(state);
-      const last = extents.at(-1);
-      if (last !== undefined && kind === lastKind) last.lengthBytes += length;
-      else if (extents.length < maxCount) extents.push(extentOf(state, length));
-      else break;
+      if (!mergeExtent(extents, extentOf(state, length), () => kind === lastKind, maxCount)) break;
       lastKind = kind;
     }
     return extents;
