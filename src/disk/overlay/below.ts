@@ -9,7 +9,7 @@ import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import type { BlockDevice } from '../../device/device.js';
 
-export class DiskBase {
+export class BelowOverlay {
   readonly #device: BlockDevice | undefined;
 
   /** The device stays its owner's to close. */

@@ -17,7 +17,7 @@ import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import { blockSize } from '../../device/block-size.js';
 import type { BlockDevice, DeviceFeatures, FastFiles, WriteOptions, WriteZeroesOptions } from '../../device/device.js';
-import { DiskBase } from './below.js';
+import { BelowOverlay } from './below.js';
 import { DiskEdges } from './edges.js';
 import { diskCachedExtents, diskExtents } from './extent.js';
 import { DiskFlusher } from './flusher.js';
@@ -53,7 +53,7 @@ export class Disk implements BlockDevice {
   readonly blockSize = blockSize;
   readonly features: DeviceFeatures;
   readonly sizeBytes: number;
-  readonly #base: DiskBase;
+  readonly #base: BelowOverlay;
   readonly #remote: RemoteFetcher;
   readonly #reader: DiskReader;
   readonly #edges: DiskEdges;
@@ -74,7 +74,7 @@ export class Disk implements BlockDevice {
     this.#explain = (error) => options.footing?.explain(error) ?? error;
     this.sizeBytes = overlay.sizeBytes;
     this.features = { readOnly: false, multiConn: options.multiConn, trim: true, writeZeroes: true, fastZero: true };
-    this.#base = new DiskBase(options.base);
+    this.#base = new BelowOverlay(options.base);
     this.#baseDevice = options.base;
     this.#flusher = new DiskFlusher({
       flush: async () => await (options.footing ?? overlay).flush(),

@@ -6,7 +6,7 @@
 
 import { BlockState, blockBytes, type NativeOverlayFile } from '../../base/native/overlay.js';
 import type { RequestOptions } from '../../block/read-options.js';
-import type { DiskBase } from './below.js';
+import type { BelowOverlay } from './below.js';
 import { stateAt } from './piece.js';
 import type { DiskReader } from './reader.js';
 
@@ -18,10 +18,10 @@ interface Edge {
 
 export class DiskEdges {
   readonly #overlay: NativeOverlayFile;
-  readonly #base: DiskBase;
+  readonly #base: BelowOverlay;
   readonly #reader: DiskReader;
 
-  constructor(overlay: NativeOverlayFile, base: DiskBase, reader: DiskReader) {
+  constructor(overlay: NativeOverlayFile, base: BelowOverlay, reader: DiskReader) {
     this.#overlay = overlay;
     this.#base = base;
     this.#reader = reader;

@@ -4,7 +4,7 @@ import { BlockState, type NativeOverlayFile } from '../../base/native/overlay.js
 import type { CachedExtent, Extent } from '../../block/extent.js';
 import { mergeExtent } from '../../block/merge-extent.js';
 import type { RequestOptions } from '../../block/read-options.js';
-import type { DiskBase } from './below.js';
+import type { BelowOverlay } from './below.js';
 
 /** Runs that are looked at together: memory stays bounded on a checkered map. */
 const runsAtOnce = 256;
@@ -54,7 +54,7 @@ function* stateRuns(
 
 export async function diskExtents(
   overlay: NativeOverlayFile,
-  base: DiskBase,
+  base: BelowOverlay,
   offset: number,
   lengthBytes: number,
   maxCount: number,
@@ -78,7 +78,7 @@ export async function diskExtents(
 
 export function diskCachedExtents(
   overlay: NativeOverlayFile,
-  base: DiskBase,
+  base: BelowOverlay,
   offset: number,
   lengthBytes: number,
   maxCount: number,

@@ -9,7 +9,7 @@ import { BlockState, blockBytes, type NativeOverlayFile, OverlayReadNow } from '
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
 import { RequestTime } from '../../device/request-time.js';
-import type { DiskBase } from './below.js';
+import type { BelowOverlay } from './below.js';
 import { firstPiece, type Piece, piecesOf, stateAt } from './piece.js';
 import { fetchBytes, type RemoteFetcher } from './remote.js';
 
@@ -23,11 +23,11 @@ const distance: Record<Place, number> = { cache: 0, peer: 1, origin: 2 };
 
 export class DiskReader {
   readonly #overlay: NativeOverlayFile;
-  readonly #base: DiskBase;
+  readonly #base: BelowOverlay;
   readonly #remote: RemoteFetcher;
   readonly #clock: Clock;
 
-  constructor(options: { overlay: NativeOverlayFile; base: DiskBase; remote: RemoteFetcher; clock: Clock }) {
+  constructor(options: { overlay: NativeOverlayFile; base: BelowOverlay; remote: RemoteFetcher; clock: Clock }) {
     this.#overlay = options.overlay;
     this.#base = options.base;
     this.#remote = options.remote;
