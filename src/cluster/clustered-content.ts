@@ -22,7 +22,7 @@ import { extentBytes, Placement } from './placement.js';
 import { GuestSource } from './source/guest-source.js';
 import { HolderKnowledge } from './source/holder-knowledge.js';
 import { HomeSource } from './source/home-source.js';
-import { Standing } from './standing.js';
+import { Trust } from './trust.js';
 
 /** Somebody who delivers a range in order; what both lanes draw from. */
 export interface ClusterSource {
@@ -52,7 +52,7 @@ export class ClusteredContent {
   readonly metrics: ClusterMetrics;
   readonly placement: Placement;
   readonly knowledge: HolderKnowledge;
-  readonly standing: Standing;
+  readonly trust: Trust;
   /** Of the own lane. */
   readonly homeSource: ClusterSource;
   /** Of the other one. */
@@ -68,9 +68,9 @@ export class ClusteredContent {
     const placement = new Placement(content, neighbourhood);
     this.placement = placement;
     this.knowledge = new HolderKnowledge({ content, neighbourhood, placement, clock });
-    this.standing = new Standing({ name, neighbourhood, breakerOf, metrics, clock, log });
-    const { knowledge, standing } = this;
-    const shared = { content, standing, metrics, verifier, clock, neighbourhood };
+    this.trust = new Trust({ name, neighbourhood, breakerOf, metrics, clock, log });
+    const { knowledge, trust } = this;
+    const shared = { content, trust, metrics, verifier, clock, neighbourhood };
     const { hedges, origin, readAsHome } = options;
     this.homeSource = withKnownZeroes(new HomeSource({ ...shared, knowledge, hedges, origin }), verifier);
     this.guestSource = withKnownZeroes(new GuestSource({ ...shared, placement, readAsHome }), verifier);

@@ -52,7 +52,7 @@ async function bring(options: SpreadOptions, range: Range): Promise<boolean> {
   for (const id of clustered.placement.homes(chunk)) {
     if (id === neighbourhood.selfId) break;
     const peer = neighbourhood.peer(id);
-    if (peer === undefined || !clustered.standing.isTrusted(id)) continue;
+    if (peer === undefined || !clustered.trust.isTrusted(id)) continue;
     try {
       await peer.cacheHome(clustered.content, offset, lengthBytes, { signal, background: true });
       return true;

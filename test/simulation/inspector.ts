@@ -176,10 +176,10 @@ export class Inspector {
   #excuse(home: Process, holder: Process, chunk: number): { why: string; isGood: boolean } {
     const { schedule } = this.#world;
     const { id } = holder;
-    const { knowledge, standing } = home.clustered;
+    const { knowledge, trust } = home.clustered;
     const quietMs = schedule.nowMs - this.#world.troubledAtMs(home.host, holder.host);
     if (home.neighbourhood.peer(id) === undefined) return { why: 'it is not seen yet', isGood: quietMs < settleMs };
-    if (!standing.isTrusted(id)) return { why: 'it was set aside', isGood: holder.host.hasLied };
+    if (!trust.isTrusted(id)) return { why: 'it was set aside', isGood: holder.host.hasLied };
     if (home.breakerOf(id).state !== 'closed') return { why: 'its breaker is open', isGood: true };
     const failedAtMs = Math.max(this.#failures.get(home)?.get(id) ?? Number.NEGATIVE_INFINITY, home.breakerOpenAtMs.get(id) ?? 0);
     // A read passes over who failed it, and may take so long.

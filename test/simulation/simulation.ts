@@ -113,7 +113,7 @@ function checkRest({ processes, inspector, hosts, origin }: World): void {
     const sent = inspector.sentBy.get(process) ?? 0;
     if (process.fetchCount.chunks !== sent)
       inspector.violate(`${process.id} counts ${process.fetchCount.chunks} chunks of the origin, which sent ${sent}`);
-    for (const { peerId } of process.clustered.standing.setAside) {
+    for (const { peerId } of process.clustered.trust.setAside) {
       if (!hosts.some(({ id, hasLied }) => id === peerId && hasLied))
         inspector.violate(`${process.id} has set ${peerId} aside, which never lied`);
     }

@@ -12,7 +12,7 @@ import { CountingSink } from '../../origin/sink.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { Peer } from '../peer.js';
 import type { Placement } from '../placement.js';
-import type { Admission } from '../standing.js';
+import type { Admission } from '../trust.js';
 import { type PeerReadContext, readPeer } from './peer-read.js';
 
 export interface GuestSourceOptions extends PeerReadContext {
@@ -74,12 +74,12 @@ export class GuestSource {
 
   /** `undefined`: this node is next, or nobody is left. */
   #next(offset: number, tried: ReadonlySet<string>): { peer: Peer; admission: Admission } | undefined {
-    const { placement, neighbourhood, standing, content } = this.#options;
+    const { placement, neighbourhood, trust, content } = this.#options;
     for (const id of placement.homes(Math.floor(offset / content.chunkBytes))) {
       if (id === neighbourhood.selfId) return undefined;
       if (tried.has(id)) continue;
       const peer = neighbourhood.peer(id);
-      const admission = peer === undefined ? undefined : standing.enter(id);
+      const admission = peer === undefined ? undefined : trust.enter(id);
       if (peer !== undefined && admission !== undefined) return { peer, admission };
     }
     return undefined;

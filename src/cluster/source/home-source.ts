@@ -13,7 +13,7 @@ import { CountingSink } from '../../origin/sink.js';
 import type { HedgeBudget } from '../hedge-budget.js';
 import type { Neighbourhood } from '../neighbourhood.js';
 import type { Peer } from '../peer.js';
-import type { Admission } from '../standing.js';
+import type { Admission } from '../trust.js';
 import type { HolderKnowledge } from './holder-knowledge.js';
 import { type PeerReadContext, readPeer } from './peer-read.js';
 import { Race } from './race.js';
@@ -117,8 +117,8 @@ export class HomeSource {
   }
 
   #holders(chunkIndex: number, failed: ReadonlySet<string>): Peer[] {
-    const { knowledge, standing } = this.#options;
-    return knowledge.holders(chunkIndex).filter(({ id }) => !failed.has(id) && standing.isTrusted(id));
+    const { knowledge, trust } = this.#options;
+    return knowledge.holders(chunkIndex).filter(({ id }) => !failed.has(id) && trust.isTrusted(id));
   }
 
   /**
@@ -133,8 +133,8 @@ export class HomeSource {
     sink: PlacedSink,
     options: SourceReadOptions,
   ): Promise<number> {
-    const { content, standing, metrics } = this.#options;
-    const admission = standing.enter(holder.id);
+    const { content, trust, metrics } = this.#options;
+    const admission = trust.enter(holder.id);
     if (admission === undefined) {
       failed.add(holder.id);
       return 0;
@@ -182,7 +182,7 @@ export class HomeSource {
     race: Race,
     options: SourceReadOptions,
   ): Promise<void> {
-    const { clock, hedges, metrics, standing } = this.#options;
+    const { clock, hedges, metrics, trust } = this.#options;
     const ask = (each: Peer, entered: Admission, signal: AbortSignal): Promise<void> => {
       const doneBytes = race.deliveredBytes;
       const rest = { offset: range.offset + doneBytes, lengthBytes: range.lengthBytes - doneBytes };
@@ -201,10 +201,10 @@ export class HomeSource {
       if (p95Ms === undefined || options.priority === 'prefetch') return await first;
       const second = new Promise<void>((resolve) => {
         cancel = clock.after(p95Ms, () => {
-          const other = others.find((each) => standing.isTrusted(each.id));
+          const other = others.find((each) => trust.isTrusted(each.id));
           // An unsealed run may have ended inside a chunk; verification needs whole ones.
           if (other === undefined || race.deliveredBytes % this.#options.content.chunkBytes !== 0) return;
-          const entered = hedges.trySpend() ? standing.enter(other.id) : undefined;
+          const entered = hedges.trySpend() ? trust.enter(other.id) : undefined;
           if (entered === undefined) return;
           metrics.hedges += 1;
           ask(other, entered, abort.signal).then(

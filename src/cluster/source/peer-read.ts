@@ -1,5 +1,5 @@
 /**
- * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's standing. Where the
+ * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's trust. Where the
  * connection has gone silent it is asked again, once, on a new one: the peer may be well, and at work on the answer.
  *
  * Invariant: what reaches the sink is right as far as can be told, and whole chunks; after a failure they are there and need not be asked for again.
@@ -14,12 +14,12 @@ import { CountingSink } from '../../origin/sink.js';
 import type { ClusterMetrics } from '../cluster-metrics.js';
 import type { Peer, PeerContent, PeerRequestOptions } from '../peer.js';
 import { silenceOf } from '../peer.js';
-import type { Admission, Standing } from '../standing.js';
+import type { Admission, Trust } from '../trust.js';
 import { wholeChunks } from './whole-chunks.js';
 
 export interface PeerReadContext {
   content: PeerContent;
-  standing: Standing;
+  trust: Trust;
   metrics: ClusterMetrics;
   /** Of a sealed image. */
   verifier: ChunkVerifier | undefined;
@@ -54,7 +54,7 @@ export async function readPeer(
     if (errorCode(silenceOf(error)) !== 'ERR_NBD_SILENT' || options.signal?.aborted) throw error;
     const doneBytes = whole.deliveredBytes;
     if (doneBytes === range.lengthBytes) return;
-    const second = context.standing.enter(peer.id);
+    const second = context.trust.enter(peer.id);
     if (second === undefined) throw error;
     const rest = { offset: range.offset + doneBytes, lengthBytes: range.lengthBytes - doneBytes };
     await readOnce(context, peer, second, method, rest, whole, options);

@@ -25,7 +25,7 @@ export function clusterStatus(cluster: Cluster, contents: readonly Content[]): C
 
 function setAsideOf(peerId: string, contents: readonly Content[]): MemberStatus['setAside'] {
   return contents.flatMap(({ spec, clustered }) =>
-    (clustered?.standing.setAside ?? [])
+    (clustered?.trust.setAside ?? [])
       .filter((aside) => aside.peerId === peerId)
       .map(({ reason, atMs }) => ({ image: displayUrl(spec.url), reason, seconds: Math.round((systemClock.nowMs() - atMs) / 1000) })),
   );

@@ -60,7 +60,7 @@ function conclusions({ sources, peers, origin }: Omit<Explanation, 'text'>, cont
   const again = origin.chunks - origin.uniqueChunks;
   if (again > 0) text.push(`${again} chunks came from the origin more than once: evicted meanwhile, or not kept.`);
   for (const { id, failures, requests } of peers) if (failures > 0) text.push(`Peer ${id} failed ${failures} of ${requests} requests.`);
-  for (const { peerId, reason } of content?.clustered?.standing.setAside ?? []) text.push(`Peer ${peerId} is set aside: ${reason}`);
+  for (const { peerId, reason } of content?.clustered?.trust.setAside ?? []) text.push(`Peer ${peerId} is set aside: ${reason}`);
   const { unstoredChunks = 0, droppedChunks = 0 } = content?.cache.metrics ?? {};
   if (unstoredChunks > 0) text.push(`${unstoredChunks} chunks could not be kept: see the cache in "copse status".`);
   if (droppedChunks > 0) text.push(`${droppedChunks} cached chunks were damaged and fetched again.`);

@@ -63,7 +63,7 @@ export async function addClusterContents(page: MetricPage, selection: Selection<
   const aside = page.gauge('copse_peer_set_aside', '1 while a peer is not asked for a content');
   await addEach(selection, slice, labelsOf, ({ clustered }, label) => {
     if (clustered === undefined) return;
-    const { metrics, standing } = clustered;
+    const { metrics, trust } = clustered;
     requests.add({ ...label, role: 'home' }, metrics.homeRequests);
     requests.add({ ...label, role: 'held' }, metrics.heldRequests);
     for (const [peer, tally] of metrics.peers) {
@@ -78,6 +78,6 @@ export async function addClusterContents(page: MetricPage, selection: Selection<
     silent.add(label, metrics.silentConnections);
     hedges.add({ ...label, won: 'no' }, metrics.hedges - metrics.hedgeWins);
     hedges.add({ ...label, won: 'yes' }, metrics.hedgeWins);
-    for (const { peerId } of standing.setAside) aside.set({ ...label, peer: peerId }, 1);
+    for (const { peerId } of trust.setAside) aside.set({ ...label, peer: peerId }, 1);
   });
 }

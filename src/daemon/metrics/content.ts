@@ -79,7 +79,7 @@ async function latencyOf(contents: readonly Content[], slice: Slice): Promise<La
 function rankOf(content: Content): number {
   const { clustered, meter } = content;
   const { metrics, store } = content.cache;
-  if (clustered !== undefined && clustered.standing.setAside.length > 0) return Number.MAX_SAFE_INTEGER;
+  if (clustered !== undefined && clustered.trust.setAside.length > 0) return Number.MAX_SAFE_INTEGER;
   const { requests } = meter;
   const own = requests.demand + requests.background + requests.prefetch + metrics.missedChunks + metrics.droppedChunks;
   const peer = clustered === undefined ? 0 : clustered.metrics.homeRequests + clustered.metrics.heldRequests;

@@ -25,7 +25,7 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
     state?.to !== undefined && (told === undefined || told.epoch <= state.epoch + 1) ? { owner: state.to, epoch: state.epoch + 1 } : told;
   const owner = isOwner ? selfId : (away?.owner.id ?? 'unknown');
   const trouble = [...disk.trouble].map(([node, reason]) => `node ${node} does not give its blocks: ${reason}`);
-  const standing = diskTrouble(disk);
+  const trust = diskTrouble(disk);
   const missing = isOwner ? hosted?.base?.trouble?.() : undefined;
   if (missing !== undefined) trouble.push(missing);
   const replica = context.migratingTo(record.uuid);
@@ -60,7 +60,7 @@ export function diskStatus(disk: DiskExport, context: DiskStatusContext): DiskSt
     })),
     fences: notes.fences(record.uuid).map(({ client, by, at }) => ({ client, by, at })),
     loss: hosted?.loss,
-    message: standing.length > 0 ? standing.join('; ') : trouble.length > 0 ? trouble.join('; ') : messageOf(disk, owner, peers),
+    message: trust.length > 0 ? trust.join('; ') : trouble.length > 0 ? trouble.join('; ') : messageOf(disk, owner, peers),
   };
 }
 

@@ -72,7 +72,7 @@ t.test('of a sealed image no wrong byte passes, and who sent it is set aside for
   await stage.clustered.guestSource.read(chunk * chunkBytes, 2 * chunkBytes, sink, {});
   t.ok(sink.bytes.equals(expected(chunk, 2)));
   t.same(stage.scripted('b').asked, [`home ${(chunk + 1) * chunkBytes}+${chunkBytes}`], 'what was right is kept');
-  t.match(stage.clustered.standing.setAside, [{ peerId: 'a' }]);
+  t.match(stage.clustered.trust.setAside, [{ peerId: 'a' }]);
   stage.scripted('a').asked.length = 0;
   await stage.clustered.guestSource.read(chunk * chunkBytes, chunkBytes, new Gathered(), {});
   t.same(stage.scripted('a').asked, [], 'not asked again');

@@ -30,7 +30,7 @@ export interface Admission {
   ended(): void;
 }
 
-export interface StandingOptions {
+export interface TrustOptions {
   /** Of the content, for the log. */
   name: string;
   neighbourhood: Neighbourhood;
@@ -40,13 +40,13 @@ export interface StandingOptions {
   log: Logger;
 }
 
-export class Standing {
-  readonly #options: StandingOptions;
+export class Trust {
+  readonly #options: TrustOptions;
   readonly #aside = new Map<string, SetAside>();
   /** Of connections: each is one failure, however many requests it took with it. */
   readonly #silences = new WeakSet<Error>();
 
-  constructor(options: StandingOptions) {
+  constructor(options: TrustOptions) {
     this.#options = options;
   }
 
