@@ -113,7 +113,7 @@ async function start(config: Config, log: Logger, lifecycle: Lifecycle): Promise
     credentials,
     defaultChunkSizeBytes: imageDefault.chunkSizeBytes,
     manifests,
-    settle: cluster === undefined ? undefined : () => cluster.prober.refresh(),
+    settle: cluster === undefined ? undefined : () => cluster.liveCluster.refresh(),
     digestFiles: cluster !== undefined,
     log,
   });

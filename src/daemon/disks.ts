@@ -126,7 +126,7 @@ export class Disks {
     }
     if (cluster !== undefined && peers !== undefined) {
       const keeper = lifecycle.own(new BaseKeeper({ registry, pool, origins, clock: systemClock, log }));
-      const members = () => cluster.prober.members();
+      const members = () => cluster.liveCluster.members();
       const watch = lifecycle.own(new DiskWatch({ registry, known, peers, members, clock: systemClock, log }));
       leased.attach({ registry, watch, index: this.index });
       this.#clusterParts = { keeper, watch };
@@ -196,7 +196,7 @@ function diskCluster(cluster: Cluster): DiskCluster {
     get self() {
       return cluster.self.record;
     },
-    members: () => cluster.prober.members(),
+    members: () => cluster.liveCluster.members(),
     announce: () => cluster.self.tell(),
   };
 }

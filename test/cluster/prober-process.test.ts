@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
-import { Prober, type ProberOptions } from '../../src/cluster/prober.js';
+import { LiveCluster, type LiveClusterOptions } from '../../src/cluster/live-cluster.js';
 import { NbdProbe } from '../../src/peer/client/probe.js';
 import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
 import { startPeer } from '../peer/peer-process.js';
@@ -16,9 +16,9 @@ const content = { id: contentIdOf(1), sizeBytes: 2 ** 20, chunkBytes: 2 ** 16 };
 const nowhere = { data: () => {}, zeroes: () => {} };
 
 /** Pings often, and waits long for each answer: what is waited for is an answer or its absence, never a time. */
-function probing(t: Test, membership: StillMembership, times: Partial<ProberOptions> = {}): Prober {
+function probing(t: Test, membership: StillMembership, times: Partial<LiveClusterOptions> = {}): LiveCluster {
   const self = statementOf('a', { contents: [sharedContent(1)] });
-  const prober = new Prober({
+  const liveCluster = new LiveCluster({
     membership,
     self: () => self,
     ...openNbd,
@@ -31,67 +31,67 @@ function probing(t: Test, membership: StillMembership, times: Partial<ProberOpti
   });
   const keepAlive = setInterval(() => {}, 1000);
   t.after(() => {
-    prober.close();
+    liveCluster.close();
     clearInterval(keepAlive);
   });
-  return prober;
+  return liveCluster;
 }
 
 t.test('two nodes in this process: the statement is read, followed, and hundreds of contents in it', async (t) => {
   const contents = new TestContents('b', { contents: Array.from({ length: 700 }, (_, index) => sharedContent(index)) });
   const { address, directory } = await servePeers(t, contents);
-  const prober = probing(t, new StillMembership(address));
-  await prober.ready();
-  t.equal(prober.holdersOf(contentIdOf(699)).length, 1);
-  t.match(prober.members()[1], { id: 'b', state: 'up', address, version: '1.2.3' });
-  t.ok((prober.members()[1]?.rttUs ?? 0) > 0);
+  const liveCluster = probing(t, new StillMembership(address));
+  await liveCluster.ready();
+  t.equal(liveCluster.holdersOf(contentIdOf(699)).length, 1);
+  t.match(liveCluster.members()[1], { id: 'b', state: 'up', address, version: '1.2.3' });
+  t.ok((liveCluster.members()[1]?.rttUs ?? 0) > 0);
   contents.current = { ...contents.current, draining: true, contents: [sharedContent(1)] };
-  await until('the change is seen', prober, () => prober.members()[1]?.state === 'draining');
-  t.equal(prober.holdersOf(contentIdOf(699)).length, 0);
+  await until('the change is seen', liveCluster, () => liveCluster.members()[1]?.state === 'draining');
+  t.equal(liveCluster.holdersOf(contentIdOf(699)).length, 0);
   t.equal(directory.metrics.node.connections, 1, 'over one connection all the while');
 });
 
 t.test('a peer that is killed: what waits for it ends at once; one that is back is used again', async (t) => {
   const statement = statementOf('b', { contents: [sharedContent(1)] });
   const first = await startPeer(t, statement);
-  const prober = probing(t, new StillMembership(first.address));
-  await prober.ready();
-  const peer = prober.peer('b');
+  const liveCluster = probing(t, new StillMembership(first.address));
+  await liveCluster.ready();
+  const peer = liveCluster.peer('b');
   if (peer === undefined) return t.fail('not up');
   const waiting = t.rejects(peer.readHome(content, 0, 4096, nowhere), { code: 'ERR_PEER_GONE' });
   first.kill('SIGKILL');
   await waiting;
-  await until('it is down', prober, () => prober.peer('b') === undefined);
-  t.equal(prober.isCutOff, true);
+  await until('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
+  t.equal(liveCluster.isCutOff, true);
   await startPeer(t, { ...statement, startedAt: '2026-11-22T12:00:00.000Z' }, Number(first.address.split(':')[1]));
-  await until('it is back', prober, () => prober.peer('b') !== undefined);
-  t.not(prober.peer('b'), peer);
-  return t.equal(prober.isCutOff, false);
+  await until('it is back', liveCluster, () => liveCluster.peer('b') !== undefined);
+  t.not(liveCluster.peer('b'), peer);
+  return t.equal(liveCluster.isCutOff, false);
 });
 
 t.test('a peer that is stopped is down, and all that waits for it ends', async (t) => {
   const child = await startPeer(t, statementOf('b', { contents: [sharedContent(1)] }));
-  const prober = probing(t, new StillMembership(child.address), { pingTimeoutMs: 300 });
-  await until('it is up', prober, () => prober.peer('b') !== undefined);
-  const peer = prober.peer('b');
+  const liveCluster = probing(t, new StillMembership(child.address), { pingTimeoutMs: 300 });
+  await until('it is up', liveCluster, () => liveCluster.peer('b') !== undefined);
+  const peer = liveCluster.peer('b');
   if (peer === undefined) return t.fail('not up');
   const waiting = t.rejects(peer.readHome(content, 0, 4096, nowhere), { code: 'ERR_PEER_GONE', message: /no answer/ });
   child.kill('SIGSTOP');
   await waiting;
   // A ping may have been missed, and the next one answered, before it was stopped.
-  await until('it is down', prober, () => prober.peer('b') === undefined);
+  await until('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
   child.kill('SIGCONT');
-  await until('it is up again', prober, () => prober.peer('b') !== undefined);
-  return t.not(prober.peer('b'), peer);
+  await until('it is up again', liveCluster, () => liveCluster.peer('b') !== undefined);
+  return t.not(liveCluster.peer('b'), peer);
 });
 
 t.test('a home that waits for its origin is not slow, as long as it answers pings', async (t) => {
   const { address } = await startPeer(t, statementOf('b', { contents: [sharedContent(1)] }));
-  const prober = probing(t, new StillMembership(address));
-  await prober.ready();
+  const liveCluster = probing(t, new StillMembership(address));
+  await liveCluster.ready();
   let settled = false;
   const controller = new AbortController();
-  const waiting = prober
+  const waiting = liveCluster
     .peer('b')
     ?.readHome(content, 0, 4096, nowhere, { signal: controller.signal })
     .finally(() => {
@@ -102,7 +102,7 @@ t.test('a home that waits for its origin is not slow, as long as it answers ping
   for (let count = 0; count < 20; count += 1) await probe.ping({ signal });
   probe.close();
   t.notOk(settled);
-  t.ok(prober.peer('b'));
+  t.ok(liveCluster.peer('b'));
   controller.abort();
   await t.rejects(waiting ?? Promise.resolve(), { code: 'ERR_ABORTED' });
 });
@@ -111,17 +111,17 @@ t.test('two nodes with one id', async (t) => {
   const first = await servePeers(t, new TestContents('b', { contents: [sharedContent(1)] }));
   const second = await servePeers(t, new TestContents('b', { token: 'other', address: 'elsewhere:1', contents: [sharedContent(1)] }));
   const membership = new StillMembership(first.address);
-  const prober = probing(t, membership);
-  await prober.ready();
-  const peer = prober.peer('b');
+  const liveCluster = probing(t, membership);
+  await liveCluster.ready();
+  const peer = liveCluster.peer('b');
   membership.name(first.address, second.address);
   // That changes no answer to a decision, so nobody is told.
-  while (prober.members().every(({ state }) => state !== 'conflict')) await new Promise((resolve) => setImmediate(resolve));
-  t.equal(prober.peer('b'), peer);
-  t.equal(prober.holdersOf(content.id).length, 1);
+  while (liveCluster.members().every(({ state }) => state !== 'conflict')) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(liveCluster.peer('b'), peer);
+  t.equal(liveCluster.holdersOf(content.id).length, 1);
   await first.server.stop(0);
-  await until('the second takes its place', prober, () => {
-    const now = prober.peer('b');
+  await until('the second takes its place', liveCluster, () => {
+    const now = liveCluster.peer('b');
     return now !== undefined && now !== peer;
   });
 });
@@ -137,12 +137,12 @@ t.test('a node of another protocol, an NBD server that is no peer, and what is n
   t.after(() => other.close());
   const address = other.address();
   const mail = `127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-  const prober = probing(t, new StillMembership(newer.address, mail));
-  await prober.ready();
-  const shown = new Map(prober.members().map((member) => [member.address, member]));
+  const liveCluster = probing(t, new StillMembership(newer.address, mail));
+  await liveCluster.ready();
+  const shown = new Map(liveCluster.members().map((member) => [member.address, member]));
   t.match(shown.get(newer.address), { id: 'newer', state: 'incompatible', version: '9.0.0', message: /upgrade/ });
   t.equal(shown.get(mail)?.state, 'down');
-  t.equal(prober.peer('newer'), undefined);
+  t.equal(liveCluster.peer('newer'), undefined);
 });
 
 t.test('a statement that did not change is not read again', async (t) => {

@@ -4,8 +4,8 @@ import { CopseError } from '../../src/base/error.js';
 import { foreignErrorCode } from '../../src/base/error-code.js';
 import { silentLogger } from '../../src/base/log.js';
 import { BufferPools } from '../../src/cache/buffer-pool.js';
+import { LiveCluster } from '../../src/cluster/live-cluster.js';
 import type { Membership, Seed } from '../../src/cluster/membership/membership.js';
-import { Prober } from '../../src/cluster/prober.js';
 import { Chance } from './chance.js';
 import { chunkBytes, Image } from './image.js';
 import { Inspector } from './inspector.js';
@@ -187,7 +187,7 @@ export class World {
     }
     const membership = new GrowingMembership(this.hosts.flatMap(({ id }) => (id === process.id ? [] : { address: id })));
     this.#memberships.set(process, membership);
-    return new Prober({
+    return new LiveCluster({
       membership,
       self: () => process.statement,
       openProbe: (address, onLost) => new WireProbe(process, address, onLost),

@@ -21,11 +21,11 @@ import type { ContentSpec, ImageRecord } from '../../catalog/image-record.js';
 import { Breaker } from '../../cluster/breaker.js';
 import { ClusteredContent } from '../../cluster/clustered-content.js';
 import { HedgeBudget } from '../../cluster/hedge-budget.js';
+import { LiveCluster } from '../../cluster/live-cluster.js';
 import { hostAddresses } from '../../cluster/membership/host-address.js';
 import type { Membership } from '../../cluster/membership/membership.js';
 import type { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import type { NodeRecord } from '../../cluster/node.js';
-import { Prober } from '../../cluster/prober.js';
 import { Self, type StatedExports } from '../../cluster/self.js';
 import type { ClusterConfig, SocketAddress } from '../../config/schema.js';
 import type { Content, ContentCluster } from '../../image/content.js';
@@ -64,7 +64,7 @@ export interface ClusterOptions {
    * Joins a cluster, once other nodes can reach this one. Resolves to the cluster's name, and the
    * reason for it.
    */
-  enter(prober: Prober): Promise<{ name: string; reason: string }>;
+  enter(liveCluster: LiveCluster): Promise<{ name: string; reason: string }>;
   /** Remembers the choice of a cluster over restarts. */
   identity: NodeIdentity;
   listen: SocketAddress;
@@ -83,7 +83,7 @@ interface PeerListener extends Closeable {
 export class Cluster {
   readonly config: ClusterConfig;
   readonly membership: Membership;
-  readonly prober: Prober;
+  readonly liveCluster: LiveCluster;
   readonly self: Self<Content>;
   /** Reason for this cluster, for operators. */
   reason = 'not joined yet';
@@ -111,7 +111,9 @@ export class Cluster {
     );
     const waitMs = waitMsOf(options.guestDeadlineMs);
     const openPeer = (id: string, address: string): NbdPeer => new NbdPeer({ id, address, selfId: this.self.record.id, waitMs });
-    this.prober = this.#lifecycle.own(new Prober({ membership, self: () => this.self.statement, openProbe: openNbdProbe, openPeer, log }));
+    this.liveCluster = this.#lifecycle.own(
+      new LiveCluster({ membership, self: () => this.self.statement, openProbe: openNbdProbe, openPeer, log }),
+    );
   }
 
   /** Serves peers, joins, and waits a moment for the members. @throws CopseError `ERR_LISTEN` */
@@ -121,10 +123,10 @@ export class Cluster {
     this.#isStarted = true;
     this.#lifecycle.own(server);
     await server.listen(listen);
-    const { name, reason } = await enter(this.prober);
+    const { name, reason } = await enter(this.liveCluster);
     this.reason = reason;
     this.self.change({ cluster: name });
-    await waitFor('the neighbours', this.prober.ready(), { timeoutMs: readyMs }).catch(() => {
+    await waitFor('the neighbours', this.liveCluster.ready(), { timeoutMs: readyMs }).catch(() => {
       log.warn('not all neighbours answer: those that do are asked, the others when they are back');
     });
   }
@@ -167,7 +169,7 @@ export class Cluster {
 
   /** Fetchers of a sealed image's manifest, one for each peer that is up. */
   manifestFetchers(): ManifestFetcher[] {
-    return this.prober.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
+    return this.liveCluster.members().flatMap(({ id, address, state }) => (state === 'up' ? [manifestFetcher(id, address)] : []));
   }
 
   /**
@@ -179,18 +181,18 @@ export class Cluster {
   findRecord(request: ImageAddRequest, recordOf: (name: string) => ImageRecord | undefined): Promise<ImageRecord | undefined> {
     const { config, log } = this.#options;
     return findRecord(request, {
-      peers: this.prober.members().filter(({ state }) => state === 'up'),
+      peers: this.liveCluster.members().filter(({ state }) => state === 'up'),
       policy: config.peers,
       fetch: fetchRecord,
       recordOf,
-      serves: (peerId, contentId) => this.prober.holdersOf(contentId).some(({ id }) => id === peerId),
+      serves: (peerId, contentId) => this.liveCluster.holdersOf(contentId).some(({ id }) => id === peerId),
       log,
     });
   }
 
   /** Id of a node that serves an image of that name, and answers in time. */
   async imageAt(imageName: string): Promise<string | undefined> {
-    const up = this.prober.members().filter(({ state }) => state === 'up' || state === 'draining');
+    const up = this.liveCluster.members().filter(({ state }) => state === 'up' || state === 'draining');
     const found = await Promise.all(
       up.map(({ id, address }) =>
         fetchRecord(address, imageName, AbortSignal.timeout(imageAskMs)).then(
@@ -204,7 +206,7 @@ export class Cluster {
 
   /** Other nodes at which clients are attached to an image of that name. */
   attachedAt(imageName: string): string[] {
-    return this.prober.members().flatMap(({ id, attached = [] }) => (attached.includes(imageName) ? [id] : []));
+    return this.liveCluster.members().flatMap(({ id, attached = [] }) => (attached.includes(imageName) ? [id] : []));
   }
 
   /** Parts of a content that is shared; `undefined` if it is not. */
@@ -221,7 +223,7 @@ export class Cluster {
         return new ClusteredContent({
           content: { id, sizeBytes, chunkBytes: chunkSizeBytes },
           name: displayUrl(content.spec.url),
-          neighbourhood: this.prober,
+          neighbourhood: this.liveCluster,
           breakerOf: (peerId) => this.breakerOf(peerId),
           hedges: this.hedges,
           verifier: content.manifest,
@@ -237,7 +239,7 @@ export class Cluster {
   #onSelf(): void {
     // Contents are shared before the start, when other nodes must not yet hear of this one.
     if (this.#isStarted) this.membership.announce(this.self.record);
-    queueMicrotask(() => this.prober.selfChanged());
+    queueMicrotask(() => this.liveCluster.selfChanged());
   }
 }
 

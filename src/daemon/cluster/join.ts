@@ -3,13 +3,13 @@ import { systemClock } from '../../base/clock.js';
 import type { EtcdClient } from '../../base/etcd/client.js';
 import type { Logger } from '../../base/log.js';
 import { version } from '../../base/version.js';
+import type { LiveCluster } from '../../cluster/live-cluster.js';
 import { joinAutoCluster } from '../../cluster/membership/auto-cluster.js';
 import { EtcdMembership } from '../../cluster/membership/etcd-membership.js';
 import { NodeIdentity } from '../../cluster/membership/node-identity.js';
 import { StaticMembership } from '../../cluster/membership/static-membership.js';
 import { tcpRttUs } from '../../cluster/membership/tcp-rtt.js';
 import { type NodeRecord, protocolVersion } from '../../cluster/node.js';
-import type { Prober } from '../../cluster/prober.js';
 import type { ClusterConfig, Config, EtcdConfig } from '../../config/schema.js';
 import { Cluster, type ClusterOptions } from './cluster.js';
 
@@ -82,8 +82,8 @@ function etcdCluster(
     log,
   });
   const join = (name: string): Promise<void> => membership.join({ ...record, cluster: name });
-  const enter = async (prober: Prober): Promise<{ name: string; reason: string }> => {
-    membership.keepWhile((peerId) => prober.peer(peerId) !== undefined);
+  const enter = async (liveCluster: LiveCluster): Promise<{ name: string; reason: string }> => {
+    membership.keepWhile((peerId) => liveCluster.peer(peerId) !== undefined);
     await membership.load();
     const { name } = config;
     if (name !== undefined) {

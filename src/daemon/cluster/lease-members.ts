@@ -1,5 +1,5 @@
 /**
- * Members of the cluster for the leases of disks: pings come from the prober, owners from calls and
+ * Members of the cluster for the leases of disks: pings come from the liveCluster, owners from calls and
  * from etcd's index.
  */
 import { errorCode } from '../../base/error.js';
@@ -21,7 +21,7 @@ export class ClusterLeaseMembers implements LeaseMembers {
   }
 
   get hasOthers(): boolean {
-    return this.#cluster.prober.members().length > 1;
+    return this.#cluster.liveCluster.members().length > 1;
   }
 
   up(): NodeRef[] {
@@ -29,15 +29,15 @@ export class ClusterLeaseMembers implements LeaseMembers {
   }
 
   look(): Promise<void> {
-    return this.#cluster.prober.look();
+    return this.#cluster.liveCluster.look();
   }
 
   onReturn(listener: (id: string, isFirst: boolean) => void): () => void {
-    return this.#cluster.prober.onReturn(listener);
+    return this.#cluster.liveCluster.onReturn(listener);
   }
 
   silentMs(id: string): number {
-    return this.#cluster.prober.silentMs(id);
+    return this.#cluster.liveCluster.silentMs(id);
   }
 
   async ask(node: NodeRef, uuids: string[], options: { timeoutMs: number }): Promise<OwnerClaim[]> {
@@ -52,9 +52,9 @@ export class ClusterLeaseMembers implements LeaseMembers {
 
   /** Asks an older node, whose statement tells of its disks with the next ping. */
   async #asStated(node: NodeRef, uuids: ReadonlySet<string>): Promise<OwnerClaim[]> {
-    const { prober } = this.#cluster;
-    await prober.refresh();
-    const { disks = [] } = prober.members().find(({ id }) => id === node.id) ?? {};
+    const { liveCluster } = this.#cluster;
+    await liveCluster.refresh();
+    const { disks = [] } = liveCluster.members().find(({ id }) => id === node.id) ?? {};
     return disks.flatMap(({ uuid, epoch }) => (uuids.has(uuid) ? [{ uuid, epoch, owner: node }] : []));
   }
 }

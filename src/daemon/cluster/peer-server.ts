@@ -53,8 +53,8 @@ export class PeerServer {
     this.#options = options;
     const { cluster, diskService, record, manifest, limits, log } = options;
     const callers = new Callers({
-      members: () => cluster.prober.members(),
-      meet: (address) => cluster.prober.meet(address),
+      members: () => cluster.liveCluster.members(),
+      meet: (address) => cluster.liveCluster.meet(address),
       clock: systemClock,
     });
     this.directory = new PeerDirectory({

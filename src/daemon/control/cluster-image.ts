@@ -34,10 +34,10 @@ export async function clusterImageStatus(record: ImageRecord, content: Content, 
       touchedChunks: touched.count,
       touchedHeldChunks: countChunks(store.chunkCount, (chunk) => touched.has(chunk) && store.isHeld(chunk)),
       servableWithoutOrigin: servable(store.chunkCount, heldChunks, touched.count, touched.count),
-      nodes: [{ id: cluster.prober.selfId, heldBytes: store.dataBytes + store.zeroBytes, touched: touched.count }],
+      nodes: [{ id: cluster.liveCluster.selfId, heldBytes: store.dataBytes + store.zeroBytes, touched: touched.count }],
     };
   }
-  const { map, nodeIds } = await holdingOf(clustered, heldRanges(content), cluster.prober);
+  const { map, nodeIds } = await holdingOf(clustered, heldRanges(content), cluster.liveCluster);
   const heldBytes = new Map(nodeIds.map((nodeId) => [nodeId, 0]));
   let heldChunks = 0;
   let touchedHeldChunks = 0;
@@ -67,7 +67,7 @@ export async function clusterImageStatus(record: ImageRecord, content: Content, 
     nodes: [...heldBytes].map(([nodeId, bytes]) => ({
       id: nodeId,
       heldBytes: bytes,
-      ...(nodeId === cluster.prober.selfId ? { touched: touched.count } : {}),
+      ...(nodeId === cluster.liveCluster.selfId ? { touched: touched.count } : {}),
     })),
   };
 }

@@ -8,7 +8,7 @@ import type { Content } from '../../image/content.js';
 import type { Cluster } from '../cluster/cluster.js';
 
 export function clusterStatus(cluster: Cluster, contents: readonly Content[]): ClusterStatus {
-  const { self, prober, membership, reason } = cluster;
+  const { self, liveCluster, membership, reason } = cluster;
   const { id, address, donatedBytes, draining, cluster: name } = self.record;
   return {
     enabled: true,
@@ -16,8 +16,8 @@ export function clusterStatus(cluster: Cluster, contents: readonly Content[]): C
     name,
     reason,
     membership: membership.status,
-    cutOff: prober.isCutOff,
-    members: prober.members().map(({ attached: _attached, disks: _disks, ...member }): MemberStatus => {
+    cutOff: liveCluster.isCutOff,
+    members: liveCluster.members().map(({ attached: _attached, disks: _disks, ...member }): MemberStatus => {
       return { ...member, breaker: cluster.breakerOf(member.id).state, setAside: setAsideOf(member.id, contents) };
     }),
   };

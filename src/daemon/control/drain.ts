@@ -51,7 +51,7 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
       if (clustered === undefined) continue;
       await spread({
         clustered,
-        neighbourhood: cluster.prober,
+        neighbourhood: cluster.liveCluster,
         ranges,
         keep: undefined,
         signal,
@@ -96,14 +96,14 @@ async function lastCopies(
     pool.contents.map(async (content) => {
       const { clustered } = content;
       if (clustered === undefined) return [];
-      const { map } = await holdingOf(clustered, heldRanges(content), cluster.prober);
+      const { map } = await holdingOf(clustered, heldRanges(content), cluster.liveCluster);
       const { store } = content.cache;
       const ranges: Range[] = [];
       let chunkCount = 0;
       let bytes = 0;
       for (let chunk = 0; chunk < store.chunkCount; chunk += 1) {
         const holders = map.holders(chunk);
-        if (holders.length !== 1 || holders[0] !== cluster.prober.selfId) continue;
+        if (holders.length !== 1 || holders[0] !== cluster.liveCluster.selfId) continue;
         const offset = chunk * store.chunkBytes;
         const lengthBytes = store.lengthOf(chunk);
         chunkCount += 1;

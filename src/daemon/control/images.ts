@@ -60,8 +60,8 @@ export class DaemonImages implements ImageControl {
   async warm(name: string, { cluster: isForCluster, ...options }: WarmOptions): Promise<WarmResult> {
     const { contents, cluster } = this.#options;
     if (!isForCluster) return contents.withDecoded(name, (content, deadlineMs) => warm(content, { ...options, deadlineMs }));
-    const { prober } = requireCluster(cluster);
-    return contents.withContainer(name, (content, deadlineMs) => warmCluster(content, prober, { ...options, deadlineMs }));
+    const { liveCluster } = requireCluster(cluster);
+    return contents.withContainer(name, (content, deadlineMs) => warmCluster(content, liveCluster, { ...options, deadlineMs }));
   }
 
   verify(name: string, options: JobOptions): Promise<VerifyResult> {

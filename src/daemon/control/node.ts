@@ -98,7 +98,8 @@ export class DaemonNode implements NodeControl {
       },
       migrate: (name: string, nodeId: string, job: JobOptions) => diskControl.migrate(name, nodeId, job),
     };
-    const drainedDisks = () => drainDisks({ ...options, disks: drained, members: () => cluster.prober.members(), clock: systemClock, log });
+    const drainedDisks = () =>
+      drainDisks({ ...options, disks: drained, members: () => cluster.liveCluster.members(), clock: systemClock, log });
     return drain({ ...options, cluster, pool, guestCount, drainDisks: drainedDisks });
   }
 

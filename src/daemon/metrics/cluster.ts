@@ -21,9 +21,9 @@ export interface PeerMetrics {
 
 export function addCluster(page: MetricPage, { cluster, served: servedBy }: PeerMetrics): void {
   const members = page.gauge('copse_cluster_members', 'Nodes of the cluster, by state');
-  const views = cluster.prober.members();
+  const views = cluster.liveCluster.members();
   for (const state of memberStates) members.set({ state }, views.filter((view) => view.state === state).length);
-  page.gauge('copse_cluster_cut_off', '1 while there are peers and none answers').set({}, cluster.prober.isCutOff ? 1 : 0);
+  page.gauge('copse_cluster_cut_off', '1 while there are peers and none answers').set({}, cluster.liveCluster.isCutOff ? 1 : 0);
   page
     .gauge('copse_cluster_membership_well', '0 while the last known list of members is in force')
     .set({}, cluster.membership.status.well ? 1 : 0);

@@ -25,7 +25,7 @@ export interface LivePeer extends Peer {
 
 export type OpenPeer = (id: string, address: string) => LivePeer;
 
-export interface ProberOptions extends Partial<WatchTimes> {
+export interface LiveClusterOptions extends Partial<WatchTimes> {
   membership: Membership;
   /** What this node says of itself just now. After a change of it call `selfChanged`. */
   self: () => NodeStatement;
@@ -52,9 +52,9 @@ interface Member {
   peer: LivePeer;
 }
 
-export class Prober implements Neighbourhood, Closeable {
+export class LiveCluster implements Neighbourhood, Closeable {
   readonly selfId: string;
-  readonly #options: ProberOptions;
+  readonly #options: LiveClusterOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** By address, in the order in which they came. */
@@ -78,7 +78,7 @@ export class Prober implements Neighbourhood, Closeable {
   readonly #ready: Promise<void>;
 
   /** Begins to ping at once. */
-  constructor(options: ProberOptions) {
+  constructor(options: LiveClusterOptions) {
     const { membership, clock = systemClock, log = silentLogger } = options;
     this.#options = options;
     this.#clock = clock;
