@@ -14,7 +14,7 @@ import type { ClientIdentity, Export, ExportDirectory, ExportMetrics } from '../
 import { createExportMetrics } from '../../server/export-metrics.js';
 import { RequestMemory } from '../../server/request-memory.js';
 import { type ContentRole, formatPeerExport, type PeerExport, parsePeerExport } from '../wire/export-name.js';
-import { StatementPress, statementPageBytes } from '../wire/statement-page.js';
+import { StatementCache, statementPageBytes } from '../wire/statement-page.js';
 import { PeerBytesDevice } from './bytes-device.js';
 import { defaultPeerDiskMemoryBytes, PeerDiskDirectory, type PeerDiskMemoryBytes, type PeerDisks } from './disk-directory.js';
 import { type PeerCache, PeerImageDevice } from './image-device.js';
@@ -69,7 +69,7 @@ export class PeerDirectory implements ExportDirectory {
   };
   readonly #contents: PeerContents;
   readonly #disks: PeerDiskDirectory;
-  readonly #press = new StatementPress();
+  readonly #statementCache = new StatementCache();
   readonly #memory: Record<ContentRole, Record<'demand' | 'background', RequestMemory>>;
 
   constructor(contents: PeerContents, memoryBytes: PeerMemoryBytes = defaultPeerMemoryBytes) {
@@ -124,7 +124,7 @@ export class PeerDirectory implements ExportDirectory {
 
   /** A connection sees the statement as it was when it last read from the beginning: what it reads in pieces is of one cast. */
   #node(): Export {
-    const take = () => this.#press.page(this.#contents.statement());
+    const take = () => this.#statementCache.page(this.#contents.statement());
     let page = take();
     const device = new PeerBytesDevice(statementPageBytes, (target, targetStart, lengthBytes, offset) => {
       if (offset === 0) page = take();

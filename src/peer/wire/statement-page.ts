@@ -67,7 +67,7 @@ export class StatementPage {
 const newlineBytes = Buffer.of(newline);
 
 /** Makes pages of the statement as it changes, and numbers its generations. */
-export class StatementPress {
+export class StatementCache {
   #generation = 0;
   #statement: NodeStatement | undefined;
   #json = '';

@@ -19,7 +19,7 @@ import {
 } from '../../../src/nbd/codec/frame.js';
 import { negotiate, type Session } from '../../../src/nbd/server/handshake.js';
 import { type PeerExport, parsePeerExport } from '../../../src/peer/wire/export-name.js';
-import { StatementPress, statementPageBytes } from '../../../src/peer/wire/statement-page.js';
+import { StatementCache, statementPageBytes } from '../../../src/peer/wire/statement-page.js';
 import { RawPeer } from '../../nbd/server/raw-peer.js';
 import { statementOf } from '../../peer/node-statement.js';
 
@@ -50,7 +50,7 @@ export class Liar {
   /** Exports that were attached to, in their order. */
   readonly opened: string[] = [];
   readonly #options: LiarOptions;
-  readonly #press = new StatementPress();
+  readonly #statementCache = new StatementCache();
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((socket) => this.#greet(socket));
   readonly #statement: NodeStatement;
@@ -113,7 +113,7 @@ export class Liar {
     const extended = replies === 'extended';
     const peer = new RawPeer(socket);
     if (leftover.length > 0) socket.unshift(leftover);
-    let page = this.#press.page(this.#statement);
+    let page = this.#statementCache.page(this.#statement);
     for (;;) {
       const request = emptyRequest();
       const header = await peer.read(extended ? 32 : 28);
@@ -129,7 +129,7 @@ export class Liar {
         putBlockStatus(reply, 0, extended, request, true, contexts.get(CACHED_CONTEXT) ?? 0, extents);
         peer.write(reply);
       } else if (command === Command.READ && value.kind === 'node') {
-        if (offset === 0) page = this.#press.page(this.#statement);
+        if (offset === 0) page = this.#statementCache.page(this.#statement);
         const data = Buffer.alloc(lengthBytes);
         page.copy(data, 0, lengthBytes, offset);
         peer.write(reply(request, extended, offset, data));

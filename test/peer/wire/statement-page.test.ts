@@ -3,8 +3,8 @@ import type { NodeStatement } from '../../../src/cluster/node.js';
 import {
   decodeStatement,
   decodeStatementHeader,
+  StatementCache,
   type StatementPage,
-  StatementPress,
   statementHeaderBytes,
   statementPageBytes,
 } from '../../../src/peer/wire/statement-page.js';
@@ -26,7 +26,7 @@ const incompatible = { code: 'ERR_PEER_INCOMPATIBLE' };
 
 t.test('what was pressed can be read, and is text', async (t) => {
   const statement = statementOf('a', { usedBytes: 77, contents: Array.from({ length: 500 }, (_, index) => sharedContent(index)) });
-  const bytes = bytesOf(new StatementPress().page(statement));
+  const bytes = bytesOf(new StatementCache().page(statement));
   t.same(read(bytes), statement);
   const [header = '', body = '', ...rest] = bytes.toString().split('\n');
   t.equal(header.length, statementHeaderBytes - 1);
@@ -36,7 +36,7 @@ t.test('what was pressed can be read, and is text', async (t) => {
 });
 
 t.test('a range is the same range of the whole', async (t) => {
-  const page = new StatementPress().page(statementOf('a'));
+  const page = new StatementCache().page(statementOf('a'));
   const whole = bytesOf(page);
   for (const [offset, lengthBytes] of [
     [0, 1],
@@ -51,20 +51,21 @@ t.test('a range is the same range of the whole', async (t) => {
 });
 
 t.test('a generation lasts until something changes, used bytes aside', async (t) => {
-  const press = new StatementPress();
-  const generationOf = (statement: NodeStatement): number => decodeStatementHeader(bytesOf(press.page(statement), 0, 4096)).generation;
+  const statementCache = new StatementCache();
+  const generationOf = (statement: NodeStatement): number =>
+    decodeStatementHeader(bytesOf(statementCache.page(statement), 0, 4096)).generation;
   const first = statementOf('a');
   t.equal(generationOf(first), 1);
   t.equal(generationOf(first), 1);
   t.equal(generationOf({ ...first, usedBytes: 9 }), 1);
-  t.equal(read(bytesOf(press.page({ ...first, usedBytes: 9 }))).usedBytes, 9);
+  t.equal(read(bytesOf(statementCache.page({ ...first, usedBytes: 9 }))).usedBytes, 9);
   t.equal(generationOf({ ...first, draining: true }), 2);
   t.equal(generationOf({ ...first, draining: true, contents: [sharedContent(1)] }), 3);
 });
 
 t.test('contents that have no room are left out', async (t) => {
   const contents = Array.from({ length: 20_000 }, (_, index) => sharedContent(index));
-  const { contents: told } = read(bytesOf(new StatementPress().page(statementOf('a', { contents }))));
+  const { contents: told } = read(bytesOf(new StatementCache().page(statementOf('a', { contents }))));
   t.ok(told.length > 7000 && told.length < contents.length, `${told.length} of ${contents.length}`);
   t.same(told, contents.slice(0, told.length));
 });
@@ -72,15 +73,15 @@ t.test('contents that have no room are left out', async (t) => {
 t.test('so are disks, where they alone have no room', async (t) => {
   const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
   const disks = Array.from({ length: 30_000 }, (_, index) => ({ uuid: uuid(index), epoch: 1 }));
-  const told = read(bytesOf(new StatementPress().page(statementOf('a', { contents: [sharedContent(1)], attached: ['x'], disks }))));
+  const told = read(bytesOf(new StatementCache().page(statementOf('a', { contents: [sharedContent(1)], attached: ['x'], disks }))));
   t.ok(told.disks.length > 5000 && told.disks.length < disks.length, `${told.disks.length} of ${disks.length}`);
   t.equal(disks.length, 30_000, 'the statement itself keeps them');
 });
 
 t.test('another protocol is told by whom, before anything else is read', async (t) => {
   const protocol = { least: 7, greatest: 9 };
-  const press = new StatementPress();
-  const bytes = bytesOf(press.page(statementOf('newer', { protocol, version: '9.0.0' })));
+  const statementCache = new StatementCache();
+  const bytes = bytesOf(statementCache.page(statementOf('newer', { protocol, version: '9.0.0' })));
   t.throws(() => read(bytes), { ...incompatible, id: 'newer', version: '9.0.0' });
   t.throws(() => decodeStatementHeader(Buffer.from(JSON.stringify({ copse: 'node', protocol, id: 'x', version: '9', format: 2 }))), {
     ...incompatible,
