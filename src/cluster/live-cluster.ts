@@ -7,9 +7,9 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
+import { MemberVerdict, type Verdict } from './health/member-verdict.js';
 import { type MemberView, memberView } from './health/member-view.js';
 import type { OpenProbe } from './health/probe.js';
-import { Roster, type Verdict } from './health/roster.js';
 import { type LiveNode, View } from './health/view.js';
 import { Watch, type WatchTimes } from './health/watch.js';
 import type { Membership } from './membership/membership.js';
@@ -59,7 +59,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
   readonly #log: Logger;
   /** By address, in the order in which they came. */
   readonly #watches = new Map<string, Watch>();
-  readonly #roster = new Roster();
+  readonly #memberVerdict = new MemberVerdict();
   #verdicts: ReadonlyMap<string, Verdict> = new Map();
   /** By id. */
   readonly #members = new Map<string, Member>();
@@ -222,7 +222,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
   #assess(): void {
     const before = this.#verdicts;
     const entries = [...this.#watches.values()].map(({ address, state }) => ({ address, state }));
-    this.#verdicts = this.#roster.judge(this.#options.self(), entries);
+    this.#verdicts = this.#memberVerdict.judge(this.#options.self(), entries);
     this.#forgetStrays();
     let changed = this.#meetAndPart();
     changed = this.#view.update(this.#liveNodes()) || changed;

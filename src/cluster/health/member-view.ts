@@ -1,6 +1,6 @@
 /** What people are shown of a node in `copse cluster status`. */
 import type { OwnedDisk } from '../node.js';
-import type { Verdict } from './roster.js';
+import type { Verdict } from './member-verdict.js';
 import type { Watch } from './watch.js';
 
 export interface MemberView {

@@ -16,19 +16,19 @@ export type Verdict =
   | { kind: 'alias' }
   | { kind: 'new' | 'down' | 'incompatible' | 'elsewhere' | 'conflict'; message: string };
 
-export interface RosterEntry {
+export interface MemberVerdictEntry {
   address: string;
   state: WatchState;
 }
 
 type Identity = Pick<NodeStatement, 'id' | 'token' | 'address'>;
 
-export class Roster {
+export class MemberVerdict {
   /** Address by id: who has the id. */
   readonly #owners = new Map<string, string>();
 
   /** Verdicts by address. @param entries those that were there longer come first */
-  judge(self: NodeStatement, entries: readonly RosterEntry[]): Map<string, Verdict> {
+  judge(self: NodeStatement, entries: readonly MemberVerdictEntry[]): Map<string, Verdict> {
     const verdicts = new Map<string, Verdict>();
     const candidates = new Map<string, NodeStatement>();
     for (const { address, state } of entries) {
