@@ -20,6 +20,7 @@ export const tierTable: TierTable = {
     'admin/',
     'architecture/',
     'base/',
+    'block/',
     'bench/',
     'boot/',
     'cache/',
