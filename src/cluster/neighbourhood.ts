@@ -1,5 +1,5 @@
 /**
- * Who is well just now, as the decisions see it. Made by the liveCluster from membership and pings; a simulation makes its own.
+ * Who is well just now, as the decisions see it. Made by the live cluster from membership and pings; a simulation makes its own.
  *
  * Invariant: `revision` grows with every change of any answer, so that what is computed from an answer can be kept until then.
  */

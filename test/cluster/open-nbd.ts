@@ -1,4 +1,4 @@
-/** The real ends of a liveCluster: pings and reads over NBD. */
+/** The real ends of a live cluster: pings and reads over NBD. */
 import { NbdPeer } from '../../src/peer/client/nbd-peer.js';
 import { openNbdProbe } from '../../src/peer/client/probe.js';
 

@@ -1,5 +1,5 @@
 /**
- * Members of the cluster for the leases of disks: pings come from the liveCluster, owners from calls and
+ * Members of the cluster for the leases of disks: pings come from the live cluster, owners from calls and
  * from etcd's index.
  */
 import { errorCode } from '../../base/error.js';

@@ -10,7 +10,7 @@ import { type ClusterNode, imageName, startFleet, total, whole } from './node.js
 
 const bytes = pattern(8 * 2 ** 20 + 700, 51);
 const chunkBytes = 64 * 1024;
-/** The liveCluster's; see `defaultTimes`. */
+/** The live cluster's; see `defaultTimes`. */
 const pingTimeoutMs = 2000;
 /** Of a request to the origin. */
 const headerTimeoutMs = 10_000;
