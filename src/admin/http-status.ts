@@ -1,4 +1,7 @@
-/** HTTP status of the admin API's answer to an error. The body has the code, so clients never map a status back. */
+/**
+ * HTTP status of the admin API's answer to an error. The body has the code, so clients never map a
+ * status back.
+ */
 import { presentationOf } from '../base/error-code.js';
 
 /** @param code stable code of an error */

@@ -1,4 +1,8 @@
-/** Parts of a device as BLOCK_STATUS tells them. Source: NBD's doc/proto.md, "NBD_CMD_BLOCK_STATUS". */
+/**
+ * Parts of a device as BLOCK_STATUS tells them.
+ *
+ * Source: NBD's doc/proto.md, "NBD_CMD_BLOCK_STATUS".
+ */
 
 /** Allocation of a part. */
 export interface Extent {

@@ -1,4 +1,6 @@
-/** The exit codes of `copse`, a stable interface (docs/cli.md). Those of errors follow from their kinds. */
+/**
+ * Exit codes of `copse`, a stable interface (docs/cli.md). Those of errors follow from their kinds.
+ */
 import { presentationOf } from '../base/error-code.js';
 
 export const ExitCode = {

@@ -3,7 +3,7 @@
  *
  *   raw       cache ── fetch count ── retry ── meter ── health ── manifest ── origin
  *   shared    cache ── (homes, else) holders ── fetch count ── … ── origin
- *   foreign   cache ── retry ── meter ── health ── qemu-nbd ── private export ── container's cache ── …
+ *   foreign   cache ── retry ── meter ── health ── qemu-nbd ── export ── container's cache ── …
  *
  * The container of a foreign content is a content of its own. So the bytes that qemu-nbd reads are
  * fetched once, in chunks, pinned and kept. The two have different memory budgets, because a fetch

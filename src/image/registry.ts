@@ -24,8 +24,8 @@ export interface ImageRegistryOptions extends ServedImagesOptions {
   /** Deadline per request of images that set none, in ms; 0 means none. */
   defaultDeadlineMs: number;
   /**
-   * Returns the record by which a neighbour serves the same image; for origins that can't be asked. `recordOf`
-   * finds this node's own record of a name.
+   * Returns the record by which a neighbour serves the same image; for origins that can't be asked.
+   * `recordOf` finds this node's own record of a name.
    */
   recordFromPeers?:
     | ((request: ImageAddRequest, recordOf: (name: string) => ImageRecord | undefined) => Promise<ImageRecord | undefined>)

@@ -1,6 +1,6 @@
 /**
- * Members of the cluster for the leases of disks: pings come from the live cluster, owners from calls and
- * from etcd's index.
+ * Members of the cluster for the leases of disks. Pings come from the live cluster, owners from
+ * calls and from etcd's index.
  */
 import { errorCode } from '../../base/error.js';
 import type { LeaseMembers, OwnerClaim } from '../../disk/knowledge/owner-round.js';
