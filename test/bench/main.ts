@@ -3,11 +3,13 @@
  *
  * Exit code: 0 whatever the figures are, 1 when a case failed (the others are reported all the same), 2 on wrong usage.
  */
+
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../src/base/error.js';
 import { Lifecycle } from '../../src/base/lifecycle.js';
+import { markdownTable, replaceSection } from '../support/doc-section.js';
 import { chunkSize } from './case/chunk-size.js';
 import { coldRandom } from './case/cold-random.js';
 import { coldSequential } from './case/cold-sequential.js';
@@ -25,12 +27,11 @@ import { bootReplay } from './case/replay.js';
 import { singleFlight } from './case/single-flight.js';
 import { warm } from './case/warm.js';
 import { type BenchCase, type BenchContext, originLatenciesMs } from './context.js';
-import { replaceSection } from './harness/doc-section.js';
 import { fullImage, sparseImage } from './harness/image-file.js';
 import { describeMachine, type Machine } from './harness/machine.js';
 import { HttpOrigin } from './harness/origin.js';
 import { benchCacheDir, performancePage } from './harness/place.js';
-import { type CaseResult, markdownTable, render, terminalTable } from './harness/report.js';
+import { type CaseResult, render, terminalTable } from './harness/report.js';
 import { type BenchOptions, parseOptions, usage } from './option.js';
 
 const cases: readonly BenchCase[] = [

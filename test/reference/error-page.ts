@@ -2,6 +2,7 @@
 
 import { errorKinds } from '../../src/base/error-code/kind.js';
 import { errorParts } from '../../src/base/error-code.js';
+import { markdownTable } from '../support/doc-section.js';
 
 const head = `# Errors
 
@@ -22,11 +23,7 @@ export function printedErrors(): string {
   ]);
   const parts = Object.entries(errorParts).map(([part, entries]) => {
     const rows = Object.entries(entries).map(([code, [kind, meaning, remedy]]) => [`\`${code}\``, `\`${kind}\``, meaning, remedy]);
-    return `## ${part}\n\n${table(['code', 'kind', 'meaning', 'remedy'], rows)}`;
+    return `## ${part}\n\n${markdownTable(['code', 'kind', 'meaning', 'remedy'], rows)}\n`;
   });
-  return [head, `## Kinds\n\n${table(['kind', 'HTTP status', 'exit code', 'NBD errno', 'meaning'], kinds)}`, ...parts].join('\n');
-}
-
-function table(titles: string[], rows: string[][]): string {
-  return `${[titles, titles.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+  return [head, `## Kinds\n\n${markdownTable(['kind', 'HTTP status', 'exit code', 'NBD errno', 'meaning'], kinds)}\n`, ...parts].join('\n');
 }

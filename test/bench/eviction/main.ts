@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { replaceSection } from '../harness/doc-section.js';
+import { replaceSection } from '../../support/doc-section.js';
 import { performancePage } from '../harness/place.js';
 import { loadTrace, type Trace, traceNames } from '../harness/trace.js';
 import { buildMix, byPopularity, type Mix } from './mix.js';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { replaceSection } from './doc-section.js';
-import { markdownTable, render, rowOf } from './report.js';
+import { markdownTable, replaceSection } from '../../support/doc-section.js';
+import { render, rowOf } from './report.js';
 
 t.test('only what lies between the markers is replaced', async (t) => {
   const page = 'a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb <!-- y:begin -->\n<!-- y:end -->\n';

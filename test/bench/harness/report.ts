@@ -112,11 +112,6 @@ export function terminalTable(head: string[], rows: string[][]): string {
   return table.toString();
 }
 
-export function markdownTable(head: string[], rows: string[][]): string {
-  const line = (each: string[]): string => `| ${each.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
 /** Main table, then the extras. */
 export function render(results: readonly CaseResult[], table: (head: string[], rows: string[][]) => string): string {
   const parts: string[] = [];

@@ -4,6 +4,7 @@
  *
  * Exit code: 0 whatever the figures are, 1 when a migration failed (the others are reported all the same), 2 on wrong usage.
  */
+
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
@@ -11,11 +12,11 @@ import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { MiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
-import { replaceSection } from '../harness/doc-section.js';
+import { markdownTable, replaceSection } from '../../support/doc-section.js';
 import { baseImage, imageFile } from '../harness/image-file.js';
 import { describeMachine, type Machine } from '../harness/machine.js';
 import { benchCacheDir, performancePage } from '../harness/place.js';
-import { markdownTable, terminalTable } from '../harness/report.js';
+import { terminalTable } from '../harness/report.js';
 import { FarOrigin } from '../storm/lab/origin.js';
 import { makeWorkDir } from '../storm/lab/work-dir.js';
 import type { MigrationContext, Way } from './context.js';

@@ -3,6 +3,7 @@
  *
  * Exit code: 0 whatever the figures are, 1 when a case failed (the others are reported all the same), 2 on wrong usage.
  */
+
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
@@ -10,11 +11,11 @@ import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { KiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
-import { replaceSection } from '../harness/doc-section.js';
+import { markdownTable, replaceSection } from '../../support/doc-section.js';
 import { fullImage } from '../harness/image-file.js';
 import { describeMachine, type Machine } from '../harness/machine.js';
 import { benchCacheDir, performancePage } from '../harness/place.js';
-import { markdownTable, terminalTable } from '../harness/report.js';
+import { terminalTable } from '../harness/report.js';
 import { loadTrace } from '../harness/trace.js';
 import { besideNbdkit } from './case/beside-nbdkit.js';
 import { economyCase } from './case/economy.js';

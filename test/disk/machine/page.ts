@@ -1,17 +1,9 @@
-/** The table of ownership as a part of docs/architecture/ownership.md, between two marks. */
+/** The table of ownership as a section of docs/architecture/ownership.md. */
 import { table } from '../../../src/disk/owner/machine.js';
+import { markdownTable, replaceSection } from '../../support/doc-section.js';
 
-const begin = '<!-- ownership: printed by dist/test/disk/machine/print.js -->';
-const end = '<!-- end of ownership -->';
-
-/** @returns the page with the table as it is now. @throws Error for a page without the marks */
+/** @returns the page with the table as it is now. @throws CopseError `ERR_OPTION` for a page without the section */
 export function printed(page: string): string {
-  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`the page lacks ${begin} or ${end}`);
-  return `${page.slice(0, from + begin.length)}\n\n${lines()}\n\n${page.slice(to)}`;
-}
-
-function lines(): string {
   const rows = table.map(({ at, on, when = '', effects, next = '' }) => [
     at.join(', '),
     on,
@@ -19,7 +11,5 @@ function lines(): string {
     effects.map(({ text }) => text).join('; '),
     next,
   ]);
-  return [['phase', 'event', 'condition', 'effects', 'next phase'], ['---', '---', '---', '---', '---'], ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+  return replaceSection(page, 'ownership', markdownTable(['phase', 'event', 'condition', 'effects', 'next phase'], rows));
 }
