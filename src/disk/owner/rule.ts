@@ -42,6 +42,12 @@ export const ownEpoch = ({ facts }: Context): number => facts.file?.epoch ?? 0;
 export const nodeOf = ({ work }: Context): NodeRef => work.node ?? { id: '', address: '' };
 export const epochOf = ({ work }: Context): number => work.epoch ?? 0;
 
+/** Node that the disk was granted to. */
+export function granteeOf({ facts }: Context): NodeRef {
+  const { id, address } = facts.file?.to ?? { id: '', address: '' };
+  return { id, address };
+}
+
 /** True if a later owner than of that epoch is known; `by` where a member proved the force. */
 export function laterThan({ facts }: Context, epoch: number): { by?: NodeRef } | undefined {
   const { force, told, selfId } = facts;
@@ -92,3 +98,11 @@ export function reject(why: Refusal | 'error'): Fx {
 export function report(event: Extract<Effect, { kind: 'report' }>['event']): Fx {
   return { kind: 'report', text: 'report', make: () => ({ kind: 'report', event }) };
 }
+
+/** Effects that several lines have. */
+export const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
+export const refreshLanesSoon = fx('refreshLanes');
+export const stopCompletion = effect('stopCompletion (awaited)', () => ({ kind: 'stopCompletion', isAwaited: true }));
+/** Lifts the fences of a handover that came no further. */
+export const readmit = effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 }));
+export const askResolve = effect('ask resolve', (c) => ({ kind: 'ask', method: 'resolve', node: granteeOf(c), epoch: ownEpoch(c) + 1 }));

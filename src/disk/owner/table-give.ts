@@ -1,9 +1,10 @@
 /** Lines of the table of ownership by which a node gives a disk away, and learns how that ended. Pure. */
 import {
-  type Context,
+  askResolve,
   effect,
   epochOf,
   fx,
+  granteeOf,
   isGrantedTo,
   isOwner,
   isTaking,
@@ -13,16 +14,18 @@ import {
   ownEpoch,
   persist,
   type Rule,
+  readmit,
+  refreshLanes,
+  refreshLanesSoon,
   reject,
   reply,
   report,
+  stopCompletion,
 } from './rule.js';
 
-const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
-const refreshLanesSoon = fx('refreshLanes');
 const settleLater = fx('settleLater');
 const freeToTaker = persist('granted, free, to the taker', (c) => ({
-  to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? grantee(c)), accepted: true, free: true },
+  to: { ...(laterThan(c, epochOf(c) + 1)?.by ?? granteeOf(c)), accepted: true, free: true },
 }));
 
 const grant: Rule[] = [
@@ -54,12 +57,7 @@ const grant: Rule[] = [
     at: ['grant'],
     on: 'begin',
     when: 'owner',
-    effects: [
-      effect('stopCompletion (awaited)', () => ({ kind: 'stopCompletion', isAwaited: true })),
-      fx('closeGate'),
-      fx('flush'),
-      fx('settleLease'),
-    ],
+    effects: [stopCompletion, fx('closeGate'), fx('flush'), fx('settleLease')],
     next: 'still',
   },
   {
@@ -89,12 +87,7 @@ const grant: Rule[] = [
     on: 'failed',
     when: 'owner',
     is: isOwner,
-    effects: [
-      effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 })),
-      fx('startCompletion'),
-      fx('openGate'),
-      reject('error'),
-    ],
+    effects: [readmit, fx('startCompletion'), fx('openGate'), reject('error')],
   },
   { at: ['grant still', 'grant granting'], on: 'failed', when: 'not the owner', effects: [fx('openGate'), reject('error')] },
 ];
@@ -115,7 +108,7 @@ const answered: Rule[] = [
     when: '`accepted`',
     is: ({ work }) => work.answer === 'accepted',
     // Sessions that attached since the grant read the new owner's disk: no fence is for them.
-    effects: [persist('granted, accepted', (c) => ({ to: { ...grantee(c), accepted: true } })), fx('announce')],
+    effects: [persist('granted, accepted', (c) => ({ to: { ...granteeOf(c), accepted: true } })), fx('announce')],
     next: 'settled',
   },
   {
@@ -132,7 +125,7 @@ const answered: Rule[] = [
     when: '`refused`, and no later owner is told of',
     is: (c) => c.work.answer === 'refused' && laterThan(c, epochOf(c) + 1) === undefined,
     effects: [
-      effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 })),
+      readmit,
       // The refused epoch stays refused, so the next one begins.
       persist('owner, two epochs on', (c) => ({ state: 'owner', epoch: ownEpoch(c) + 2, to: undefined })),
       refreshLanesSoon,
@@ -162,7 +155,7 @@ const heard: Rule[] = [
     on: 'begin',
     when: 'granted, not accepted',
     is: (c) => isUnsettled(c) && !c.volatile.isClosed,
-    effects: [effect('ask resolve', (c) => ({ kind: 'ask', method: 'resolve', node: grantee(c), epoch: ownEpoch(c) + 1 }))],
+    effects: [askResolve],
     keep: (c) => ({ epoch: ownEpoch(c) }),
     next: 'asked',
   },
@@ -238,11 +231,6 @@ const answers: Rule[] = [
 ];
 
 export const givingRules: readonly Rule[] = [...grant, ...answered, ...heard, ...answers];
-
-function grantee({ facts }: Context) {
-  const { id, address } = facts.file?.to ?? { id: '', address: '' };
-  return { id, address };
-}
 
 function proof() {
   return effect('prove', (c) => ({ kind: 'prove', node: nodeOf(c), epoch: epochOf(c) }));

@@ -10,13 +10,14 @@ import {
   ownEpoch,
   persist,
   type Rule,
+  refreshLanes,
+  refreshLanesSoon,
   reject,
   reply,
   report,
+  stopCompletion,
 } from './rule.js';
 
-const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
-const stopCompletion = effect('stopCompletion (awaited)', () => ({ kind: 'stopCompletion', isAwaited: true }));
 const still = [fx('closeGate'), fx('flush'), fx('settleLease')];
 
 /** True if the owner under the release's epoch needs these files no more. What a takeover inherits it still needs. */
@@ -54,12 +55,12 @@ const keep: Rule[] = [
     on: 'done',
     when: 'the change failed',
     is: ({ work }) => work.error !== undefined,
-    effects: [fx('refreshLanes'), fx('startCompletion'), fx('announce'), fx('openGate'), reject('error')],
+    effects: [refreshLanesSoon, fx('startCompletion'), fx('announce'), fx('openGate'), reject('error')],
   },
   {
     at: ['replace opened'],
     on: 'done',
-    effects: [fx('refreshLanes'), fx('startCompletion'), fx('announce'), fx('openGate'), reply('done')],
+    effects: [refreshLanesSoon, fx('startCompletion'), fx('announce'), fx('openGate'), reply('done')],
   },
   { at: ['replace opened'], on: 'failed', effects: [fx('reopenLater'), fx('openGate'), reject('error')] },
 ];

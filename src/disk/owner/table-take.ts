@@ -2,6 +2,7 @@
 
 import { mostEpoch } from '../protocol/record.js';
 import {
+  askResolve,
   type Context,
   effect,
   fx,
@@ -12,15 +13,16 @@ import {
   ownEpoch,
   persist,
   type Rule,
+  readmit,
+  refreshLanes,
+  refreshLanesSoon,
   reject,
   reply,
   report,
+  stopCompletion,
 } from './rule.js';
 import type { Given } from './state.js';
 
-const refreshLanes = effect('refreshLanes (awaited)', () => ({ kind: 'refreshLanes', isAwaited: true }));
-const refreshLanesSoon = fx('refreshLanes');
-const stopCompletion = effect('stopCompletion (awaited)', () => ({ kind: 'stopCompletion', isAwaited: true }));
 /** So far an epoch jumps by force: further than the lost owner can have handed the disk on since it was last heard of. */
 const forcedEpochs = 1000;
 
@@ -37,7 +39,7 @@ const take: Rule[] = [
     on: 'begin',
     when: 'granted, not accepted',
     is: isUnsettled,
-    effects: [fx('began'), effect('ask resolve', (c) => ({ kind: 'ask', method: 'resolve', node: toNode(c), epoch: ownEpoch(c) + 1 }))],
+    effects: [fx('began'), askResolve],
     keep: (c) => ({ epoch: ownEpoch(c) }),
     next: 'settling',
   },
@@ -214,14 +216,7 @@ const host: Rule[] = [
     when: 'owner',
     is: isOwner,
     // Fences of a handover that came no further.
-    effects: [
-      effect('readmit', (c) => ({ kind: 'readmit', epoch: ownEpoch(c) + 1 })),
-      refreshLanesSoon,
-      fx('closeView'),
-      fx('startCompletion'),
-      fx('announce'),
-      reply('done'),
-    ],
+    effects: [readmit, refreshLanesSoon, fx('closeView'), fx('startCompletion'), fx('announce'), reply('done')],
   },
   {
     at: ['host adopting', 'receive adopting', 'seize adopting'],
@@ -250,11 +245,6 @@ const host: Rule[] = [
 ];
 
 export const takingRules: readonly Rule[] = [...take, ...seize, ...host];
-
-function toNode({ facts }: Context) {
-  const { id, address } = facts.file?.to ?? { id: '', address: '' };
-  return { id, address };
-}
 
 function seizedFrom({ facts }: Context): number {
   return Math.max(facts.told?.epoch ?? 0, (facts.file?.epoch ?? 0) + 1);
