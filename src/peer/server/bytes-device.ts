@@ -1,18 +1,13 @@
 /** Bytes in memory as a read-only device: what a node says of itself, a manifest. */
-import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { Place } from '../../block/place.js';
-import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
-import { ReadOnlyDevice } from '../../device/read-only.js';
+import type { BlockDevice } from '../../device/device.js';
+import { MemoryDevice } from './memory-device.js';
 
 /** Copies a range, which lies inside the size, to `target`. */
 export type CopyBytes = (target: Buffer, targetStart: number, lengthBytes: number, offset: number) => void;
 
-/** One connection: what a connection sees may depend on what it read before. */
-const features: DeviceFeatures = { readOnly: true, multiConn: false, trim: false, writeZeroes: false, fastZero: false };
-
-export class PeerBytesDevice extends ReadOnlyDevice implements BlockDevice {
+export class PeerBytesDevice extends MemoryDevice implements BlockDevice {
   readonly sizeBytes: number;
-  readonly features = features;
   readonly #copy: CopyBytes;
 
   constructor(sizeBytes: number, copy: CopyBytes) {
@@ -33,21 +28,5 @@ export class PeerBytesDevice extends ReadOnlyDevice implements BlockDevice {
   async read(target: Buffer, offset: number): Promise<Place> {
     this.#copy(target, 0, target.length, offset);
     return 'cache';
-  }
-
-  async extents(_offset: number, lengthBytes: number): Promise<Extent[]> {
-    return [{ lengthBytes, zero: false, hole: false }];
-  }
-
-  cachedExtents(_offset: number, lengthBytes: number): CachedExtent[] {
-    return [{ lengthBytes, cached: true }];
-  }
-
-  cache(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }

@@ -8,11 +8,10 @@ import type { Budget } from '../../base/budget.js';
 import { waitFor } from '../../base/deadline.js';
 import { CopseError } from '../../base/error.js';
 import { native } from '../../base/native/loader.js';
-import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { Place } from '../../block/place.js';
 import type { RequestOptions } from '../../block/read-options.js';
-import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
-import { ReadOnlyDevice } from '../../device/read-only.js';
+import type { BlockDevice } from '../../device/device.js';
+import { MemoryDevice } from './memory-device.js';
 
 export interface PeerMapOptions {
   /** At least 1: the size. */
@@ -23,12 +22,8 @@ export interface PeerMapOptions {
   budget: Budget;
 }
 
-/** One connection: what another sees is another copy. */
-const features: DeviceFeatures = { readOnly: true, multiConn: false, trim: false, writeZeroes: false, fastZero: false };
-
-export class PeerMapDevice extends ReadOnlyDevice implements BlockDevice {
+export class PeerMapDevice extends MemoryDevice implements BlockDevice {
   readonly sizeBytes: number;
-  readonly features = features;
   readonly #options: PeerMapOptions;
   #states: Buffer | undefined;
   #copying: Promise<Buffer> | undefined;
@@ -58,22 +53,6 @@ export class PeerMapDevice extends ReadOnlyDevice implements BlockDevice {
     const states = await waitFor('copy of a map', this.#copying, { signal: options.signal, timeoutMs: options.deadlineMs });
     states.copy(target, 0, offset, offset + target.length);
     return 'cache';
-  }
-
-  async extents(_offset: number, lengthBytes: number): Promise<Extent[]> {
-    return [{ lengthBytes, zero: false, hole: false }];
-  }
-
-  cachedExtents(_offset: number, lengthBytes: number): CachedExtent[] {
-    return [{ lengthBytes, cached: true }];
-  }
-
-  cache(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 
   /** The connection has ended, and with it its requests. */
