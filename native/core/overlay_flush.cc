@@ -10,8 +10,8 @@
 namespace copse {
 
 bool OverlayFile::IsDirty() {
-  // What a flush took is dirty until it ended: nothing found counts only if none was under way from
-  // before the look until after it.
+  // Changes that a flush took stay dirty until it ends. So finding nothing counts only if no flush
+  // was under way from before the look until after it.
   while (true) {
     const uint64_t turns = flush_turns_.load(std::memory_order_seq_cst);
     if (turns % 2 != 0 || data_dirty_.load(std::memory_order_seq_cst) || map_.HasChanges()) return true;

@@ -58,7 +58,7 @@ const kindByCode: ReadonlyMap<string, ErrorKind> = new Map([
   ...Object.entries(systemErrors),
 ]);
 
-/** What programs see of a code. @param code any text */
+/** HTTP status, exit code and NBD errno of a code. @param code any text */
 export function presentationOf(code: string): (typeof errorKinds)[ErrorKind] {
   return errorKinds[kindByCode.get(code) ?? 'internal'];
 }

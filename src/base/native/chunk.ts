@@ -3,7 +3,7 @@
  *
  * The rules for all native calls stand in `loader.ts`.
  */
-/** What a chunk is. The numbers are those of the map on disk. */
+/** States of a chunk. The numbers are those of the map on disk. */
 export const ChunkState = { absent: 0, present: 1, zero: 2, unverified: 3 } as const;
 export type ChunkStateValue = (typeof ChunkState)[keyof typeof ChunkState];
 
