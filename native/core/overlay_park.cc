@@ -14,12 +14,12 @@ namespace {
 
 // The file that was open under that path before, as long as it has to be: filled up, it would have
 // zeros for bytes, and base for blocks.
-Status OpenAgain(const std::string& path, const FileIdentity& identity, uint64_t least_size, Descriptor* opened) {
+Status OpenAgain(const std::string& path, const FileIdentity& identity, uint64_t min_size, Descriptor* opened) {
   Descriptor fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd.valid()) return {errno, "open"};
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return {errno, "fstat"};
-  if (identity != FileIdentity::Of(info) || static_cast<uint64_t>(info.st_size) < least_size) return {ESTALE, "open"};
+  if (identity != FileIdentity::Of(info) || static_cast<uint64_t>(info.st_size) < min_size) return {ESTALE, "open"};
   *opened = std::move(fd);
   return {};
 }

@@ -21,7 +21,7 @@ import { type ContentSpec, contentId, type ImageRecord, imageRecordSchema } from
 const fileSchema = z.object({ format: z.literal(1), contents: z.record(z.string(), imageRecordSchema.shape.content) });
 
 /** The oldest go beyond it. */
-const mostContents = 10_000;
+const maxContents = 10_000;
 
 export interface DiskOriginsOptions {
   path: string;
@@ -74,7 +74,7 @@ export class DiskOrigins {
   remember(spec: ContentSpec, own: ContentSpec = spec): void {
     const id = contentId(spec);
     if (this.#contents[id] !== undefined) return;
-    this.#save(Object.fromEntries([...Object.entries(this.#contents), [id, own]].slice(-mostContents)));
+    this.#save(Object.fromEntries([...Object.entries(this.#contents), [id, own]].slice(-maxContents)));
   }
 
   #inCatalog(spec: ContentSpec, id: string): ContentSpec | undefined {

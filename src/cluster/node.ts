@@ -41,9 +41,9 @@ export const sharedContentSchema = z.object({
 export type SharedContent = z.infer<typeof sharedContentSchema>;
 
 /** Of disks: `disk/protocol/record.ts` has the same. */
-const mostEpoch = 2 ** 48;
+const maxEpoch = 2 ** 48;
 /** IP addresses that a node names of its host. */
-export const mostAddresses = 64;
+export const maxAddresses = 64;
 
 export const nodeStatementSchema = nodeRecordSchema.extend({
   /** Of the process: a restart is a new one. */
@@ -53,13 +53,13 @@ export const nodeStatementSchema = nodeRecordSchema.extend({
   /** Names of the images and disks that guests are attached to. */
   attached: z.array(z.string().max(255)).max(100_000).default([]),
   /** Further IP addresses of its host. A host with several may connect from any of them. */
-  addresses: z.array(z.string().max(64)).max(mostAddresses).optional(),
+  addresses: z.array(z.string().max(64)).max(maxAddresses).optional(),
   /** What it owns. A disk's size tells others of a resize, which changes no epoch; nodes before 0.2.0 do not say it. */
   disks: z
     .array(
       z.object({
         uuid: z.uuid(),
-        epoch: z.int().positive().max(mostEpoch),
+        epoch: z.int().positive().max(maxEpoch),
         sizeBytes: z.int().positive().optional(),
         renames: z.int().positive().optional(),
       }),

@@ -25,8 +25,8 @@ import { DiskWatch } from '../disk/operate/watch.js';
 import type { DiskExport } from '../disk/owner/disk-export.js';
 import { DiskRegistry } from '../disk/owner/registry.js';
 import type { DiskRecord } from '../disk/protocol/record.js';
-import type { DiskPeers } from '../disk/protocol/remote-nodes.js';
-import { DiskPeerService } from '../disk/service/service.js';
+import type { RemoteNodes } from '../disk/protocol/remote-nodes.js';
+import { DiskService } from '../disk/service/service.js';
 import { DiskNotes } from '../disk/session/notes.js';
 import { BaseKeeper } from '../image/base-keeper.js';
 import { BaseOrigins } from '../image/base-origin.js';
@@ -66,7 +66,7 @@ interface ClusterParts {
 export class Disks {
   readonly registry: DiskRegistry;
   /** Answers other nodes. */
-  readonly service: DiskPeerService;
+  readonly service: DiskService;
   /** Contents whose origins this node may open for disks. */
   readonly origins: DiskOrigins;
   /** Names of disks that all nodes agree on; absent without etcd. */
@@ -118,7 +118,7 @@ export class Disks {
       }),
     );
     this.registry = registry;
-    this.service = new DiskPeerService(registry);
+    this.service = new DiskService(registry);
     if (etcd !== undefined && peers !== undefined) {
       const owned = () => this.#ownedAs(peers.self);
       const hasFiles = (uuid: string) => registry.hasFiles(uuid);
@@ -182,7 +182,7 @@ export class Disks {
     this.#clusterParts?.keeper.start();
   }
 
-  #ownedAs(self: DiskPeers['self']): KnownDisk[] {
+  #ownedAs(self: RemoteNodes['self']): KnownDisk[] {
     return this.owned.flatMap(({ record, hosted }) =>
       hosted === undefined
         ? []

@@ -14,7 +14,7 @@ import type { ContentPool } from './content-pool.js';
  * Bound on the runs that another node is told. A guest that has read more runs than that is better
  * served by warming the whole image.
  */
-const mostRuns = 4096;
+const maxRuns = 4096;
 
 /** Opens the image of a disk; `undefined` for a disk without one. Asks no origin. */
 export async function openDiskImage(pool: ContentPool, origins: BaseOrigins, { image }: DiskRecord): Promise<DiskImage | undefined> {
@@ -27,7 +27,7 @@ export async function openDiskImage(pool: ContentPool, origins: BaseOrigins, { i
     device,
     touched() {
       const runs: [number, number][] = [];
-      for (let chunk = 0; chunk < store.chunkCount && runs.length < mostRuns; chunk += 1) {
+      for (let chunk = 0; chunk < store.chunkCount && runs.length < maxRuns; chunk += 1) {
         if (!touched.has(chunk)) continue;
         const last = runs.at(-1);
         const offset = chunk * store.chunkBytes;

@@ -12,7 +12,7 @@ import { blockStatusBytes, putBlockStatus, type Request, type StatusExtent } fro
  * Bound on the extents of one chunk, 32 KiB of them. Clients ask again from the end of the last
  * extent.
  */
-const mostExtents = 4096;
+const maxExtents = 4096;
 
 export async function blockStatusReply(
   request: Request,
@@ -22,7 +22,7 @@ export async function blockStatusReply(
   signal: AbortSignal,
 ): Promise<Buffer> {
   const { offset, lengthBytes, flags } = request;
-  const maxCount = (flags & CommandFlag.REQ_ONE) !== 0 ? 1 : mostExtents;
+  const maxCount = (flags & CommandFlag.REQ_ONE) !== 0 ? 1 : maxExtents;
   const chunks: { id: number; extents: StatusExtent[] }[] = [];
   for (const [name, id] of contexts) {
     const extents =

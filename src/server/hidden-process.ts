@@ -7,7 +7,7 @@
  * that no pidfd holds any more.
  *
  * Invariants: a process has one key for as long as it lives. A key is never given twice. At most
- * `mostProcesses` pidfds are open.
+ * `maxProcesses` pidfds are open.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, statfsSync } from 'node:fs';
@@ -17,9 +17,9 @@ import { native } from '../base/native/loader.js';
  * Bound on the held processes; as many as the clients of one host. Processes that have ended leave
  * earlier.
  */
-const mostProcesses = 4096;
+const maxProcesses = 4096;
 /** Number of held processes below which a sweep is not worthwhile. */
-const leastSweep = 64;
+const minSweep = 64;
 /**
  * PID_FS_MAGIC of linux/magic.h. From Linux 6.9 on a process has an inode of its own until the next
  * boot.
@@ -30,7 +30,7 @@ const run = randomBytes(6).toString('hex');
 /** Held processes by PROCESS. */
 const held = new Map<string, { pidfd: number; key: string }>();
 let count = 0;
-let sweepAt = leastSweep;
+let sweepAt = minSweep;
 
 /**
  * Returns the key of the process that connected a socket; `undefined` if the process has ended or
@@ -53,7 +53,7 @@ export function hiddenKeyOf(socketDescriptor: number, pid: number): string | und
   }
   if (known !== undefined) forget(process);
   if (held.size >= sweepAt) sweep();
-  if (held.size >= mostProcesses) {
+  if (held.size >= maxProcesses) {
     closeSync(pidfd);
     return undefined;
   }
@@ -121,5 +121,5 @@ function forget(process: string): void {
 
 function sweep(): void {
   for (const [process, { pidfd }] of held) if (hasEnded(pidfd)) forget(process);
-  sweepAt = Math.max(leastSweep, 2 * held.size);
+  sweepAt = Math.max(minSweep, 2 * held.size);
 }

@@ -19,7 +19,7 @@ import { RequestReceiver } from './request-receiver.js';
  * Payloads up to this many bytes are skipped when their request is refused; a longer one ends the
  * connection.
  */
-const mostSkippedBytes = 2 * MAX_PAYLOAD_BYTES;
+const maxSkippedBytes = 2 * MAX_PAYLOAD_BYTES;
 
 /** The connection, as its intake sees it. */
 export interface IntakeHandler {
@@ -152,7 +152,7 @@ export class RequestIntake {
   }
 
   #expectPayload(request: Request, payloadBytes: number, refusal: Refusal | undefined): boolean {
-    if (payloadBytes > mostSkippedBytes) {
+    if (payloadBytes > maxSkippedBytes) {
       throw new NbdProtocolError(`a request carries a payload of ${payloadBytes} bytes; the limit is ${MAX_PAYLOAD_BYTES}`);
     }
     let payload: Buffer | undefined;

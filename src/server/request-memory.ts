@@ -15,9 +15,9 @@ import { KiB, MiB } from '../base/size.js';
 
 /** Room for any header in front of a payload. */
 export const headerRoomBytes = 64;
-const leastPayloadBytes = 4 * KiB;
+const minPayloadBytes = 4 * KiB;
 /** Bound on the payload of a buffer that is kept. */
-const mostKeptPayloadBytes = 2 * MiB;
+const maxKeptPayloadBytes = 2 * MiB;
 
 export class RequestMemory {
   readonly #limitBytes: number;
@@ -58,7 +58,7 @@ export class RequestMemory {
   give(buffer: Buffer): void {
     const sizeBytes = buffer.length;
     this.#takenBytes -= sizeBytes;
-    if (sizeBytes > mostKeptPayloadBytes + headerRoomBytes) {
+    if (sizeBytes > maxKeptPayloadBytes + headerRoomBytes) {
       native.discardMemory(buffer);
       return;
     }
@@ -83,6 +83,6 @@ export class RequestMemory {
 }
 
 function bufferBytes(lengthBytes: number): number {
-  const payloadBytes = Math.max(leastPayloadBytes, lengthBytes - headerRoomBytes);
+  const payloadBytes = Math.max(minPayloadBytes, lengthBytes - headerRoomBytes);
   return 2 ** Math.ceil(Math.log2(payloadBytes)) + headerRoomBytes;
 }

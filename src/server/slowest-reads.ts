@@ -8,7 +8,7 @@ export interface SlowRead {
   ms: number;
 }
 
-const mostReads = 10;
+const maxReads = 10;
 
 export class SlowestReads {
   /** Reads in descending order of time. */
@@ -20,9 +20,9 @@ export class SlowestReads {
 
   /** Offers a read. Costs one comparison unless the read is among the slowest. */
   offer(offset: number, lengthBytes: number, source: Place, ms: number): void {
-    if (this.#reads.length === mostReads && ms <= (this.#reads.at(-1)?.ms ?? 0)) return;
+    if (this.#reads.length === maxReads && ms <= (this.#reads.at(-1)?.ms ?? 0)) return;
     this.#reads.push({ offset, lengthBytes, source, ms });
     this.#reads.sort((left, right) => right.ms - left.ms);
-    this.#reads.length = Math.min(this.#reads.length, mostReads);
+    this.#reads.length = Math.min(this.#reads.length, maxReads);
   }
 }

@@ -84,7 +84,7 @@ export const rooms: readonly Room[] = [
     room: 'disk/protocol',
     imports: ['base', 'block', 'catalog', 'device'],
     knows: 'what nodes say to each other about disks: the record, calls, callers, the chain of grants',
-    ignores: 'how nodes are reached: it names `DiskPeers`',
+    ignores: 'how nodes are reached: it names `RemoteNodes`',
   },
   {
     room: 'disk/folder',

@@ -15,20 +15,20 @@ export interface ReadingOptions {
   /** Reads, or `undefined` to go on until `isOver`. */
   count?: number;
   depth?: number;
-  mostBytes?: number;
+  maxBytes?: number;
   /** Looked at before each read. */
   isOver?: () => boolean;
 }
 
 /** Random reads, some small, some large; resolves to what was wrong, in words. */
 export async function readRandomly(session: Session, expected: Buffer, options: ReadingOptions): Promise<string[]> {
-  const { seed, count = Number.POSITIVE_INFINITY, depth = 8, mostBytes = 300_000, isOver = () => false } = options;
+  const { seed, count = Number.POSITIVE_INFINITY, depth = 8, maxBytes = 300_000, isOver = () => false } = options;
   const random = randomFrom(seed);
   const wrong: string[] = [];
   const flying: { cookie: bigint; offset: number; lengthBytes: number }[] = [];
   for (let sent = 0; ; ) {
     while (flying.length < depth && sent < count && !isOver()) {
-      const lengthBytes = 1 + random(random(4) === 0 ? mostBytes : 8192);
+      const lengthBytes = 1 + random(random(4) === 0 ? maxBytes : 8192);
       const offset = random(expected.length - lengthBytes + 1);
       flying.push({ cookie: session.send({ type: 0, offset, lengthBytes }), offset, lengthBytes });
       sent += 1;

@@ -23,7 +23,7 @@ async function attachAll(daemon: Daemon): Promise<Session[]> {
 
 async function readAll(sessions: Session[], seed: number, count: number): Promise<string[]> {
   const wrong = await Promise.all(
-    sessions.map((session, index) => readRandomly(session, bytes, { seed: seed + index, count, depth: 4, mostBytes: 100_000 })),
+    sessions.map((session, index) => readRandomly(session, bytes, { seed: seed + index, count, depth: 4, maxBytes: 100_000 })),
   );
   return wrong.flat();
 }
@@ -54,7 +54,7 @@ t.test('killed, damaged and started again under hundreds', async (t) => {
     const sessions = await attachAll(daemon);
     let isOver = false;
     const reading = sessions.map((session, index) =>
-      readRandomly(session, bytes, { seed: round * 1000 + index, depth: 4, mostBytes: 100_000, isOver: () => isOver }).catch(
+      readRandomly(session, bytes, { seed: round * 1000 + index, depth: 4, maxBytes: 100_000, isOver: () => isOver }).catch(
         (error: unknown) => {
           // The end of the daemon is no wrong byte.
           if (!isOver) throw error;

@@ -15,7 +15,7 @@ const blockBytes = 4096;
 const blockCount = 64;
 export const sizeBytes = blockCount * blockBytes;
 /** In which a former owner's copy is removed. */
-const mostPauseMs = 1200;
+const maxPauseMs = 1200;
 const ways = ['write', 'write', 'take', 'leave'] as const;
 
 let clientCount = 0;
@@ -110,7 +110,7 @@ export class DiskStory {
   /** Nothing is waited for: the next client comes at any moment. */
   #pause(): Promise<void> {
     return new Promise((resolve) => {
-      setTimeout(resolve, this.#random.below(mostPauseMs));
+      setTimeout(resolve, this.#random.below(maxPauseMs));
     });
   }
 }

@@ -61,9 +61,9 @@ t.test('eviction under load', async (t) => {
   });
   const seed = Date.now() % 1_000_000;
   t.comment(`seed ${seed}`);
-  let mostBytes = 0;
+  let maxBytes = 0;
   const watch = setInterval(() => {
-    mostBytes = Math.max(mostBytes, allocatedBytes(daemon.state) ?? 0);
+    maxBytes = Math.max(maxBytes, allocatedBytes(daemon.state) ?? 0);
   }, 2);
   t.teardown(() => clearInterval(watch));
   const results = await Promise.all(
@@ -75,12 +75,12 @@ t.test('eviction under load', async (t) => {
   clearInterval(watch);
   await until('the files stand still', () => {
     const bytes = allocatedBytes(daemon.state);
-    mostBytes = Math.max(mostBytes, bytes ?? 0);
+    maxBytes = Math.max(maxBytes, bytes ?? 0);
     return bytes !== undefined;
   });
   t.same(results.flat(), []);
-  t.ok(mostBytes > mebibyte, 'it was looked at');
-  t.ok(mostBytes < 6 * mebibyte, `${mostBytes} bytes on the disk at most`);
+  t.ok(maxBytes > mebibyte, 'it was looked at');
+  t.ok(maxBytes < 6 * mebibyte, `${maxBytes} bytes on the disk at most`);
   t.ok(origins[0].sentBytes > first.length, 'chunks went and came again');
   const { stdout } = { stdout: (await daemon.api('GET', '/metrics')).body };
   t.match(stdout, /evict\w*(\{[^}]*\})? [1-9]/, 'the metrics count evictions');

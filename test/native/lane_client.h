@@ -155,12 +155,12 @@ class Source : public copse::RangeSource {
 
 class Connection {
  public:
-  explicit Connection(ReplyMode mode, size_t most_input_bytes = 1 << 20, const Bytes& early = {}, int send_buffer = 0) : replies(mode) {
+  explicit Connection(ReplyMode mode, size_t max_input_bytes = 1 << 20, const Bytes& early = {}, int send_buffer = 0) : replies(mode) {
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     client = copse::Descriptor(ends[1]);
     Lane::Options options{mode};
-    options.most_input_bytes = most_input_bytes;
+    options.max_input_bytes = max_input_bytes;
     if (send_buffer > 0) options.send_buffer_bytes = send_buffer;
     CHECK_EQ(Lane::Start(copse::Descriptor(ends[0]), options, early.data(), early.size(), &host, &lane).error, 0);
   }

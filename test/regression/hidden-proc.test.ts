@@ -16,9 +16,9 @@ import { DiskHost } from '../fault/disk-host.js';
 import { QemuIo } from '../fault/disk-qemu-io.js';
 import { missing } from '../interop/serving.js';
 
-function isLinux(leastMajor: number, leastMinor: number): boolean {
+function isLinux(minMajor: number, minMinor: number): boolean {
   const [major = 0, minor = 0] = release().split('.').map(Number);
-  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
+  return major > minMajor || (major === minMajor && minor >= minMinor);
 }
 
 const otherUser = 65534;

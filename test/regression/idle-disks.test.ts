@@ -13,7 +13,7 @@ import { Daemon } from '../fault/daemon.js';
 import { diskName, writeDisks } from './many-exports.js';
 
 const diskCount = Number(process.env['COPSE_TEST_DISKS'] ?? 500);
-const mostDescriptors = 200;
+const maxDescriptors = 200;
 const block = Buffer.alloc(4096, 3);
 
 t.test('idle disks hold no descriptors, and keep what was written', async (t) => {
@@ -23,7 +23,7 @@ t.test('idle disks hold no descriptors, and keep what was written', async (t) =>
   const daemon = await Daemon.start(t, { images: {}, state });
   const descriptorCount = (): number => readdirSync(`/proc/${daemon.pid}/fd`).length;
   const idleCount = descriptorCount();
-  t.ok(idleCount <= mostDescriptors, `${idleCount} descriptors for ${diskCount} idle disks`);
+  t.ok(idleCount <= maxDescriptors, `${idleCount} descriptors for ${diskCount} idle disks`);
   t.equal((JSON.parse((await daemon.api('GET', '/v1/disks')).body) as unknown[]).length, diskCount);
   t.ok(descriptorCount() <= idleCount + 8, 'a look at all disks opens none');
   const session = await daemon.attach(diskName(7));

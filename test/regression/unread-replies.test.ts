@@ -15,7 +15,7 @@ const clientCount = Number(process.env['COPSE_TEST_CLIENTS'] ?? 12);
 const sizeBytes = 64 * 2 ** 20;
 const pieceBytes = 2 ** 20;
 /** What may stay resident a minute after the clients have gone. */
-const mostLeftBytes = 100 * 2 ** 20;
+const maxLeftBytes = 100 * 2 ** 20;
 const leftAfterMs = 60_000;
 
 for (const fastPath of [true, false]) {
@@ -44,7 +44,7 @@ async function play(t: Test, fastPath: boolean): Promise<void> {
   t.comment(`${Math.round((daemon.residentBytes() - beforeBytes) / 2 ** 20)} MiB more are resident`);
   for (const client of clients) client.bytes.destroy();
   const endMs = performance.now() + leftAfterMs;
-  const isLeft = (): boolean => daemon.residentBytes() - beforeBytes > mostLeftBytes;
+  const isLeft = (): boolean => daemon.residentBytes() - beforeBytes > maxLeftBytes;
   while (isLeft() && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 50));
   t.notOk(isLeft(), `${Math.round((daemon.residentBytes() - beforeBytes) / 2 ** 20)} MiB more stay resident`);
   t.equal((await next.read(8192, 4096)).data[0], 5, 'and the others are served');

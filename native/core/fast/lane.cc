@@ -17,7 +17,7 @@ namespace copse {
 LaneShared::LaneShared(Descriptor socket, const Lane::Options& options, LaneHost* lane_host)
     : replies(options.replies),
       host(lane_host),
-      queue(options.most_input_bytes),
+      queue(options.max_input_bytes),
       writer(std::make_shared<ReplyWriter>(std::move(socket), this)) {}
 
 void LaneShared::Shut() {

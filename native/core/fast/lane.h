@@ -55,7 +55,7 @@ class Lane {
   struct Options {
     ReplyMode replies;
     // Bytes that may wait to be taken up. Beyond them the socket is not read.
-    size_t most_input_bytes = 1 << 20;
+    size_t max_input_bytes = 1 << 20;
     // SO_SNDBUF (socket(7)) of a unix socket, in bytes. The kernel holds twice as much for a client
     // that does not read, its overhead included. Any process may ask for this much
     // (docs/performance.md, "The fast path").

@@ -52,8 +52,8 @@ void LaneQueue::EndRequest() {
 
 size_t LaneQueue::Push(const uint8_t* bytes, size_t size, uint64_t left) {
   const MutexLock lock(mutex_);
-  if (shut_ || size_ >= most_bytes_) return 0;
-  const size_t taken = Append(bytes, std::min(size, most_bytes_ - size_));
+  if (shut_ || size_ >= max_bytes_) return 0;
+  const size_t taken = Append(bytes, std::min(size, max_bytes_ - size_));
   amid_ = true;
   if (taken == left) EndRequest();
   return taken;
@@ -61,11 +61,11 @@ size_t LaneQueue::Push(const uint8_t* bytes, size_t size, uint64_t left) {
 
 uint8_t* LaneQueue::Room(size_t* size) {
   const MutexLock lock(mutex_);
-  if (shut_ || size_ >= most_bytes_) return nullptr;
+  if (shut_ || size_ >= max_bytes_) return nullptr;
   Chunk* const tail = Tail();
   if (tail == nullptr) return nullptr;
   receiving_ = true;
-  *size = std::min(BufferList::kWaitingBytes - tail->end, most_bytes_ - size_);
+  *size = std::min(BufferList::kWaitingBytes - tail->end, max_bytes_ - size_);
   return tail->bytes + tail->end;
 }
 
@@ -80,7 +80,7 @@ void LaneQueue::Commit(size_t size, uint64_t left) {
 bool LaneQueue::WaitForRoom() {
   const MutexLock lock(mutex_);
   waiting_ = true;
-  while (!shut_ && size_ >= most_bytes_) room_.Wait(mutex_);
+  while (!shut_ && size_ >= max_bytes_) room_.Wait(mutex_);
   waiting_ = false;
   return !shut_;
 }
@@ -125,7 +125,7 @@ size_t LaneQueue::Take(uint8_t* target, size_t size, bool* over) {
     chunks_.pop_front();
   }
   *over = over_ && size_ == 0;
-  if (waiting_ && size_ < most_bytes_) room_.NotifyOne();
+  if (waiting_ && size_ < max_bytes_) room_.NotifyOne();
   return done;
 }
 

@@ -15,7 +15,7 @@ namespace copse {
 
 class LaneQueue {
  public:
-  explicit LaneQueue(size_t most_bytes) : most_bytes_(most_bytes == 0 ? 1 : most_bytes) {}
+  explicit LaneQueue(size_t max_bytes) : max_bytes_(max_bytes == 0 ? 1 : max_bytes) {}
   LaneQueue(const LaneQueue&) = delete;
   ~LaneQueue();
 
@@ -54,7 +54,7 @@ class LaneQueue {
   size_t Append(const uint8_t* bytes, size_t size) REQUIRES(mutex_);
   void EndRequest() REQUIRES(mutex_);
 
-  const size_t most_bytes_;
+  const size_t max_bytes_;
   Mutex mutex_;
   Condition room_;
   std::deque<Chunk> chunks_ GUARDED_BY(mutex_);

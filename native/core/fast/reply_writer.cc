@@ -49,8 +49,8 @@ bool ReplyWriter::Begin() {
   for (size_t due = backlog_.size(); due > 0 && !failed_; due -= 1) {
     Entry& entry = backlog_.front();
     mutex_.Unlock();
-    size_t most_bytes = SIZE_MAX;
-    if (SendEntry(&entry, true, &most_bytes) == Sent::kFailed) MarkFailed();
+    size_t max_bytes = SIZE_MAX;
+    if (SendEntry(&entry, true, &max_bytes) == Sent::kFailed) MarkFailed();
     Tell(entry);
     progress_.Moved();
     mutex_.Lock();
@@ -110,8 +110,8 @@ void ReplyWriter::End(bool promised) {
   TakeTurn(SIZE_MAX);
 }
 
-void ReplyWriter::TakeTurn(size_t most_bytes) {
-  const TurnEnd end = SendBacklog(most_bytes);
+void ReplyWriter::TakeTurn(size_t max_bytes) {
+  const TurnEnd end = SendBacklog(max_bytes);
   state_ = end == TurnEnd::kEmpty ? State::kIdle : State::kLeft;
   if (waiting_ > 0) free_.NotifyAll();
   if (end == TurnEnd::kBytesSpent) watched_ = true;
@@ -120,7 +120,7 @@ void ReplyWriter::TakeTurn(size_t most_bytes) {
   if (end == TurnEnd::kBytesSpent && !Drainer::Shared().Watch(shared_from_this())) Fail();
 }
 
-ReplyWriter::TurnEnd ReplyWriter::SendBacklog(size_t most_bytes) {
+ReplyWriter::TurnEnd ReplyWriter::SendBacklog(size_t max_bytes) {
   while (true) {
     if (backlog_.empty()) {
       if (!IsEndDue()) return TurnEnd::kEmpty;
@@ -139,12 +139,12 @@ ReplyWriter::TurnEnd ReplyWriter::SendBacklog(size_t most_bytes) {
       continue;
     }
     if (waiting_ > 0) return TurnEnd::kLaneWaits;
-    if (most_bytes == 0) return TurnEnd::kBytesSpent;
+    if (max_bytes == 0) return TurnEnd::kBytesSpent;
     drain_again_ = false;
     mutex_.Unlock();
-    const Sent sent = SendEntry(&entry, false, &most_bytes);
+    const Sent sent = SendEntry(&entry, false, &max_bytes);
     if (sent == Sent::kFailed) MarkFailed();
-    const bool full = sent == Sent::kLater && most_bytes > 0;
+    const bool full = sent == Sent::kLater && max_bytes > 0;
     if (full && !Drainer::Shared().Watch(shared_from_this())) MarkFailed();
     if (sent != Sent::kLater) Tell(entry);
     mutex_.Lock();
@@ -157,11 +157,11 @@ ReplyWriter::TurnEnd ReplyWriter::SendBacklog(size_t most_bytes) {
   }
 }
 
-ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait, size_t* most_bytes) {
-  if (entry->owned.bytes == nullptr) return SendHost(wait, most_bytes);
+ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait, size_t* max_bytes) {
+  if (entry->owned.bytes == nullptr) return SendHost(wait, max_bytes);
   while (entry->sent < entry->owned.size) {
-    if (*most_bytes == 0) return Sent::kLater;
-    const size_t size = std::min(entry->owned.size - entry->sent, *most_bytes);
+    if (*max_bytes == 0) return Sent::kLater;
+    const size_t size = std::min(entry->owned.size - entry->sent, *max_bytes);
     const ssize_t count = send(fd(), entry->owned.bytes.get() + entry->sent, size, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     if (count < 0) {
       if (errno == EINTR) continue;
@@ -171,14 +171,14 @@ ReplyWriter::Sent ReplyWriter::SendEntry(Entry* entry, bool wait, size_t* most_b
       continue;
     }
     entry->sent += static_cast<size_t>(count);
-    *most_bytes -= static_cast<size_t>(count);
+    *max_bytes -= static_cast<size_t>(count);
   }
   return Sent::kAll;
 }
 
-ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* most_bytes) {
+ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* max_bytes) {
   while (host_at_ < host_parts_.size()) {
-    if (*most_bytes == 0) return Sent::kLater;
+    if (*max_bytes == 0) return Sent::kLater;
     msghdr message{};
     message.msg_iov = host_parts_.data() + host_at_;
     message.msg_iovlen = std::min<size_t>(host_parts_.size() - host_at_, IOV_MAX);
@@ -193,7 +193,7 @@ ReplyWriter::Sent ReplyWriter::SendHost(bool wait, size_t* most_bytes) {
     size_t rest = static_cast<size_t>(count);
     // One call sends no more than the socket's buffer has room for, so the bound is passed by that
     // at most.
-    *most_bytes -= std::min(rest, *most_bytes);
+    *max_bytes -= std::min(rest, *max_bytes);
     for (; host_at_ < host_parts_.size() && rest >= host_parts_[host_at_].iov_len; host_at_ += 1) rest -= host_parts_[host_at_].iov_len;
     if (rest == 0) continue;
     iovec& part = host_parts_[host_at_];
@@ -222,8 +222,8 @@ bool ReplyWriter::SendParts(const iovec* parts, int count) {
   }
   BecomeSender();
   mutex_.Unlock();
-  size_t most_bytes = SIZE_MAX;
-  const Sent sent = SendHost(false, &most_bytes);
+  size_t max_bytes = SIZE_MAX;
+  const Sent sent = SendHost(false, &max_bytes);
   if (sent == Sent::kFailed) MarkFailed();
   mutex_.Lock();
   // Before the replies that other threads have left meanwhile.

@@ -131,15 +131,15 @@ class ReplyWriter : public std::enable_shared_from_this<ReplyWriter> {
   void BecomeSender() REQUIRES(mutex_) { state_ = State::kBusy; }
   void AwaitSenderEnd() REQUIRES(mutex_);
   // In kBusy, by the sender: one turn, and to kIdle or kLeft.
-  void TakeTurn(size_t most_bytes) RELEASE(mutex_);
-  TurnEnd SendBacklog(size_t most_bytes) REQUIRES(mutex_);
+  void TakeTurn(size_t max_bytes) RELEASE(mutex_);
+  TurnEnd SendBacklog(size_t max_bytes) REQUIRES(mutex_);
   // In any state: behind the backlog, and out as far as it goes at once.
   void Queue(OwnedReply reply) RELEASE(mutex_);
 
-  // By the sender, without the mutex. Without `wait` they send about `*most_bytes` and count them
+  // By the sender, without the mutex. Without `wait` they send about `*max_bytes` and count them
   // down.
-  Sent SendEntry(Entry* entry, bool wait, size_t* most_bytes) EXCLUDES(mutex_);
-  Sent SendHost(bool wait, size_t* most_bytes) EXCLUDES(mutex_);
+  Sent SendEntry(Entry* entry, bool wait, size_t* max_bytes) EXCLUDES(mutex_);
+  Sent SendHost(bool wait, size_t* max_bytes) EXCLUDES(mutex_);
   bool SendAll(const uint8_t* bytes, size_t size, int flags) EXCLUDES(mutex_);
   void Tell(const Entry& entry) EXCLUDES(mutex_);
 

@@ -21,7 +21,7 @@ interface ContentView {
   former: readonly (readonly WeightedNode[])[];
 }
 
-const mostFormerViews = 4;
+const maxFormerViews = 4;
 
 export class View {
   #contents = new Map<string, ContentView>();
@@ -101,7 +101,7 @@ function renewed(old: ContentView, homes: WeightedNode[], holders: Peer[]): Cont
 /** A peer that comes and goes does not push out what was before. */
 function formerOf(old: ContentView, homes: readonly WeightedNode[]): (readonly WeightedNode[])[] {
   const others = old.former.filter((view) => !isSameHomes(view, old.homes));
-  return [old.homes, ...others].filter((view) => view.length > 0 && !isSameHomes(view, homes)).slice(0, mostFormerViews);
+  return [old.homes, ...others].filter((view) => view.length > 0 && !isSameHomes(view, homes)).slice(0, maxFormerViews);
 }
 
 function isSameHomes(left: readonly WeightedNode[], right: readonly WeightedNode[]): boolean {

@@ -1,7 +1,7 @@
 /** Addresses of this host. Other members hear of them, so that they recognize it by any of them. */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../base/clock.js';
-import { mostAddresses } from '../node.js';
+import { maxAddresses } from '../node.js';
 
 /** Time that a reading of the host's interfaces is used, in ms. */
 const readMs = 10_000;
@@ -21,7 +21,7 @@ export function hostAddresses(clock: Clock): () => string[] {
       .filter(({ internal }) => !internal)
       .map(({ address }) => address)
       .sort()
-      .slice(0, mostAddresses);
+      .slice(0, maxAddresses);
     return addresses;
   };
 }

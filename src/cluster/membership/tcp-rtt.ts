@@ -13,7 +13,7 @@ const attempts = 5;
  */
 export async function tcpRttUs(address: string, timeoutMs: number): Promise<number> {
   const place = parsePeerAddress(address);
-  let leastUs = Number.POSITIVE_INFINITY;
+  let minUs = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < attempts; attempt++) {
     const socket = connect(place);
     const beganMs = performance.now();
@@ -23,10 +23,10 @@ export async function tcpRttUs(address: string, timeoutMs: number): Promise<numb
     });
     try {
       await waitFor(`connection to ${address}`, connected, { timeoutMs });
-      leastUs = Math.min(leastUs, (performance.now() - beganMs) * 1000);
+      minUs = Math.min(minUs, (performance.now() - beganMs) * 1000);
     } finally {
       socket.destroy();
     }
   }
-  return leastUs;
+  return minUs;
 }

@@ -5,16 +5,16 @@
 import { errorCode } from '../../base/error.js';
 import type { LeaseMembers, OwnerClaim } from '../../disk/knowledge/owner-round.js';
 import type { NodeRef } from '../../disk/protocol/record.js';
-import type { DiskPeers } from '../../disk/protocol/remote-nodes.js';
+import type { RemoteNodes } from '../../disk/protocol/remote-nodes.js';
 import type { Cluster } from './cluster.js';
 
 export class ClusterLeaseMembers implements LeaseMembers {
   readonly askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined;
   readonly #cluster: Cluster;
-  readonly #peers: DiskPeers;
+  readonly #peers: RemoteNodes;
 
   /** @param askIndex asks etcd's index of disks; absent without etcd */
-  constructor(cluster: Cluster, peers: DiskPeers, askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined) {
+  constructor(cluster: Cluster, peers: RemoteNodes, askIndex: ((uuids: string[]) => Promise<OwnerClaim[]>) | undefined) {
     this.#cluster = cluster;
     this.#peers = peers;
     this.askIndex = askIndex;

@@ -37,9 +37,9 @@ export interface CompletionOptions {
 const pieceBytes = 512 * KiB;
 const pieceCount = 4;
 const batchBytes = 16 * MiB;
-const mostRestMs = 50;
+const maxRestMs = 50;
 const retryMs = 1000;
-const mostRuns = 4096;
+const maxRuns = 4096;
 
 interface Batch {
   bytes: number;
@@ -104,7 +104,7 @@ export class Completion {
     const failed = new Set<number>();
     let batch = this.#batch();
     for (let at = 0; at < overlay.sizeBytes && overlay.remoteBytes > 0 && !signal.aborted; ) {
-      const runs = overlay.runs(at, overlay.sizeBytes - at, mostRuns);
+      const runs = overlay.runs(at, overlay.sizeBytes - at, maxRuns);
       for (let index = 0; index + 2 < runs.length; index += 3) {
         const lengthBytes = runs[index + 2] ?? 0;
         const node = runs[index + 1] ?? 0;
@@ -140,7 +140,7 @@ export class Completion {
     // What fails here fails for the guest's flush, too, and before anybody is released.
     await hosted.disk.flush().catch(() => {});
     if (this.#options.requestCount() === requestCount) return;
-    await pause(clock, Math.min(mostRestMs, clock.nowMs() - startMs), this.#end.signal);
+    await pause(clock, Math.min(maxRestMs, clock.nowMs() - startMs), this.#end.signal);
   }
 
   async #bring(node: number, offset: number, lengthBytes: number): Promise<void> {

@@ -20,7 +20,7 @@ import { nodeIndexOf, stateOf } from '../overlay/block-map.js';
 import { Disk } from '../overlay/device.js';
 import { forgetIdle, watchIdle } from '../overlay/idle-overlay.js';
 import type { DiskRecord, OwnerState } from '../protocol/record.js';
-import type { BlockSource, DiskPeers } from '../protocol/remote-nodes.js';
+import type { BlockSource, RemoteNodes } from '../protocol/remote-nodes.js';
 
 /** What lies below a disk, held open. */
 export interface DiskImage {
@@ -38,7 +38,7 @@ export interface HostedDiskOptions {
   /** Opens what is below; asks no origin. */
   openBase(record: DiskRecord): Promise<DiskImage | undefined>;
   /** Absent on a single host. */
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Second place that knows of lost data. */
   losses?: DiskLosses | undefined;
   /** Makes room on the file system of the disks. */

@@ -14,7 +14,7 @@ import { MiB } from '../../base/size.js';
 import { isChanged, nodeIndexOf, stateOf } from '../overlay/block-map.js';
 import type { AnswerOf } from '../protocol/call.js';
 import type { NodeRef, OwnerState } from '../protocol/record.js';
-import type { BlockSource, DiskPeers } from '../protocol/remote-nodes.js';
+import type { BlockSource, RemoteNodes } from '../protocol/remote-nodes.js';
 import type { HostedDisk } from './hosted-disk.js';
 
 export interface ReplicaOptions {
@@ -24,7 +24,7 @@ export interface ReplicaOptions {
   id: string;
   /** The table of the owner's map. */
   nodes: OwnerState['nodes'];
-  peers: DiskPeers;
+  peers: RemoteNodes;
   /** Runs of the image that the disk's guest has read. */
   touched: readonly [number, number][];
   clock: Clock;
@@ -37,7 +37,7 @@ const pieceCount = 4;
 const roundMs = 1000;
 /** A round of at most this much is a small one, and so is the last of so many. */
 const smallBytes = 16 * MiB;
-const mostRounds = 8;
+const maxRounds = 8;
 
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -93,7 +93,7 @@ export class Replica {
     for (let round = 1; !signal.aborted; round += 1) {
       // What changed is told once: this call is waited for even when the copying is to end.
       this.#take(await peers.map(from, hosted.record.uuid, hosted.blockCount, { takeChanges: true }));
-      const isSmall = this.#totalBytes <= smallBytes || round >= mostRounds;
+      const isSmall = this.#totalBytes <= smallBytes || round >= maxRounds;
       await this.#pull();
       if (signal.aborted) break;
       if (isSmall) this.#state = 'following';

@@ -64,7 +64,7 @@ const askMs = 2000;
 /** Before who did not answer is asked again, in ms. */
 const againMs = 200;
 /** Disks that one call asks about: the call fits its bound of 64 KiB. */
-const mostAsked = 1000;
+const maxAsked = 1000;
 
 export class OwnerRound {
   readonly #options: OwnerRoundOptions;
@@ -103,9 +103,9 @@ export class OwnerRound {
 
   async #askNode(node: NodeRef, uuids: string[]): Promise<void> {
     const { members, clock, endMs } = this.#options;
-    for (let at = 0; at < uuids.length; at += mostAsked) {
+    for (let at = 0; at < uuids.length; at += maxAsked) {
       const timeoutMs = Math.max(1, Math.min(askMs, endMs - clock.nowMs()));
-      const answer = members.ask(node, uuids.slice(at, at + mostAsked), { timeoutMs });
+      const answer = members.ask(node, uuids.slice(at, at + maxAsked), { timeoutMs });
       await this.#believe(await waitFor(`node ${node.id}: owners of disks`, answer, { timeoutMs, clock }));
     }
     this.#told.add(node.id);

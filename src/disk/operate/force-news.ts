@@ -8,7 +8,7 @@
 import { errorMessage } from '../../base/error.js';
 import type { DiskExport } from '../owner/disk-export.js';
 import type { DiskRegistry } from '../owner/registry.js';
-import { mostUuids } from '../protocol/call.js';
+import { maxUuids } from '../protocol/call.js';
 import type { Force, NodeRef } from '../protocol/record.js';
 
 const askMs = 2000;
@@ -85,8 +85,8 @@ export class ForceNews {
 
   async #askOne(node: NodeRef, owned: readonly string[], hear: (disk: DiskExport, force: Force) => void): Promise<void> {
     const { peers } = this.#registry.options;
-    for (let at = 0; at < owned.length; at += mostUuids) {
-      const uuids = owned.slice(at, at + mostUuids);
+    for (let at = 0; at < owned.length; at += maxUuids) {
+      const uuids = owned.slice(at, at + maxUuids);
       const { forces } = (await peers?.call(node, 'disk.forces', { uuids }, { timeoutMs: askMs })) ?? { forces: {} };
       for (const uuid of uuids) {
         const [disk, force] = [this.#registry.get(uuid), forces[uuid]];

@@ -8,10 +8,10 @@ import { pause } from '../../base/pause.js';
 import { formatSize } from '../../base/size.js';
 import type { DiskExport } from '../owner/disk-export.js';
 import type { NodeRef } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 
 export interface MigrateOptions extends JobOptions {
-  peers: DiskPeers;
+  peers: RemoteNodes;
   clock: Clock;
 }
 

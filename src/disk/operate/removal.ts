@@ -3,7 +3,7 @@ import { CopseError, errorCode } from '../../base/error.js';
 import type { DiskExport } from '../owner/disk-export.js';
 import type { DiskRegistry } from '../owner/registry.js';
 import type { NodeRef, OwnerState } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 
 const describeMs = 2000;
 
@@ -32,7 +32,7 @@ export async function refuseNeeded(disk: DiskExport, registry: DiskRegistry, not
 }
 
 /** Tells the nodes that have blocks of a disk which is removed. */
-export async function releaseHolders(peers: DiskPeers | undefined, uuid: string, state: OwnerState): Promise<void> {
+export async function releaseHolders(peers: RemoteNodes | undefined, uuid: string, state: OwnerState): Promise<void> {
   if (peers === undefined) return;
   // Who does not answer keeps a copy that nobody needs; its operator can remove it.
   await Promise.allSettled(

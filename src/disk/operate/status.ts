@@ -3,14 +3,14 @@ import type { DiskPlace, DiskStatus } from '../../admin/schema-disk.js';
 import { lossError } from '../folder/loss.js';
 import type { KnownDisks } from '../knowledge/known-disks.js';
 import type { DiskExport } from '../owner/disk-export.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskNotes } from '../session/notes.js';
 
 export interface DiskStatusContext {
   selfId: string;
   known: KnownDisks;
   notes: DiskNotes;
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Where a copy of a disk is being made ahead, by uuid. */
   migratingTo(uuid: string): string | undefined;
 }
@@ -71,13 +71,13 @@ export function diskTrouble({ record, hosted }: DiskExport): string[] {
   return [...told, ...(hosted?.trouble === undefined ? [] : [`disk "${record.name}": ${hosted.trouble}`])];
 }
 
-function placeOf(disk: DiskExport, owner: string, peers: DiskPeers | undefined): DiskPlace {
+function placeOf(disk: DiskExport, owner: string, peers: RemoteNodes | undefined): DiskPlace {
   if (disk.isOwner) return 'owner';
   if (disk.hosted?.state.to?.accepted === false) return 'granted';
   return peers?.isUp(owner) ? 'elsewhere' : 'unreachable';
 }
 
-function messageOf(disk: DiskExport, owner: string, peers: DiskPeers | undefined): string | undefined {
+function messageOf(disk: DiskExport, owner: string, peers: RemoteNodes | undefined): string | undefined {
   if (disk.isOwner) return undefined;
   if (disk.hosted?.state.to?.accepted === false) {
     return `it was handed to node ${owner}, which has not said yet that it has it: nobody writes until it answers`;

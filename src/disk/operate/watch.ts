@@ -14,13 +14,13 @@ import { proveClaim } from '../owner/own-word.js';
 import type { DiskRegistry } from '../owner/registry.js';
 import { checkUuid } from '../protocol/chain.js';
 import type { NodeRef } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import { ForceNews } from './force-news.js';
 
 export interface DiskWatchOptions {
   registry: DiskRegistry;
   known: KnownDisks;
-  peers: DiskPeers;
+  peers: RemoteNodes;
   members(): MemberView[];
   clock: Clock;
   log: Logger;

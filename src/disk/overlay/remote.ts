@@ -137,8 +137,8 @@ export class RemoteFetcher {
     let firstBlock = block;
     while (!crowded && firstBlock > run.firstBlock && !this.#flights.has(firstBlock - 1)) firstBlock -= 1;
     let endBlock = block + 1;
-    const mostEndBlock = crowded ? Math.min(run.endBlock, askedEndBlock) : run.endBlock;
-    while (endBlock < mostEndBlock && !this.#flights.has(endBlock)) endBlock += 1;
+    const maxEndBlock = crowded ? Math.min(run.endBlock, askedEndBlock) : run.endBlock;
+    while (endBlock < maxEndBlock && !this.#flights.has(endBlock)) endBlock += 1;
 
     const flight: Flight = {
       firstBlock,

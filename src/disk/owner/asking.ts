@@ -11,7 +11,7 @@ import type { Logger } from '../../base/log.js';
 import type { Handover, HandoverReason } from '../protocol/call.js';
 import { checkUuid } from '../protocol/chain.js';
 import type { DiskRecord, NodeRef } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskSession } from '../session/session.js';
 import type { WriterElection } from '../session/writer.js';
 import type { DiskDirectory } from './directory.js';
@@ -19,7 +19,7 @@ import type { OwnerView } from './owner-view.js';
 import type { Decision, Given } from './state.js';
 
 export interface AskingOptions {
-  peers: DiskPeers;
+  peers: RemoteNodes;
   attachment: WriterElection;
   view: OwnerView;
   home: DiskDirectory;

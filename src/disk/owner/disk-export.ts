@@ -22,7 +22,7 @@ import type { HostedDisk } from '../hosted/hosted-disk.js';
 import type { DiskLease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { DiskRecord } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import { Gate } from '../session/gate.js';
 import type { DiskNotes } from '../session/notes.js';
 import type { DiskSession, SessionHost } from '../session/session.js';
@@ -38,7 +38,7 @@ export interface DiskExportOptions {
   metrics: ExportMetrics;
   home: DiskDirectory;
   notes: DiskNotes;
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Absent on a single host. */
   leases?: LeaseKeeper<NativeLease> | undefined;
   /** Makes room on the file system of the disks. */

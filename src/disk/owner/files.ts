@@ -9,7 +9,7 @@ import type { HostedDisk } from '../hosted/hosted-disk.js';
 import { inheritMap } from '../hosted/inherited-map.js';
 import type { Handover } from '../protocol/call.js';
 import type { DiskRecord, NodeRef, OwnerState } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskDirectory } from './directory.js';
 import { isGrantedTo } from './rule.js';
 import type { Ownership } from './state.js';
@@ -17,7 +17,7 @@ import type { Ownership } from './state.js';
 export interface DiskFilesOptions {
   record: DiskRecord;
   home: DiskDirectory;
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Called when other files are open. */
   onOpen(): void;
 }

@@ -9,12 +9,12 @@ import { readOwnerFile } from '../folder/owner-file.js';
 import type { KnownDisks } from '../knowledge/known-disks.js';
 import { type Claim, type Proof, prove, type Trace } from '../protocol/chain.js';
 import type { Force, NodeRef, OwnerState } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskNotes } from '../session/notes.js';
 
 /** What this node has on disks: its own files and notes, and what it was told. */
 export interface WordSource {
-  readonly options: { diskDir: string; notes: DiskNotes; known: KnownDisks; peers: DiskPeers | undefined };
+  readonly options: { diskDir: string; notes: DiskNotes; known: KnownDisks; peers: RemoteNodes | undefined };
   get(uuid: string): { hosted?: { state: OwnerState } | undefined } | undefined;
 }
 
@@ -50,7 +50,7 @@ export function forcesOf(registry: WordSource, uuids: readonly string[]): Record
 }
 
 /** One node's word on a disk. Rejects when it does not answer. */
-export async function askWord(peers: DiskPeers, node: NodeRef, uuid: string): Promise<Trace> {
+export async function askWord(peers: RemoteNodes, node: NodeRef, uuid: string): Promise<Trace> {
   try {
     return await peers.call(node, 'disk.trace', { uuid }, { timeoutMs: askMs });
   } catch (error) {
@@ -63,7 +63,7 @@ export async function askWord(peers: DiskPeers, node: NodeRef, uuid: string): Pr
  * An older node describes the disks that it has files of, and has no word on others: a disk that
  * left it with all blocks, or that it is opening. It keeps no record of a force.
  */
-async function describedWord(peers: DiskPeers, node: NodeRef, uuid: string): Promise<Trace> {
+async function describedWord(peers: RemoteNodes, node: NodeRef, uuid: string): Promise<Trace> {
   const { state, epoch, to, forced } = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: askMs });
   if (state === 'incoming') throw new CopseError('ERR_NOT_YET', `node ${node.id} does not own disk ${uuid} yet`);
   return { state, epoch, to: to === undefined ? undefined : { id: to.id, address: to.address }, forced };

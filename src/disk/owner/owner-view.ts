@@ -7,10 +7,10 @@
 import { CopseError } from '../../base/error.js';
 import type { BlockDevice } from '../../device/device.js';
 import type { DiskRecord, NodeRef } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 
 export interface OwnerViewOptions {
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   locate(uuid: string, name: string): Promise<NodeRef>;
   /** Who owns it as was told last. */
   toldOwner(): NodeRef | undefined;

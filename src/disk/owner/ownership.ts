@@ -13,7 +13,7 @@ import type { HostedDisk } from '../hosted/hosted-disk.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { Handover } from '../protocol/call.js';
 import type { DiskRecord } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { Gate } from '../session/gate.js';
 import type { DiskNotes } from '../session/notes.js';
 import type { WriterElection } from '../session/writer.js';
@@ -34,7 +34,7 @@ export interface OwnershipOptions {
   metrics: ExportMetrics;
   home: DiskDirectory;
   notes: DiskNotes;
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Absent on a single host. */
   leases: LeaseKeeper<NativeLease> | undefined;
   gate: Gate;

@@ -23,7 +23,7 @@ import type { KnownDisk, KnownDisks } from '../knowledge/known-disks.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { Claim, Proof } from '../protocol/chain.js';
 import { type DiskRecord, type NodeRef, olderFirst } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskNotes } from '../session/notes.js';
 import { diskFeatures } from '../session/session.js';
 import type { DiskDirectory } from './directory.js';
@@ -43,7 +43,7 @@ export interface DiskRegistryOptions {
   room?: Room | undefined;
   known: KnownDisks;
   /** Absent on a single host. */
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Absent on a single host. */
   leases?: LeaseKeeper<NativeLease> | undefined;
   openBase(record: DiskRecord): Promise<DiskImage | undefined>;

@@ -9,10 +9,10 @@ import type { Logger } from '../../base/log.js';
 import type { KnownDisks } from '../knowledge/known-disks.js';
 import type { AnswerOf } from '../protocol/call.js';
 import { type DiskRecord, type NodeRef, type OwnerState, olderFirst } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 
 export interface DiskSearchOptions {
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   known: KnownDisks;
   /** Owner file of a disk whose files are here. */
   stateOf(uuid: string): OwnerState | undefined;
@@ -28,7 +28,7 @@ export interface FoundDisk {
 }
 
 /** How often ownership is followed from node to node before the search is given up. */
-const mostHops = 8;
+const maxHops = 8;
 /** Deadline for one answer, in ms. */
 const askMs = 2000;
 
@@ -51,12 +51,12 @@ export class DiskSearch {
     if (told !== undefined && told.owner.id !== selfId && (state === undefined || told.epoch > state.epoch + 1)) {
       node = { ...told.owner, accepted: true };
     }
-    const leastEpoch = told?.epoch ?? 0;
-    const followed = await this.#follow(peers, node, uuid, leastEpoch);
+    const minEpoch = told?.epoch ?? 0;
+    const followed = await this.#follow(peers, node, uuid, minEpoch);
     if (followed.owner !== undefined) return followed.owner;
     const { trouble } = followed;
     const owner = (await this.ask({ uuid }))?.owner;
-    if (owner !== undefined && owner.epoch >= leastEpoch) return owner.node;
+    if (owner !== undefined && owner.epoch >= minEpoch) return owner.node;
     const last = known.get(uuid)?.owner.id ?? state?.to?.id;
     const why = trouble === undefined ? '' : ` (${errorMessage(trouble)})`;
     throw new CopseError(
@@ -69,14 +69,14 @@ export class DiskSearch {
 
   /** Follows the grants from node to node. */
   async #follow(
-    peers: DiskPeers,
+    peers: RemoteNodes,
     first: NodeRef | undefined,
     uuid: string,
-    leastEpoch: number,
+    minEpoch: number,
   ): Promise<{ owner?: NodeRef; trouble?: unknown }> {
     let node = first;
     let latestEpoch = 0;
-    for (let hop = 0; node !== undefined && hop < mostHops; hop += 1) {
+    for (let hop = 0; node !== undefined && hop < maxHops; hop += 1) {
       let answer: AnswerOf<'disk.describe'>;
       try {
         answer = await peers.call(node, 'disk.describe', { uuid }, { timeoutMs: askMs });
@@ -84,10 +84,10 @@ export class DiskSearch {
         return { trouble };
       }
       // What an owner does not know that lost the disk by force.
-      if (answer.state === 'owner' && answer.epoch < leastEpoch) break;
+      if (answer.state === 'owner' && answer.epoch < minEpoch) break;
       if (answer.state === 'owner') return { owner: this.#learn(node, answer) };
       // It answers the same again.
-      if (this.#isForThisNode(answer) && answer.epoch + 1 >= leastEpoch) return { owner: node };
+      if (this.#isForThisNode(answer) && answer.epoch + 1 >= minEpoch) return { owner: node };
       // It has handed the disk on once, and was given it again since, which it has not accepted yet.
       if (answer.epoch < latestEpoch) break;
       latestEpoch = answer.epoch;
@@ -134,7 +134,7 @@ export class DiskSearch {
   }
 
   /** One that nobody said to own was handed over, and was asked for at its old place too late, and at its new one too early. */
-  async #onItsWay(peers: DiskPeers, answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[]): Promise<FoundDisk | undefined> {
+  async #onItsWay(peers: RemoteNodes, answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[]): Promise<FoundDisk | undefined> {
     const { known } = this.#options;
     const granted = answers.flatMap((one) => (one?.answer.to === undefined ? [] : [one.answer]));
     const [latest] = granted.sort((left, right) => right.epoch - left.epoch);

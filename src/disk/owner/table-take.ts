@@ -1,6 +1,6 @@
 /** Lines of the table of ownership by which a node becomes the owner: by the owner's leave, by force, or with files of its own. Pure. */
 
-import { mostEpoch } from '../protocol/record.js';
+import { maxEpoch } from '../protocol/record.js';
 import {
   askResolve,
   type Context,
@@ -175,7 +175,7 @@ const seize: Rule[] = [
     at: ['seize opened'],
     on: 'done',
     when: 'no epoch is left',
-    is: (c) => seizedFrom(c) + forcedEpochs > mostEpoch,
+    is: (c) => seizedFrom(c) + forcedEpochs > maxEpoch,
     effects: [reject('no epoch')],
   },
   // Files that can't be opened are made anew.

@@ -13,12 +13,12 @@ import type { HostedDisk } from '../hosted/hosted-disk.js';
 import type { DiskLease } from '../lease/lease.js';
 import type { LeaseKeeper } from '../lease/lease-keeper.js';
 import type { NodeRef } from '../protocol/record.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { Work } from './state.js';
 
 export interface UpkeepOptions {
   metrics: ExportMetrics;
-  peers: DiskPeers | undefined;
+  peers: RemoteNodes | undefined;
   /** Absent on a single host. */
   leases: LeaseKeeper<NativeLease> | undefined;
   /** Open files of the disk. */

@@ -4,7 +4,7 @@
  * Source: docs/formats.md, "What peers tell each other".
  */
 import { z } from 'zod';
-import { diskRecordSchema, epochSchema, forceSchema, mostEpoch, nodeRefSchema, ownerStateSchema } from './record.js';
+import { diskRecordSchema, epochSchema, forceSchema, maxEpoch, nodeRefSchema, ownerStateSchema } from './record.js';
 
 const uuid = z.uuid();
 const epoch = epochSchema;
@@ -18,7 +18,7 @@ export const handoverReasons = ['write', 'idle', 'take', 'migrate'] as const;
 export type HandoverReason = (typeof handoverReasons)[number];
 
 /** Of one call: its request has room for them. */
-export const mostUuids = 1000;
+export const maxUuids = 1000;
 
 /** A run of the disk, in bytes. */
 const rangeSchema = z.tuple([z.int().nonnegative(), z.int().positive()]);
@@ -49,7 +49,7 @@ export const diskCalls = {
       /** `none`: the node never owned it, or removed it. */
       state: z.enum(['owner', 'granted', 'none']),
       /** The last epoch under which the node owned it; 0: it never did. */
-      epoch: z.int().nonnegative().max(mostEpoch),
+      epoch: z.int().nonnegative().max(maxEpoch),
       /** Whom it was granted to. */
       to: nodeRefSchema.optional(),
       forced: forceSchema.optional(),
@@ -58,7 +58,7 @@ export const diskCalls = {
   },
   /** Records of force that the node has of these disks, by uuid: for a node that was away and does not know whether its disks were taken. */
   'disk.forces': {
-    argument: z.object({ uuids: z.array(uuid).max(mostUuids) }),
+    argument: z.object({ uuids: z.array(uuid).max(maxUuids) }),
     answer: z.object({ forces: z.record(z.string(), forceSchema) }),
   },
   /** The asking node has taken the disk by force. The node keeps the record. */

@@ -45,7 +45,7 @@ export interface ChainOptions {
  * More than any chain has: each node answers with its latest grant, and the disk may move
  * meanwhile.
  */
-const mostHops = 128;
+const maxHops = 128;
 
 /** Judges the claim. Each node is asked once at most. */
 export async function prove(claim: Claim, options: ChainOptions): Promise<Proof> {
@@ -80,17 +80,17 @@ async function followGrants(claim: Claim, { own, told, selfId }: ChainOptions, a
 /** @param least the epoch from which on the first node owned the disk */
 async function walk(start: NodeRef, least: number, claim: Claim, selfId: string, ask: Ask): Promise<Proof> {
   let node = start;
-  let leastEpoch = least;
-  for (let hop = 0; hop < mostHops; hop += 1) {
+  let minEpoch = least;
+  for (let hop = 0; hop < maxHops; hop += 1) {
     if (node.id === selfId) return 'unknown';
     const answer = await ask(node);
     // Not accepted yet, or forgotten: nobody can tell where the disk went.
-    if (answer === undefined || answer.epoch < leastEpoch) return 'unknown';
+    if (answer === undefined || answer.epoch < minEpoch) return 'unknown';
     if (node.id === claim.node.id && answer.epoch >= claim.epoch) return 'proven';
     if (answer.state === 'owner') return 'disproven';
     if (answer.state === 'none' || answer.to === undefined) return 'unknown';
     node = answer.to;
-    leastEpoch = answer.epoch + 1;
+    minEpoch = answer.epoch + 1;
   }
   return 'unknown';
 }

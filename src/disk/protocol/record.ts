@@ -15,14 +15,14 @@ export const nodeRefSchema = z.object({
 export type NodeRef = z.infer<typeof nodeRefSchema>;
 
 /** Greatest epoch of a disk. It leaves room to add to an epoch without leaving the safe integers. */
-export const mostEpoch = 2 ** 48;
+export const maxEpoch = 2 ** 48;
 
-export const epochSchema = z.int().positive().max(mostEpoch);
+export const epochSchema = z.int().positive().max(maxEpoch);
 
 /** Record of a disk that was taken from a lost owner. It stands for the grant that nobody could give. */
 export const forceSchema = z.object({
   /** The last epoch that the taker knew of; 0: none. */
-  from: z.int().nonnegative().max(mostEpoch),
+  from: z.int().nonnegative().max(maxEpoch),
   /** The epoch under which the taker began to own the disk. */
   to: epochSchema,
   node: nodeRefSchema,

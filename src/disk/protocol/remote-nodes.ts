@@ -11,7 +11,7 @@ export interface BlockSource {
   close(): Promise<void>;
 }
 
-export interface DiskPeers {
+export interface RemoteNodes {
   /** This node. */
   readonly self: NodeRef;
   /** Whether the node answers, as far as is known. */

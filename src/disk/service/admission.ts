@@ -11,7 +11,7 @@ import type { DiskRegistry } from '../owner/registry.js';
 import type { ArgumentOf } from '../protocol/call.js';
 import { type Caller, requireCaller } from '../protocol/caller.js';
 import { checkUuid } from '../protocol/chain.js';
-import type { DiskPeers } from '../protocol/remote-nodes.js';
+import type { RemoteNodes } from '../protocol/remote-nodes.js';
 
 const describeMs = 2000;
 
@@ -95,7 +95,7 @@ export async function admitForce(
   return {};
 }
 
-async function confirmed(peers: DiskPeers | undefined, uuid: string, caller: Caller, what: string) {
+async function confirmed(peers: RemoteNodes | undefined, uuid: string, caller: Caller, what: string) {
   if (peers === undefined) throw new CopseError('ERR_NOT_CLUSTERED', 'this node is in no cluster');
   return askWord(peers, caller, uuid).catch((cause: unknown) => {
     throw notYet(what, uuid, caller, cause);

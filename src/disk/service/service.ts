@@ -1,4 +1,4 @@
-/** What this node answers when others ask about disks: the far side of `DiskPeers`. */
+/** What this node answers when others ask about disks: the far side of `RemoteNodes`. */
 import { CopseError, errorMessage } from '../../base/error.js';
 import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import type { BlockDevice } from '../../device/device.js';
@@ -14,7 +14,7 @@ import { latestOwner } from './latest-owner.js';
 
 type Answers = { [M in DiskMethod]: (argument: ArgumentOf<M>, caller: Caller) => Promise<AnswerOf<M>> };
 
-export class DiskPeerService {
+export class DiskService {
   readonly #registry: DiskRegistry;
   readonly #answers: Answers = {
     'disk.describe': (argument) => this.#describe(argument),

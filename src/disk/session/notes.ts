@@ -43,9 +43,9 @@ const notesSchema = z.object({
 type Notes = z.infer<typeof notesSchema>;
 
 /** Of one disk; the oldest go. A process that has ended leaves earlier. */
-const mostFences = 64;
+const maxFences = 64;
 /** Notes of each kind, over all disks that have come and gone; the oldest go. They matter for as long as a former owner has not heard of its handover's end. */
-const mostDisks = 10_000;
+const maxDisks = 10_000;
 
 export interface DiskNotesOptions {
   path: string;
@@ -86,7 +86,7 @@ export class DiskNotes {
     const clients = new Set(added.map(({ client }) => client));
     const others = this.fences(uuid).filter(({ client }) => !clients.has(client) && isAlive(client) !== false);
     this.#change((notes) => {
-      notes.fences[uuid] = [...others, ...added].slice(-mostFences);
+      notes.fences[uuid] = [...others, ...added].slice(-maxFences);
     });
   }
 
@@ -186,7 +186,7 @@ function keep<T>(notes: Record<string, T>, uuid: string, note: T): void {
   delete notes[uuid];
   notes[uuid] = note;
   const [oldest] = Object.keys(notes);
-  if (oldest !== undefined && Object.keys(notes).length > mostDisks) delete notes[oldest];
+  if (oldest !== undefined && Object.keys(notes).length > maxDisks) delete notes[oldest];
 }
 
 function read(path: string): Notes {

@@ -54,7 +54,7 @@ export interface PatienceOptions {
    * Time that a READ may wait on a connection that gives signs of life, in ms; 0, the default,
    * means no bound.
    */
-  mostWaitMs?: number | undefined;
+  maxWaitMs?: number | undefined;
   clock?: Clock | undefined;
 }
 

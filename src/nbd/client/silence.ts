@@ -45,7 +45,7 @@ export class SilenceWatch {
   readonly #quietMs: number;
   readonly #answerMs: number;
   /** Bound on the wait for a READ, in ms; `Infinity` means none. */
-  readonly #mostWaitMs: number;
+  readonly #maxWaitMs: number;
   #quietSinceMs = 0;
   /** Time of the last answer to a request other than a sign of life. */
   #answeredAtMs = Number.NEGATIVE_INFINITY;
@@ -56,11 +56,11 @@ export class SilenceWatch {
   #cancel: (() => void) | undefined;
 
   constructor(connection: WatchedConnection, options: PatienceOptions) {
-    const { quietMs = 2000, answerMs = 1000, mostWaitMs = 0, clock = systemClock } = options;
+    const { quietMs = 2000, answerMs = 1000, maxWaitMs = 0, clock = systemClock } = options;
     this.#connection = connection;
     this.#quietMs = quietMs;
     this.#answerMs = answerMs;
-    this.#mostWaitMs = mostWaitMs === 0 ? Number.POSITIVE_INFINITY : mostWaitMs;
+    this.#maxWaitMs = maxWaitMs === 0 ? Number.POSITIVE_INFINITY : maxWaitMs;
     this.#clock = clock;
   }
 
@@ -71,7 +71,7 @@ export class SilenceWatch {
     if (this.#connection.inFlight.size > 0) return;
     this.#quietSinceMs = nowMs;
     // A timer that runs already looks again when it finds a request.
-    if (this.#cancel === undefined) this.#arm(Math.min(this.#quietMs, this.#mostWaitMs));
+    if (this.#cancel === undefined) this.#arm(Math.min(this.#quietMs, this.#maxWaitMs));
   }
 
   /** Bytes have arrived. */
@@ -151,15 +151,15 @@ export class SilenceWatch {
    * @returns time at which the next read is due
    */
   #giveUp(nowMs: number): number {
-    if (this.#mostWaitMs === Number.POSITIVE_INFINITY) return this.#mostWaitMs;
+    if (this.#maxWaitMs === Number.POSITIVE_INFINITY) return this.#maxWaitMs;
     let givenUpCount = 0;
     for (const exchange of this.#connection.inFlight.values()) {
       if (exchange.ask.type !== Command.READ || exchange === this.#sign) continue;
       if (!exchange.isGivenUp) {
-        const dueMs = exchange.sentAtMs + this.#mostWaitMs;
+        const dueMs = exchange.sentAtMs + this.#maxWaitMs;
         if (dueMs > nowMs) return dueMs;
         const { lengthBytes, offset } = exchange.ask;
-        const text = `the NBD server gives signs of life, and no answer to a read of ${lengthBytes} bytes at ${offset} in ${this.#mostWaitMs} ms`;
+        const text = `the NBD server gives signs of life, and no answer to a read of ${lengthBytes} bytes at ${offset} in ${this.#maxWaitMs} ms`;
         const error = new NbdUnansweredError(text);
         exchange.giveUp(error);
         if (this.#answeredAtMs < exchange.sentAtMs) givenUpCount = mostGivenUp;

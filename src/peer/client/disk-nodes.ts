@@ -9,7 +9,7 @@ import { PeerError } from '../../cluster/peer.js';
 import type { BlockDevice } from '../../device/device.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol/call.js';
 import type { NodeRef } from '../../disk/protocol/record.js';
-import type { BlockSource, DiskPeers } from '../../disk/protocol/remote-nodes.js';
+import type { BlockSource, RemoteNodes } from '../../disk/protocol/remote-nodes.js';
 import { PeerBlocks } from './blocks.js';
 import { callExport, callPeer } from './call.js';
 import { PeerDiskView } from './disk-view.js';
@@ -30,7 +30,7 @@ export interface DiskCluster {
   announce(): void;
 }
 
-export class ClusterDiskPeers implements DiskPeers {
+export class ClusterDiskPeers implements RemoteNodes {
   readonly #cluster: DiskCluster;
   /** For handovers from nodes whose disks are attached here. */
   readonly #ready = new ReadyConnections();

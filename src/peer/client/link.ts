@@ -28,7 +28,7 @@ export interface PeerLinkOptions {
   /** So long without a request, and the connection is closed; `Infinity`: never. */
   idleMs: number;
   /** See `PeerConnectOptions`. */
-  mostWaitMs?: number | undefined;
+  maxWaitMs?: number | undefined;
   /** The same. */
   quietMs?: number | undefined;
   clock: Clock;
@@ -96,7 +96,7 @@ export class PeerLink {
 
   async #connect(): Promise<NbdClient> {
     const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, onOpen } = this.#options;
-    const { maxInFlight, mostWaitMs, quietMs, clock } = this.#options;
+    const { maxInFlight, maxWaitMs, quietMs, clock } = this.#options;
     let client: NbdClient;
     try {
       client = await connectToPeer(address, {
@@ -104,7 +104,7 @@ export class PeerLink {
         contexts,
         maxInFlight,
         timeoutMs: connectTimeoutMs,
-        mostWaitMs,
+        maxWaitMs,
         quietMs,
         clock,
         signal: this.#end.signal,

@@ -9,6 +9,6 @@ export function manifestFetcher(peerId: string, address: string): ManifestFetche
   return {
     name: peerId,
     fetch: (digest, signal) =>
-      fetchExport(address, { kind: 'manifest', digest: digestHex(digest) }, { mostBytes: maxManifestBytes, signal }),
+      fetchExport(address, { kind: 'manifest', digest: digestHex(digest) }, { maxBytes: maxManifestBytes, signal }),
   };
 }

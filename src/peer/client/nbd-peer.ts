@@ -157,7 +157,7 @@ export class NbdPeer implements Peer {
       connectTimeoutMs,
       maxInFlight,
       idleMs,
-      mostWaitMs: waitMs?.[role] ?? defaultWaitMs[role],
+      maxWaitMs: waitMs?.[role] ?? defaultWaitMs[role],
       quietMs: quietMs[role],
       clock,
       onIdle: () => {

@@ -3,11 +3,11 @@ import { CopseError } from '../../base/error.js';
 import { type ImageRecord, imageRecordSchema } from '../../catalog/image-record.js';
 import { fetchExport } from './export-fetcher.js';
 
-const mostBytes = 1024 * 1024;
+const maxBytes = 1024 * 1024;
 
 /** @throws what `fetchExport` does; CopseError `ERR_IMAGE_RECORD` when it is none, or another's */
 export async function fetchRecord(address: string, imageName: string, signal?: AbortSignal): Promise<ImageRecord> {
-  const bytes = await fetchExport(address, { kind: 'image', name: imageName }, { mostBytes, signal });
+  const bytes = await fetchExport(address, { kind: 'image', name: imageName }, { maxBytes, signal });
   let record: ImageRecord | undefined;
   try {
     record = imageRecordSchema.parse(JSON.parse(bytes.toString('utf8')));

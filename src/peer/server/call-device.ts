@@ -14,7 +14,7 @@ import type { BlockDevice, DeviceFeatures, WriteOptions } from '../../device/dev
 
 export interface PeerCallOptions {
   sizeBytes: number;
-  mostRequestBytes: number;
+  maxRequestBytes: number;
   /** Resolves to what is read from offset 0, at most `sizeBytes`; spaces follow. The request is its own. Should not reject. */
   answer(request: Buffer, signal: AbortSignal | undefined): Promise<Buffer>;
 }
@@ -52,9 +52,9 @@ export class PeerCallDevice implements BlockDevice {
   }
 
   async write(source: Buffer, offset: number, options: WriteOptions = {}): Promise<void> {
-    const { mostRequestBytes, answer } = this.#options;
-    if (offset !== 0 || source.length > mostRequestBytes) {
-      throw new CopseError('EINVAL', `a call is one write at offset 0 of at most ${mostRequestBytes} bytes`);
+    const { maxRequestBytes, answer } = this.#options;
+    if (offset !== 0 || source.length > maxRequestBytes) {
+      throw new CopseError('EINVAL', `a call is one write at offset 0 of at most ${maxRequestBytes} bytes`);
     }
     if (this.#asked) throw new CopseError('EINVAL', 'one call a connection');
     this.#asked = true;

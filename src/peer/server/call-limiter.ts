@@ -9,7 +9,7 @@ import { Budget } from '../../base/budget.js';
 import { CopseError } from '../../base/error.js';
 import { MiB } from '../../base/size.js';
 import type { Caller } from '../../disk/protocol/caller.js';
-import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, mostRequestBytes } from '../wire/call-page.js';
+import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, maxRequestBytes } from '../wire/call-page.js';
 import { PeerCallDevice } from './call-device.js';
 
 /**
@@ -59,7 +59,7 @@ export class CallLimiter {
     let isReleased = false;
     const device = new PeerCallDevice({
       sizeBytes: callPageBytes,
-      mostRequestBytes,
+      maxRequestBytes,
       answer: async (request, signal) => {
         const body = await this.#answer(request, signal, identify);
         // The connection has ended, and no answer is read.

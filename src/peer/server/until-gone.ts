@@ -6,7 +6,7 @@ import { waitFor } from '../../base/deadline.js';
 import { errorCode } from '../../base/error.js';
 
 /** Longer than a server drains: by then every connection has ended. */
-const mostMs = 4000;
+const maxMs = 4000;
 
 /** Settles as `request` does; where that fails with `ERR_CLOSED`, only when who asks is gone, or after 4 s. */
 export async function untilGone<T>(request: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -15,7 +15,7 @@ export async function untilGone<T>(request: Promise<T>, signal: AbortSignal | un
   } catch (error) {
     if (errorCode(error) !== 'ERR_CLOSED' || signal === undefined) throw error;
     const never = new Promise<never>(() => {});
-    return waitFor('what is closed here', never, { signal, timeoutMs: mostMs }).catch(() => {
+    return waitFor('what is closed here', never, { signal, timeoutMs: maxMs }).catch(() => {
       throw error;
     });
   }

@@ -11,13 +11,13 @@ import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { ErrorCode } from '../../base/error-code.js';
 import { KiB, MiB } from '../../base/size.js';
 
-export const mostRequestBytes = 64 * KiB;
-export const mostAnswerBytes = 1 * MiB;
+export const maxRequestBytes = 64 * KiB;
+export const maxAnswerBytes = 1 * MiB;
 export const answerHeaderBytes = 4 * KiB;
 /** Of the export. */
-export const callPageBytes = answerHeaderBytes + mostAnswerBytes;
+export const callPageBytes = answerHeaderBytes + maxAnswerBytes;
 
-const mostMessageLength = 4096;
+const maxMessageLength = 4096;
 
 export interface Call {
   method: string;
@@ -30,7 +30,7 @@ const callSchema = z.object({ method: z.string().min(1).max(100), argument: z.un
 const headerSchema = z.object({
   copse: z.literal('call'),
   format: z.literal(1),
-  lengthBytes: z.int().positive().max(mostAnswerBytes),
+  lengthBytes: z.int().positive().max(maxAnswerBytes),
 });
 const failureSchema = z.object({
   error: z.object({
@@ -46,8 +46,8 @@ const successSchema = z.object({ result: z.unknown() }).refine((answer) => 'resu
 /** @throws CopseError `ERR_CALL_TOO_LARGE` */
 export function encodeCall(call: Call): Buffer {
   const bytes = Buffer.from(JSON.stringify(call));
-  if (bytes.length <= mostRequestBytes) return bytes;
-  throw new CopseError('ERR_CALL_TOO_LARGE', `call of ${call.method}: ${bytes.length} bytes, the most is ${mostRequestBytes}`);
+  if (bytes.length <= maxRequestBytes) return bytes;
+  throw new CopseError('ERR_CALL_TOO_LARGE', `call of ${call.method}: ${bytes.length} bytes, the most is ${maxRequestBytes}`);
 }
 
 /** @throws CopseError `ERR_CALL` */
@@ -66,9 +66,9 @@ export function encodeAnswer(answer: Answer): Buffer {
   } catch (error) {
     return encodeAnswer(answerOf(error));
   }
-  if (bytes.length <= mostAnswerBytes) return bytes;
+  if (bytes.length <= maxAnswerBytes) return bytes;
   return encodeAnswer(
-    answerOf(new CopseError('ERR_ANSWER_TOO_LARGE', `an answer of ${bytes.length} bytes, the most is ${mostAnswerBytes}`)),
+    answerOf(new CopseError('ERR_ANSWER_TOO_LARGE', `an answer of ${bytes.length} bytes, the most is ${maxAnswerBytes}`)),
   );
 }
 
@@ -76,7 +76,7 @@ export function encodeAnswer(answer: Answer): Buffer {
 export function answerOf(error: unknown): Answer {
   const code = errorCode(error);
   const known = /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? code : 'ERR_UNKNOWN';
-  return { error: { code: known, message: errorMessage(error).slice(0, mostMessageLength) } };
+  return { error: { code: known, message: errorMessage(error).slice(0, maxMessageLength) } };
 }
 
 /** `answerHeaderBytes` of them. */
@@ -87,7 +87,7 @@ export function encodeAnswerHeader(lengthBytes: number): Buffer {
   return header;
 }
 
-/** @returns the answer's length, 1 to `mostAnswerBytes`. @throws CopseError `ERR_CALL` */
+/** @returns the answer's length, 1 to `maxAnswerBytes`. @throws CopseError `ERR_CALL` */
 export function decodeAnswerHeader(bytes: Buffer): number {
   const header = headerSchema.safeParse(parse(bytes, 'ERR_CALL', "the answer's header"));
   if (!header.success) throw new CopseError('ERR_CALL', "the answer's header can not be read", { cause: header.error });

@@ -23,9 +23,9 @@ export interface LaneStreamOptions extends Omit<LaneOptions, 'onEvent'> {
 }
 
 /** Bound on one piece of input. */
-const mostPieceBytes = 256 * KiB;
+const maxPieceBytes = 256 * KiB;
 /** Room for some requests without payload, while the lane has announced none. */
-const leastPieceBytes = 256;
+const minPieceBytes = 256;
 
 type Callback = (error?: Error | null) => void;
 
@@ -43,7 +43,7 @@ export class LaneStream extends Duplex {
    * was
    */
   constructor(options: LaneStreamOptions) {
-    super({ readableHighWaterMark: mostPieceBytes });
+    super({ readableHighWaterMark: maxPieceBytes });
     this.#options = options;
     this.lane = native.openLane({ ...options, onEvent: (events) => this.#onEvent(events) });
   }
@@ -100,7 +100,7 @@ export class LaneStream extends Duplex {
   /** Reads until the lane has no input left, so that it announces the next input. */
   #pull(): void {
     while (this.#isWanted && !this.#isOver && !this.destroyed) {
-      const piece = Buffer.allocUnsafe(Math.min(Math.max(this.lane.inputBytes(), leastPieceBytes), mostPieceBytes));
+      const piece = Buffer.allocUnsafe(Math.min(Math.max(this.lane.inputBytes(), minPieceBytes), maxPieceBytes));
       const takenBytes = this.lane.takeInput(piece, 0, piece.length);
       if (takenBytes === 0) return;
       this.#isOver = takenBytes < 0;

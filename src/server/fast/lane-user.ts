@@ -19,7 +19,7 @@ export interface LaneUserOptions {
 }
 
 /** Time after which a client that reads nothing may no longer delay a revocation, in ms. */
-const mostHeldMs = 1000;
+const maxHeldMs = 1000;
 
 export class LaneUser implements FastUser {
   readonly stream: LaneStream;
@@ -72,7 +72,7 @@ export class LaneUser implements FastUser {
       const look = (): void => {
         if (this.#isOver) return;
         if (!this.stream.lane.isStalled()) {
-          cancel = this.#options.clock.after(mostHeldMs, look);
+          cancel = this.#options.clock.after(maxHeldMs, look);
           return;
         }
         this.#options.log.info('a client leaves its replies unread and delays a change of its device: its connection is closed');
@@ -80,7 +80,7 @@ export class LaneUser implements FastUser {
       };
       // The first call starts the measurement.
       if (!this.#isOver) this.stream.lane.isStalled();
-      let cancel = this.#options.clock.after(mostHeldMs, look);
+      let cancel = this.#options.clock.after(maxHeldMs, look);
       this.#onQuiet = () => {
         cancel();
         resolve();

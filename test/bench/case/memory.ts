@@ -30,7 +30,7 @@ async function attachAll(context: BenchContext, dir: string): Promise<CaseResult
     const readers = [];
     for (const exportName of names) readers.push(await connectReader({ socketPath: server.socketPath, exportName }));
     const attachedBytes = await server.program.residentBytes();
-    let mostBytes = attachedBytes;
+    let maxBytes = attachedBytes;
     for (const [index, reader] of readers.entries()) {
       context.progress(`memory: reading from image ${index + 1} of ${imageCount}`);
       const blockBytes = 64 * KiB;
@@ -39,16 +39,16 @@ async function attachAll(context: BenchContext, dir: string): Promise<CaseResult
       for (const blocks of [random, run]) {
         const offsets = blocks.map((block) => block * blockBytes);
         await readEach(reader, offsets, { lengthBytes: blockBytes, depth: 8, limitMs: 60_000 });
-        mostBytes = Math.max(mostBytes, await server.program.residentBytes());
+        maxBytes = Math.max(maxBytes, await server.program.residentBytes());
       }
     }
     const afterBytes = await server.program.residentBytes();
     await Promise.all(readers.map((reader) => reader.close()));
     const inMiB = (bytes: number): number => Math.round(bytes / MiB);
-    const measured = `${inMiB(mostBytes)} MiB (started ${inMiB(idleBytes)}, attached ${inMiB(attachedBytes)}, after ${inMiB(afterBytes)})`;
+    const measured = `${inMiB(maxBytes)} MiB (started ${inMiB(idleBytes)}, attached ${inMiB(attachedBytes)}, after ${inMiB(afterBytes)})`;
     return {
-      rows: [boundRow(`resident memory, ${imageCount} images of 10 GiB attached`, measured, '< 200 MiB', mostBytes < 200 * MiB)],
-      samples: { idleBytes, attachedBytes, mostBytes, afterBytes },
+      rows: [boundRow(`resident memory, ${imageCount} images of 10 GiB attached`, measured, '< 200 MiB', maxBytes < 200 * MiB)],
+      samples: { idleBytes, attachedBytes, maxBytes, afterBytes },
     };
   } finally {
     await server.close();

@@ -60,16 +60,16 @@ function inWords({ ratio, lowestRatio, highestRatio }: Comparison): string {
   return `${ratio.toFixed(2)}× (${lowestRatio.toFixed(2)}-${highestRatio.toFixed(2)})`;
 }
 
-/** The server's CPU for each operation beside one peer's. @param mostRatio `ahead` means strictly less */
-export function cpuRowOf(work: string, rounds: Rounds, peer: string, mostRatio: number | 'ahead', peerTitle = peer): Row {
+/** The server's CPU for each operation beside one peer's. @param maxRatio `ahead` means strictly less */
+export function cpuRowOf(work: string, rounds: Rounds, peer: string, maxRatio: number | 'ahead', peerTitle = peer): Row {
   const comparison = compareCpu(rounds, 'copse', peer);
   const cpu = (name: string): string => formatFigure(medianCpuUs(rounds, name) ?? Number.NaN, 'µs');
   return {
     work: `${work}: server CPU`,
     against: peerTitle,
     measured: comparison === undefined ? 'not measured' : inWords(comparison),
-    wanted: mostRatio === 'ahead' ? 'ahead' : `≤ ${mostRatio}×`,
-    met: comparison !== undefined && (mostRatio === 'ahead' ? comparison.ratio < 1 : comparison.ratio <= mostRatio),
+    wanted: maxRatio === 'ahead' ? 'ahead' : `≤ ${maxRatio}×`,
+    met: comparison !== undefined && (maxRatio === 'ahead' ? comparison.ratio < 1 : comparison.ratio <= maxRatio),
     copse: '',
     peer: '',
     copseCpu: cpu('copse'),
@@ -77,16 +77,16 @@ export function cpuRowOf(work: string, rounds: Rounds, peer: string, mostRatio: 
   };
 }
 
-/** Times of `first` as a multiple of those of `second`. @param mostRatio undefined: nothing is wanted */
-export function timesRowOf(work: string, rounds: Rounds, first: string, second: string, mostRatio: number | undefined): Row {
+/** Times of `first` as a multiple of those of `second`. @param maxRatio undefined: nothing is wanted */
+export function timesRowOf(work: string, rounds: Rounds, first: string, second: string, maxRatio: number | undefined): Row {
   const comparison = compare(rounds, second, first); // times: the lower one is ahead
   const { unit } = rounds.measure;
   return {
     work,
     against: second,
     measured: inWords(comparison),
-    wanted: mostRatio === undefined ? '' : `≤ ${mostRatio}×`,
-    met: mostRatio === undefined ? undefined : comparison.ratio <= mostRatio,
+    wanted: maxRatio === undefined ? '' : `≤ ${maxRatio}×`,
+    met: maxRatio === undefined ? undefined : comparison.ratio <= maxRatio,
     copse: formatFigure(medianValue(rounds, first), unit),
     peer: formatFigure(medianValue(rounds, second), unit),
     copseCpu: '',

@@ -6,12 +6,12 @@ import { type Reader, readEach, replay } from './reader.js';
 function fakeReader() {
   const reads: [number, number][] = [];
   let inFlight = 0;
-  const seen = { reads, mostInFlight: 0 };
+  const seen = { reads, maxInFlight: 0 };
   const reader: Reader = {
     async read(offset, lengthBytes) {
       reads.push([offset, lengthBytes]);
       inFlight += 1;
-      seen.mostInFlight = Math.max(seen.mostInFlight, inFlight);
+      seen.maxInFlight = Math.max(seen.maxInFlight, inFlight);
       await new Promise((resolve) => setImmediate(resolve));
       inFlight -= 1;
     },
@@ -25,7 +25,7 @@ t.test('readEach reads every offset once, as deep as told', async (t) => {
   const offsets = Array.from({ length: 100 }, (_, index) => index * 8192);
   const result = await readEach(reader, offsets, { lengthBytes: 512, depth: 7, limitMs: 60_000 });
   t.equal(result.operations, 100);
-  t.equal(seen.mostInFlight, 7);
+  t.equal(seen.maxInFlight, 7);
   t.strictSame(
     seen.reads,
     offsets.map((offset) => [offset, 512]),
@@ -54,7 +54,7 @@ t.test('replay is a closed loop and keeps gaps when told', async (t) => {
   const trace = parseTrace('x', csv);
   const { reader, seen } = fakeReader();
   const fast = await replay(reader, trace, false);
-  t.equal(seen.mostInFlight, 1);
+  t.equal(seen.maxInFlight, 1);
   t.equal(fast.operations, 3);
   const slow = await replay(reader, trace, true);
   t.ok(slow.seconds >= 0.029, `${slow.seconds} s is at least the gaps`);

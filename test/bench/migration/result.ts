@@ -7,7 +7,7 @@ import type { Migration } from './run.js';
 export type Round = Readonly<Partial<Record<Migration['way'], Migration>>>;
 
 /** Less than this is no time that could be measured here: a ratio of times is told against it at least. */
-const leastMs = 100;
+const minMs = 100;
 
 export const rowHead = ['work', 'measured', 'at least', ''];
 
@@ -75,7 +75,7 @@ export function rows(rounds: readonly Round[], overlayBytes: number): string[][]
   const sooner = rounds.flatMap((round) => {
     const { copse: own, shared, mirror } = round;
     if (own === undefined || shared === undefined || mirror === undefined) return [];
-    return [(mirror.writingMs - shared.writingMs) / Math.max(own.writingMs - shared.writingMs, leastMs)];
+    return [(mirror.writingMs - shared.writingMs) / Math.max(own.writingMs - shared.writingMs, minMs)];
   });
   row(
     "time until the VM has written at the destination, QEMU's drive-mirror ÷ Copse, that with a shared NBD server subtracted from both",

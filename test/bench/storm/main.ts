@@ -36,7 +36,7 @@ import { parseStormOptions, type StormOptions, usage } from './option.js';
 const cases: readonly StormCase[] = [economyCase, homeKilled, scaling, besideNbdkit, warm, realBoot, peerChunk, originStopped, memory];
 
 /** For cases that add hosts to a few. */
-const leastHostCount = 6;
+const minHostCount = 6;
 const chunkBytes = 256 * KiB;
 
 type Table = (head: string[], rows: string[][]) => string;
@@ -65,7 +65,7 @@ async function prepare(parts: Lifecycle, options: StormOptions, samples: [string
   if (unavailable !== undefined) throw new CopseError(foreignErrorCode('ERR_PROGRAM'), `no lab here: ${unavailable}`);
   const cacheDir = benchCacheDir();
   // The lab first: its sweep ends what still runs in directories of killed storms.
-  const lab = parts.own(await Lab.start({ hostCount: Math.max(leastHostCount, ...options.hostCounts) }));
+  const lab = parts.own(await Lab.start({ hostCount: Math.max(minHostCount, ...options.hostCounts) }));
   const { path: workDir } = parts.own(await makeWorkDir(cacheDir));
   const originDir = join(cacheDir, 'origin');
   const image = await fullImage(originDir);

@@ -9,19 +9,19 @@ import type { DiskExport } from '../../../src/disk/owner/disk-export.js';
 import { DiskRegistry } from '../../../src/disk/owner/registry.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../../src/disk/protocol/call.js';
 import type { NodeRef } from '../../../src/disk/protocol/record.js';
-import type { BlockSource, DiskPeers } from '../../../src/disk/protocol/remote-nodes.js';
-import { DiskPeerService } from '../../../src/disk/service/service.js';
+import type { BlockSource, RemoteNodes } from '../../../src/disk/protocol/remote-nodes.js';
+import { DiskService } from '../../../src/disk/service/service.js';
 import { DiskNotes } from '../../../src/disk/session/notes.js';
 import { PeerBlocksDevice } from '../../../src/peer/server/blocks-device.js';
 import { keptLog } from '../folder/sample.js';
 import type { Room } from './room.js';
 import { ScriptedView } from './view.js';
 
-export class RoomNode implements DiskPeers {
+export class RoomNode implements RemoteNodes {
   readonly id: string;
   readonly dir: string;
   readonly registry: DiskRegistry;
-  readonly service: DiskPeerService;
+  readonly service: DiskService;
   readonly watch: DiskWatch;
   readonly notes: DiskNotes;
   readonly lines: { text: string; fields: Record<string, unknown> }[];
@@ -57,7 +57,7 @@ export class RoomNode implements DiskPeers {
       clock,
       log: Object.assign(Object.create(silentLogger), { error: log.error, warn: log.warn }),
     });
-    this.service = new DiskPeerService(this.registry);
+    this.service = new DiskService(this.registry);
     this.watch = new DiskWatch({ registry: this.registry, known, peers: this, members: () => this.#members(), clock, log: silentLogger });
   }
 
@@ -80,7 +80,7 @@ export class RoomNode implements DiskPeers {
     return this.registry.get(this.#room.uuid);
   }
 
-  // DiskPeers.
+  // RemoteNodes.
 
   get self(): NodeRef {
     return { id: this.id, address: `${this.id}:1` };

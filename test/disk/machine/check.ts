@@ -67,7 +67,7 @@ function endViolationOf(world: World): string | undefined {
 }
 
 /** More than any run takes. */
-const mostSteps = 400;
+const maxSteps = 400;
 
 /** Lets the world run without further faults, and checks how that ends. */
 export class CalmRuns {
@@ -85,7 +85,7 @@ export class CalmRuns {
     const seen: number[] = [];
     const tries = new Map<string, number>();
     let world = first;
-    for (let count = 0; count < mostSteps; count += 1) {
+    for (let count = 0; count < maxSteps; count += 1) {
       const hash = this.#hashOf(world);
       if (this.#good.has(hash)) break;
       seen.push(hash);
@@ -99,7 +99,7 @@ export class CalmRuns {
         if (violation !== undefined) return violation;
         break;
       }
-      if (count === mostSteps - 1) return `(e) the run does not end: ${next.label}`;
+      if (count === maxSteps - 1) return `(e) the run does not end: ${next.label}`;
       tries.set(next.label, (tries.get(next.label) ?? 0) + 1);
       world = await next.run(this.#turn);
       const violation = violationOf(world);

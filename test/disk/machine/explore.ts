@@ -8,7 +8,7 @@ export interface Exploration {
   first: World;
   rules?: Turn['rules'];
   /** Ends the exploration early; absent: it goes on to the end. */
-  mostWorlds?: number;
+  maxWorlds?: number;
 }
 
 export interface Explored {
@@ -20,7 +20,7 @@ export interface Explored {
   way?: string[] | undefined;
 }
 
-export async function explore({ first, rules, mostWorlds = Number.POSITIVE_INFINITY }: Exploration): Promise<Explored> {
+export async function explore({ first, rules, maxWorlds = Number.POSITIVE_INFINITY }: Exploration): Promise<Explored> {
   const turn: Turn = { rules };
   const calm = new CalmRuns(turn, hashOf);
   const known = new Set<number>([hashOf(first)]);
@@ -63,7 +63,7 @@ export async function explore({ first, rules, mostWorlds = Number.POSITIVE_INFIN
         const failed = spend(await action.run({ ...turn, failsToPersist: true }), 'faults');
         if (failed.budget.faults >= 0 && !(await visit(failed, at, `${action.label}; its file can't be written`, next))) return end();
       }
-      if (known.size > mostWorlds) return end();
+      if (known.size > maxWorlds) return end();
     }
     front = next;
   }

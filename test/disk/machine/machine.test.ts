@@ -42,7 +42,7 @@ t.test('broken tables', async (t) => {
     }
     let found: string | undefined;
     for (const budget of smallSpaces) {
-      const { violation, way = [] } = await explore({ first: firstWorld(budget), rules: mutant.rules, mostWorlds: 9000 });
+      const { violation, way = [] } = await explore({ first: firstWorld(budget), rules: mutant.rules, maxWorlds: 9000 });
       if (violation === undefined) continue;
       found = `${violation}, in ${way.length} steps`;
       break;

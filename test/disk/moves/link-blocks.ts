@@ -1,7 +1,7 @@
 /** What another node's overlay has of a disk, over a slow link: one connection until it fails. */
 import { CopseError } from '../../../src/base/error.js';
 import type { BlockSource } from '../../../src/disk/protocol/remote-nodes.js';
-import type { DiskPeerService } from '../../../src/disk/service/service.js';
+import type { DiskService } from '../../../src/disk/service/service.js';
 import { PeerBlocksDevice } from '../../../src/peer/server/blocks-device.js';
 import type { Links } from './link.js';
 
@@ -9,7 +9,7 @@ export interface LinkBlocksOptions {
   links: Links;
   from: string;
   to: string;
-  open(): ReturnType<DiskPeerService['blocks']>;
+  open(): ReturnType<DiskService['blocks']>;
 }
 
 export class LinkBlocks implements BlockSource {

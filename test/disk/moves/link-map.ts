@@ -1,14 +1,14 @@
 /** Maps over slow links, by connections that were made with a view and are used once, or by new ones. */
 import { CopseError } from '../../../src/base/error.js';
-import type { DiskPeerService } from '../../../src/disk/service/service.js';
+import type { DiskService } from '../../../src/disk/service/service.js';
 import type { Links } from './link.js';
 
 interface Side {
   readonly id: string;
-  readonly service: DiskPeerService;
+  readonly service: DiskService;
 }
 
-type Served = Awaited<ReturnType<DiskPeerService['map']>>;
+type Served = Awaited<ReturnType<DiskService['map']>>;
 
 export class LinkMap {
   readonly #ready = new Map<string, Served>();

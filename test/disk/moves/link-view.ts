@@ -5,10 +5,10 @@ import type { CachedExtent, Extent } from '../../../src/block/extent.js';
 import type { Place } from '../../../src/block/place.js';
 import type { BlockDevice, DeviceFeatures } from '../../../src/device/device.js';
 import { ReadOnlyDevice } from '../../../src/device/read-only.js';
-import type { DiskPeerService } from '../../../src/disk/service/service.js';
+import type { DiskService } from '../../../src/disk/service/service.js';
 import type { Links } from './link.js';
 
-type Served = Awaited<ReturnType<DiskPeerService['disk']>>;
+type Served = Awaited<ReturnType<DiskService['disk']>>;
 
 export interface LinkViewOptions {
   links: Links;

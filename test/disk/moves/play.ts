@@ -24,8 +24,8 @@ const messages = [
   'blocks',
   'view close',
 ];
-const mostPauseMs = 1500;
-const mostRequests = 5;
+const maxPauseMs = 1500;
+const maxRequests = 5;
 /** In which everything must end, and the disk be where it is wanted. */
 const endMs = 120_000;
 
@@ -74,12 +74,12 @@ let clientCount = 0;
 
 /** One client, from its coming to its leaving. @returns how many of its requests were answered */
 async function visit(world: World, model: BlockModel, node: MovesNode, random: Random): Promise<number> {
-  await moment(world, random, mostPauseMs);
+  await moment(world, random, maxPauseMs);
   await world.lookForVanished();
   clientCount += 1;
   const client = await Client.attach(world, model, node, `unix:${clientCount}:1`);
   if (client === undefined) return 0;
-  const requests = random.below(mostRequests + 1);
+  const requests = random.below(maxRequests + 1);
   for (let count = 0; count < requests; count += 1) {
     if (!(await request(client, random))) break;
     if (random.isOneIn(3)) await moment(world, random, 400);
@@ -107,16 +107,16 @@ async function request(client: Client, random: Random): Promise<boolean> {
 }
 
 /** A pause, or until a message of some kind has arrived. */
-async function moment(world: World, random: Random, mostMs: number): Promise<void> {
-  if (random.isOneIn(2)) await world.arrival(random.pick(messages), mostMs);
-  else await world.time.pause(random.below(mostMs));
+async function moment(world: World, random: Random, maxMs: number): Promise<void> {
+  if (random.isOneIn(2)) await world.arrival(random.pick(messages), maxMs);
+  else await world.time.pause(random.below(maxMs));
 }
 
 /** Takes the disk here and there, as `copse disk take` does. */
 async function operate(world: World, isOver: () => boolean): Promise<void> {
   const random = world.random.fork();
   while (!isOver()) {
-    await moment(world, random, 4 * mostPauseMs);
+    await moment(world, random, 4 * maxPauseMs);
     const { id, registry } = random.pick(world.nodes);
     try {
       const disk = await registry.require(diskName);

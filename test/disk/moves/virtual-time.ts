@@ -46,13 +46,13 @@ export class VirtualTime implements Clock {
     });
   }
 
-  /** Lets work be done and time pass until it is so. @throws Error after `mostMs` of virtual time */
-  async until(what: string, isSo: () => boolean, mostMs = Number.POSITIVE_INFINITY): Promise<void> {
-    const endMs = this.#nowMs + mostMs;
+  /** Lets work be done and time pass until it is so. @throws Error after `maxMs` of virtual time */
+  async until(what: string, isSo: () => boolean, maxMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const endMs = this.#nowMs + maxMs;
     while (!isSo()) {
       if (!(await this.#quiet(isSo))) return;
       const next = this.#next();
-      if (next === undefined || next.atMs > endMs) throw new Error(`${what}: it never was, in ${mostMs} ms`);
+      if (next === undefined || next.atMs > endMs) throw new Error(`${what}: it never was, in ${maxMs} ms`);
       this.#timers.delete(next);
       this.#nowMs = next.atMs;
       next.callback();
@@ -60,13 +60,13 @@ export class VirtualTime implements Clock {
   }
 
   /** As `until` the work has settled. */
-  async during<T>(what: string, work: Promise<T>, mostMs?: number): Promise<T> {
+  async during<T>(what: string, work: Promise<T>, maxMs?: number): Promise<T> {
     let settled = false;
     const end = (): void => {
       settled = true;
     };
     work.then(end, end);
-    await this.until(what, () => settled, mostMs);
+    await this.until(what, () => settled, maxMs);
     return work;
   }
 

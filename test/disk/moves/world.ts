@@ -90,11 +90,11 @@ export class World {
   }
 
   /** Resolves when such a message arrives, or after the time. */
-  async arrival(what: string, mostMs: number): Promise<void> {
+  async arrival(what: string, maxMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const waiting = { what, resolve };
       this.#waiting.add(waiting);
-      this.time.after(mostMs, resolve);
+      this.time.after(maxMs, resolve);
     }).finally(() => {
       for (const waiting of this.#waiting) if (waiting.what === what) this.#waiting.delete(waiting);
     });

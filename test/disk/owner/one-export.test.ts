@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/base/log.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { KnownDisks } from '../../../src/disk/knowledge/known-disks.js';
 import { DiskRegistry } from '../../../src/disk/owner/registry.js';
-import { DiskPeerService } from '../../../src/disk/service/service.js';
+import { DiskService } from '../../../src/disk/service/service.js';
 import { DiskNotes } from '../../../src/disk/session/notes.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { owned, sampleRecord } from '../folder/sample.js';
@@ -70,7 +70,7 @@ t.test('an export that was forgotten takes nobody in, and never owns the disk', 
 
 t.test('while the files of a disk are changed, others are told that it is busy', async (t) => {
   const { registry, dir } = make(t);
-  const service = new DiskPeerService(registry);
+  const service = new DiskService(registry);
   const record = sampleRecord();
   const disk = await registry.host(await DiskFolder.create(join(dir, 'disk'), record, owned));
   await disk.replaced(
@@ -104,7 +104,7 @@ t.test('a disk whose files could not be opened again is served once they can be'
   renameSync(aside, data);
   clock.advance(1000);
   await moment(() => disk.isOwner);
-  t.match(await new DiskPeerService(registry).call('disk.describe', { uuid: record.uuid }, { caller: { id: 'b', address: 'b:1' } }), {
+  t.match(await new DiskService(registry).call('disk.describe', { uuid: record.uuid }, { caller: { id: 'b', address: 'b:1' } }), {
     state: 'owner',
   });
 });

@@ -141,7 +141,7 @@ t.test('a sign of life has a place of its own', async (t) => {
 });
 
 t.test('a read that is not answered in its time is given up, others are not', async (t) => {
-  const scripted = await stand(t, { mostWaitMs: 5000 });
+  const scripted = await stand(t, { maxWaitMs: 5000 });
   const { client, request, clock } = scripted;
   const never = client.read(5, 1, new Assembly(5, 1)).catch((error: Error) => error);
   const asked = await request();
@@ -163,7 +163,7 @@ t.test('a read that is not answered in its time is given up, others are not', as
 });
 
 t.test('a server that gives signs of life and answers nothing is left', async (t) => {
-  const scripted = await stand(t, { mostWaitMs: 5000 });
+  const scripted = await stand(t, { maxWaitMs: 5000 });
   const { client, request, clock } = scripted;
   const reads = [5, 9].map((offset) => client.read(offset, 1, new Assembly(offset, 1)).catch((error: Error) => error));
   await request();

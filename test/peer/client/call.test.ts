@@ -7,7 +7,7 @@ import { Command, ReplyFlag, ReplyType } from '../../../src/nbd/codec/constant.j
 import { emptyRequest, parseExtendedRequest, type Request } from '../../../src/nbd/codec/frame.js';
 import { type CallOptions, callPeer, PeerCallError } from '../../../src/peer/client/call.js';
 import { type AnswerCall, callMethods } from '../../../src/peer/server/call-limiter.js';
-import { callPageBytes, mostAnswerBytes, mostRequestBytes } from '../../../src/peer/wire/call-page.js';
+import { callPageBytes, maxAnswerBytes, maxRequestBytes } from '../../../src/peer/wire/call-page.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
@@ -78,10 +78,10 @@ t.test('long questions and answers, as far as there is room', async (t) => {
     }),
   );
   const frameLength = JSON.stringify({ method: 'length', argument: '' }).length;
-  t.equal(await ask('length', 'x'.repeat(mostRequestBytes - frameLength)), mostRequestBytes - frameLength);
-  t.equal(await codeOf(ask('length', 'x'.repeat(mostRequestBytes - frameLength + 1))), 'ERR_CALL_TOO_LARGE');
-  t.equal(await codeOf(ask('length', 'ä'.repeat(mostRequestBytes / 2))), 'ERR_CALL_TOO_LARGE', 'bytes count');
-  const longest = mostAnswerBytes - JSON.stringify({ result: '' }).length;
+  t.equal(await ask('length', 'x'.repeat(maxRequestBytes - frameLength)), maxRequestBytes - frameLength);
+  t.equal(await codeOf(ask('length', 'x'.repeat(maxRequestBytes - frameLength + 1))), 'ERR_CALL_TOO_LARGE');
+  t.equal(await codeOf(ask('length', 'ä'.repeat(maxRequestBytes / 2))), 'ERR_CALL_TOO_LARGE', 'bytes count');
+  const longest = maxAnswerBytes - JSON.stringify({ result: '' }).length;
   t.equal(String(await ask('text', longest)).length, longest);
   t.equal(await codeOf(ask('text', longest + 1)), 'ERR_ANSWER_TOO_LARGE');
   t.equal(await codeOf(ask('text', 30_000_000)), 'ERR_ANSWER_TOO_LARGE');
@@ -122,10 +122,10 @@ t.test('garbage is answered with an error, and harms nobody', async (t) => {
     '{"method":1}',
     '{"method":""}',
     JSON.stringify({ method: 'x'.repeat(101) }),
-    '['.repeat(mostRequestBytes),
+    '['.repeat(maxRequestBytes),
     `${'{"method":'.repeat(6000)}`,
     pattern(5000),
-    Buffer.alloc(mostRequestBytes),
+    Buffer.alloc(maxRequestBytes),
     Buffer.from([0xff, 0xfe, 0xc0, 0x80]),
   ];
   for (const [index, bytes] of garbage.entries()) {
@@ -148,7 +148,7 @@ t.test('one call a connection, one write a call, and nothing to read before', as
   const nowhere = { data: () => {}, zeroes: () => {} };
   t.equal(await codeOf(client.read(0, 1, nowhere)), 'EINVAL');
   t.equal(await codeOf(client.write(call, 1)), 'EINVAL');
-  t.equal(await codeOf(client.write(Buffer.alloc(mostRequestBytes + 1), 0)), 'EINVAL');
+  t.equal(await codeOf(client.write(Buffer.alloc(maxRequestBytes + 1), 0)), 'EINVAL');
   t.equal(await codeOf(client.trim(0, 1)), 'ENOTSUP');
   t.equal(await codeOf(client.writeZeroes(0, 1)), 'ENOTSUP');
   t.equal(await codeOf(client.write(call, 0, { fua: true })), 'none');
@@ -246,7 +246,7 @@ t.test('answers that are none are lies', async (t) => {
     'of length 0': pageOf({ ...header, lengthBytes: 0 }, ''),
     'of a negative length': pageOf({ ...header, lengthBytes: -1 }, ''),
     'of a broken length': pageOf({ ...header, lengthBytes: 1.5 }, '{"result":1}'),
-    'too long': pageOf({ ...header, lengthBytes: mostAnswerBytes + 1 }, '{"result":1}'),
+    'too long': pageOf({ ...header, lengthBytes: maxAnswerBytes + 1 }, '{"result":1}'),
     'of a length that nobody has': pageOf({ ...header, lengthBytes: 2 ** 52 }, '{"result":1}'),
     'cut off': pageOf({ ...header, lengthBytes: 5 }, '{"result":1}'),
     'neither result nor error': pageOf({ ...header, lengthBytes: 2 }, '{}'),

@@ -46,7 +46,7 @@ class Session {
     if (situation_.nonblocking) CHECK_EQ(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
     client_ = copse::Descriptor(ends[1]);
     copse::Lane::Options options{situation_.replies};
-    options.most_input_bytes = situation_.most_input_bytes;
+    options.max_input_bytes = situation_.max_input_bytes;
     if (situation_.little_room) options.send_buffer_bytes = 4096;
     const size_t early = std::min(situation_.early, stream_.bytes.size());
     MarkSent(early);

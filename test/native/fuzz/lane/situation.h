@@ -65,7 +65,7 @@ struct Situation {
         client(static_cast<Pace>(data[3] & 3)),
         host(static_cast<Pace>(data[3] >> 2 & 3)),
         little_room((data[3] & 16) != 0),
-        most_input_bytes(std::array<size_t, 4>{1 << 20, 29, 1000, 5000}[data[3] >> 5 & 3]),
+        max_input_bytes(std::array<size_t, 4>{1 << 20, 29, 1000, 5000}[data[3] >> 5 & 3]),
         settles((data[3] & 128) != 0),
         answers(static_cast<Answers>(data[4] & 3)),
         end(static_cast<End>(data[4] >> 2 & 3)),
@@ -83,7 +83,7 @@ struct Situation {
   uint8_t cut;
   Pace client, host;
   bool little_room;
-  size_t most_input_bytes;
+  size_t max_input_bytes;
   bool settles;
   Answers answers;
   End end;
