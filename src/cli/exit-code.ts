@@ -1,5 +1,5 @@
 /**
- * Exit codes of `copse`, a stable interface (docs/cli.md). Those of errors follow from their kinds.
+ * Exit codes of `copse`, a stable interface (docs/reference/command-line.md). Those of errors follow from their kinds.
  */
 import { presentationOf } from '../base/error-code.js';
 

@@ -2,7 +2,7 @@
  * What a node says of itself. The record is what membership keeps (in etcd, under a lease); the statement is what the node tells whoever asks it, as the
  * bytes of its peer export `node`.
  *
- * Source: docs/formats.md, "What peers tell each other".
+ * Source: docs/reference/peer-protocol.md.
  */
 import { z } from 'zod';
 import { nodeNamePattern } from '../base/node-name.js';

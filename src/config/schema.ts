@@ -170,7 +170,7 @@ export const defaults = {
   server: { fastPath: true },
   /** Shares of the file system's size. */
   cache: { size: { share: 0.5 }, minFree: { share: 0.05 } },
-  /** In the replay of recorded boots this chunk size was the best (docs/performance.md). */
+  /** The best size in replays of recorded boots: docs/decision/0001-chunk-size.md. */
   imageDefault: { chunkSizeBytes: 256 * KiB, deadlineMs: 30_000, readaheadBytes: 8 * MiB },
   limit: {
     connectionCount: 1024,

@@ -8,7 +8,7 @@
  *       24      8   size of the image: 1 to 2^53 - 1, at most 2^22 chunks
  *       32   32 × n one digest a chunk: BLAKE3-256 of the chunk's bytes, the last chunk as short as it is; 32 zero bytes for a chunk of zeros
  *
- * Invariant: one image and one chunk size have exactly one manifest, so its digest names them. Source of the format: docs/formats.md, "Manifests".
+ * Invariant: one image and one chunk size have exactly one manifest, so its digest names them. Source of the format: docs/reference/manifest.md.
  */
 import { isChunkSize } from '../base/chunk-size.js';
 import { digestBytes } from '../base/digest.js';

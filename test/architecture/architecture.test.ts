@@ -24,8 +24,8 @@ t.test('the source', async (t) => {
 });
 
 t.test('the page', async (t) => {
-  const page = readFileSync(`${root}docs/architecture.md`, 'utf8');
-  t.equal(printed(page), page, 'docs/architecture.md has the table as it is: node dist/test/architecture/print.js');
+  const page = readFileSync(`${root}docs/architecture/overview.md`, 'utf8');
+  t.equal(printed(page), page, 'docs/architecture/overview.md has the table as it is: node dist/test/architecture/print.js');
 });
 
 t.test('the checks', async (t) => {

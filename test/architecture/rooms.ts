@@ -2,7 +2,7 @@
  * The rooms of `src`, and which room may import which.
  *
  * Invariant: a room imports only rooms above it in this list. `architecture.test.ts` holds the list against every import
- * of every file, types included. `print.ts` prints it into docs/architecture.md.
+ * of every file, types included. `print.ts` prints it into docs/architecture/overview.md.
  */
 
 export interface Room {
@@ -29,21 +29,21 @@ export const rooms: readonly Room[] = [
     room: 'origin',
     imports: ['base', 'block', 'nbd'],
     knows: 'one range read: right bytes or an error; kinds, retries, health, formats',
-    ignores: 'who asks, and that there is a cache',
+    ignores: 'the requesters, and that there is a cache',
   },
   {
     room: 'manifest',
     imports: ['base', 'block', 'origin'],
     knows: "a manifest's bytes, sealing, verification of what is read",
-    ignores: 'who has a manifest elsewhere',
+    ignores: 'other holders of a manifest',
   },
   {
     room: 'catalog',
     imports: ['base', 'origin/identity.ts'],
     knows: 'state directory, image records, on this host or in etcd; under which id a content is shared',
-    ignores: 'what is done with them',
+    ignores: 'the use of images',
   },
-  { room: 'config', imports: ['base', 'origin'], knows: 'what operators write', ignores: 'the object graph' },
+  { room: 'config', imports: ['base', 'origin'], knows: "the operator's file and flags", ignores: 'the object graph' },
   {
     room: 'admin',
     imports: ['base', 'origin', 'config'],
@@ -90,7 +90,7 @@ export const rooms: readonly Room[] = [
     room: 'disk/folder',
     imports: ['base', 'disk/protocol'],
     knows: "a disk's files: made, found again, checked, copied, marked as lossy",
-    ignores: 'who owns a disk',
+    ignores: 'the owner of a disk',
   },
   {
     room: 'disk/overlay',

@@ -227,6 +227,6 @@ t.test('the example has every key and says the defaults', async (t) => {
 });
 
 t.test('the documentation names every key', async (t) => {
-  const text = await readFile(fileURLToPath(new URL('../../../docs/configuration.md', import.meta.url)), 'utf8');
+  const text = await readFile(fileURLToPath(new URL('../../../docs/reference/configuration.md', import.meta.url)), 'utf8');
   for (const key of keysOf(configJsonSchema() as JsonSchema)) t.match(text, new RegExp(`\`${key.split('.').at(-1)}\``), key);
 });

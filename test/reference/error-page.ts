@@ -8,8 +8,9 @@ const head = `# Errors
 
 <!-- Printed by dist/test/reference/print.js from src/base/error-code.ts. -->
 
-Every error has a stable code for programs and a message for people. The kind of a code decides the HTTP status of the
-admin API and the exit code of \`copse\`. Codes of the operating system, such as \`ENOSPC\`, keep Node.js' names.
+Every error has a stable code for programs and a message for people. The kind of a code decides the
+HTTP status of the admin API and the exit code of \`copse\`. Codes of the operating system, such as
+\`ENOSPC\`, keep Node.js' names.
 `;
 
 /** @returns the whole page */

@@ -2,5 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { printedErrors } from './error-page.js';
+import { printedMetrics } from './metric-page.js';
 
-writeFileSync(fileURLToPath(new URL('../../../docs/reference/errors.md', import.meta.url)), printedErrors());
+/** From dist/test/reference. */
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+writeFileSync(`${root}docs/reference/errors.md`, printedErrors());
+writeFileSync(`${root}docs/reference/metrics.md`, printedMetrics(`${root}src`));

@@ -32,6 +32,7 @@ export const tierTable: TierTable = {
     'daemon/',
     'device/',
     'disk/',
+    'document/',
     'fast/',
     'image/',
     'libvirt/',

@@ -40,7 +40,7 @@ class LaneServer {
   void Run() REQUIRES(kLaneThread);
 
   // A read of this many bytes or more goes from file to socket without a copy here
-  // (docs/performance.md, "The fast path", has the size at which that begins to cost less).
+  // (docs/decision/0004-sendfile.md has the size at which that begins to cost less).
   static constexpr uint64_t kFromFileBytes = 64 << 10;
 
  private:

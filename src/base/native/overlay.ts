@@ -31,7 +31,7 @@ export const OverlayReadNow = { hit: 0, wouldBlock: 1, base: 2, mixed: 3 } as co
  * Map file: `recordsOffset` bytes that are the caller's, then sectors of 512 bytes: 508 blocks, then CRC-32C (u32, little endian) over `recordSeed` (u32), the sector's index (u32) and
  * the blocks. A sector of zeros is 508 base blocks. A sector with another checksum makes opening fail with `EBADMSG`.
  *
- * Crash order (docs/architecture.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
+ * Crash order (docs/architecture/state-on-disk.md, "On disk"). `flush`: the states that changed are copied, data synced, the copies written to the map, map synced, then what became `zero` (and still is) punched. A state
  * is set after its data were written, so a copy never promises data that the sync before it did not cover. What was answered and not flushed outlives the process, not the machine: MAP_PATH.log0 and .log1 beside the map say
  * which blocks changed since its last flush, unsynced, and are believed until the machine restarts (`native/core/overlay_log.h`). MAP_PATH.lost and .unsynced tell of failed syncs (`native/core/overlay_loss.h`). Space for map sectors is allocated with the first block that changes in them: flush does not fail for lack of it.
  */

@@ -1,7 +1,7 @@
 /**
  * The stores of one class of chunks in a ring, and a hand that goes round over all of them: second
- * chance (CLOCK), in the order in which chunks lie. docs/performance.md tells why CLOCK was chosen
- * over LRU and S3-FIFO.
+ * chance (CLOCK), in the order in which chunks lie. docs/decision/0012-eviction-policy.md tells why
+ * CLOCK was chosen over LRU and S3-FIFO.
  *
  * An eviction takes at most three laps. The first clears used marks and finds unmarked chunks. The
  * second finds chunks without a use since the first. The third spares only pinned and busy chunks,

@@ -26,7 +26,7 @@ interface Options {
 }
 
 const examples = `
-Flags replace values of the configuration file (docs/configuration.md). When the daemon is ready it prints one line
+Flags replace values of the configuration file (docs/reference/configuration.md). When the daemon is ready it prints one line
 on standard output, which begins with "copse: ready". Logs go to standard error.
 
 Examples:

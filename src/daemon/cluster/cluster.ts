@@ -248,7 +248,7 @@ export function requireCluster(cluster: Cluster | undefined): Cluster {
   if (cluster !== undefined) return cluster;
   throw new CopseError(
     'ERR_NOT_CLUSTERED',
-    'this node is in no cluster: start it with --address and --peer or --etcd (docs/configuration.md)',
+    'this node is in no cluster: start it with --address and --peer or --etcd (docs/reference/configuration.md)',
   );
 }
 

@@ -1,7 +1,7 @@
 /**
  * The first page of an overlay's map file: whose map it is. One line of JSON, filled up with spaces, so that `head -1` shows it; behind it come the sectors, whose format is the addon's (`base/native/overlay.ts`).
  *
- * Source: docs/formats.md, "A disk's folder".
+ * Source: docs/reference/formats.md, "A disk's folder".
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';

@@ -1,7 +1,7 @@
 /**
  * `owner.json`: who owns the disk, and which files are the disk. The one switch of a folder: whatever changes more than one file makes the new ones beside the old, and is done when this file is replaced.
  *
- * Source: docs/formats.md, "A disk's folder".
+ * Source: docs/reference/formats.md, "A disk's folder".
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { z } from 'zod';

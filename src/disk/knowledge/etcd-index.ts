@@ -4,7 +4,7 @@
  *
  * Invariant: an owner puts back what is missing, and overwrites what has an older epoch of its own disk; an entry of another disk is left alone.
  *
- * Source: docs/etcd.md.
+ * Source: docs/operating/cluster.md.
  */
 import type { Clock } from '../../base/clock.js';
 import { CopseError, errorMessage } from '../../base/error.js';

@@ -1,7 +1,7 @@
 /**
  * What nodes ask each other about disks, by the peer export `call`: the methods, their arguments and answers.
  *
- * Source: docs/formats.md, "What peers tell each other".
+ * Source: docs/reference/peer-protocol.md.
  */
 import { z } from 'zod';
 import { diskRecordSchema, epochSchema, forceSchema, maxEpoch, nodeRefSchema, ownerStateSchema } from './record.js';

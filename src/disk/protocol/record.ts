@@ -1,7 +1,7 @@
 /**
  * What a disk is, and who owns it: the two records that lie in a disk's folder, `disk.json` and `owner.json`. A disk's name may be another's on another node; its uuid is its own.
  *
- * Source: docs/formats.md, "A disk's folder".
+ * Source: docs/reference/formats.md, "A disk's folder".
  */
 import { z } from 'zod';
 import { imageRecordSchema } from '../../catalog/image-record.js';

@@ -3,7 +3,7 @@
  *
  * What a guest waits for and what is only brought have a connection each.
  *
- * Source: docs/formats.md, "What peers tell each other", `blocks/UUID`.
+ * Source: docs/reference/peer-protocol.md, `blocks/UUID`.
  */
 
 import type { PeerTarget } from '../../cluster/peer.js';

@@ -3,7 +3,7 @@
  *
  * Whoever gets no answer does not know whether the call was done. Methods are made so that they can be called again.
  *
- * Source: docs/formats.md, "What peers tell each other", `call`.
+ * Source: docs/reference/peer-protocol.md, `call`.
  */
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';

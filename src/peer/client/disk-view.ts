@@ -4,7 +4,7 @@
  *
  * Invariants: it writes nothing; while it is open it stays connected, or tries to, because the owner counts its connection as a client's.
  *
- * Source: docs/formats.md, "What peers tell each other", `disk/UUID`.
+ * Source: docs/reference/peer-protocol.md, `disk/UUID`.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { CopseError, errorCode } from '../../base/error.js';

@@ -1,7 +1,7 @@
 /**
  * The map of a disk at another node, a byte a block as `NativeOverlayFile.copyMap` gives them.
  *
- * Source: docs/formats.md, "What peers tell each other", `map/UUID`.
+ * Source: docs/reference/peer-protocol.md, `map/UUID`.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';

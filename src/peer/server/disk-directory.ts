@@ -4,7 +4,7 @@
  * Invariants: what a guest elsewhere waits for, what is only brought, and calls each have memory of their own; nothing is taken or counted twice, though a handshake may open an export
  * more than once.
  *
- * Source: docs/formats.md, "What peers tell each other".
+ * Source: docs/reference/peer-protocol.md.
  */
 import { Budget } from '../../base/budget.js';
 import { MiB } from '../../base/size.js';

@@ -4,7 +4,7 @@
  *   0      {"copse":"call","format":1,"lengthBytes":123}, spaces, newline
  *   4096   the answer: `lengthBytes` of JSON, {"result":…} or {"error":{"code":…,"message":…}}
  *
- * Decoders throw CopseError alone, whatever the bytes. Source: docs/formats.md, "What peers tell each other".
+ * Decoders throw CopseError alone, whatever the bytes. Source: docs/reference/peer-protocol.md.
  */
 import { z } from 'zod';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';

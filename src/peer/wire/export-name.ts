@@ -7,7 +7,7 @@
  *
  * Parameters that are not known are passed over, so that a later version may add some.
  *
- * Source: docs/formats.md, "What peers tell each other".
+ * Source: docs/reference/peer-protocol.md.
  */
 import { isDigestHex } from '../../base/digest-text.js';
 import { nodeNamePattern } from '../../base/node-name.js';

@@ -7,7 +7,7 @@
  *
  * `usedBytes` is in the header because it changes all the time; that of the statement is what it was when the generation began.
  *
- * Source: docs/formats.md, "What peers tell each other".
+ * Source: docs/reference/peer-protocol.md.
  */
 import { z } from 'zod';
 import { KiB, MiB } from '../../base/size.js';
