@@ -19,9 +19,9 @@ answers in Prometheus' text format. Metrics of Node.js itself (\`process_…\`, 
 - A series exists once something happened to its object.
 - Labels: \`export\` and \`disk\` are names. \`peer\` is the id of a node. \`origin\`, \`format\` and
   \`content\` name a content.
-- Of exports, disks and contents at most 500 each have series of their own: those with clients first,
-  then those with most requests. The rest counts together in one series without these labels, so sums
-  over a metric stay right.
+- Of exports, disks and contents at most 500 each have series of their own: those with clients
+  first, then those with most requests. The rest counts together in one series without these
+  labels, so sums over a metric stay right.
 - Histograms cover all exports together.
 - What [native threads](../architecture/fast-path.md) answered counts in \`copse_export_…\` as well as
   in \`copse_fast_path_…\`.
