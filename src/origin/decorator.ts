@@ -1,10 +1,13 @@
-/** The shell of every decorator of an origin: all is as below, but for the read. */
+/**
+ * Base class of decorators of an origin. It passes everything on but the read, which each decorator
+ * defines.
+ */
 import type { SourceReadOptions } from '../block/read-options.js';
 import type { RangeSink } from '../block/sink.js';
 import type { Origin, OriginIdentity } from './origin.js';
 
 export abstract class OriginDecorator implements Origin {
-  /** What is decorated. Owned: it is closed with the decorator. */
+  /** The decorated origin. The decorator owns it and closes it. */
   protected readonly below: Origin;
 
   constructor(below: Origin) {

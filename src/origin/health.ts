@@ -1,7 +1,9 @@
 /**
- * Remembers how the origin fared last, for `copse image status`, and logs when that changes (not each failure: an outage is one line).
+ * Remembers the last result of an origin for `copse image status`, and logs each change of it. An
+ * outage is one line, however many attempts fail.
  *
- * When to use: directly around an origin, below `withRetry`, so that it sees every attempt. Cost: nothing worth measuring.
+ * When to use: directly around an origin, below `withRetry`, so that it sees every attempt. Cost:
+ * nothing worth measuring.
  */
 
 import { errorMessage } from '../base/error.js';
@@ -11,12 +13,15 @@ import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
 import { type Origin, OriginError } from './origin.js';
 
-/** `unavailable` also stands for an origin that refuses or does not keep to its protocol: the message says which. */
+/**
+ * `unavailable` also stands for an origin that refuses or breaks its protocol. The message says
+ * which.
+ */
 export type OriginHealth = 'unused' | 'ok' | 'unavailable' | 'changed';
 
 export interface HealthyOrigin extends Origin {
   readonly health: OriginHealth;
-  /** What went wrong last and what to do about it; `undefined` when nothing is wrong. */
+  /** Last failure and its remedy; `undefined` while all is well. */
   readonly healthMessage: string | undefined;
 }
 

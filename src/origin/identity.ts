@@ -1,5 +1,5 @@
 /**
- * What pins the content of an origin, as it is stored and told: the one schema of it.
+ * Identity of an origin's content, as it is stored and sent: its one schema.
  *
  * Invariant: two contents with the same identity are the same bytes, as far as the origin promises
  * that.

@@ -1,7 +1,8 @@
 /**
- * Counts what an origin was asked for and what it sent.
+ * Counts requests to an origin and the bytes that it sent.
  *
- * When to use: directly around an origin, below `withRetry`, so that every attempt counts. Cost: one small object a read and two looks at the clock.
+ * When to use: directly around an origin, below `withRetry`, so that every attempt counts. Cost:
+ * one small object per read and two looks at the clock.
  */
 
 import { type Clock, systemClock } from '../base/clock.js';
@@ -13,15 +14,15 @@ import type { Origin } from './origin.js';
 import { CountingSink } from './sink.js';
 
 export class OriginMeter {
-  /** Attempts that were begun, by who asked. */
+  /** Attempts that began, by kind of requester. */
   readonly requests = { demand: 0, background: 0, prefetch: 0 };
   /** Bytes that were transferred, those of attempts that failed later included. */
   bytes = 0;
-  /** Bytes that the origin said are zeros, without transfer. */
+  /** Bytes that the origin called zeros, without transfer. */
   zeroBytes = 0;
   /** Attempts that failed, those that were given up included. */
   failures = 0;
-  /** Of attempts that succeeded, from the call to the last byte. */
+  /** Latency of attempts that succeeded, from the call to the last byte. */
   readonly latency = new LatencyHistogram();
 }
 

@@ -1,4 +1,4 @@
-/** From a URL to the origin behind it. The only place that knows all kinds. */
+/** Opens the origin behind a URL. The only place that knows all kinds. */
 
 import { displayUrl } from '../base/display-url.js';
 import { type Logger, silentLogger } from '../base/log.js';
@@ -10,7 +10,7 @@ import { type NbdOptions, NbdOrigin, nbdContexts } from './nbd/nbd.js';
 import { type Origin, OriginError, type OriginIdentity, originUserTimeoutMs } from './origin.js';
 import { originKind } from './url.js';
 
-/** `sealed`: a manifest guards each chunk, so that nothing but the size is asked of the origin. */
+/** `sealed`: true if a manifest guards each chunk, so that only the size has to match. */
 export interface OriginOptions extends HttpOriginOptions, FileOptions, NbdOptions {
   log?: Logger | undefined;
 }
@@ -19,9 +19,11 @@ export interface OriginOptions extends HttpOriginOptions, FileOptions, NbdOption
 export interface PinOptions extends OriginOptions, FilePinOptions {}
 
 /**
- * The origin of pinned content. Contacts nobody and touches no file: what is wrong there shows at the first read.
+ * Opens the origin of pinned content. It makes no connection and touches no file: a fault there
+ * shows at the first read.
  *
- * @throws OriginError `ERR_ORIGIN_REFUSED` when the URL is of no supported kind, or the identity is not of the URL's kind
+ * @throws OriginError `ERR_ORIGIN_REFUSED` if the URL is of no supported kind, or the identity is
+ * not of the URL's kind
  */
 export function openOrigin(url: string, identity: OriginIdentity, options: OriginOptions = {}): Origin {
   const kind = originKind(url);
@@ -34,7 +36,7 @@ export function openOrigin(url: string, identity: OriginIdentity, options: Origi
 }
 
 /**
- * Asks the origin what it holds now. One attempt; texts of errors say what to do.
+ * Asks the origin for its present content. One attempt; texts of errors give the remedy.
  *
  * @throws OriginError, and `ERR_ABORTED`
  */

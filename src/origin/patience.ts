@@ -1,7 +1,8 @@
 /**
- * An origin for work that no guest waits for, but that has to end: tried again while it fails, for a while.
+ * An origin for work that no guest waits for, but that has to end. It repeats failed reads for a
+ * while.
  *
- * When to use: around an origin that is read from beginning to end. Cost: a timer a read.
+ * When to use: around an origin that is read from beginning to end. Cost: a timer per read.
  */
 
 import { unwatchAbort, watchAbort } from '../base/abort.js';
@@ -14,10 +15,12 @@ import { OriginDecorator } from './decorator.js';
 import { type Origin, OriginError } from './origin.js';
 import { withRetry } from './retry.js';
 
-/** For one read; a link of 1 Mbit/s brings 7 MiB in that time. */
+/** Time for one read, in ms. A link of 1 Mbit/s brings 7 MiB in that time. */
 const patienceMs = 60_000;
 
-/** Rejects with `ERR_DEADLINE`, whose cause is what went wrong last, where a read takes longer than a minute. */
+/**
+ * Rejects with `ERR_DEADLINE` if a read takes longer than a minute; its cause is the last failure.
+ */
 export function patiently(origin: Origin, log: Logger, clock: Clock = systemClock): Origin {
   let last: OriginError | undefined;
   const retrying = withRetry(origin, {

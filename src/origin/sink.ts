@@ -1,7 +1,7 @@
 /** Sinks that more than one origin or layer needs. */
-
-/** Fills `target` from its start; `filledBytes` says how far. Asserts that no more comes than fits. */
 import type { RangeSink } from '../block/sink.js';
+
+/** Fills `target` from its start; `filledBytes` says how far. Asserts that the bytes fit. */
 export class BufferSink implements RangeSink {
   readonly target: Buffer;
   filledBytes = 0;
@@ -31,7 +31,7 @@ export function bufferSink(target: Buffer): BufferSink {
   return new BufferSink(target);
 }
 
-/** Passes everything on and counts it: what was delivered is what a second attempt must leave out. */
+/** Passes everything on and counts it. A second attempt leaves out what was delivered. */
 export class CountingSink implements RangeSink {
   dataBytes = 0;
   zeroBytes = 0;
@@ -56,7 +56,10 @@ export class CountingSink implements RangeSink {
   }
 }
 
-/** Remembers what the sink behind threw, so that an origin can tell a sink's errors from its own: they are passed on as they are. */
+/**
+ * Remembers the error of the sink behind, so that an origin can tell a sink's errors from its own.
+ * They are passed on as they are.
+ */
 export class GuardedSink implements RangeSink {
   readonly #sink: RangeSink;
   #failure: { error: unknown } | undefined;

@@ -1,4 +1,4 @@
-/** Origin URLs: which kind of origin one names, and its path or URL. */
+/** Origin URLs: the kind of origin, and its path or URL. */
 import { fileURLToPath } from 'node:url';
 import { displayUrl } from '../base/display-url.js';
 import { OriginError } from './origin.js';

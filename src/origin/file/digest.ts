@@ -1,11 +1,13 @@
-/** The digest of all that an origin holds, read from its first byte to its last. */
+/** Computes the digest of all bytes of an origin, from the first to the last. */
 
 import { DigestBuilder } from '../../base/digest.js';
 import { MiB } from '../../base/size.js';
 import type { RangeSink } from '../../block/sink.js';
 import type { Origin } from '../origin.js';
 
-/** Between two steps everybody else has a turn: hashing takes some milliseconds each. */
+/**
+ * Bytes per step. Hashing a step takes some milliseconds, and other work has a turn between two.
+ */
 const stepBytes = 4 * MiB;
 const zeros = Buffer.alloc(256 * 1024);
 

@@ -1,9 +1,12 @@
 /**
  * Files and block devices as origins, on this host or on NFS.
  *
- * Invariant: a piece is delivered only after the file was seen unchanged behind its read, so a file that is truncated or written to
- * under us ends in `ERR_ORIGIN_CHANGED`, never in zeros or new bytes. A copy takes the pinned file's place (on another host, after a restore) where
- * a digest says that it is one, or where the content is sealed.
+ * Invariant: a piece is delivered only after a check behind its read saw the file unchanged. So a
+ * file that is truncated or written to meanwhile ends in `ERR_ORIGIN_CHANGED`, never in zeros or
+ * new bytes.
+ *
+ * A copy takes the pinned file's place (on another host, after a restore) if a digest proves it, or
+ * if the content is sealed.
  */
 
 import { type Clock, systemClock } from '../../base/clock.js';
@@ -22,13 +25,16 @@ import { PiecePool } from './pool.js';
 
 export interface FileOptions {
   clock?: Clock | undefined;
-  /** How often, at most, it is checked that the path still names the same file; default 1000. Changes in place are noticed at once. */
+  /**
+   * Longest time between two checks that the path still names the same file, in ms; default 1000.
+   * Changes in place are noticed at once.
+   */
   pathCheckMs?: number | undefined;
-  /** Each chunk is checked by somebody above: any file of the pinned size will do. */
+  /** True if the caller verifies each chunk. Then any file of the pinned size will do. */
   sealed?: boolean | undefined;
 }
 
-/** Shared by all files: 4 MiB at rest. */
+/** Buffers that all files share: 4 MiB at rest. */
 const pool = new PiecePool(256 * 1024, 16);
 const maxExtentCount = 256;
 
@@ -40,13 +46,19 @@ export class FileOrigin implements Origin {
   readonly #pathCheckMs: number;
   readonly #sealed: boolean;
   readonly #closing = new AbortController();
-  /** The other file that was found last in the pinned one's place, and whether it is a copy: all of it is read once to tell. */
+  /**
+   * The other file that was last found in the pinned file's place, and whether it is a copy. To
+   * tell, all of it is read once.
+   */
   #found: { pin: FilePin; isCopy: boolean } | undefined;
   #opening: Promise<OpenedFile> | undefined;
   #checkedMs = 0;
   #closed = false;
 
-  /** Touches nothing. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no absolute path or `file:` URL */
+  /**
+   * Touches no file. @throws OriginError `ERR_ORIGIN_REFUSED` if `url` is no absolute path or
+   * `file:` URL
+   */
   constructor(url: string, identity: FilePin, options: FileOptions = {}) {
     this.#path = originPath(url);
     this.url = url;
@@ -72,7 +84,8 @@ export class FileOrigin implements Origin {
       await this.#readOpened(opened, offset, lengthBytes, guarded, signal);
     } catch (error) {
       if (guarded.failure !== undefined) throw guarded.failure.error;
-      // The next read opens the path anew: the pinned file may be back, or NFS may want a new handle.
+      // The next read opens the path anew: the pinned file may be back, or NFS may want a new
+      // handle.
       if (opened !== undefined && !(error instanceof AbortedError)) this.#drop(opened);
       throw this.#sealed ? replacedError(this.#path, error, opened) : fileError(this.#path, error);
     } finally {
@@ -118,7 +131,10 @@ export class FileOrigin implements Origin {
     return opened;
   }
 
-  /** How the file at the path differs from the pinned content, in words; `undefined` when it does not. */
+  /**
+   * @returns the difference between the file at the path and the pinned content, in words;
+   * `undefined` if there is none
+   */
   async #changeOf(now: FilePin): Promise<string | undefined> {
     const { identity } = this;
     const change = fileChange(identity, now);
@@ -151,7 +167,7 @@ export class FileOrigin implements Origin {
     await opened.assertInPlace();
   }
 
-  /** Holes are not read; the rest comes in pieces through the pool. */
+  /** Delivers zeros for holes without a read. The rest goes in pieces through the pool. */
   async #readOpened(
     opened: OpenedFile,
     offset: number,
@@ -213,16 +229,20 @@ async function readPiece(opened: OpenedFile, piece: Buffer, pieceBytes: number, 
 
 export interface FilePinOptions {
   signal?: AbortSignal | undefined;
-  /** Reads all of the file and puts its digest into the pin, so that hosts which have copies of it can tell. Not of block devices, which change unnoticed. */
+  /**
+   * True if the pin gets a digest of the whole file, so that hosts with copies can recognise them.
+   * Not for block devices, which change unnoticed.
+   */
   digest?: boolean | undefined;
-  /** How far the digest is. */
+  /** Receives the progress of the digest. */
   onDigestProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
 /**
  * Pins the file or block device as it is now.
  *
- * @throws OriginError `ERR_ORIGIN_REFUSED`, `ERR_ORIGIN_UNAVAILABLE`, with a digest `ERR_ORIGIN_CHANGED` too: it was written to meanwhile
+ * @throws OriginError `ERR_ORIGIN_REFUSED`, `ERR_ORIGIN_UNAVAILABLE`; with a digest also
+ * `ERR_ORIGIN_CHANGED` if the file was written to meanwhile
  */
 export async function pinFile(url: string, options: FilePinOptions = {}): Promise<FilePin> {
   const path = originPath(url);
@@ -242,7 +262,7 @@ export async function pinFile(url: string, options: FilePinOptions = {}): Promis
   return { ...pin, digest: await digestOfFile(path, pin, { signal, onProgress: options.onDigestProgress }) };
 }
 
-/** @throws OriginError, `ERR_ORIGIN_CHANGED` too: it is not the pinned file all the time */
+/** @throws OriginError, also `ERR_ORIGIN_CHANGED` if the file stopped being the pinned one */
 async function digestOfFile(path: string, pin: FilePin, options: DigestOptions): Promise<string> {
   const origin = new FileOrigin(path, pin);
   try {
@@ -252,7 +272,10 @@ async function digestOfFile(path: string, pin: FilePin, options: DigestOptions):
   }
 }
 
-/** Of sealed content that was open: whatever took the file's place meanwhile may be as good, and is opened by the next try. */
+/**
+ * The error for sealed content that was open: the file that took its place may be as good, and the
+ * next try opens it.
+ */
 function replacedError(path: string, error: unknown, opened: OpenedFile | undefined): unknown {
   const cause = fileError(path, error);
   if (opened === undefined || errorCode(cause) !== 'ERR_ORIGIN_CHANGED') return cause;

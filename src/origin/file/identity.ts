@@ -1,6 +1,6 @@
 /**
- * What pins a file: inode, size and time of the last change; of a block device its number and size, for it has nothing better
- * (whoever writes to the device behind Copse's back goes unnoticed).
+ * Identity of a file: inode, size and time of the last change. A block device has only its number
+ * and its size, so a write to the device past Copse goes unnoticed.
  */
 import type { BigIntStats } from 'node:fs';
 import { errorCode } from '../../base/error.js';
@@ -9,7 +9,7 @@ import { OriginError, type OriginIdentity } from '../origin.js';
 export type FilePin = Extract<OriginIdentity, { kind: 'file' }>;
 
 /**
- * @param deviceSizeBytes asked for block devices only, whose own `size` is 0
+ * @param deviceSizeBytes is called for block devices alone, whose own `size` is 0
  * @throws OriginError `ERR_ORIGIN_REFUSED` for anything but regular files and block devices
  */
 export function filePin(path: string, stats: BigIntStats, deviceSizeBytes: () => number): FilePin {
@@ -22,7 +22,7 @@ export function isDevicePin(pin: FilePin): boolean {
   return pin.inode.startsWith('device ');
 }
 
-/** How the file differs from the pinned one, in words; `undefined` when it does not. */
+/** @returns the difference from the pinned file, in words; `undefined` if there is none */
 export function fileChange(pin: FilePin, now: FilePin): string | undefined {
   if (pin.sizeBytes !== now.sizeBytes) return `its size was ${pin.sizeBytes} and is ${now.sizeBytes}`;
   if (pin.inode !== now.inode) return 'another file is in its place';
@@ -32,7 +32,10 @@ export function fileChange(pin: FilePin, now: FilePin): string | undefined {
 
 const refusalCodes = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'EISDIR', 'EINVAL']);
 
-/** An error of the operating system about the file, as an OriginError; what is one already, as it is. */
+/**
+ * Turns an error of the operating system about the file into an OriginError. An OriginError stays
+ * as it is.
+ */
 export function fileError(path: string, cause: unknown): unknown {
   const code = errorCode(cause);
   if (code.startsWith('ERR_')) return cause;

@@ -1,8 +1,9 @@
 /**
- * One open file that was the pinned one when it was opened, and how to tell that it still is.
+ * One open file that was the pinned one when it was opened, with checks that it still is.
  *
- * Two descriptors of the same inode: Node's for fstat, the addon's for reading; the second is opened through the first, so that they can't differ.
- * Closed when it was dropped and its last user has left.
+ * It holds two descriptors of one inode: Node's for fstat, the addon's for reads. The second is
+ * opened through the first, so they can't differ. Both are closed once the file is dropped and its
+ * last user has left.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -14,7 +15,7 @@ import { type FilePin, fileChange, filePin } from './identity.js';
 export class OpenedFile {
   readonly path: string;
   readonly file: NativeBlockFile;
-  /** What the file was when it was opened. */
+  /** The file's identity when it was opened. */
   readonly pin: FilePin;
   readonly #handle: FileHandle;
   #userCount = 0;
@@ -58,18 +59,21 @@ export class OpenedFile {
     this.#closeIfUnused();
   }
 
-  /** To be called once, by whoever opened it. */
+  /** Lets go of the file. The caller of `open` calls it once. */
   drop(): void {
     this.#dropped = true;
     this.#closeIfUnused();
   }
 
-  /** What was read before this resolves was the pinned content. @throws OriginError `ERR_ORIGIN_CHANGED` when it was written to */
+  /**
+   * Everything that was read before this resolves was the pinned content. @throws OriginError
+   * `ERR_ORIGIN_CHANGED` if the file was written to
+   */
   async assertUnchanged(): Promise<void> {
     this.#assertSame(filePin(this.path, await this.#handle.stat({ bigint: true }), () => this.file.sizeBytes));
   }
 
-  /** @throws OriginError `ERR_ORIGIN_CHANGED` when another file took its place */
+  /** @throws OriginError `ERR_ORIGIN_CHANGED` if another file took its place */
   async assertInPlace(): Promise<void> {
     this.#assertSame(filePin(this.path, await stat(this.path, { bigint: true }), () => this.file.sizeBytes));
   }
@@ -81,7 +85,7 @@ export class OpenedFile {
 
   #closeIfUnused(): void {
     if (!this.#dropped || this.#userCount > 0) return;
-    // Nothing was written: there is nothing to lose, and nobody left to tell.
+    // Nothing was written, so a failed close loses nothing.
     void Promise.allSettled([this.#handle.close(), this.file.close()]);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Buffers that reads of files pass through on their way to a sink, reused because allocating and clearing one costs as much as the copy.
+ * Buffers that reads of files pass through on their way to a sink. They are reused, because
+ * allocating and clearing one costs as much as the copy.
  *
- * Invariant: a buffer is in one hand at a time; at most `keptCount` lie idle.
+ * Invariants: a buffer has one user at a time; at most `keptCount` lie idle.
  */
 export class PiecePool {
   readonly pieceBytes: number;
@@ -17,7 +18,7 @@ export class PiecePool {
     return this.#idle.pop() ?? Buffer.allocUnsafeSlow(this.pieceBytes);
   }
 
-  /** Only when nobody, no native thread either, touches it any more. */
+  /** Returns a buffer. No thread, native ones included, may touch it any more. */
   give(piece: Buffer): void {
     if (this.#idle.length < this.#keptCount) this.#idle.push(piece);
   }

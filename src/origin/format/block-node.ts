@@ -1,9 +1,11 @@
 /**
- * The description of an image for QEMU: every file of it named by Copse, none left for QEMU to find.
+ * Describes an image to QEMU: Copse names every file of it and leaves none for QEMU to find.
  *
- * Invariant: each node has an explicit `file` (a private export) and an explicit `backing`, null at the lowest layer. QEMU merges a backing
- * node's description with the name that it finds in the image (`bdrv_open_backing_file`), so layers above another are
- * served without that name. Source: QEMU's QAPI schema, `BlockdevOptions`.
+ * Invariant: each node has an explicit `file` (a private export) and an explicit `backing`, null at
+ * the lowest layer. QEMU merges a backing node's description with the name in the image
+ * (`bdrv_open_backing_file`), so layers above another are served without that name.
+ *
+ * Source: QEMU's QAPI schema, `BlockdevOptions`.
  */
 import type { PrivateExportHandle } from './layer.js';
 

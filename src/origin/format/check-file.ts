@@ -1,11 +1,14 @@
-/** Tells whether an image file on this host has all the bytes that its tables name, before a program copies what is inside. */
+/**
+ * Checks that an image file on this host has all the bytes that its tables name, before a program
+ * copies its content.
+ */
 import { type FileHandle, open } from 'node:fs/promises';
 import { checkReach } from './guard/reach/reach.js';
 
 /**
- * @param path absolute
- * @param format as qemu-img calls it; one whose tables Copse can't read passes
- * @throws OriginError `ERR_FORMAT` when the file is cut off; else what opening and reading the file throw
+ * @param path absolute path
+ * @param format name as qemu-img has it; a format whose tables Copse can't read passes
+ * @throws OriginError `ERR_FORMAT` if the file is cut off; else as opening and reading the file do
  */
 export async function checkImageFile(path: string, format: string, signal?: AbortSignal): Promise<void> {
   const file = await open(path);

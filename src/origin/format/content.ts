@@ -1,12 +1,17 @@
 /**
- * Positioned reads of an image file for detection and guard, which look at the same few bytes again and again.
+ * Positioned reads of an image file for detection and guard, which look at the same few bytes again
+ * and again.
  *
- * Invariant: no read is longer than 1 MiB, whatever length an image claims; the first 64 KiB are fetched once.
+ * Invariants: no read is longer than 1 MiB, whatever length an image claims; the first 64 KiB are
+ * fetched once.
  */
 import { type Origin, OriginError } from '../origin.js';
 import { bufferSink } from '../sink.js';
 
-/** Reads up to `lengthBytes` at `offset`: shorter only where the content ends. The Buffer is not to be written. */
+/**
+ * Reads up to `lengthBytes` at `offset`; the result is shorter only where the content ends. The
+ * caller does not write to the Buffer.
+ */
 export type ReadContent = (offset: number, lengthBytes: number) => Promise<Buffer>;
 
 export const headBytes = 64 * 1024;

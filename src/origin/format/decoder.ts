@@ -1,9 +1,9 @@
 /**
- * Keeps one qemu-nbd for an image: started when it is first needed, started again after its end, with a growing pause when it keeps
- * ending.
+ * Keeps one qemu-nbd for an image. It starts the process on first need and again after its end,
+ * with a growing pause if it keeps ending.
  *
- * Invariants: at most one process at a time; each start is guarded anew; private exports and the directory of the socket live as long as the
- * process does and go with it.
+ * Invariants: at most one process at a time; each start is guarded anew; private exports and the
+ * directory of the socket go with the process.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,17 +21,17 @@ import { startQemuNbd } from './qemu-nbd.js';
 
 const firstPauseMs = 100;
 const maxPauseMs = 5000;
-/** A process that lived this long has earned an immediate restart. */
+/** A process that lived this long is restarted at once. */
 const steadyAfterMs = 10_000;
 
 export interface DecoderOptions {
-  /** An existing directory of this user's for sockets; its path is best under 80 bytes. */
+  /** Directory for sockets, existing, of this user; its path is best under 80 bytes. */
   runDir: string;
   log: Logger;
   clock?: Clock | undefined;
-  /** For a start, reads of the image's headers included. Default 20 000. */
+  /** Deadline of a start, reads of the image's headers included, in ms. Default 20 000. */
   startTimeoutMs?: number | undefined;
-  /** Where programs are looked for. Default: this process's `PATH`. */
+  /** Directories in which programs are searched. Default: this process's `PATH`. */
   searchPath?: string | undefined;
 }
 
@@ -41,7 +41,10 @@ export interface Decoding {
   readonly socketPath: string;
   readonly hasEnded: boolean;
   readonly ended: Promise<string>;
-  /** Errors that the private exports answered with: count over all, and the last one. `undefined` when an export doesn't tell. */
+  /**
+   * Errors of the private exports: their count, and the last one. `undefined` if an export does not
+   * report them.
+   */
   failure(): { count: number; error: unknown } | undefined;
 }
 
@@ -63,9 +66,9 @@ export class Decoder {
   }
 
   /**
-   * The process, started if there is none.
-   *
-   * @throws OriginError as `guardLayers` and `startQemuNbd` do; during the pause after a failure, that failure again; `ERR_CLOSED` after `close`
+   * @returns the process, which is started if there is none
+   * @throws OriginError as `guardLayers` and `startQemuNbd` do; during the pause after a failure,
+   * that failure again; `ERR_CLOSED` after `close`
    */
   running(): Promise<Decoding> {
     if (this.#closing !== undefined) return Promise.reject(new ClosedError('the decoder'));
@@ -149,7 +152,7 @@ export class Decoder {
     this.#current = undefined;
     this.#failedCount = livedMs >= steadyAfterMs ? 0 : this.#failedCount + 1;
     this.#lastError = error;
-    // The first end of a process that did serve costs no pause.
+    // The first end of a process that served costs no pause.
     const pauses = this.#failedCount - (livedMs > 0 ? 2 : 1);
     if (pauses >= 0) this.#notBeforeMs = this.#clock.nowMs() + Math.min(firstPauseMs * 2 ** pauses, maxPauseMs);
   }

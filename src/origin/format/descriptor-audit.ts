@@ -1,29 +1,35 @@
 /**
- * The second line of defence: what a started qemu-nbd has open, as the kernel tells it, before anybody reads a byte from it.
+ * Audits the open descriptors of a started qemu-nbd, as the kernel reports them, before Copse reads
+ * a byte from it. This is the second line of defence behind the guard.
  *
- * QEMU opens all files of an image while it starts, so what is not open then is never opened. Allowed are /dev/null, anonymous pipes and event
- * descriptors, its listening socket with the connections on it, and one connection to each private export. Whatever can't be looked at counts as found.
+ * QEMU opens all files of an image while it starts, so it never opens another one later. Allowed
+ * are /dev/null, anonymous pipes and event descriptors, its listening socket with the connections
+ * on it, and one connection to each private export. A descriptor that can't be examined counts as a
+ * finding.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface AllowedSockets {
-  /** The socket that qemu-nbd listens on. */
+  /** Path of the socket that qemu-nbd listens on. */
   listenPath: string;
-  /** The private exports that it was given, each connected to once. */
+  /** Paths of its private exports; it has one connection to each. */
   exportPaths: readonly string[];
-  /** It runs in a network namespace of its own: then the kernel also tells whom its sockets are connected to. */
+  /**
+   * True if it runs in a network namespace of its own. Then the kernel also tells the far ends of
+   * its sockets.
+   */
   privateNetwork: boolean;
 }
 
 const allowedTarget = /^(?:\/dev\/null|pipe:\[\d+\]|anon_inode:\[(?:eventfd|eventpoll|signalfd|timerfd|io_uring)\])$/;
 const standardError = '2';
 
-/** @returns what the process has open and should not, in words; empty when all is well */
+/** @returns the forbidden descriptors of the process, in words; empty if there are none */
 export async function auditDescriptors(pid: number, allowed: AllowedSockets): Promise<string[]> {
   try {
     const targets = await descriptorTargets(pid);
     const unixSockets = await unixSocketPaths(pid);
-    // A connection that it accepted belongs to the network namespace of whoever connected: this process.
+    // An accepted connection belongs to the network namespace of the client, which is this process.
     const known = new Map([...(await unixSocketPaths('self')), ...unixSockets]);
     return [...foreignTargets(targets, known, allowed), ...foreignPeers(unixSockets, allowed)];
   } catch (error) {
@@ -51,7 +57,10 @@ function foreignTargets(targets: readonly string[], unixSockets: ReadonlyMap<str
   return found;
 }
 
-/** In a namespace of its own, the table also holds the far ends of its connections, by the path that they were made to. */
+/**
+ * In a namespace of its own, the table also holds the far ends of its connections, by the path that
+ * they were made to.
+ */
 function foreignPeers(unixSockets: ReadonlyMap<string, string>, { listenPath, exportPaths, privateNetwork }: AllowedSockets): string[] {
   if (!privateNetwork) return [];
   return [...unixSockets.values()]
@@ -59,7 +68,7 @@ function foreignPeers(unixSockets: ReadonlyMap<string, string>, { listenPath, ex
     .map((path) => `a connection to ${path}`);
 }
 
-/** What each descriptor but standard error (this process's own pipe) is. */
+/** Targets of all descriptors but standard error, which is this process's own pipe. */
 async function descriptorTargets(pid: number): Promise<string[]> {
   const directory = `/proc/${pid}/fd`;
   const names = (await readdir(directory)).filter((name) => name !== standardError);

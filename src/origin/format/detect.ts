@@ -1,9 +1,10 @@
 /**
- * Tells an image file's format by its first 64 KiB and last 512 bytes, as QEMU does and a little further (QEMU takes a VHD of
- * fixed size for raw).
+ * Detects an image file's format by its first 64 KiB and last 512 bytes. The rules are QEMU's, and
+ * one more: QEMU takes a VHD of fixed size for raw.
  *
- * Whoever can write to a raw disk can write any header into it. Here images are read-only and named by the operator, and no
- * format can name a file that the operator did not; where a guest wrote the image all the same, `--format raw` pins it.
+ * A guest that can write to a raw disk can write any header into it. Here images are read-only and
+ * named by the operator, and no format can name a file that the operator did not. For an image that
+ * a guest wrote, `--format raw` pins the format.
  */
 import { headBytes, type ReadContent } from './content.js';
 
@@ -21,7 +22,10 @@ const signature = (format: string, bytes: string | number[], offset = 0): Signat
   bytes: typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Buffer.from(bytes),
 });
 
-/** Sources: QEMU's docs/interop (qcow2, qed, parallels) and block drivers, the VMDK, VHD and VHDX specifications. */
+/**
+ * Sources: QEMU's docs/interop (qcow2, qed, parallels) and block drivers, the VMDK, VHD and VHDX
+ * specifications.
+ */
 const signatures: readonly Signature[] = [
   signature('qcow', 'QFI\xfb\0\0\0\x01'),
   signature('qcow2', 'QFI\xfb'),
@@ -37,12 +41,15 @@ const signatures: readonly Signature[] = [
   signature('bochs', 'Bochs Virtual HD Image'),
 ];
 
-/** A VMDK that is text: comments and blank lines, then a version. A prefix of QEMU's rule and VMware's own first line. */
+/**
+ * A VMDK that is text: comments and blank lines, then a version. A prefix of QEMU's rule and
+ * VMware's own first line.
+ */
 const vmdkDescriptor = /^(?:# ?Disk DescriptorFile|(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*version[ \t]*=[ \t]*[0-9])/i;
 
 /**
- * @param sizeBytes the size of the file
- * @returns a name as QEMU's drivers have it; `raw` for whatever has no header of its own (ISO images too)
+ * @param sizeBytes size of the file
+ * @returns a name of QEMU's drivers; `raw` for a file without a known header (ISO images too)
  */
 export async function detectFormat(read: ReadContent, sizeBytes: number): Promise<string> {
   const head = await read(0, Math.min(sizeBytes, headBytes));
@@ -56,7 +63,10 @@ export async function detectFormat(read: ReadContent, sizeBytes: number): Promis
   return 'raw';
 }
 
-/** VHD specification, "Hard Disk Footer Format": the checksum is the one's complement of the sum of all other bytes. */
+/**
+ * VHD specification, "Hard Disk Footer Format": the checksum is the one's complement of the sum of
+ * all other bytes.
+ */
 function isVhdFooter(footer: Buffer): boolean {
   if (footer.length !== footerBytes || footer.toString('latin1', 0, 8) !== 'conectix') return false;
   let sum = 0;

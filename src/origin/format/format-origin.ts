@@ -1,11 +1,11 @@
 /**
  * An image in a foreign format as a raw `Origin`, decoded by qemu-nbd.
  *
- * When to use: for every image whose format is not raw. Cost: one process of 10 to 50 MiB an image in use, started with the first read; a copy of
- * each byte over two unix sockets.
+ * When to use: for every image whose format is not raw. Cost: one process of 10 to 50 MiB per image
+ * in use, started with the first read; a copy of each byte over two unix sockets.
  *
- * Invariants: constructing it contacts nobody, so that a daemon starts with a dead origin; the size is the one that was recorded when the
- * image was added, and a decoder that says another is not read from.
+ * Invariants: the constructor makes no connection, so a daemon starts with a dead origin. The size
+ * is the recorded one; Copse does not read from a decoder that reports another.
  */
 
 import { waitFor } from '../../base/deadline.js';
@@ -19,23 +19,25 @@ import { Decoder, type DecoderOptions, type Decoding } from './decoder.js';
 import type { FormatLayer } from './layer.js';
 
 export interface FormatOriginOptions extends DecoderOptions, FormatLayer {
-  /** The size of the decoded content, as `probeFormat` reported it when the image was added. */
+  /**
+   * Size of the decoded content in bytes, as `probeFormat` reported it when the image was added.
+   */
   sizeBytes: number;
 }
 
-/** The caller owns the container, and closes it after this origin. */
+/** The caller owns the container and closes it after this origin. */
 export function openFormatOrigin(options: FormatOriginOptions): Origin {
   return new FormatOrigin(options);
 }
 
 class FormatOrigin implements Origin {
   readonly url: string;
-  /** The container's: what is pinned are the bytes of the file. */
+  /** The container's identity: the pinned bytes are those of the file. */
   readonly identity: OriginIdentity;
   readonly sizeBytes: number;
   readonly #options: FormatOriginOptions;
   readonly #decoder: Decoder;
-  /** How the present process is read. */
+  /** The present process, and the origin that reads from it. */
   #reading: { decoding: Decoding; origin: Origin } | undefined;
 
   constructor(options: FormatOriginOptions) {
@@ -51,7 +53,8 @@ class FormatOrigin implements Origin {
     try {
       await this.#attempt(offset, lengthBytes, counting, options);
     } catch (error) {
-      // A process that died unnoticed is no failure of the origin's: nothing was lost if nothing was delivered.
+      // The end of an unnoticed dead process is no failure of the origin: nothing is lost if
+      // nothing was delivered.
       if (!(error instanceof DecoderGoneError) || counting.deliveredBytes > 0) throw error;
       await this.#attempt(offset, lengthBytes, counting, options);
     }
@@ -77,12 +80,12 @@ class FormatOrigin implements Origin {
     return this.#reading.origin;
   }
 
-  /** NBD brings an errno; what stands behind it the private export knows, or the process's end. */
+  /** NBD carries an errno alone. The private export, or the end of the process, has the cause. */
   async #explain(what: string, error: unknown, decoding: Decoding, failedBefore: number | undefined): Promise<OriginError> {
     const failure = decoding.failure();
     if (failure !== undefined && failedBefore !== undefined && failure.count > failedBefore && failure.error instanceof OriginError)
       return failure.error;
-    // The container's own read gave up first: whoever waits here may go on waiting.
+    // The container's own read reached its deadline first: the caller's deadline may be later.
     if (errorCode(failure?.error) === 'ERR_DEADLINE') return new OriginError('ERR_ORIGIN_UNAVAILABLE', what, { cause: failure?.error });
     if (await endsSoon(decoding)) return new DecoderGoneError(`${what}: qemu-nbd ended: ${await decoding.ended}`, { cause: error });
     const code = errorCode(error);
@@ -93,7 +96,7 @@ class FormatOrigin implements Origin {
         { cause: error },
       );
     }
-    // Served bytes that qemu-nbd could not make sense of: trying again brings the same.
+    // qemu-nbd could not decode the bytes that it got: another try brings the same.
     const isBroken = failure !== undefined && code !== 'ERR_ORIGIN_UNAVAILABLE';
     return new OriginError(isBroken ? 'ERR_FORMAT' : 'ERR_ORIGIN_UNAVAILABLE', `${what}: not decoded: ${errorMessage(error)}`, {
       cause: error,
@@ -106,7 +109,10 @@ class FormatOrigin implements Origin {
   }
 }
 
-/** qemu-nbd ended while it was read from. Code `ERR_ORIGIN_UNAVAILABLE`: the next read starts it again. */
+/**
+ * qemu-nbd ended while Copse read from it. Code `ERR_ORIGIN_UNAVAILABLE`: the next read starts it
+ * again.
+ */
 class DecoderGoneError extends OriginError {
   constructor(message: string, options: { cause: unknown }) {
     super('ERR_ORIGIN_UNAVAILABLE', message, options);

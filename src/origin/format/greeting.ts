@@ -1,7 +1,8 @@
 /**
- * Waits until an NBD server that was just started greets: from then on its export is open.
+ * Waits until an NBD server that was just started greets. From then on its export is open.
  *
- * The socket's appearance is an event of its directory; between bind and listen a connect is refused and tried again.
+ * The appearance of the socket is an event of its directory. Between bind and listen a connect is
+ * refused, and tried again.
  */
 
 import { watch } from 'node:fs';
@@ -15,8 +16,8 @@ const retryDelayMs = 10;
 const greeting = 'NBDMAGIC';
 
 /**
- * @returns the greeted connection, whose end the caller sees to
- * @throws when `signal` aborts: with its reason
+ * @returns the greeted connection; the caller owns it
+ * @throws the reason of `signal` if it aborts
  */
 export async function awaitGreeting(socketPath: string, signal: AbortSignal): Promise<Socket> {
   let wake: () => void = () => undefined;
@@ -33,7 +34,7 @@ export async function awaitGreeting(socketPath: string, signal: AbortSignal): Pr
       });
       const outcome = await greeted(socketPath, signal);
       if (typeof outcome !== 'string') return outcome;
-      // Refused or cut off: the server is between two states that no event tells apart.
+      // Refused or cut off: the server is between two states, and no event tells them apart.
       const timer = outcome === 'ENOENT' ? undefined : setTimeout(() => wake(), retryDelayMs);
       if (!signal.aborted) await woken;
       clearTimeout(timer);
@@ -44,7 +45,7 @@ export async function awaitGreeting(socketPath: string, signal: AbortSignal): Pr
   }
 }
 
-/** Resolves to the connection, or to the code of what went wrong. */
+/** Resolves to the connection, or to the code of the failure. */
 function greeted(socketPath: string, signal: AbortSignal): Promise<Socket | string> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);

@@ -1,35 +1,41 @@
 /**
- * What the decoding of a foreign format stands on: the container's bytes, twice (to read here, and as a private export for
- * qemu-nbd), and the layers below it that the operator named.
+ * Input of the decoding of a foreign format: the container's bytes, twice (to read here, and as a
+ * private export for qemu-nbd), and the layers below it that the operator named.
  *
- * Invariant: nothing in these types is a path or an address that came out of an image.
+ * Invariant: these types hold no path and no address that came out of an image.
  */
 import { type Origin, OriginError } from '../origin.js';
 
-/** The one thing of the outside that qemu-nbd gets to see of an image file. Given by the daemon. */
+/** The only view that qemu-nbd gets of an image file. The daemon provides it. */
 export interface PrivateExport {
   /**
-   * Serves the raw bytes on a private unix socket until the handle is closed. May be called again, also before that.
+   * Serves the raw bytes on a private unix socket until the handle is closed. May be called again,
+   * also before that.
    *
-   * @param patches what is served in place of the container's own bytes. Only layers with a mapped backing file have any: a name that QEMU saw
-   *   in the header it would add to the node that it is given instead, and refuse both
+   * @param patches bytes to serve in place of the container's own. Only layers with a mapped
+   * backing file have any. QEMU would add a name in the header to the node that it is given
+   * instead, and refuse both
    */
   open(patches?: readonly Patch[]): Promise<PrivateExportHandle>;
 }
 
-/** Bytes that stand in for others of the same place. Few and short; patches of one container do not overlap. */
+/**
+ * Bytes that replace others at the same place. Few and short; patches of one container do not
+ * overlap.
+ */
 export interface Patch {
   readonly offset: number;
   readonly bytes: Buffer;
 }
 
 export interface PrivateExportHandle {
-  /** Absolute, at most 107 bytes, reachable by this user alone. */
+  /** Absolute path, at most 107 bytes, reachable by this user alone. */
   readonly socketPath: string;
   readonly exportName: string;
   /**
-   * How many reads the export answered with an error so far, and why it did so last. NBD carries no more than an errno, so
-   * without this a changed origin, an origin that is away and a broken image can't be told apart.
+   * Number of reads that the export answered with an error so far, and the last error. NBD carries
+   * no more than an errno. Without this a changed origin, an absent origin and a broken image would
+   * look alike.
    */
   failure?(): { count: number; error: unknown };
   close(): Promise<void>;
@@ -37,7 +43,10 @@ export interface PrivateExportHandle {
 
 /** An image file in some format, as bytes. */
 export interface FormatContainer {
-  /** The raw bytes, pinned, with retries: read by detection and guard. Owned, and closed, by whoever made the container. */
+  /**
+   * The raw bytes, pinned, with retries. Detection and guard read them. The maker of the container
+   * owns and closes it.
+   */
   readonly origin: Origin;
   readonly privateExport: PrivateExport;
 }
@@ -47,16 +56,18 @@ export interface FormatLayer {
   readonly container: FormatContainer;
   /** One of `supportedFormats`, or `raw`. */
   readonly format: string;
-  /** Backing files that the operator allows: the name as the image writes it, and what stands for it. */
+  /**
+   * Backing files that the operator allows: the name as the image writes it, and the layer for it.
+   */
   readonly backing?: Readonly<Record<string, FormatLayer>> | undefined;
 }
 
-/** The longest chain of backing files that is followed. */
+/** Longest chain of backing files that Copse follows. */
 export const maxLayerCount = 16;
 
 /**
- * The formats that are decoded: those whose every way of naming another file is known to `guard/`. QEMU knows more; each
- * waits here until somebody wrote its guard.
+ * Formats that Copse decodes. For each of these, `guard/` knows all ways of naming another file.
+ * QEMU knows more formats; each needs a guard first.
  */
 export const supportedFormats = ['parallels', 'qcow', 'qcow2', 'qed', 'vdi', 'vhdx', 'vmdk', 'vpc'] as const;
 export type SupportedFormat = (typeof supportedFormats)[number];
@@ -65,7 +76,7 @@ export function isSupportedFormat(format: string): format is SupportedFormat {
   return supportedFormats.some((supported) => supported === format);
 }
 
-/** The error for a format that is not decoded; says what can be done instead. Code `ERR_FORMAT`. */
+/** Makes the error for a format that Copse does not decode, with the remedy. Code `ERR_FORMAT`. */
 export function unsupportedFormat(format: string, url: string): OriginError {
   const remedy =
     format === 'luks'

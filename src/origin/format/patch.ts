@@ -1,12 +1,12 @@
-/** Applying patches: for whoever serves a private export, whatever it reads from. */
+/** Applies patches to bytes of a private export, whatever source they come from. */
 import type { Patch } from './layer.js';
 
-/** Whether any patch touches the range. */
+/** @returns true if a patch touches the range */
 export function isPatched(patches: readonly Patch[], offset: number, lengthBytes: number): boolean {
   return patches.some((patch) => patch.offset < offset + lengthBytes && patch.offset + patch.bytes.length > offset);
 }
 
-/** Overwrites what `target`, read from `offset`, has of the patched bytes. */
+/** Overwrites the patched bytes in `target`, which was read from `offset`. */
 export function applyPatches(patches: readonly Patch[], target: Buffer, offset: number): void {
   for (const { offset: patchOffset, bytes } of patches) {
     const start = Math.max(patchOffset, offset);

@@ -1,4 +1,4 @@
-/** What has to be known of an image before it is added: its format, and how large its content is. */
+/** Finds out what the catalog has to know of an image: its format, and the size of its content. */
 
 import { waitFor } from '../../base/deadline.js';
 import type { SourceReadOptions } from '../../block/read-options.js';
@@ -12,26 +12,27 @@ import type { FormatContainer, FormatLayer } from './layer.js';
 
 export interface ProbeOptions extends DecoderOptions {
   container: FormatContainer;
-  /** `raw` or a supported format; detected by content when absent. */
+  /** `raw` or a supported format; without it the content decides. */
   format?: string | undefined;
   backing?: FormatLayer['backing'];
-  /** Reads all allocation tables, however large, to tell whether the file is whole. */
+  /** True to read all allocation tables, however large, to tell if the file is whole. */
   deep?: boolean | undefined;
   signal?: SourceReadOptions['signal'];
 }
 
 export interface ProbeResult {
   format: string;
-  /** Of the decoded content. */
+  /** Size of the decoded content, in bytes. */
   sizeBytes: number;
   /** Absent for `raw`, which has no tables. */
   container?: Reach | undefined;
 }
 
 /**
- * Detects the format where none is given, and starts qemu-nbd for a moment unless it is raw.
+ * Detects the format if none is given, and starts qemu-nbd for a moment unless it is raw.
  *
- * @throws OriginError `ERR_FORMAT` for what is not or can't be decoded, and for a file that is cut off; else as reads of the container do
+ * @throws OriginError `ERR_FORMAT` for a format that can't be decoded, and for a file that is cut
+ * off; else as reads of the container do
  */
 export async function probeFormat(options: ProbeOptions): Promise<ProbeResult> {
   const { container, signal } = options;

@@ -1,12 +1,14 @@
-/** Finds programs, and the coat that qemu-nbd wears: the fewest privileges that this host can give it. */
+/**
+ * Finds programs, and confines qemu-nbd: it gets the fewest privileges that this host can give it.
+ */
 import { access, constants } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { execa } from 'execa';
 import { OriginError } from '../origin.js';
 
 /**
- * @param searchPath as in the environment variable `PATH`
- * @returns the absolute path, `undefined` when no directory has it
+ * @param searchPath in the form of the environment variable `PATH`
+ * @returns the absolute path; `undefined` if no directory has the program
  */
 export async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
   for (const directory of searchPath.split(delimiter).filter(isAbsolute)) {
@@ -25,15 +27,16 @@ export async function findProgram(name: string, searchPath: string): Promise<str
 export interface Command {
   program: string;
   args: string[];
-  /** qemu-nbd has a network of its own, with nothing in it: it reaches unix sockets by path only. */
+  /** True if qemu-nbd has an empty network of its own: it reaches unix sockets by path only. */
   privateNetwork: boolean;
 }
 
 /**
- * Puts the coat around qemu-nbd's own arguments. It dies with this process, can't gain privileges, as root has no capabilities,
- * writes no files, leaves no core, and where the host permits namespaces has no network. Each part execs the next: one process, one pid.
+ * Puts the confinement in front of qemu-nbd's own arguments. The process dies with this one, can't
+ * gain privileges, as root has no capabilities, writes no files and leaves no core. If the host
+ * permits namespaces, it has no network. Each part execs the next: one process, one pid.
  *
- * @throws OriginError `ERR_FORMAT` when a program is missing, with its Debian package
+ * @throws OriginError `ERR_FORMAT` if a program is missing, with its Debian package
  */
 export async function qemuNbdCommand(qemuArgs: readonly string[], searchPath: string): Promise<Command> {
   const qemuNbd = await required('qemu-nbd', 'qemu-utils', searchPath);
@@ -62,7 +65,10 @@ async function required(name: string, debianPackage: string, searchPath: string)
 
 const networkPrefixes = new Map<string, Promise<string[]>>();
 
-/** A new network namespace, in a new user namespace where this process is not root; nothing where the host permits neither. Tried once. */
+/**
+ * A new network namespace, in a new user namespace if this process is not root. Empty if the host
+ * permits neither. Tried once.
+ */
 function networkPrefix(searchPath: string): Promise<string[]> {
   const known = networkPrefixes.get(searchPath);
   if (known !== undefined) return known;

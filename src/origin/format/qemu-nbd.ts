@@ -1,7 +1,9 @@
 /**
- * One run of qemu-nbd: started over private exports, looked at before it is used, ended with this process at the latest.
+ * One run of qemu-nbd: started over private exports, audited before it is used, ended with this
+ * process at the latest.
  *
- * Invariant: `startQemuNbd` resolves only for a process that has nothing open but what it was given.
+ * Invariant: `startQemuNbd` resolves only for a process that has nothing open but what it was
+ * given.
  */
 
 import { execa } from 'execa';
@@ -20,31 +22,34 @@ const killDelayMs = 2000;
 const keptErrorChars = 4096;
 
 export interface QemuNbdOptions {
-  /** For error texts. */
+  /** URL for error texts. */
   url: string;
-  /** Topmost first. */
+  /** Layers of the image, topmost first. */
   layers: readonly OpenLayer[];
-  /** Where it listens: in a directory of its own, mode 0700. */
+  /** Path of its socket, in a directory of its own, mode 0700. */
   socketPath: string;
-  /** Where programs are looked for, as in `PATH`. */
+  /** Directories in which programs are searched, in the form of `PATH`. */
   searchPath: string;
   log: Logger;
-  /** Ends the start, not the process once it runs. */
+  /** Ends the start. It does not end the process once that runs. */
   signal: AbortSignal;
 }
 
 export interface QemuNbd {
   readonly pid: number;
   readonly socketPath: string;
-  /** Resolves, never rejects, when the process is gone: with why, in words. */
+  /** Resolves with the reason, in words, once the process is gone. Never rejects. */
   readonly ended: Promise<string>;
-  /** SIGTERM, after two seconds SIGKILL; resolves when the process is gone. Idempotent. */
+  /**
+   * Sends SIGTERM, and SIGKILL after two seconds. Resolves once the process is gone. Idempotent.
+   */
   close(): Promise<void>;
 }
 
 /**
- * @throws OriginError `ERR_FORMAT` when the program is missing, can't decode the image or has opened what it should not;
- *   `ERR_ORIGIN_UNAVAILABLE` when it could not read the image, or died; the reason of `signal` when that aborts
+ * @throws OriginError `ERR_FORMAT` if the program is missing, can't decode the image or has opened
+ * something else; `ERR_ORIGIN_UNAVAILABLE` if it could not read the image, or died; the reason of
+ * `signal` if that aborts
  */
 export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
   const { url, layers, socketPath, signal, log } = options;
@@ -67,7 +72,8 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
     stdout: 'ignore',
     stderr: 'pipe',
     buffer: false,
-    // A session of its own: what a terminal sends to this process's group (SIGINT, SIGHUP) is not for it.
+    // A session of its own: signals of a terminal to this process's group (SIGINT, SIGHUP) do not
+    // reach it.
     detached: true,
     reject: false,
     forceKillAfterDelay: killDelayMs,
@@ -114,7 +120,10 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
   }
 }
 
-/** qemu-nbd says by text alone whether it could not read the image or could not make sense of it. */
+/**
+ * Only the text of qemu-nbd tells an image that it could not read from one that it could not
+ * decode.
+ */
 function startError(url: string, reason: string, cause: unknown): OriginError {
   const text = reason
     .replace(/json:\{.*\}'?:?/s, '')

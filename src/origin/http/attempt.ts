@@ -1,8 +1,10 @@
 /**
- * One request and its answer: pieces go to the sink as they leave the parser, without a copy and without a promise each.
+ * One request and its answer. Pieces go to the sink as they leave the parser, without a copy and
+ * without a promise each.
  *
- * Invariants: settles exactly once; nothing is delivered before the head was judged good, nor after it settled, nor beyond the wanted length;
- * a body that is not wanted is not downloaded (small ones are drained, so that the connection lives on).
+ * Invariants: the attempt settles exactly once. It delivers nothing before the head was judged
+ * good, nothing after it settled, and nothing beyond the wanted length. An unwanted body is not
+ * downloaded; a small one is drained, so that the connection lives on.
  */
 
 import type { Dispatcher } from 'undici';
@@ -14,10 +16,10 @@ import { connectionError } from './failure.js';
 import { judge, type WantedRange } from './response.js';
 import type { HttpHeaders } from './validator.js';
 
-/** What came of an attempt that did not fail. */
+/** Result of an attempt that did not fail. */
 export type Answer = { kind: 'delivered'; headers: HttpHeaders; sizeBytes: number } | { kind: 'redirect'; location: string };
 
-/** A body that is not wanted is read on to its end up to this many bytes, and cut off beyond. */
+/** Longest unwanted body that is read to its end, in bytes. A longer one is cut off. */
 const drainBytes = 16 * 1024;
 
 export class Attempt implements Dispatcher.DispatchHandler {
@@ -56,7 +58,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // Given up while it waited for a connection.
+    // The caller gave up while this waited for a connection.
     if (this.#settled) controller.abort(new AbortedError(this.#wanted.what()));
   }
 
@@ -107,14 +109,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.fail(error);
   }
 
-  /** For what goes wrong outside of the callbacks. */
+  /** Reports a failure outside of the callbacks. */
   fail(error: unknown): void {
     if (!this.#settled) this.#settle(() => this.#reject(connectionError(this.#wanted.what(), error)));
   }
 
   readonly #onAbort = (): void => this.#fail(new AbortedError(this.#wanted.what(), { cause: this.#signal?.reason }));
 
-  /** Rejects and drops the connection: what it would still send is of no use. */
+  /** Rejects and drops the connection: the rest of its answer is of no use. */
   #fail(error: unknown): void {
     if (this.#settled) return;
     this.#settle(() => this.#reject(error));

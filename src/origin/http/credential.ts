@@ -1,11 +1,14 @@
 /**
- * Which secret and which trust goes with which URL.
+ * Chooses the secret and the certificate authorities for a URL.
  *
  * Invariant: a secret is only ever sent to the scheme, host and port that it was given for.
  */
 import type { OriginCredential } from '../origin.js';
 
-/** The credential with the longest prefix of the URL; scheme, host and port must be equal, the path must begin with the prefix's. */
+/**
+ * @returns the credential with the longest prefix of the URL. Scheme, host and port must be equal,
+ * and the path must begin with the prefix's
+ */
 export function credentialFor(url: URL, credentials: readonly OriginCredential[]): OriginCredential | undefined {
   let best: OriginCredential | undefined;
   for (const credential of credentials) {
@@ -14,14 +17,20 @@ export function credentialFor(url: URL, credentials: readonly OriginCredential[]
   return best;
 }
 
-/** Compared as URLs: `https://host` must not match `https://host.example.org` or `https://host@elsewhere`. */
+/**
+ * Compares as URLs: `https://host` must not match `https://host.example.org` or
+ * `https://host@elsewhere`.
+ */
 function covers(urlPrefix: string, url: URL): boolean {
   if (!URL.canParse(urlPrefix)) return false;
   const prefix = new URL(urlPrefix);
   return prefix.origin === url.origin && url.pathname.startsWith(prefix.pathname);
 }
 
-/** The Authorization header: what the URL itself says (`user:password@`) goes before the configuration. */
+/**
+ * Makes the Authorization header. A password in the URL itself (`user:password@`) wins over the
+ * configuration.
+ */
 export function authorizationFor(url: URL, credential: OriginCredential | undefined): string | undefined {
   if (url.username !== '' || url.password !== '') return basic(decoded(url.username), decoded(url.password));
   if (credential?.basic !== undefined) return basic(credential.basic.user, credential.basic.password.reveal());

@@ -1,14 +1,14 @@
-/** What undici and Node report of a connection, as an OriginError. */
+/** Turns the errors that undici and Node report of a connection into OriginErrors. */
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import { OriginError } from '../origin.js';
 
-/** Certificates that are not trusted: trying again does not help. */
+/** Certificates that are not trusted: another try does not help. */
 const trustCodes = /^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 /** Requests that can't be sent at all: a line break in a credential, for example. */
 const unsendableCodes = /^(?:UND_ERR_INVALID_ARG|ERR_INVALID_ARG_VALUE|ERR_INVALID_CHAR|ERR_HTTP_INVALID)/;
 
-/** @param what names range and URL */
+/** @param what range and URL, for the text */
 export function connectionError(what: string, cause: unknown): CopseError {
   if (cause instanceof CopseError) return cause;
   const code = errorCode(cause);
@@ -21,7 +21,10 @@ export function connectionError(what: string, cause: unknown): CopseError {
   return new OriginError('ERR_ORIGIN_UNAVAILABLE', `${what}: ${reason(code, cause)}`, { cause });
 }
 
-/** An answer that is no HTTP, as opposed to one that stops: undici's parser then has no data to complain about. */
+/**
+ * True for an answer that is no HTTP. For an answer that merely stops, undici's parser has no data
+ * to complain about.
+ */
 function isGarbage(cause: unknown): boolean {
   if (errorCode(cause) === 'UND_ERR_HEADERS_OVERFLOW') return true;
   return cause instanceof Error && cause.name === 'HTTPParserError' && 'data' in cause && cause.data !== '' && cause.data !== undefined;

@@ -11,18 +11,18 @@ import { type HttpPin, isStrong, pinOf } from './validator.js';
 export type { HttpOptions } from './requester.js';
 
 export interface HttpOriginOptions extends HttpOptions {
-  /** Each chunk is checked by somebody above: the size is all that has to be as pinned. */
+  /** True if the caller verifies each chunk. Then the size is all that has to be as pinned. */
   sealed?: boolean | undefined;
 }
 
 export class HttpOrigin implements Origin {
   readonly url: string;
   readonly identity: HttpPin;
-  /** What answers are held to. */
+  /** Pin that each answer is compared with. */
   readonly #pin: HttpPin;
   readonly #requester: HttpRequester;
 
-  /** Contacts nobody. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no HTTP URL */
+  /** Makes no connection. @throws OriginError `ERR_ORIGIN_REFUSED` if `url` is no HTTP URL */
   constructor(url: string, identity: HttpPin, options: HttpOriginOptions = {}) {
     this.#requester = new HttpRequester(url, options);
     this.url = this.#requester.display;
@@ -47,14 +47,19 @@ export class HttpOrigin implements Origin {
 export interface HttpPinOptions extends HttpOptions {
   signal?: AbortSignal | undefined;
   log?: Logger | undefined;
-  /** Something else tells right bytes from wrong ones: content is pinned that its server gives nothing but a size of. */
+  /**
+   * True if a digest above tells right bytes from wrong ones. Then content may be pinned of which
+   * the server gives the size alone.
+   */
   sealed?: boolean | undefined;
 }
 
 /**
- * Pins what is at `url` now, by a GET of its first byte: many servers answer HEAD differently.
+ * Pins the present content of `url` by a GET of its first byte. Many servers answer HEAD
+ * differently.
  *
- * @throws OriginError `ERR_ORIGIN_PROTOCOL` when the server has no ranges, `ERR_ORIGIN_REFUSED` when there is nothing that a change could be noticed by
+ * @throws OriginError `ERR_ORIGIN_PROTOCOL` if the server has no ranges, `ERR_ORIGIN_REFUSED` if
+ * its answers show no change of content
  */
 export async function pinHttp(url: string, options: HttpPinOptions): Promise<HttpPin> {
   const requester = new HttpRequester(url, options);

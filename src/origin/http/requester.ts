@@ -1,8 +1,9 @@
 /**
  * Range requests to one URL, through its redirects.
  *
- * A redirect's end is remembered for a minute, so that it costs its latency once and not with each read. Whatever goes wrong
- * there sends the next request back to the first URL; a final "no" (an expired signature, for example) is asked again from there at once.
+ * The end of a redirect is remembered for a minute, so its latency is paid once and not with each
+ * read. After a failure there, the next request goes to the first URL again. After a final "no"
+ * there, such as an expired signature, the request is repeated from the first URL at once.
  */
 
 import type { Dispatcher } from 'undici';
@@ -23,7 +24,7 @@ import { conditionsOf, type HttpHeaders, type HttpPin } from './validator.js';
 export interface HttpOptions extends TransportOptions {
   credentials?: readonly OriginCredential[] | undefined;
   clock?: Clock | undefined;
-  /** How long the end of a redirect is remembered; default 60 000. */
+  /** Time that the end of a redirect is remembered, in ms; default 60 000. */
   redirectTtlMs?: number | undefined;
 }
 
@@ -38,7 +39,7 @@ export class HttpRequester {
   readonly #redirectTtlMs: number;
   #remembered: { target: HttpTarget; untilMs: number } | undefined;
 
-  /** Contacts nobody. @throws OriginError `ERR_ORIGIN_REFUSED` when `url` is no HTTP URL */
+  /** Makes no connection. @throws OriginError `ERR_ORIGIN_REFUSED` if `url` is no HTTP URL */
   constructor(url: string, options: HttpOptions) {
     this.display = displayUrl(url);
     this.#credentials = options.credentials ?? [];
@@ -49,7 +50,8 @@ export class HttpRequester {
   }
 
   /**
-   * Delivers `[offset, offset + lengthBytes)` of the pinned content (of any content when `pin` is undefined) to the sink.
+   * Delivers `[offset, offset + lengthBytes)` of the pinned content to the sink, or of any content
+   * if `pin` is undefined.
    *
    * @returns the response's headers and the content's size
    * @throws OriginError, AbortedError, ClosedError; an error of the sink as it is
@@ -142,7 +144,7 @@ export class HttpRequester {
   }
 }
 
-/** Nothing came on a connection that stood, or nothing was acknowledged. */
+/** True if no byte came on an established connection, or if none was acknowledged. */
 function wasSilent(error: unknown): boolean {
   const cause = error instanceof OriginError ? error.cause : undefined;
   return ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'].includes(errorCode(cause));

@@ -1,8 +1,9 @@
 /**
- * The judgement on a response's head: is what follows exactly the wanted range of the pinned content?
+ * Judges the head of a response: does exactly the wanted range of the pinned content follow?
  *
- * Invariant: `judge` says `body` only for 206, identity encoding, the exact range, the pinned size and the pinned validators; an error
- * page, a whole file, another range or another version never get past it.
+ * Invariant: `judge` says `body` only for 206, identity encoding, the exact range, the pinned size
+ * and the pinned validators. An error page, a whole file, another range or another version never
+ * pass.
  */
 import { changedError } from '../change.js';
 import { OriginError } from '../origin.js';
@@ -13,7 +14,7 @@ export interface WantedRange {
   lengthBytes: number;
   /** `undefined` while the content is about to be pinned: any size and version will do. */
   pin: HttpPin | undefined;
-  /** Names range and URL in error texts. */
+  /** @returns range and URL, for error texts */
   what(): string;
 }
 
@@ -40,7 +41,8 @@ function judgePartial(headers: HttpHeaders, wanted: WantedRange): Verdict {
   if (match === null) return protocol(wanted, `206 without the range and size that are sent (Content-Range: ${JSON.stringify(text)})`);
   const [first, last, sizeBytes] = [Number(match[1]), Number(match[2]), Number(match[3])];
   if (!Number.isSafeInteger(sizeBytes)) return protocol(wanted, `the size ${match[3]} is beyond 2^53`);
-  // The change goes before the range: a file that shrank is answered with a range cut short.
+  // A change is reported before a wrong range: the answer for a file that shrank has a range cut
+  // short.
   const change =
     pin === undefined
       ? undefined
@@ -54,7 +56,10 @@ function judgePartial(headers: HttpHeaders, wanted: WantedRange): Verdict {
   return { kind: 'body', sizeBytes };
 }
 
-/** 200 for a range: the server has no ranges, it is an error page, or (when validators say so) other content. */
+/**
+ * 200 for a range: the server has no ranges, it is an error page, or (if validators say so) other
+ * content.
+ */
 function wholeContent(headers: HttpHeaders, wanted: WantedRange): OriginError {
   const { pin } = wanted;
   const speaks = headers['etag'] !== undefined || headers['last-modified'] !== undefined;
@@ -107,7 +112,10 @@ function protocol(wanted: WantedRange, how: string): Verdict {
 
 const maxRetryAfterMs = 60_000;
 
-/** Seconds or a date (RFC 9110, 10.2.3), as milliseconds from now, 0 to 60 000; `undefined` for anything else. */
+/**
+ * @returns the pause in ms from now, 0 to 60 000, that seconds or a date ask for (RFC 9110,
+ * 10.2.3); `undefined` for anything else
+ */
 function retryAfter(value: string | undefined, nowEpochMs = Date.now()): number | undefined {
   if (value === undefined) return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowEpochMs;

@@ -1,7 +1,9 @@
 /**
- * Where a request goes: a URL made ready for the wire, and the rules of going on to another one by redirect.
+ * Target of a request: a URL made ready for the wire, and the rules for following a redirect to
+ * another one.
  *
- * Invariants: a redirect never leads from https to http, nor away from HTTP; user and password of the first URL stay with its host.
+ * Invariants: a redirect never leads from https to http, nor away from HTTP. User and password of
+ * the first URL stay with its host.
  */
 
 import { displayUrl } from '../../base/display-url.js';
@@ -10,11 +12,11 @@ import { authorizationFor, credentialFor } from './credential.js';
 
 export interface HttpTarget {
   readonly url: URL;
-  /** For people and logs. */
+  /** URL for people and logs. */
   readonly display: string;
   /** Path and query, as sent. */
   readonly path: string;
-  /** Name, value, name, value. The same for every request to this target. */
+  /** Headers of every request to this target: name, value, name, value. */
   readonly headers: readonly string[];
   /** PEM file to trust instead of the system's certificate authorities. */
   readonly caFile: string | undefined;
@@ -29,9 +31,8 @@ export function httpTarget(url: URL, credentials: readonly OriginCredential[]): 
 }
 
 /**
- * The target that a `Location` leads to.
- *
- * @throws OriginError `ERR_ORIGIN_REFUSED` when it may not be followed
+ * @returns the target that a `Location` leads to
+ * @throws OriginError `ERR_ORIGIN_REFUSED` if it may not be followed
  */
 export function redirectedTarget(from: HttpTarget, location: string, credentials: readonly OriginCredential[]): HttpTarget {
   if (!URL.canParse(location, from.url.href)) {
@@ -44,7 +45,8 @@ export function redirectedTarget(from: HttpTarget, location: string, credentials
       `${from.display} redirects to ${displayUrl(to.href)}: from ${from.url.protocol} that is not followed`,
     );
   }
-  // A server must not make us send secrets of its choice; those of the first URL go on only to its own host.
+  // A server must not make this node send secrets of its choice. Those of the first URL go on only
+  // to its own host.
   to.username = to.origin === from.url.origin ? from.url.username : '';
   to.password = to.origin === from.url.origin ? from.url.password : '';
   return httpTarget(to, credentials);

@@ -1,9 +1,11 @@
 /**
- * Connections: for each set of trusted authorities two pools, one for what guests wait for and one for prefetch, so that neither stands in
- * front of the other. HTTP/1.1, kept alive, bounded per host.
+ * Connections to HTTP origins. Each set of trusted authorities has two pools, one for reads that
+ * guests wait for and one for prefetch, so that neither stands in front of the other. HTTP/1.1,
+ * kept alive, bounded per host.
  *
- * A connection that is kept alive may have died without a word, and then its neighbours may have, too. So a pool is retired with the first of its connections
- * that was silent: requests under way end on it, new ones are made on new connections.
+ * A kept connection may have died silently, and then its neighbours may have died, too. So a pool
+ * is retired with the first of its connections that was silent: its requests under way end on it,
+ * and new ones are made on new connections.
  */
 import { readFileSync } from 'node:fs';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
@@ -16,11 +18,11 @@ export interface TransportOptions {
   demandConnections?: number | undefined;
   /** Most connections to one host for prefetch; default 8. */
   prefetchConnections?: number | undefined;
-  /** Until a connection stands; default 10 000. */
+  /** Deadline of a connect, in ms; default 10 000. */
   connectTimeoutMs?: number | undefined;
-  /** From a request that was sent to the head of its answer; default 10 000. */
+  /** Longest time from a sent request to the head of its answer, in ms; default 10 000. */
   headerTimeoutMs?: number | undefined;
-  /** Between two pieces of a body; default 10 000. */
+  /** Longest time between two pieces of a body, in ms; default 10 000. */
   idleTimeoutMs?: number | undefined;
 }
 
@@ -29,7 +31,7 @@ type Priority = 'demand' | 'prefetch';
 export class Transport {
   readonly #options: TransportOptions;
   readonly #agents = new Map<string, Agent>();
-  /** Pools that get no new requests, until those under way have ended. */
+  /** Pools that get no new requests. They end with their requests under way. */
   readonly #retired = new Set<Agent>();
   #closed = false;
 
@@ -38,9 +40,10 @@ export class Transport {
   }
 
   /**
-   * The pool for these authorities, made at its first use (no file is read and nobody is contacted before).
-   *
-   * @throws ClosedError after `close`; OriginError `ERR_ORIGIN_REFUSED` when the file of authorities can't be read
+   * @returns the pool for these authorities, made at its first use. Until then no file is read and
+   * no connection is made
+   * @throws ClosedError after `close`; OriginError `ERR_ORIGIN_REFUSED` if the file of authorities
+   * can't be read
    */
   dispatcher(priority: Priority, caFile: string | undefined): Dispatcher {
     if (this.#closed) throw new ClosedError('the HTTP origin');
@@ -53,7 +56,7 @@ export class Transport {
     return agent;
   }
 
-  /** A connection of the pool was silent: the next request is made on a new one. */
+  /** Retires a pool that had a silent connection: the next request is made on a new one. */
   retire(dispatcher: Dispatcher): void {
     for (const [key, agent] of this.#agents) {
       if (agent !== dispatcher) continue;
@@ -64,7 +67,7 @@ export class Transport {
     }
   }
 
-  /** Ends what is under way with `ERR_CLOSED`. */
+  /** Ends the requests under way with `ERR_CLOSED`. */
   async close(): Promise<void> {
     this.#closed = true;
     const agents = [...this.#agents.values(), ...this.#retired];

@@ -1,29 +1,31 @@
 /**
- * What pins HTTP content: taking it from a response, asking for it in a request, comparing it.
+ * Validators of HTTP content: taken from a response, sent in a request, compared.
  *
- * A strong ETag promises equal bytes (RFC 9110, 8.8.1) and decides alone. Without one, Last-Modified and a weak ETag are the best there is:
- * equal ones are taken as "unchanged", any difference as "changed".
+ * A strong ETag promises equal bytes (RFC 9110, 8.8.1) and decides alone. Without one,
+ * Last-Modified and a weak ETag are the best there is: equal ones mean "unchanged", any difference
+ * means "changed".
  *
- * Conditions go into `If-Match` and `If-Unmodified-Since`, which answer a change with a bare 412; `If-Range` would answer it with
- * the whole content (13.1.5). Servers that ignore them are caught because every response is compared as well.
+ * Conditions go into `If-Match` and `If-Unmodified-Since`, which answer a change with a bare 412.
+ * `If-Range` would answer it with the whole content (13.1.5). Copse compares every response as
+ * well, because some servers ignore conditions.
  */
 import type { OriginIdentity } from '../origin.js';
 
 export type HttpPin = Extract<OriginIdentity, { kind: 'http' }>;
 export type HttpHeaders = Record<string, string | string[] | undefined>;
 
-/** The one value of a header; of a repeated one the first. */
+/** @returns the value of a header; of a repeated one the first */
 export function headerValue(headers: HttpHeaders, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Whether an ETag is there and promises byte equality. */
+/** True if there is an ETag that promises byte equality. */
 export function isStrong(etag: string | undefined): etag is string {
   return etag?.startsWith('"') === true;
 }
 
-/** What pins the content of this response; `undefined` when it says nothing that a change could be noticed by. */
+/** @returns the pin of the content of this response; `undefined` if it has no validator */
 export function pinOf(headers: HttpHeaders, sizeBytes: number): HttpPin | undefined {
   const etag = headerValue(headers, 'etag');
   if (isStrong(etag)) return { kind: 'http', sizeBytes, etag };
@@ -32,13 +34,19 @@ export function pinOf(headers: HttpHeaders, sizeBytes: number): HttpPin | undefi
   return { kind: 'http', sizeBytes, ...(etag === undefined ? {} : { etag }), ...(lastModified === undefined ? {} : { lastModified }) };
 }
 
-/** Request headers (name, value, …) that make an honest server refuse to send other content than the pinned. */
+/**
+ * @returns request headers (name, value, …) with which an honest server sends no other content than
+ * the pinned
+ */
 export function conditionsOf(pin: HttpPin): string[] {
   if (isStrong(pin.etag)) return ['if-match', pin.etag];
   return pin.lastModified === undefined ? [] : ['if-unmodified-since', pin.lastModified];
 }
 
-/** How the response's content differs from the pinned, in words; `undefined` when nothing says so. */
+/**
+ * @returns the difference of the response's content from the pinned, in words; `undefined` if there
+ * is no sign of one
+ */
 export function changeOf(pin: HttpPin, headers: HttpHeaders): string | undefined {
   const etag = headerValue(headers, 'etag');
   if (isStrong(pin.etag)) return etag === pin.etag ? undefined : difference('ETag', pin.etag, etag);

@@ -1,7 +1,9 @@
 /**
- * What is known of an export's zeros: fetched segment by segment, one fetch however many ask, and remembered within a bound.
+ * The known zeros of an export. They are fetched segment by segment, one fetch for all callers, and
+ * remembered within a bound.
  *
- * Invariant: `zero` is only ever said of what the server called zero; whatever is unknown, refused or too ragged to remember counts as data.
+ * Invariant: `zero` stands only for what the server called zero. Ranges that are unknown, refused
+ * or too ragged to remember count as data.
  */
 import { mergeExtent } from '../../block/merge-extent.js';
 export interface AllocationExtent {
@@ -9,17 +11,20 @@ export interface AllocationExtent {
   zero: boolean;
 }
 
-/** At least one extent from `offset`, never beyond the range, perhaps ending before it does. */
+/**
+ * Answers with at least one extent from `offset`, never beyond the range, perhaps ending before it
+ * does.
+ */
 export type FetchAllocation = (offset: number, lengthBytes: number) => Promise<AllocationExtent[]>;
 
 export interface AllocationOptions {
-  /** Default 128 MiB: one round trip each when the server answers for all of it. */
+  /** Default 128 MiB: one round trip each if the server answers for all of it. */
   segmentBytes?: number | undefined;
-  /** Bound on what is remembered, in numbers of 8 bytes; default 65 536. */
+  /** Bound on the memory, in numbers of 8 bytes; default 65 536. */
   maxNumbers?: number | undefined;
 }
 
-/** Ends of runs, ascending; data and zero take turns and the first (perhaps empty) is data. */
+/** Ends of runs, ascending. Data and zero take turns, and the first (perhaps empty) is data. */
 type Segment = Float64Array;
 
 const maxRunsPerSegment = 8192;
@@ -31,7 +36,7 @@ export class AllocationMap {
   readonly #segmentBytes: number;
   readonly #maxNumbers: number;
   readonly #fetching = new Map<number, Promise<Segment>>();
-  /** Least recently used first. */
+  /** Segments, least recently used first. */
   readonly #known = new Map<number, Segment>();
   #numbers = 0;
 
@@ -42,9 +47,10 @@ export class AllocationMap {
   }
 
   /**
-   * The runs of a range, neighbours differing; zeros shorter than `minZeroBytes` count as data.
-   *
-   * @param fetch used for segments that aren't known; its rejection is passed on and nothing is remembered
+   * @param fetch is called for unknown segments; its rejection is passed on, and nothing is
+   * remembered
+   * @returns the runs of a range; neighbours differ, and zeros shorter than `minZeroBytes` count as
+   * data
    */
   async runs(offset: number, lengthBytes: number, minZeroBytes: number, fetch: FetchAllocation): Promise<AllocationExtent[]> {
     const runs: AllocationExtent[] = [];

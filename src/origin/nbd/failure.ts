@@ -1,11 +1,12 @@
-/** What goes wrong with an NBD server, as an OriginError. */
+/** Turns a failure of an NBD server into an OriginError. */
 import { errorCode, errorMessage } from '../../base/error.js';
 import { OriginError } from '../origin.js';
 
 /**
  * Passes OriginError and `ERR_ABORTED` as they are.
  *
- * @param closed whether it was us who closed: only then `ERR_CLOSED` is passed on, else the server went away
+ * @param closed true if this side closed; only then `ERR_CLOSED` is passed on, else the server went
+ * away
  */
 export function nbdError(what: string, cause: unknown, closed: boolean): unknown {
   if (cause instanceof OriginError) return cause;

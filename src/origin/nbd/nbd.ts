@@ -1,7 +1,9 @@
 /**
- * NBD exports as origins. Zeros that the server knows of are not transferred; reads keep to its block sizes.
+ * NBD exports as origins. Zeros that the server knows of are not transferred. Reads keep to its
+ * block sizes.
  *
- * What pins an export is its size: NBD has nothing better, so a server whose content changes under the same size goes unnoticed.
+ * An export is pinned by its size. NBD has nothing better, so a change of content under the same
+ * size goes unnoticed.
  */
 
 import { type Clock, systemClock } from '../../base/clock.js';
@@ -19,17 +21,23 @@ export type NbdPin = { kind: 'nbd'; sizeBytes: number };
 
 export interface NbdOptions {
   clock?: Clock | undefined;
-  /** Without any answer to a read for this long, the connection counts as lost; default 10 000. */
+  /**
+   * Longest time without any answer to a read before the connection counts as lost, in ms; default
+   * 10 000.
+   */
   idleTimeoutMs?: number | undefined;
 }
 
-/** `base:allocation` (NBD protocol, "Base allocation metadata context"): bit 1 says that it reads as zeros. */
+/**
+ * `base:allocation` (NBD protocol, "Base allocation metadata context"): bit 1 says that it reads as
+ * zeros.
+ */
 const allocationContext = 'base:allocation';
 const zeroFlag = 2;
-/** Zeros shorter than this are read with their surroundings: a request of its own would cost more. */
+/** Shorter zeros are read with their surroundings: a request of their own would cost more. */
 const minZeroBytes = 32 * 1024;
 
-/** What a client must ask for when it connects for an NbdOrigin. */
+/** Contexts that a client must negotiate for an NbdOrigin. */
 export const nbdContexts = [allocationContext];
 
 export class NbdOrigin implements Origin {
@@ -41,7 +49,7 @@ export class NbdOrigin implements Origin {
   readonly #idleTimeoutMs: number;
   #closed = false;
 
-  /** Contacts nobody. @param connect makes one connection, with `nbdContexts` */
+  /** Makes no connection. @param connect makes one connection, with `nbdContexts` */
   constructor(url: string, identity: NbdPin, connect: NbdConnect, options: NbdOptions = {}) {
     this.url = url;
     this.identity = identity;
@@ -116,7 +124,10 @@ export class NbdOrigin implements Origin {
     return peer.read(start, end - start, aligned ? sink : new ClippingSink(sink, offset, lengthBytes), { signal });
   }
 
-  /** Shared by all reads that wait for the segment, so no one's signal ends it. A server that refuses has no zeros to tell of. */
+  /**
+   * All reads that wait for the segment share it, so no signal of one ends it. A server that
+   * refuses has no zeros to tell of.
+   */
   async #fetchAllocation(peer: NbdPeer, sink: OrderedSink, offset: number, lengthBytes: number): Promise<AllocationExtent[]> {
     const unitBytes = Math.max(peer.blockSize.minimumBytes, 1);
     const wantedBytes = Math.min(lengthBytes, 2 ** 31);
@@ -132,7 +143,10 @@ export class NbdOrigin implements Origin {
     return [{ lengthBytes, zero: false }];
   }
 
-  /** Ends the connection when nothing comes for `idleTimeoutMs`: a server that vanished without a word would never be noticed. */
+  /**
+   * Ends the connection if nothing comes for `idleTimeoutMs`. A server that vanished silently would
+   * never be noticed otherwise.
+   */
   #watch(what: string, peer: NbdPeer, sink: OrderedSink): () => void {
     let seen = sink.arrivalCount;
     let cancel: () => void = () => {};

@@ -1,8 +1,9 @@
 /**
- * Puts in order what an NBD server answers in any order.
+ * Puts the answers of an NBD server, which come in any order, in order.
  *
- * Invariants: the sink behind it sees `[offset, offset + lengthBytes)` from its start, without gaps; what is held back is bounded by the
- * range; after `end`, or an error of the sink, nothing is delivered.
+ * Invariants: the sink behind it sees `[offset, offset + lengthBytes)` from its start, without
+ * gaps. The range bounds what is held back. After `end`, or an error of the sink, nothing is
+ * delivered.
  */
 import type { RangeSink } from '../../block/sink.js';
 import type { NbdReadSink } from '../../nbd/client/contract.js';
@@ -10,11 +11,11 @@ import type { NbdReadSink } from '../../nbd/client/contract.js';
 type Held = { data: Buffer } | { zeroBytes: number };
 
 export class OrderedSink implements NbdReadSink {
-  /** Grows with everything that comes; who watches for stalls compares it. */
+  /** Number of arrivals; a watcher for stalls compares it. */
   arrivalCount = 0;
   readonly #sink: RangeSink;
   readonly #end: number;
-  /** Where the next byte for the sink lies. */
+  /** Offset of the next byte for the sink. */
   #at: number;
   readonly #held = new Map<number, Held>();
   #ended = false;
@@ -30,7 +31,10 @@ export class OrderedSink implements NbdReadSink {
     return this.#at === this.#end;
   }
 
-  /** The error that the sink behind threw: kept here, so that a connection which others share does not die of it. */
+  /**
+   * The error that the sink behind threw. It is kept here, so that a shared connection does not die
+   * of it.
+   */
   get failure(): { error: unknown } | undefined {
     return this.#failure;
   }
@@ -77,7 +81,7 @@ export class OrderedSink implements NbdReadSink {
   }
 }
 
-/** Cuts off what was read only because the server wants aligned requests. */
+/** Cuts off bytes that were read only because the server wants aligned requests. */
 export class ClippingSink implements NbdReadSink {
   readonly #sink: NbdReadSink;
   readonly #start: number;

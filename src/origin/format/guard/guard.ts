@@ -1,9 +1,11 @@
 /**
- * Looks at an image file before any program decodes it, and refuses one that names something outside itself.
+ * Looks at an image file before any program decodes it, and refuses a file that names something
+ * outside itself.
  *
- * QEMU opens what an image names: backing files, data files, extents, on the host or by URL. Copse tells it every file explicitly,
- * which overrides most names; this guard is there for the others and to say clearly what is wrong. It reads fixed
- * header fields, never an allocation table, and runs again before each start of qemu-nbd.
+ * QEMU opens the files that an image names: backing files, data files, extents, on the host or by
+ * URL. Copse gives it every file explicitly, which overrides most names. This guard covers the
+ * other names, and says clearly what is wrong. It reads fixed header fields, never an allocation
+ * table, and runs again before each start of qemu-nbd.
  */
 
 import { OriginError } from '../../origin.js';
@@ -33,7 +35,7 @@ const inspections: Readonly<Record<SupportedFormat, Inspect>> = {
 /** A layer that may be decoded. */
 export interface GuardedLayer {
   readonly layer: FormatLayer;
-  /** To be served in place of the container's own bytes, so that QEMU sees no name. */
+  /** Bytes to serve in place of the container's own, so that QEMU sees no name. */
   readonly patches: readonly Patch[];
 }
 
@@ -41,7 +43,8 @@ export interface GuardedLayer {
  * Checks a layer and those below it.
  *
  * @returns the layers that make up the image, topmost first: each is the backing of the one before
- * @throws OriginError `ERR_FORMAT` when a layer is of an unsupported format or names what the operator did not map; else as reads do
+ * @throws OriginError `ERR_FORMAT` if a layer has an unsupported format or names a file that the
+ * operator did not map; else as reads do
  */
 export async function guardLayers(top: FormatLayer, signal?: AbortSignal): Promise<GuardedLayer[]> {
   const layers: GuardedLayer[] = [];
@@ -65,7 +68,7 @@ async function inspect({ format, container: { origin } }: FormatLayer, signal?: 
 function mapped(layer: FormatLayer, backingName: string): FormatLayer {
   const { url } = layer.container.origin;
   const named = `its backing file is ${quoteName(backingName)}`;
-  // A description of a whole block graph instead of a name: nothing that one image could stand for.
+  // The name describes a whole block graph, which no single image can stand for.
   if (/^\s*json:/i.test(backingName)) throw refusal(url, named, 'such a name is never followed; rewrite it with qemu-img rebase -u');
   const backing = layer.backing ?? {};
   const below = Object.hasOwn(backing, backingName) ? backing[backingName] : undefined;

@@ -1,25 +1,31 @@
-/** What every format's guard is given, and what it finds. */
+/** Input and result of the guard of each format. */
 import type { ReadContent } from '../content.js';
 import type { Patch } from '../layer.js';
 
 export interface Subject {
-  /** For error texts. */
+  /** URL for error texts. */
   readonly url: string;
-  /** Size of the image file. */
+  /** Size of the image file, in bytes. */
   readonly sizeBytes: number;
   readonly read: ReadContent;
 }
 
-/** What an image names that the operator may map to another image. Everything else that it names is refused at once. */
+/**
+ * Names in an image that the operator may map to another image. The guard refuses all other names
+ * at once.
+ */
 export interface Inspection {
   readonly backing?: BackingName | undefined;
 }
 
 export interface BackingName {
   readonly name: string;
-  /** What makes the header name nothing. */
+  /** Patch of the header that removes the name. */
   readonly removal: Patch;
 }
 
-/** One format's guard. @throws OriginError `ERR_FORMAT` when the image names what nobody may map, or has no sane header */
+/**
+ * Guard of one format. @throws OriginError `ERR_FORMAT` if the image names something that can't be
+ * mapped, or has no sane header
+ */
 export type Inspect = (subject: Subject) => Promise<Inspection>;

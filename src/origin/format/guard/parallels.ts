@@ -1,5 +1,6 @@
 /**
- * Guard of Parallels' expandable disks: the header names no other file (a DiskDescriptor.xml beside it would, and is not read).
+ * Guard of Parallels' expandable disks. The header names no other file. A DiskDescriptor.xml beside
+ * it would, and is not read.
  *
  * Source: QEMU docs/interop/parallels.txt, "Header".
  */

@@ -1,8 +1,9 @@
 /**
- * Guard of qcow and qcow2: the backing file's name, the external data file, encryption. Fixed header fields and the list of
- * header extensions (for the data file's name in the refusal) only.
+ * Guard of qcow and qcow2: the backing file's name, the external data file, encryption. It reads
+ * fixed header fields, and the list of header extensions for the data file's name in the refusal.
  *
- * Source: QEMU docs/interop/qcow2.txt, "Header" and "Header extensions"; for version 1 block/qcow.c, `QCowHeader`.
+ * Source: QEMU docs/interop/qcow2.txt, "Header" and "Header extensions"; for version 1
+ * block/qcow.c, `QCowHeader`.
  */
 import type { BackingName, Inspect, Subject } from './inspection.js';
 import { convertRemedy, malformed, quoteName, refusal } from './refusal.js';
@@ -34,7 +35,8 @@ export const inspectQcow: Inspect = async (subject) => {
 async function backingName({ url, read }: Subject, header: Buffer): Promise<BackingName | undefined> {
   const offset = header.readBigUInt64BE(8);
   const lengthBytes = header.readUInt32BE(16);
-  // QEMU looks for a backing file when the offset is set. A length of zero is no name, but not what a sound program writes.
+  // QEMU looks for a backing file if the offset is set. A sound program writes no name of length
+  // zero.
   if (offset === 0n) return undefined;
   if (lengthBytes === 0) return undefined;
   if (lengthBytes > maxNameBytes || offset > 2n ** 21n)

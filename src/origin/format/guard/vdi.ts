@@ -1,4 +1,8 @@
-/** Guard of VDI: undo and differencing images, whose parent is named by UUID. Source: QEMU block/vdi.c, `VdiHeader`. */
+/**
+ * Guard of VDI: it refuses undo and differencing images, whose parent is named by UUID.
+ *
+ * Source: QEMU block/vdi.c, `VdiHeader`.
+ */
 import type { Inspect } from './inspection.js';
 import { convertRemedy, malformed, refusal } from './refusal.js';
 

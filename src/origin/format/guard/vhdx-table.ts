@@ -1,4 +1,8 @@
-/** Entries of the two small tables of a VHDX. Source: MS-VHDX, "Region Table", "Metadata Region". */
+/**
+ * Entries of the two small tables of a VHDX.
+ *
+ * Source: MS-VHDX, "Region Table", "Metadata Region".
+ */
 import type { ReadContent } from '../content.js';
 
 const regionTable = { offset: 192 * 1024, entryOffset: 16 };
@@ -17,7 +21,7 @@ const items = {
   sectorSize: Buffer.from('1dbf41816fa90947ba47f233a8faab5f', 'hex'),
 };
 
-/** A region, in bytes of the file; `undefined` when the table or its entry is missing. */
+/** @returns a region, in bytes of the file; `undefined` if the table or its entry is missing */
 export async function findVhdxRegion(
   read: ReadContent,
   region: keyof typeof regions,
@@ -30,7 +34,7 @@ export async function findVhdxRegion(
   return { offset: Number(offset), lengthBytes: entry.readUInt32LE(24) };
 }
 
-/** The value of an item of the metadata region; `undefined` when it is missing or cut off. */
+/** @returns the value of an item of the metadata region; `undefined` if it is missing or cut off */
 export async function findVhdxMetadata(
   read: ReadContent,
   regionOffset: number,

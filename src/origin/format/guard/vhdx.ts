@@ -1,5 +1,6 @@
 /**
- * Guard of VHDX: a differencing disk, whose parent QEMU would read as zeros. Looks up one entry in each of two small tables.
+ * Guard of VHDX: it refuses a differencing disk, whose parent QEMU would read as zeros. It looks up
+ * one entry in each of two small tables.
  *
  * Source: MS-VHDX, "File Parameters".
  */

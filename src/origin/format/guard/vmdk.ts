@@ -1,17 +1,19 @@
 /**
- * Guard of VMDK: one hosted sparse file that describes itself, and nothing else.
+ * Guard of VMDK: it accepts one hosted sparse file that describes itself, and nothing else.
  *
- * A VMDK may be a text that lists extents: files, and host devices, by name. QEMU reads such a text when the file begins with it,
- * and also when a sparse header's capacity is zero; both are refused. The text embedded in a sparse file is read by QEMU only
- * for its parent; more than the file's own extent in it means that the file is a part of something.
+ * A VMDK may be a text that lists extents: files, and host devices, by name. QEMU reads such a text
+ * if the file begins with it, and also if a sparse header's capacity is zero. The guard refuses
+ * both. From the text inside a sparse file QEMU reads only the parent. If that text names more than
+ * the file's own extent, the file is a part of a larger image.
  *
- * Sources: "Virtual Disk Format 1.1" (VMware), QEMU block/vmdk.c (`vmdk_open_sparse`, `vmdk_parent_open`).
+ * Sources: "Virtual Disk Format 1.1" (VMware), QEMU block/vmdk.c (`vmdk_open_sparse`,
+ * `vmdk_parent_open`).
  */
 import type { Inspect, Subject } from './inspection.js';
 import { convertRemedy, malformed, quoteName, refusal } from './refusal.js';
 
 const sectorBytes = 512;
-/** Where, and how much of it, QEMU searches for the parent, whatever the header says. */
+/** Range in which QEMU searches for the parent, whatever the header says. */
 const searched = { offset: 0x200, lengthBytes: 20 * sectorBytes };
 const maxDescriptorBytes = 1024 * 1024;
 const extentLine = /^[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]+\d+[ \t]+(\w+)(?:[ \t]+"([^"\n]*)")?/gim;

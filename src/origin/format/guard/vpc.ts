@@ -1,7 +1,9 @@
 /**
- * Guard of VHD (QEMU's `vpc`): a differencing disk, which QEMU would read without its parent.
+ * Guard of VHD (QEMU's `vpc`): it refuses a differencing disk, which QEMU would read without its
+ * parent.
  *
- * Source: "Virtual Hard Disk Image Format Specification" (Microsoft), "Hard Disk Footer Format", "Dynamic Disk Header Format".
+ * Source: "Virtual Hard Disk Image Format Specification" (Microsoft), "Hard Disk Footer Format",
+ * "Dynamic Disk Header Format".
  */
 import type { Inspect, Subject } from './inspection.js';
 import { convertRemedy, malformed, quoteName, refusal } from './refusal.js';

@@ -1,4 +1,8 @@
-/** How far a Parallels image reaches, by its allocation table. Source: QEMU docs/interop/parallels.txt, "Header", "BAT". */
+/**
+ * Finds the end of a Parallels image by its allocation table.
+ *
+ * Source: QEMU docs/interop/parallels.txt, "Header", "BAT".
+ */
 import { readUInt64LE, type TableReader } from './table.js';
 
 const sectorBytes = 512;

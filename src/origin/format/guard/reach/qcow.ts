@@ -1,4 +1,8 @@
-/** How far a qcow image (version 1) reaches, by its L1 and L2 tables. Source: QEMU block/qcow.c, `QCowHeader`, `get_cluster_offset`. */
+/**
+ * Finds the end of a qcow image (version 1) by its L1 and L2 tables.
+ *
+ * Source: QEMU block/qcow.c, `QCowHeader`, `get_cluster_offset`.
+ */
 import { readUInt64BE, type TableReader } from './table.js';
 
 export async function checkQcow(reader: TableReader): Promise<void> {

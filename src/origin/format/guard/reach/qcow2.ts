@@ -1,9 +1,10 @@
 /**
- * How far a qcow2 image reaches.
+ * Finds the end of a qcow2 image.
  *
- * The refcounts tell it in three reads: the last cluster that is in use is the end. Where they say more than the file has, where the
- * file ends inside a cluster, or where the image was not closed cleanly, the mapping tables (L1, L2) decide instead. A crash leaves
- * clusters that are counted and not mapped, and those may lie beyond the end of a sound file.
+ * The refcounts give it in three reads: the last used cluster is the end. The mapping tables (L1,
+ * L2) decide instead in three cases: the refcounts name more than the file has, the file ends
+ * inside a cluster, or the image was not closed cleanly. A crash leaves clusters that are counted
+ * and not mapped, and those may lie beyond the end of a sound file.
  *
  * Source: QEMU docs/interop/qcow2.txt, "Header", "Host cluster management", "Cluster mapping".
  */
@@ -60,7 +61,7 @@ async function readHeader(reader: TableReader): Promise<Header> {
   };
 }
 
-/** The end of the last cluster that is in use. */
+/** @returns the end of the last used cluster */
 async function refcountedEnd(reader: TableReader, { clusterBytes, refcounts }: Header): Promise<number> {
   const blocks: { offset: number; index: number }[] = [];
   let index = 0;
@@ -80,14 +81,14 @@ async function refcountedEnd(reader: TableReader, { clusterBytes, refcounts }: H
   return 0;
 }
 
-/** A cluster of up to 2 MiB. */
+/** Reads a cluster of up to 2 MiB. */
 async function blockOf(reader: TableReader, offset: number, clusterBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for await (const piece of reader.pieces(offset, clusterBytes)) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
-/** Looks at each cluster that the guest can read. */
+/** Visits each cluster that the guest can read. */
 async function walk(reader: TableReader, header: Header): Promise<void> {
   const { clusterBytes, entryBytes, l1 } = header;
   const perTable = clusterBytes / entryBytes;

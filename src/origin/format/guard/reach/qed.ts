@@ -1,4 +1,8 @@
-/** How far a QED image reaches, by its L1 and L2 tables. Source: QEMU docs/interop/qed_spec.txt, "Header", "Tables". */
+/**
+ * Finds the end of a QED image by its L1 and L2 tables.
+ *
+ * Source: QEMU docs/interop/qed_spec.txt, "Header", "Tables".
+ */
 import { readUInt64LE, type TableReader } from './table.js';
 
 /** An entry of 1 stands for a cluster of zeros. */

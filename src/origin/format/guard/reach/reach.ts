@@ -1,8 +1,8 @@
 /**
- * Tells whether an image file has all the bytes that its own tables name.
+ * Checks that an image file has all the bytes that its own tables name.
  *
- * When to use: once, when an image is added, pinned anew or imported. Cost: a few reads for qcow2; the allocation tables, for the
- * other formats.
+ * When to use: once, when an image is added, pinned anew or imported. Cost: a few reads for qcow2;
+ * the allocation tables for the other formats.
  */
 import { readContent } from '../../content.js';
 import { type FormatLayer, isSupportedFormat, type SupportedFormat } from '../../layer.js';
@@ -17,10 +17,13 @@ import { checkVhdx } from './vhdx.js';
 import { checkVmdk } from './vmdk.js';
 import { checkVpc } from './vpc.js';
 
-/** `whole`: the file has all that its tables name. `unchecked`: reading the tables would have cost too much. */
+/**
+ * `whole`: the file has all that its tables name. `unchecked`: reading the tables would have cost
+ * too much.
+ */
 export type Reach = 'whole' | 'unchecked';
 
-/** Tables of this size are read while an operator waits. */
+/** Most bytes of tables that are read while an operator waits. */
 const budgetBytes = 32 * 1024 * 1024;
 /** More than any table of a sound image. */
 const deepBudgetBytes = 64 * 1024 * 1024 * 1024;
@@ -37,10 +40,11 @@ const checks: Readonly<Record<SupportedFormat, (reader: TableReader) => Promise<
 };
 
 /**
- * Checks the topmost file of a layer. The layers below are images of their own, which were checked when they were added.
+ * Checks the topmost file of a layer. The layers below are images of their own, which were checked
+ * when they were added.
  *
- * @param deep reads all tables, whatever that costs
- * @throws OriginError `ERR_FORMAT` when the file is cut off; else as reads do
+ * @param deep true to read all tables, whatever that costs
+ * @throws OriginError `ERR_FORMAT` if the file is cut off; else as reads do
  */
 export async function checkLayer(
   { format, container: { origin } }: FormatLayer,
@@ -49,7 +53,10 @@ export async function checkLayer(
   return checkReach(format, { url: origin.url, sizeBytes: origin.sizeBytes, read: readContent(origin, signal) }, deep);
 }
 
-/** As `checkLayer`, for a file by itself. A format without a guard is `unchecked`; a raw disk has no tables, and is `whole`. */
+/**
+ * Does the same as `checkLayer` for a single file. A format without a guard is `unchecked`. A raw
+ * disk has no tables and is `whole`.
+ */
 export async function checkReach(format: string, subject: Subject, deep: boolean): Promise<Reach> {
   if (format === 'raw') return 'whole';
   if (!isSupportedFormat(format)) return 'unchecked';

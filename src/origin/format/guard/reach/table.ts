@@ -1,10 +1,12 @@
 /**
- * Reads an image's allocation tables within a budget, and compares each place that they name with the end of the file.
+ * Reads an image's allocation tables within a budget, and compares each place that they name with
+ * the end of the file.
  *
- * A decoder reads zeros beyond the end of a file, so an image that was cut off becomes a disk of zeros. The tables tell.
+ * A decoder reads zeros beyond the end of a file, so an image that was cut off becomes a disk of
+ * zeros. The tables show the cut.
  *
- * Invariants: no read is longer than 1 MiB; what the budget does not cover is not read; a place beyond the end of the file ends the
- * walk with an error.
+ * Invariants: no read is longer than 1 MiB; tables beyond the budget are not read; a place beyond
+ * the end of the file ends the walk with an error.
  */
 import { OriginError } from '../../../origin.js';
 import type { Subject } from '../inspection.js';
@@ -14,7 +16,7 @@ const pieceBytes = 1024 * 1024;
 /** A read that does not follow the one before costs the cache a chunk of its own. */
 const seekCostBytes = 256 * 1024;
 
-/** The tables are larger than the budget: the caller can't tell whether the file is whole. */
+/** The tables are larger than the budget, so it is unknown if the file is whole. */
 export class TableBudgetError extends Error {}
 
 export class TableReader {
@@ -34,20 +36,20 @@ export class TableReader {
     return this.#subject.sizeBytes;
   }
 
-  /** A part of the header: as long as the file has it. */
+  /** Reads a part of the header, as far as the file has it. */
   header(offset: number, lengthBytes: number): Promise<Buffer> {
     return this.#subject.read(offset, lengthBytes);
   }
 
-  /** The error for a field that no sound image has. */
+  /** Makes the error for a field that no sound image has. */
   malformed(why: string): OriginError {
     return malformed(this.#subject.url, this.#format, why);
   }
 
   /**
-   * A table of at most 1 MiB.
+   * Reads a table of at most 1 MiB.
    *
-   * @throws OriginError `ERR_FORMAT` when the file ends before the table does; TableBudgetError
+   * @throws OriginError `ERR_FORMAT` if the file ends before the table does; TableBudgetError
    */
   async table(offset: number, lengthBytes: number): Promise<Buffer> {
     if (lengthBytes > pieceBytes) throw this.malformed(`a table of ${lengthBytes} bytes`);
@@ -58,7 +60,7 @@ export class TableReader {
     return this.#subject.read(offset, lengthBytes);
   }
 
-  /** A table of any length in pieces of at most 1 MiB. @throws as `table` */
+  /** Reads a table of any length in pieces of at most 1 MiB. @throws as `table` */
   async *pieces(offset: number, lengthBytes: number): AsyncGenerator<Buffer> {
     this.data(offset, lengthBytes);
     for (let doneBytes = 0; doneBytes < lengthBytes; doneBytes += pieceBytes) {
@@ -66,7 +68,10 @@ export class TableReader {
     }
   }
 
-  /** Says that the image needs these bytes. @throws OriginError `ERR_FORMAT` when the file ends before them */
+  /**
+   * Notes that the image needs these bytes. @throws OriginError `ERR_FORMAT` if the file ends
+   * before them
+   */
   data(offset: number, lengthBytes: number): void {
     const { url, sizeBytes } = this.#subject;
     const endOffset = offset + lengthBytes;
@@ -78,12 +83,12 @@ export class TableReader {
   }
 }
 
-/** A 64-bit number as a double: exact to 2^53, and beyond that larger than any file. */
+/** Reads a 64-bit number as a double: exact to 2^53, and beyond that larger than any file. */
 export function readUInt64BE(buffer: Buffer, offset: number): number {
   return buffer.readUInt32BE(offset) * 2 ** 32 + buffer.readUInt32BE(offset + 4);
 }
 
-/** As `readUInt64BE`. */
+/** Does the same as `readUInt64BE`, little endian. */
 export function readUInt64LE(buffer: Buffer, offset: number): number {
   return buffer.readUInt32LE(offset + 4) * 2 ** 32 + buffer.readUInt32LE(offset);
 }

@@ -1,4 +1,8 @@
-/** How far a VDI image reaches, by its block map. Source: QEMU block/vdi.c, `VdiHeader`. */
+/**
+ * Finds the end of a VDI image by its block map.
+ *
+ * Source: QEMU block/vdi.c, `VdiHeader`.
+ */
 import { readUInt64LE, type TableReader } from './table.js';
 
 /** Entries from here on stand for blocks without data: discarded ones, and those never written. */

@@ -1,4 +1,8 @@
-/** How far a VHDX reaches, by its block allocation table. Source: MS-VHDX, "Region Table", "Metadata Region", "BAT". */
+/**
+ * Finds the end of a VHDX by its block allocation table.
+ *
+ * Source: MS-VHDX, "Region Table", "Metadata Region", "BAT".
+ */
 import { findVhdxMetadata, findVhdxRegion } from '../vhdx-table.js';
 import { readUInt64LE, type TableReader } from './table.js';
 
@@ -20,7 +24,8 @@ export async function checkVhdx(reader: TableReader): Promise<void> {
   }
   if (blockBytes < MiB || blockBytes > 256 * MiB) throw reader.malformed(`its blocks have ${blockBytes} bytes`);
   const sizeBytes = readUInt64LE(size, 0);
-  // After so many payload blocks comes an entry for their sector bitmap, which only differencing disks use.
+  // After this many payload blocks comes an entry for their sector bitmap, which only differencing
+  // disks use.
   const perChunk = Math.floor((chunkSectorCount * sectorBytes) / blockBytes);
   const blockCount = Math.ceil(sizeBytes / blockBytes);
   const entryCount = blockCount + Math.floor((blockCount - 1) / perChunk);

@@ -1,8 +1,9 @@
 /**
- * How far a sparse VMDK reaches: one that was written as a stream by its footer, any other by its grain directory and tables.
+ * Finds the end of a sparse VMDK: of one that was written as a stream by its footer, of any other
+ * by its grain directory and tables.
  *
- * Sources: "Virtual Disk Format 1.1" (VMware), "Hosted Sparse Extents", "Stream-Optimized Compressed Sparse Extents"; QEMU
- * block/vmdk.c, `vmdk_open_vmdk4`.
+ * Sources: "Virtual Disk Format 1.1" (VMware), "Hosted Sparse Extents", "Stream-Optimized
+ * Compressed Sparse Extents"; QEMU block/vmdk.c, `vmdk_open_vmdk4`.
  */
 import { readUInt64LE, type TableReader } from './table.js';
 
@@ -35,14 +36,17 @@ export async function checkVmdk(reader: TableReader): Promise<void> {
     }
   }
   if (last === 0) return;
-  // A grain may be written in part, by a guest that wrote no more.
+  // A guest that wrote only a part of a grain leaves it partial.
   reader.data(last * sectorBytes, 1);
   if ((flags & flag.compressed) === 0) return;
   const marker = await reader.table(last * sectorBytes, 12);
   reader.data(last * sectorBytes, 12 + marker.readUInt32LE(8));
 }
 
-/** A stream ends with a marker, the footer (a header that knows the grain directory), and a sector of zeros. */
+/**
+ * A stream ends with a marker, the footer (a header that knows the grain directory), and a sector
+ * of zeros.
+ */
 async function checkFooter(reader: TableReader): Promise<void> {
   const end = await reader.header(Math.max(0, reader.sizeBytes - 3 * sectorBytes), 3 * sectorBytes);
   const isFooter = end.length === 3 * sectorBytes && end.readUInt32LE(12) === footerMarker && end.toString('latin1', 512, 516) === 'KDMV';

@@ -1,8 +1,9 @@
 /**
- * How far a VHD reaches: a fixed one by its footer, a dynamic one by its block allocation table.
+ * Finds the end of a VHD: of a fixed one by its footer, of a dynamic one by its block allocation
+ * table.
  *
- * Source: "Virtual Hard Disk Image Format Specification" (Microsoft), "Hard Disk Footer Format", "Dynamic Disk Header Format",
- * "Block Allocation Table and Data Blocks".
+ * Source: "Virtual Hard Disk Image Format Specification" (Microsoft), "Hard Disk Footer Format",
+ * "Dynamic Disk Header Format", "Block Allocation Table and Data Blocks".
  */
 import { readUInt64BE, type TableReader } from './table.js';
 
