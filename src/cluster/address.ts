@@ -1,4 +1,4 @@
-/** HOST:PORT where a peer is reached, `[V6]:PORT` included, as an NBD address. */
+/** Address of a peer, HOST:PORT or `[V6]:PORT`, as an NBD address. */
 import { CopseError } from '../base/error.js';
 import { type NbdAddress, parseNbdUri } from '../nbd/codec/uri.js';
 

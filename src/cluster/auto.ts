@@ -1,39 +1,42 @@
 /**
- * Which cluster a node belongs to when its configuration says `auto`: the nearest one within a threshold that has room, else one of its own.
+ * Chooses the cluster of a node whose configuration says `auto`: the nearest one within a threshold
+ * that has room, else one of its own.
  *
- * Pure, so that the choice can be tried on hundreds of hosts. Near is the median of the round-trip times to the cluster's members that answered: one
- * slow member, or one fast guess, decides nothing.
+ * The function is pure, so the choice can be tried on hundreds of hosts. The distance of a cluster
+ * is the median of the round-trip times to its members that answered. One slow member, or one fast
+ * guess, decides nothing.
  *
- * Invariants: the same measurements, in any order, give the same choice; a choice once made stays until somebody tells the node to choose again;
- * a founded cluster's name comes from the node's id, so that two that found at once never share one by accident.
+ * Invariants: the same measurements in any order give the same choice. A choice stays until an
+ * operator asks for a new one. The name of a founded cluster comes from the node's id, so two nodes
+ * that found clusters at once never share one by accident.
  */
 import { hashText } from './rendezvous.js';
 
-/** One member of an existing cluster that was asked. This node itself is not among them. */
+/** One measured member of an existing cluster. This node itself is not among them. */
 export interface ClusterMeasurement {
   cluster: string;
-  /** Of the whole cluster without this node, measured or not. */
+  /** Members of the whole cluster without this node, measured or not. */
   memberCount: number;
-  /** `undefined`: it did not answer. */
+  /** `undefined` if it did not answer. */
   rttUs: number | undefined;
 }
 
 export interface ClusterChoiceOptions {
   nodeId: string;
   measurements: readonly ClusterMeasurement[];
-  /** A cluster at this distance is still near enough. */
+  /** Longest distance of a cluster that is near enough, in µs. */
   thresholdUs: number;
-  /** With this node. */
+  /** Limit of members, this node included. */
   maxMembers: number;
-  /** What was chosen earlier, if it is to be kept; leave it out to choose again. */
+  /** The earlier choice, if it is to be kept. Leave it out to choose again. */
   current?: string | undefined;
 }
 
 export interface ClusterChoice {
   name: string;
-  /** For people: what was measured, and why this follows. */
+  /** Measurements and conclusion, for people. */
   reason: string;
-  /** Nobody is in it yet. */
+  /** True if the cluster has no members yet. */
   founded: boolean;
 }
 
@@ -41,7 +44,7 @@ interface Cluster {
   name: string;
   memberCount: number;
   measuredCount: number;
-  /** `undefined`: none of its members answered. */
+  /** Median round trip, in µs; `undefined` if no member answered. */
   medianUs: number | undefined;
 }
 
@@ -49,7 +52,7 @@ interface MeasuredCluster extends Cluster {
   medianUs: number;
 }
 
-/** As in `node.ts`. */
+/** The same limit as in `node.ts`. */
 const nameLimit = 63;
 
 export function chooseCluster(options: ClusterChoiceOptions): ClusterChoice {
@@ -93,24 +96,28 @@ function describe({ name, medianUs, measuredCount, memberCount }: Cluster): stri
   return `"${name}" (median ${Math.round(medianUs)} µs to ${measuredCount} of ${memberCount} members)`;
 }
 
-/** The first few: the reason is a line for people. */
+/** The first few clusters: the reason is a line for people. */
 function list(clusters: readonly Cluster[]): string {
   const shown = clusters.slice(0, 3).map(describe);
   const more = clusters.length - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 
-/** Of two at one distance the larger one, which shares more; then by name, for the choice must not depend on the order. */
+/**
+ * Prefers the larger of two clusters at one distance, which shares more. Then the name decides, so
+ * that the order of measurements does not.
+ */
 function byDistance(left: MeasuredCluster, right: MeasuredCluster): number {
   return left.medianUs - right.medianUs || right.memberCount - left.memberCount || (left.name < right.name ? -1 : 1);
 }
 
-/** Sorted by name. */
+/** @returns the clusters, sorted by name */
 function summarize(measurements: readonly ClusterMeasurement[]): Cluster[] {
   const clusters = new Map<string, { memberCount: number; rttsUs: number[] }>();
   for (const { cluster, memberCount, rttUs } of measurements) {
     const known = clusters.get(cluster) ?? { memberCount: 0, rttsUs: [] };
-    // Read at different moments they may differ: rather too full than too many.
+    // Counts that were read at different moments may differ. The larger one errs on the side of too
+    // full.
     known.memberCount = Math.max(known.memberCount, memberCount);
     if (rttUs !== undefined && Number.isFinite(rttUs)) known.rttsUs.push(rttUs);
     clusters.set(cluster, known);
@@ -120,7 +127,10 @@ function summarize(measurements: readonly ClusterMeasurement[]): Cluster[] {
     .sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-/** Of an even number the lesser of the two in the middle: a cluster of two, one of them busy, is as near as the other one says. */
+/**
+ * Takes the lesser of the two in the middle of an even number. So a cluster of two, one of them
+ * busy, is as near as the other member says.
+ */
 function median(values: readonly number[]): number | undefined {
   return [...values].sort((left, right) => left - right)[Math.floor((values.length - 1) / 2)];
 }
@@ -133,7 +143,7 @@ function foundedName(nodeId: string, taken: ReadonlySet<string>): string {
   }
 }
 
-/** Two long ids may differ at their ends alone: what is cut off is told by a hash. */
+/** Two long ids may differ at their ends alone, so a hash stands for what is cut off. */
 function fit(name: string, nodeId: string, suffix: string): string {
   if (name.length + suffix.length <= nameLimit) return name + suffix;
   const hash = (hashText(nodeId).high >>> 0).toString(16).padStart(8, '0');

@@ -1,32 +1,39 @@
 /**
- * Sets something that fails aside, and lets it back by trying one request.
+ * Sets a failing peer aside, and lets it back by trying one request.
  *
- * | state     | a request          | success            | failure                                     | time                      |
- * | --------- | ------------------ | ------------------ | ------------------------------------------- | ------------------------- |
- * | closed    | passes             | a row of failures  | counted; open, when there are too many in a |                           |
- * |           |                    | ends               | row or among the recent requests            |                           |
- * | open      | refused            | nothing            | nothing                                     | half-open, once the pause |
- * |           |                    |                    |                                             | is over                   |
- * | half-open | one passes, the    | of the one that    | of the one that passed: open, and the pause |                           |
- * |           | others are refused | passed: closed     | is twice as long                            |                           |
+ * | state     | a request               | success        | failure                        |
+ * | --------- | ----------------------- | -------------- | ------------------------------ |
+ * | closed    | passes                  | ends a row of  | counted; too many in a row, or |
+ * |           |                         | failures       | among recent ones: open        |
+ * | open      | refused                 | -              | -                              |
+ * | half-open | one passes, the others  | of the passed: | of the passed: open, with      |
+ * |           | are refused             | closed         | twice the pause                |
  *
- * The pause is `pauseMs`, doubled with each failed try up to `pauseLimitMs`, less up to `jitter` of it, so that many askers don't try at once. Closing
- * makes the next pause short again. An abandoned request (its asker left) is neither success nor failure; half-open, the next one may try.
+ * The state open becomes half-open once the pause is over. The pause is `pauseMs`. It doubles with
+ * each failed try up to `pauseLimitMs`, less up to `jitter` of it, so that many nodes don't try at
+ * once. Closing makes the next pause short again. An abandoned request (its caller left) is neither
+ * success nor failure. In the state half-open, the next request may then try.
  *
- * Invariants: what passed before a change of state decides nothing after it; half-open, the one that passed must be settled, or nobody else ever passes;
- * memory is bounded by `recentCount`; no timers, so nothing to close.
- * Own, because cockatiel's breaker takes neither a clock nor a source of chance, and both a test and a simulation need them.
+ * Invariants: requests that passed before a change of state decide nothing after it. In the state
+ * half-open, the passed request must be settled, or no other one ever passes. `recentCount` bounds
+ * the memory. There are no timers, so nothing to close.
+ *
+ * Why not a library: cockatiel's breaker takes neither a clock nor a source of chance. A test and a
+ * simulation need both.
  */
 import type { Clock } from '../base/clock.js';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
-/** A request that may be made. Settle each once, whatever becomes of it; a second time does nothing. */
+/**
+ * A request that may be made. Settle each pass once, whatever the outcome; a second time does
+ * nothing.
+ */
 export interface BreakerPass {
   settle(outcome: RequestOutcome): void;
 }
 
-/** `abandoned`: it says nothing about who was asked. */
+/** `abandoned`: the request says nothing about the peer. */
 export type RequestOutcome = 'success' | 'failure' | 'abandoned';
 
 export interface BreakerOptions {
@@ -35,9 +42,12 @@ export interface BreakerOptions {
   random: () => number;
   /** Failures in a row that open it. */
   failuresInRow?: number;
-  /** Share of the recent requests, above 0 up to 1, that opens it when it has failed. */
+  /** Share of failures among the recent requests that opens it, above 0 up to 1. */
   failureShare?: number;
-  /** How many requests are judged by their share: the last ones, and only when there were as many within `recentMs`. */
+  /**
+   * Number of recent requests that are judged by their share of failures. They count only if all of
+   * them lie within `recentMs`.
+   */
   recentCount?: number;
   recentMs?: number;
   pauseMs?: number;
@@ -48,12 +58,15 @@ export interface BreakerOptions {
 
 export class Breaker {
   readonly #options: Required<BreakerOptions>;
-  /** A ring of the recent requests: when each was settled, `-Infinity` where there was none yet, and whether it failed. */
+  /**
+   * A ring of the recent requests: the time when each was settled (`-Infinity` for an unused
+   * place), and its outcome.
+   */
   readonly #settledAtMs: Float64Array;
   readonly #failed: Uint8Array;
   #nextRecent = 0;
   #failuresInRow = 0;
-  /** Grows with each change of state, so that late outcomes are known. */
+  /** Grows with each change of state, so that late outcomes are recognised. */
   #epoch = 0;
   #isOpen = false;
   #openUntilMs = 0;
@@ -81,12 +94,12 @@ export class Breaker {
     return this.#options.clock.nowMs() < this.#openUntilMs ? 'open' : 'half-open';
   }
 
-  /** What is left of the pause; 0 unless it is open. */
+  /** Rest of the pause, in ms; 0 unless it is open. */
   get pauseLeftMs(): number {
     return this.#isOpen ? Math.max(0, this.#openUntilMs - this.#options.clock.nowMs()) : 0;
   }
 
-  /** `undefined`: refused, ask somebody else. */
+  /** @returns the pass, or `undefined` if the request is refused: ask another node */
   enter(): BreakerPass | undefined {
     const { state } = this;
     if (state === 'open' || (state === 'half-open' && this.#isTrying)) return undefined;
@@ -120,14 +133,14 @@ export class Breaker {
   #tooManyFailed(): boolean {
     const { clock, failureShare, recentCount, recentMs } = this.#options;
     const sinceMs = clock.nowMs() - recentMs;
-    // A place that is older, or was never used, means that there are too few to judge by.
+    // A place that is older, or was never used, means that there are too few requests to judge by.
     if (this.#settledAtMs.some((settledAtMs) => settledAtMs < sinceMs)) return false;
     return this.#failed.reduce((sum, failed) => sum + failed, 0) >= failureShare * recentCount;
   }
 
   #open(): void {
     const { clock, random, pauseMs, pauseLimitMs, jitter } = this.#options;
-    // The exponent is bounded, or a peer that is away for a month would overflow it.
+    // The exponent is bounded. A peer that is away for a month would overflow it otherwise.
     const longestMs = Math.min(pauseLimitMs, pauseMs * 2 ** Math.min(this.#pauses, 40));
     this.#pauses += 1;
     this.#openUntilMs = clock.nowMs() + longestMs * (1 - jitter * random());

@@ -1,13 +1,16 @@
-/** What one content's part in the cluster counted since the daemon started. Plain numbers: they are on the paths of misses. */
+/**
+ * Counters of one content in the cluster since the daemon started. They are plain numbers, because
+ * they are on the paths of misses.
+ */
 import type { Clock } from '../base/clock.js';
 import { LatencyWindow } from './latency-window.js';
 
-/** How one peer served this node, for one content. */
+/** Counters of one peer for one content. */
 export class PeerTally {
   requests = 0;
   failures = 0;
   bytes = 0;
-  /** Of requests that succeeded, milliseconds. */
+  /** Latencies of requests that succeeded, in ms. */
   readonly latency: LatencyWindow;
 
   constructor(clock: Clock) {
@@ -23,11 +26,11 @@ export class ClusterMetrics {
   heldRequests = 0;
   /** Requests that went on to another node after one had failed. */
   failovers = 0;
-  /** Runs that this node fetched as a home because all that come before it failed. */
+  /** Runs that this node fetched as a home because all homes before it failed. */
   stoodIn = 0;
   /** Chunks that were asked of the origin while no peer answered. */
   cutOffChunks = 0;
-  /** Chunks that a peer was thought to hold, and did not. */
+  /** Chunks that a peer did not hold, although this node thought so. */
   wrongHints = 0;
   /** Requests after which a peer was set aside. */
   lies = 0;

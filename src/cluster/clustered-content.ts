@@ -1,10 +1,11 @@
 /**
- * One content's part in the cluster: who is home to its chunks, who holds them, who was caught lying about them, and the two sources that its cache draws from.
+ * One content in the cluster: the homes and holders of its chunks, the peers that lied about them,
+ * and the two sources that its cache draws from.
  *
- *   guest lane   GuestSource   the chunk's home, the next one, …, this node as home
- *   own lane     HomeSource    holders, then the origin
+ * guest path GuestSource the chunk's home, the next one, …, this node as home home path HomeSource
+ * holders, then the origin
  *
- * A sealed content's zero chunks are asked of nobody.
+ * Zero chunks of a sealed content are never fetched.
  */
 
 import type { Clock } from '../base/clock.js';
@@ -24,7 +25,7 @@ import { HolderKnowledge } from './source/holder-knowledge.js';
 import { HomeSource } from './source/home-source.js';
 import { Trust } from './trust.js';
 
-/** Somebody who delivers a range in order; what both lanes draw from. */
+/** A source that delivers a range in order. Both paths draw from such sources. */
 export interface ClusterSource {
   read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void>;
   promote?(offset: number, lengthBytes: number): void;
@@ -32,14 +33,14 @@ export interface ClusterSource {
 
 export interface ClusteredContentOptions {
   content: PeerContent;
-  /** For the log. */
+  /** Name for the log. */
   name: string;
   neighbourhood: Neighbourhood;
   breakerOf(peerId: string): Breaker;
   hedges: HedgeBudget;
-  /** Of a sealed content. */
+  /** Verifier of a sealed content. */
   verifier: ChunkVerifier | undefined;
-  /** With retries, and verified where there is a manifest. */
+  /** The origin with retries, and verified if there is a manifest. */
   origin: ClusterSource;
   /** Reads from this node's own cache in the role of a home. */
   readAsHome: ClusterSource['read'];
@@ -53,9 +54,9 @@ export class ClusteredContent {
   readonly placement: Placement;
   readonly knowledge: HolderKnowledge;
   readonly trust: Trust;
-  /** Of the own lane. */
+  /** Source of the home path. */
   readonly homeSource: ClusterSource;
-  /** Of the other one. */
+  /** Source of the guest path. */
   readonly guestSource: ClusterSource;
   readonly #neighbourhood: Neighbourhood;
 
@@ -76,18 +77,21 @@ export class ClusteredContent {
     this.guestSource = withKnownZeroes(new GuestSource({ ...shared, placement, readAsHome }), verifier);
   }
 
-  /** Chunks from one multiple of this to the next have one home. */
+  /** Chunks from one multiple of this number to the next have one home. */
   get extentChunks(): number {
     return Math.max(1, extentBytes / this.content.chunkBytes);
   }
 
-  /** Whether this node asks for the chunk by itself: as its home, or because there is nobody else. */
+  /** True if this node fetches the chunk itself: as its home, or because no other node can. */
   isHome(chunkIndex: number): boolean {
     const home = this.placement.homeOf(chunkIndex);
     return home === undefined || home === this.#neighbourhood.selfId;
   }
 
-  /** A peer was given a range: it holds the chunks that end in it, since peers read whole chunks, in order. */
+  /**
+   * Notes that a peer was given a range. Peers read whole chunks in order, so it holds the chunks
+   * that end in the range.
+   */
   onServed(peerId: string, offset: number, lengthBytes: number): void {
     const { chunkBytes, sizeBytes } = this.content;
     const end = offset + lengthBytes;

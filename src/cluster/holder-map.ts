@@ -1,10 +1,13 @@
 /**
- * What a home knows of who holds which chunks of one content: a bitmap a peer, fed by serving it and by what it says itself.
+ * A home's view of the holders of one content's chunks: one bitmap per peer. The home sets bits
+ * when it serves the peer, and when the peer reports its cache.
  *
- * A hint, never a promise: peers evict without a message. A wrong one costs one more hop, then `remove` it.
+ * It is a hint, never a promise: peers evict without a message. A wrong hint costs one more hop,
+ * then `remove` clears it.
  *
- * Invariants: memory is one bit a chunk and peer, reserved when a peer is first heard of, at most `peerLimit` peers; the kernel gives large bitmaps their
- * pages only when they are touched. Nobody is in the map twice.
+ * Invariants: memory is one bit per chunk and peer, reserved when a peer is first heard of, for at
+ * most `peerLimit` peers. The kernel gives large bitmaps their pages only when they are touched. A
+ * peer is in the map once.
  */
 import type { CachedRun, PeerContent } from './peer.js';
 
@@ -15,7 +18,10 @@ export class HolderMap {
   readonly #content: PeerContent;
   readonly #chunkCount: number;
   readonly #bitmaps = new Map<string, Uint8Array>();
-  /** State of the generator that spreads the load; not 0. The same in every map: a simulation repeats. */
+  /**
+   * State of the generator that spreads the load; not 0. It is the same in every map, so a
+   * simulation repeats.
+   */
   #chance = 0x9e3779b9;
 
   constructor(content: PeerContent) {
@@ -32,22 +38,26 @@ export class HolderMap {
     return [...this.#bitmaps.keys()];
   }
 
-  /** The peer was served these chunks, or says that it holds them. Beyond the limit of peers it is not remembered. */
+  /**
+   * Notes that the peer was served these chunks, or reports that it holds them. Peers beyond the
+   * limit are not remembered.
+   */
   add(peerId: string, firstChunk: number, count: number): void {
     const bitmap = this.#bitmapOf(peerId);
     if (bitmap !== undefined) fill(bitmap, firstChunk, Math.min(firstChunk + count, this.#chunkCount), true);
   }
 
-  /** The hint was wrong. */
+  /** Clears a wrong hint. */
   remove(peerId: string, chunkIndex: number): void {
     const bitmap = this.#bitmaps.get(peerId);
     if (bitmap !== undefined) fill(bitmap, chunkIndex, Math.min(chunkIndex + 1, this.#chunkCount), false);
   }
 
   /**
-   * What `Peer.cachedRuns` answered takes the place of what was known of that range. A chunk counts as held when all of it is.
+   * Replaces the known holders of a range by the answer of `Peer.cachedRuns`. A chunk counts as
+   * held if all of it is.
    *
-   * @param offset where the first run begins, in bytes; a chunk's beginning
+   * @param offset beginning of the first run, in bytes; the beginning of a chunk
    */
   set(peerId: string, runs: readonly CachedRun[], offset = 0): void {
     const bitmap = this.#bitmapOf(peerId);
@@ -67,14 +77,15 @@ export class HolderMap {
     }
   }
 
-  /** The peer is gone, or its cache is. */
+  /** Forgets a peer that is gone, or whose cache is. */
   drop(peerId: string): void {
     this.#bitmaps.delete(peerId);
   }
 
   /**
-   * Who may hold the chunk. Each call begins with another of them, by chance, so that asking the first spreads the load: taking turns would always come to the same one
-   * where a caller looks at as many chunks for each request as there are holders.
+   * @returns peers that may hold the chunk. Each call begins with another of them, by chance, so
+   * that asking the first spreads the load. Taking turns would always come to the same one if a
+   * caller looks at as many chunks per request as there are holders
    */
   holders(chunkIndex: number): string[] {
     const holders: string[] = [];
@@ -84,7 +95,10 @@ export class HolderMap {
     return holders;
   }
 
-  /** How many chunks from `firstChunk` on, at most `count`, the peer may hold without a gap: they travel as one request. */
+  /**
+   * @returns the number of chunks from `firstChunk` on, at most `count`, that the peer may hold
+   * without a gap: they travel as one request
+   */
   heldRun(peerId: string, firstChunk: number, count: number): number {
     const bitmap = this.#bitmaps.get(peerId);
     let run = 0;

@@ -1,5 +1,5 @@
 /**
- * Which nodes hold which chunks of a content, asked of all of them now.
+ * Asks all nodes now which chunks of a content they hold.
  *
  * When to use: for people, and for draining. It costs a request to each node that serves the
  * content, so reads go by what `source/holder-knowledge.ts` remembers.
@@ -15,7 +15,7 @@ export interface Holding {
   map: HolderMap;
   /** This node, and the nodes that answered. */
   nodeIds: string[];
-  /** Nodes that did not answer, whose chunks are not known. */
+  /** Nodes that did not answer, so their chunks are unknown. */
   silentIds: string[];
 }
 

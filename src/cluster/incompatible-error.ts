@@ -1,6 +1,9 @@
 import { CopseError } from '../base/error.js';
 
-/** A program answers at a peer's address, but none that this node can talk to. Code `ERR_PEER_INCOMPATIBLE`. */
+/**
+ * A program answers at a peer's address, but this node can't talk to it. Code
+ * `ERR_PEER_INCOMPATIBLE`.
+ */
 export class IncompatibleError extends CopseError {
   readonly id: string | undefined;
   readonly version: string | undefined;

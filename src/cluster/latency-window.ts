@@ -1,23 +1,25 @@
 /**
- * What requests of a kind take just now: quantiles over the last ones, forgotten by number and by age.
+ * Recent latencies of one kind of request: quantiles over the last samples, which are forgotten by
+ * number and by age.
  *
- * A ring of samples and a histogram of them in logarithmic steps: observing costs one step in and at most some out, amortised one; a quantile walks the
- * histogram.
+ * It is a ring of samples and a histogram of them in logarithmic steps. An observation costs one
+ * step in and some out, one on average. A quantile walks the histogram.
  *
- * Invariants: a quantile is never below the true one of the samples (so that a hedge is never early), and at most 4.5 % above it, between 1 µs and 134 s, beyond
- * which it stays; memory is 1 KiB and 10 bytes a sample, since there is one a peer and content.
+ * Invariants: a quantile is never below the true one of the samples, so a hedge is never early. It
+ * is at most 4.5 % above, between 1 µs and 134 s. Beyond that range it stays at the border. Memory
+ * is 1 KiB and 10 bytes per sample, because there is one window per peer and content.
  */
 import type { Clock } from '../base/clock.js';
 
 const stepsPerOctave = 16;
-/** From 1 µs to 2^27 µs. */
+/** Steps from 1 µs to 2^27 µs. */
 const stepCount = 27 * stepsPerOctave + 1;
 
 export interface LatencyWindowOptions {
   clock: Clock;
-  /** Samples older than this are forgotten. */
+  /** Age beyond which samples are forgotten, in ms. */
   windowMs?: number;
-  /** The most samples, 1 to 65 535. */
+  /** Most samples, 1 to 65 535. */
   sampleLimit?: number;
 }
 
@@ -44,12 +46,12 @@ export class LatencyWindow {
     return this.#count;
   }
 
-  /** `undefined` without samples. */
+  /** Median, in ms; `undefined` without samples. */
   get p50Ms(): number | undefined {
     return this.quantileMs(0.5);
   }
 
-  /** `undefined` without samples. */
+  /** 95th percentile, in ms; `undefined` without samples. */
   get p95Ms(): number | undefined {
     return this.quantileMs(0.95);
   }
@@ -67,7 +69,8 @@ export class LatencyWindow {
   }
 
   /**
-   * The least latency that at least this share of the samples do not exceed; `undefined` without samples.
+   * The least latency that at least this share of the samples do not exceed; `undefined` without
+   * samples.
    *
    * @param share above 0, up to 1
    */
@@ -96,7 +99,7 @@ export class LatencyWindow {
   }
 }
 
-/** The step whose top is the first at or above the latency. */
+/** @returns the step whose top is the first at or above the latency */
 function stepOf(latencyMs: number): number {
   if (latencyMs <= 0.001) return 0;
   const step = Math.ceil(Math.log2(latencyMs * 1000) * stepsPerOctave);

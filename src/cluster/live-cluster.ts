@@ -1,8 +1,10 @@
 /**
- * The neighbourhood as it answers: pings whoever membership names, and tells the decisions who is well, who serves what, and who can be home.
+ * The cluster as it answers. It pings the nodes that membership names. It tells which of them are
+ * well, what they serve, and which can be home.
  *
- * Invariants: a peer that is handed out answered its last ping; once it does not, all that waits for it fails at once (`ERR_PEER_GONE`). A node that membership
- * no longer names stays as long as it answers and says that it is in this cluster.
+ * Invariants: a peer that is handed out answered its last ping. Once it does not, all requests that
+ * wait for it fail at once (`ERR_PEER_GONE`). A node that membership no longer names stays as long
+ * as it answers and says that it is in this cluster.
  */
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Closeable } from '../base/lifecycle.js';
@@ -17,9 +19,12 @@ import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
 import type { NodeStatement } from './node.js';
 import type { Peer } from './peer.js';
 
-/** A peer that can be told that it is gone. */
+/** A peer that the live cluster can declare gone. */
 export interface LivePeer extends Peer {
-  /** Everything that waits for it, and whatever it is asked from here on, fails with `ERR_PEER_GONE`. @param reason for people */
+  /**
+   * Fails everything that waits for the peer, and all later requests, with `ERR_PEER_GONE`. @param
+   * reason for people
+   */
   destroy(reason: string): void;
 }
 
@@ -27,7 +32,7 @@ export type OpenPeer = (id: string, address: string) => LivePeer;
 
 export interface LiveClusterOptions extends Partial<WatchTimes> {
   membership: Membership;
-  /** What this node says of itself just now. After a change of it call `selfChanged`. */
+  /** This node's present statement. Call `selfChanged` after a change of it. */
   self: () => NodeStatement;
   openProbe: OpenProbe;
   openPeer: OpenPeer;
@@ -46,7 +51,7 @@ export const defaultTimes: WatchTimes = {
 
 interface Member {
   address: string;
-  /** Of the process that was met: another one is another peer. */
+  /** Start of the peer's process; another start is another peer. */
   startedAt: string;
   token: string;
   peer: LivePeer;
@@ -57,18 +62,18 @@ export class LiveCluster implements Neighbourhood, Closeable {
   readonly #options: LiveClusterOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** By address, in the order in which they came. */
+  /** Watches by address, in the order in which they came. */
   readonly #watches = new Map<string, Watch>();
   readonly #memberVerdict = new MemberVerdict();
   #verdicts: ReadonlyMap<string, Verdict> = new Map();
-  /** By id. */
+  /** Members by id. */
   readonly #members = new Map<string, Member>();
   readonly #view = new View();
   readonly #listeners = new Set<() => void>();
   readonly #returnListeners = new Set<(id: string, isFirst: boolean) => void>();
   /** Ids of members that have come back in this turn. */
   #returned: { id: string; isFirst: boolean }[] = [];
-  /** Ids of all that were members. */
+  /** Ids of all nodes that ever were members. */
   readonly #met = new Set<string>();
   readonly #startMs: number;
   readonly #endMembership: () => void;
@@ -127,18 +132,22 @@ export class LiveCluster implements Neighbourhood, Closeable {
   }
 
   /**
-   * Calls back when a member answers that was not heard for longer than a ping's timeout, or never before.
+   * Calls back if a member answers that was silent for longer than a ping's timeout, or that was
+   * never heard.
    *
-   * `isFirst`: no other member was up. It is called in the turn of the answer.
+   * `isFirst`: true if no other member was up. It is called in the turn of the answer.
    *
-   * @returns ends it
+   * @returns a function that ends it
    */
   onReturn(listener: (id: string, isFirst: boolean) => void): () => void {
     this.#returnListeners.add(listener);
     return () => this.#returnListeners.delete(listener);
   }
 
-  /** How long a member has been silent, in ms: 0 while it is up; since the start of this node when it was never heard. */
+  /**
+   * Silence of a member, in ms: 0 while it is up; time since the start of this node if it was never
+   * heard.
+   */
   silentMs(id: string): number {
     if (this.#members.has(id)) return 0;
     const watches = [...this.#watches.values()].filter(({ lastStatement }) => lastStatement?.id === id);
@@ -146,32 +155,38 @@ export class LiveCluster implements Neighbourhood, Closeable {
     return Math.min(...watches.map(({ silentMs }) => silentMs));
   }
 
-  /** Pings those that are not up once, without delay. Resolves when each has answered, or has not. */
+  /**
+   * Pings all members that are not up once, without delay. Resolves when each has answered or
+   * failed to.
+   */
   async look(): Promise<void> {
     await Promise.all([...this.#watches.values()].map((watch) => watch.look()));
   }
 
-  /** Resolves when everybody whom membership names by then has answered, or has not, once; or on close. */
+  /**
+   * Resolves when each member that membership names by then has answered, or failed to, once; or on
+   * close.
+   */
   ready(): Promise<void> {
     return this.#ready;
   }
 
-  /** Resolves when all who are up have said anew what they serve, or have not in time. */
+  /** Resolves when all members that are up have told anew what they serve, or failed to in time. */
   async refresh(): Promise<void> {
     await Promise.all([...this.#watches.values()].map((watch) => watch.refresh()));
   }
 
-  /** Pings an address that membership names, now. Resolves after the answer, or when there was none. */
+  /** Pings an address that membership names, now. Resolves with or without an answer. */
   async meet(address: string): Promise<void> {
     await this.#watches.get(address)?.meet();
   }
 
-  /** What this node says of itself has changed. */
+  /** Tells that this node's statement has changed. */
   selfChanged(): void {
     this.#assess();
   }
 
-  /** Everybody who should be there, this node first, then by id. */
+  /** All expected members, this node first, then by id. */
   members(): MemberView[] {
     const { id, address, version, donatedBytes, usedBytes } = this.#options.self();
     const seedIds = new Map(this.#options.membership.seeds.map((seed) => [seed.address, seed.id]));
@@ -191,7 +206,10 @@ export class LiveCluster implements Neighbourhood, Closeable {
     this.#onReady?.();
   }
 
-  /** Membership has changed: new addresses are watched, those that went are dropped unless they are well. */
+  /**
+   * Follows a change of membership: watches new addresses, and drops removed ones unless they are
+   * well.
+   */
   #follow(): void {
     const { membership, openProbe, random = Math.random } = this.#options;
     for (const { address } of membership.seeds) {
@@ -218,7 +236,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
     return Object.fromEntries(given);
   }
 
-  /** Draws the conclusions from everything that is known just now. */
+  /** Draws the conclusions from everything that is known now. */
   #assess(): void {
     const before = this.#verdicts;
     const entries = [...this.#watches.values()].map(({ address, state }) => ({ address, state }));
@@ -240,7 +258,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Drops who is not named by membership any more and is no member. */
+  /** Drops nodes that membership no longer names and that are no members. */
   #forgetStrays(): void {
     const named = new Set(this.#options.membership.seeds.map(({ address }) => address));
     const verdicts = new Map(this.#verdicts);
@@ -253,7 +271,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
     this.#verdicts = verdicts;
   }
 
-  /** @returns whether anybody came, went, or began anew */
+  /** @returns true if a member came, went, or began anew */
   #meetAndPart(): boolean {
     const live = new Map<string, { address: string; statement: NodeStatement }>();
     for (const [address, verdict] of this.#verdicts) {

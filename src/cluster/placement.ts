@@ -1,28 +1,37 @@
 /**
- * Which nodes are home to a chunk: the first of a rendezvous over the nodes that can be home for its content, keyed by content and 4 MiB extent.
+ * Chooses the homes of a chunk: the first nodes of a rendezvous over the possible homes of its
+ * content, keyed by content and 4 MiB extent.
  *
- * Invariants: pure, so that all nodes with one view of the cluster name the same homes; answers follow `Neighbourhood.revision`; what is
- * remembered between two revisions is bounded, 6 bytes an extent and view.
+ * Invariants: it is pure, so all nodes with one view of the cluster name the same homes. Answers
+ * follow `Neighbourhood.revision`. The memory between two revisions is bounded: 6 bytes per extent
+ * and view.
  */
 import { MiB } from '../base/size.js';
 import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
 import type { PeerContent } from './peer.js';
 import { Electorate, hashText } from './rendezvous.js';
 
-/** Chunks of one extent have one home, so that neighbours travel as one request; many extents make the shares even. */
+/**
+ * Chunks of one extent have one home, so that neighbours travel as one request. Many extents make
+ * the shares even.
+ */
 export const extentBytes = 4 * MiB;
 
-/** A home, and whom to ask when it fails. */
+/** A home, and the nodes to ask if it fails. */
 const homeCount = 3;
 /** As many as a neighbourhood tells. */
 const formerViewLimit = 4;
-/** Of an image beyond 256 GiB the rest is computed each time that it is asked for. */
+/**
+ * Extents whose homes are remembered. Of an image beyond 256 GiB, the rest is computed at each
+ * question.
+ */
 const memoExtentLimit = 65_536;
 
 /**
- * The ids of the best `count` nodes for an extent, best first. For one answer; `Placement` is for many, it hashes the ids once.
+ * Ranks nodes for one answer. `Placement` is for many: it hashes the ids once.
  *
  * @param nodes in any order, distinct ids
+ * @returns the ids of the best `count` nodes for an extent, best first
  */
 export function rank(contentId: string, extentIndex: number, nodes: readonly WeightedNode[], count: number): string[] {
   const electorate = new Electorate(nodes);
@@ -43,25 +52,30 @@ export class Placement {
     this.#present = new View(content, []);
   }
 
-  /** The chunk's home, then whom to ask when it fails: the best three, or all when there are fewer. */
+  /**
+   * @returns the chunk's home, then the nodes to ask if it fails: the best three, or all if there
+   * are fewer
+   */
   homes(chunkIndex: number): readonly string[] {
     return this.#view().homes(this.#extentOf(chunkIndex));
   }
 
-  /** `undefined` when nobody can be home. */
+  /** @returns the home, or `undefined` if no node can be home */
   homeOf(chunkIndex: number): string | undefined {
     return this.#view().home(this.#extentOf(chunkIndex), 0);
   }
 
-  /** Whether the node is the first of the chunk's homes. */
+  /** True if the node is the first of the chunk's homes. */
   isHome(chunkIndex: number, nodeId: string): boolean {
     return this.homeOf(chunkIndex) === nodeId;
   }
 
   /**
-   * Who else was, or is, or would be home to the chunk and so may hold it, the likeliest first, without this node:
-   * the present home (when this node is asked as home by somebody who sees another cluster), the homes of former views, and the present second and third,
-   * from whom a node that just joined took its extents. Some may be gone: look with `Neighbourhood.peer`.
+   * Lists other nodes that may hold the chunk because they were, are or would be its home, the
+   * likeliest first, without this node. They are: the present home (if this node is asked as home
+   * by a node with another view); the homes of former views; and the present second and third, from
+   * which a node that just joined took its extents. Some may be gone: look with
+   * `Neighbourhood.peer`.
    */
   formerHomes(chunkIndex: number): string[] {
     const extentIndex = this.#extentOf(chunkIndex);
@@ -74,12 +88,12 @@ export class Placement {
     return [...ids].flatMap((id) => id ?? []);
   }
 
-  /** Bytes of what is remembered. */
+  /** Bytes of remembered homes. */
   get bytes(): number {
     return [...new Set([this.#present, ...this.#former])].reduce((sum, view) => sum + view.bytes, 0);
   }
 
-  /** Of its first byte. */
+  /** The extent of its first byte. */
   #extentOf(chunkIndex: number): number {
     return Math.floor((chunkIndex * this.#content.chunkBytes) / extentBytes);
   }
@@ -88,7 +102,8 @@ export class Placement {
     const neighbourhood = this.#neighbourhood;
     if (this.#revision === neighbourhood.revision) return this.#present;
     const known = [this.#present, ...this.#former];
-    // Most changes are not about this content: what is known of nodes that have not changed stays, and a view that was present is the newest former one.
+    // Most changes do not touch this content. Views of unchanged nodes stay, and the view that was
+    // present becomes the newest former one.
     const viewOf = (nodes: readonly WeightedNode[]): View => {
       const view = known.find((each) => each.electorate.isOf(nodes)) ?? new View(this.#content, nodes);
       known.push(view);
@@ -101,12 +116,14 @@ export class Placement {
   }
 }
 
-/** The homes of all extents among fixed nodes, each computed when it is first asked for. */
+/** The homes of all extents among fixed nodes, each computed at the first question. */
 class View {
   readonly electorate: Electorate;
   readonly #key: ReturnType<typeof hashText>;
   readonly #memoExtents: number;
-  /** `homeCount` numbers an extent: indices in `electorate.ids`, plus one; zeros where nothing is known yet. */
+  /**
+   * `homeCount` numbers per extent: indices in `electorate.ids`, plus one; zeros for unknown homes.
+   */
   #memo: Uint16Array | undefined;
 
   constructor(content: PeerContent, nodes: readonly WeightedNode[]) {

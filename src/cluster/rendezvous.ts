@@ -1,24 +1,32 @@
 /**
- * Weighted rendezvous hashing: every node draws a number for a key, and the best draws are the key's nodes, in order.
+ * Weighted rendezvous hashing: every node draws a number for a key, and the best draws are the
+ * key's nodes, in order.
  *
- * The draw of a node is `-ln(u) / weight`, the least one wins: u is uniform in (0, 1), made from a hash of the content's id, the extent's index and the node's id.
- * So a node wins in proportion to its weight, and its draws depend on nothing but itself: who joins, leaves or changes its weight moves its own share alone.
+ * The draw of a node is `-ln(u) / weight`, and the least one wins. u is uniform in (0, 1), made
+ * from a hash of the content's id, the extent's index and the node's id. So a node wins in
+ * proportion to its weight, and its draws depend on itself alone. A node that joins, leaves or
+ * changes its weight moves its own share alone.
  *
- * Invariant: the hash is part of what nodes must agree on. Whoever changes it changes every chunk's home: it belongs to the peer protocol's version
- * (`node.ts`), and the tests hold it with fixed vectors.
+ * Invariant: all nodes must agree on the hash. A change of it changes every chunk's home, so the
+ * hash belongs to the version of the peer protocol (`node.ts`), and tests hold it with fixed
+ * vectors.
  *
- * Source: D. G. Thaler and C. V. Ravishankar, "Using name-based mappings to increase hit rates" (1998); the weighted draw is an exponential race.
- * The finaliser is that of MurmurHash3 (A. Appleby, public domain).
+ * Source: D. G. Thaler and C. V. Ravishankar, "Using name-based mappings to increase hit rates"
+ * (1998); the weighted draw is an exponential race. The finaliser is that of MurmurHash3 (A.
+ * Appleby, public domain).
  */
 import type { WeightedNode } from './neighbourhood.js';
 
-/** A 64-bit hash in two lanes: JavaScript multiplies 32 bits at a time fast. */
+/** A 64-bit hash in two halves: JavaScript multiplies 32 bits at a time fast. */
 interface Lanes {
   high: number;
   low: number;
 }
 
-/** Nodes with their ids hashed once, so that a draw costs some integer multiplications and one logarithm. Keeps nothing of the array that it is made from. */
+/**
+ * Nodes with their ids hashed once, so that a draw costs some integer multiplications and one
+ * logarithm. It keeps nothing of the array that it is made from.
+ */
 export class Electorate {
   readonly ids: readonly string[];
   readonly #weights: Float64Array;
@@ -26,7 +34,7 @@ export class Electorate {
   readonly #highs: Int32Array;
   readonly #lows: Int32Array;
 
-  /** @param nodes in any order; one whose weight isn't positive is never drawn */
+  /** @param nodes in any order; a node whose weight isn't positive is never drawn */
   constructor(nodes: readonly WeightedNode[]) {
     const drawn = nodes.filter(({ weight }) => weight > 0);
     this.ids = drawn.map(({ id }) => id);
@@ -34,7 +42,7 @@ export class Electorate {
     this.#inverseWeights = new Float64Array(drawn.length);
     this.#highs = new Int32Array(drawn.length);
     this.#lows = new Int32Array(drawn.length);
-    // In a simulation of a thousand nodes each makes one of these for every change.
+    // In a simulation of a thousand nodes, each makes one of these for every change.
     for (const [index, { id, weight }] of drawn.entries()) {
       const { high, low } = hashText(id);
       this.#weights[index] = weight;
@@ -44,7 +52,7 @@ export class Electorate {
     }
   }
 
-  /** Whether it was made from these nodes, in this order. */
+  /** True if it was made from these nodes, in this order. */
   isOf(nodes: readonly WeightedNode[]): boolean {
     return (
       nodes.length === this.ids.length && nodes.every(({ id, weight }, index) => id === this.ids[index] && weight === this.#weights[index])
@@ -52,9 +60,11 @@ export class Electorate {
   }
 
   /**
-   * The indices in `ids` of the best `count` nodes for an extent of a content, best first; fewer when there are fewer nodes.
+   * @returns the indices in `ids` of the best `count` nodes for an extent of a content, best first;
+   * fewer if there are fewer nodes
    *
-   * Measured on one core of a small cloud machine: 5 µs for the best 3 of 100 nodes, 40 µs of 1000; making an electorate of 100 takes 12 µs.
+   * Measured on one core of a small cloud machine: 5 µs for the best 3 of 100 nodes, 40 µs of 1000;
+   * making an electorate of 100 takes 12 µs.
    */
   best(content: Lanes, extentIndex: number, count: number): number[] {
     const key = mix(content.high ^ extentIndex, content.low);
@@ -97,7 +107,10 @@ export function hashText(text: string): Lanes {
   return mix(high, low);
 }
 
-/** A permutation of 64 bits in which every bit of the input changes each bit of the output half of the time: four Feistel rounds. */
+/**
+ * A permutation of 64 bits, by four Feistel rounds. Every bit of the input changes each bit of the
+ * output half of the time.
+ */
 function mix(high: number, low: number): Lanes {
   let left = high;
   let right = low;

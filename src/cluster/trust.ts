@@ -1,7 +1,9 @@
 /**
- * Which peers are asked: those whose breaker is not open, and which were not caught with wrong bytes for the content.
+ * Decides which peers may be asked: those whose breaker is not open, and that were not caught with
+ * wrong bytes for the content.
  *
- * One a content for what was caught; breakers are shared by all contents, since what breaks is the node.
+ * There is one per content for wrong bytes. All contents share the breakers, because a node fails
+ * as a whole.
  */
 
 import type { Clock } from '../base/clock.js';
@@ -12,26 +14,26 @@ import type { ClusterMetrics } from './cluster-metrics.js';
 import type { Neighbourhood } from './neighbourhood.js';
 import { silenceOf } from './peer.js';
 
-/** So long a peer that sent wrong bytes is not asked for that content. */
+/** Time that a peer which sent wrong bytes is not asked for that content, in ms. */
 const setAsideMs = 600_000;
 
 export interface SetAside {
   peerId: string;
   reason: string;
-  /** Of the clock. */
+  /** Time of the clock, in ms. */
   atMs: number;
 }
 
-/** One request that may be made; one of these is called at its end. */
+/** One request that may be made. The caller calls one of these at its end. */
 export interface Admission {
   succeeded(): void;
   failed(error: unknown): void;
-  /** It ended for a reason that is not the peer's: aborted, or it did not hold what a hint said. */
+  /** The request ended for a reason that is not the peer's: it was aborted, or a hint was wrong. */
   ended(): void;
 }
 
 export interface TrustOptions {
-  /** Of the content, for the log. */
+  /** Name of the content, for the log. */
   name: string;
   neighbourhood: Neighbourhood;
   breakerOf(peerId: string): Breaker;
@@ -43,7 +45,7 @@ export interface TrustOptions {
 export class Trust {
   readonly #options: TrustOptions;
   readonly #aside = new Map<string, SetAside>();
-  /** Of connections: each is one failure, however many requests it took with it. */
+  /** Failed connections. Each is one failure, however many requests it took along. */
   readonly #silences = new WeakSet<Error>();
 
   constructor(options: TrustOptions) {
@@ -55,7 +57,7 @@ export class Trust {
     return [...this.#aside.values()];
   }
 
-  /** Whether its bytes are wanted. */
+  /** True if the peer may be asked. */
   isTrusted(peerId: string): boolean {
     const aside = this.#aside.get(peerId);
     if (aside === undefined) return true;
@@ -64,7 +66,7 @@ export class Trust {
     return true;
   }
 
-  /** For one request; `undefined`: it must not be asked now. */
+  /** @returns the admission of one request; `undefined` if the peer must not be asked now */
   enter(peerId: string): Admission | undefined {
     const pass = this.isTrusted(peerId) ? this.#options.breakerOf(peerId).enter() : undefined;
     if (pass === undefined) return undefined;

@@ -1,17 +1,19 @@
 /**
- * Who is behind each address: a member, this node itself, a second way to one that is known, or somebody who must not be used.
+ * Judges the identity of each address: a member, this node itself, a second address of a known
+ * member, or a node that must not be used.
  *
- * Two nodes with one id would each be taken for the other: the one that was there first stays, the later one is a conflict until one of them goes. A node is
- * the same when id, token and its own address are the same; a copied state directory copies the token, but not the address.
+ * Two nodes with one id would each be taken for the other. The node that was there first stays; the
+ * later one is a conflict until one of them goes. Two statements are of one node if id, token and
+ * its own address are the same. A copied state directory copies the token, but not the address.
  *
- * Pure: it knows addresses, statements, and who had an id so far.
+ * It is pure: it knows addresses, statements, and the earlier owners of ids.
  */
 import type { NodeStatement } from '../node.js';
 import type { WatchState } from './watch.js';
 
 export type Verdict =
   | { kind: 'member'; statement: NodeStatement }
-  /** This node, reached by its own address; or a member's second address. Neither is shown or used. */
+  /** This node by its own address, or a member's second address. Neither is shown or used. */
   | { kind: 'self' }
   | { kind: 'alias' }
   | { kind: 'new' | 'down' | 'incompatible' | 'elsewhere' | 'conflict'; message: string };
@@ -24,10 +26,13 @@ export interface MemberVerdictEntry {
 type Identity = Pick<NodeStatement, 'id' | 'token' | 'address'>;
 
 export class MemberVerdict {
-  /** Address by id: who has the id. */
+  /** Address that owns an id, by id. */
   readonly #owners = new Map<string, string>();
 
-  /** Verdicts by address. @param entries those that were there longer come first */
+  /**
+   * @param entries older ones first
+   * @returns verdicts by address
+   */
   judge(self: NodeStatement, entries: readonly MemberVerdictEntry[]): Map<string, Verdict> {
     const verdicts = new Map<string, Verdict>();
     const candidates = new Map<string, NodeStatement>();

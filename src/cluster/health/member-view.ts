@@ -1,20 +1,20 @@
-/** What people are shown of a node in `copse cluster status`. */
+/** View of a node for `copse cluster status`. */
 import type { OwnedDisk } from '../node.js';
 import type { Verdict } from './member-verdict.js';
 import type { Watch } from './watch.js';
 
 export interface MemberView {
-  /** Its address while its id is not known. */
+  /** The node's address while its id is unknown. */
   id: string;
   address: string;
   state: 'self' | 'up' | 'draining' | 'down' | 'incompatible' | 'conflict';
-  /** What is wrong, and what to do. */
+  /** The fault, and the remedy. */
   message?: string | undefined;
   version?: string | undefined;
   donatedBytes?: number | undefined;
-  /** When it last answered. */
+  /** Bytes of its cache at its last answer. */
   usedBytes?: number | undefined;
-  /** The least of the last pings, in microseconds. */
+  /** Shortest of the last pings, in µs. */
   rttUs?: number | undefined;
   /** Names of the images that its guests are attached to. */
   attached?: readonly string[] | undefined;
@@ -26,7 +26,10 @@ export interface MemberView {
 
 const states = { new: 'down', down: 'down', incompatible: 'incompatible', elsewhere: 'incompatible', conflict: 'conflict' } as const;
 
-/** @param seedId what membership calls it. @returns `undefined` for this node itself, and for a second address of one that is shown */
+/**
+ * @param seedId the id that membership gives it
+ * @returns `undefined` for this node itself, and for a second address of a shown node
+ */
 export function memberView(watch: Watch, verdict: Verdict, seedId: string | undefined): MemberView | undefined {
   const { address, state, lastStatement, rttUs } = watch;
   if (verdict.kind === 'self' || verdict.kind === 'alias') return undefined;

@@ -1,22 +1,25 @@
-/** How a peer's health is asked: one address, one question at a time. The real one speaks NBD (`nbd-probe.ts`); tests and a simulation have their own. */
+/**
+ * Asks the health of a peer: one address, one question at a time. The real probe speaks NBD
+ * (`peer/client/probe.ts`). Tests and a simulation have their own.
+ */
 import type { NodeStatement } from '../node.js';
 
 export interface PingAnswer {
-  /** The same object as before where nothing changed. */
+  /** The same object as before if nothing changed. */
   statement: NodeStatement;
-  /** Of the ping alone, without connecting. */
+  /** Round trip of the ping alone, without connecting, in µs. */
   rttUs: number;
 }
 
 export interface Probe {
   /**
-   * Asks once; connects first where there is no connection.
+   * Asks once; connects first if there is no connection.
    *
-   * @throws IncompatibleError when somebody else answers; anything else when nobody does
+   * @throws IncompatibleError if another program answers; any other error if there is no answer
    */
   ping(options: { signal: AbortSignal }): Promise<PingAnswer>;
   close(): void;
 }
 
-/** @param onLost called when the connection ended while nothing was asked over it */
+/** @param onLost is called if the connection ends between two questions */
 export type OpenProbe = (address: string, onLost: () => void) => Probe;

@@ -1,7 +1,8 @@
 /**
- * Which nodes can be a content's home, and who serves it: computed from what the live nodes say, content by content, with the homes of before.
+ * Computes the possible homes and the holders of each content from the statements of live nodes. It
+ * keeps earlier homes, too.
  *
- * Invariant: an answer is a new array exactly when it is another answer; so comparing arrays tells whether anything changed.
+ * Invariant: an answer is a new array exactly if it differs. So comparing arrays shows a change.
  */
 
 import type { WeightedNode } from '../neighbourhood.js';
@@ -10,14 +11,14 @@ import type { Peer } from '../peer.js';
 
 export interface LiveNode {
   statement: NodeStatement;
-  /** `undefined`: this node. */
+  /** `undefined` for this node. */
   peer: Peer | undefined;
 }
 
 interface ContentView {
   homes: readonly WeightedNode[];
   holders: readonly Peer[];
-  /** Newest first, none of them like `homes` or one another, none empty. */
+  /** Earlier homes, newest first. None equals `homes` or another one, and none is empty. */
   former: readonly (readonly WeightedNode[])[];
 }
 
@@ -38,7 +39,10 @@ export class View {
     return this.#contents.get(contentId)?.holders ?? [];
   }
 
-  /** @param nodes sorted by id. @returns whether any answer is another now */
+  /**
+   * @param nodes sorted by id
+   * @returns true if any answer differs now
+   */
   update(nodes: readonly LiveNode[]): boolean {
     const before = this.#contents;
     const after = new Map<string, ContentView>();
@@ -86,7 +90,7 @@ function holdersAmong(serving: readonly Serving[]): Peer[] {
   return serving.flatMap(({ node }) => node.peer ?? []);
 }
 
-/** `old` itself when nothing is another. */
+/** @returns `old` itself if nothing differs */
 function renewed(old: ContentView, homes: WeightedNode[], holders: Peer[]): ContentView {
   const sameHomes = isSameHomes(old.homes, homes);
   const sameHolders = old.holders.length === holders.length && old.holders.every((peer, index) => peer === holders[index]);
@@ -98,7 +102,7 @@ function renewed(old: ContentView, homes: WeightedNode[], holders: Peer[]): Cont
   };
 }
 
-/** A peer that comes and goes does not push out what was before. */
+/** A peer that comes and goes does not push out the earlier homes. */
 function formerOf(old: ContentView, homes: readonly WeightedNode[]): (readonly WeightedNode[])[] {
   const others = old.former.filter((view) => !isSameHomes(view, old.homes));
   return [old.homes, ...others].filter((view) => view.length > 0 && !isSameHomes(view, homes)).slice(0, maxFormerViews);

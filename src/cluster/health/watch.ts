@@ -1,11 +1,12 @@
 /**
- * Watches one address: pings it at intervals while it answers, with growing distance while it does not, and at once when there is reason to doubt.
+ * Watches one address. It pings at intervals while the peer answers, with growing distance while it
+ * does not, and at once on a reason to doubt.
  *
- *   new ──▶ up ◀──▶ down        an answer; no answer in time, or no connection
- *    └──▶ incompatible ◀──▶     an answer of somebody with whom this node can't talk
+ * new ──▶ up ◀──▶ down an answer; no answer in time, or no connection └──▶ incompatible ◀──▶ an
+ * answer of a program that this node can't talk to
  *
- * Invariants: one ping at a time; a connection that breaks is no failure until connecting again fails; a delay of this process (stopped, overloaded) is not
- * counted against the peer.
+ * Invariants: one ping at a time. A broken connection is no failure until a new connect fails. A
+ * delay of this process (stopped, overloaded) is not counted against the peer.
  */
 
 import type { Clock } from '../../base/clock.js';
@@ -16,13 +17,13 @@ import type { NodeStatement } from '../node.js';
 import type { OpenProbe, PingAnswer, Probe } from './probe.js';
 
 export interface WatchTimes {
-  /** Between the answer to a ping and the next ping, give or take a tenth. */
+  /** Time from an answer to the next ping, give or take a tenth, in ms. */
   pingIntervalMs: number;
-  /** So long without an answer is down. */
+  /** Time without an answer after which the peer is down, in ms. */
   pingTimeoutMs: number;
-  /** The same while there is reason to doubt. */
+  /** The same while there is a reason to doubt. */
   suspectTimeoutMs: number;
-  /** Distance of the second attempt at a peer that is down; it doubles with each. */
+  /** Time until the second attempt at a peer that is down, in ms. It doubles with each attempt. */
   backoffMinMs: number;
   backoffMaxMs: number;
 }
@@ -31,9 +32,12 @@ export interface WatchOptions extends WatchTimes {
   address: string;
   openProbe: OpenProbe;
   clock: Clock;
-  /** 0 up to 1. */
+  /** A number from 0 (included) to 1. */
   random: () => number;
-  /** Called after each ping that taught anything new: another state, another statement (what is used of its cache aside), another reason. */
+  /**
+   * Called after each ping that brought news: another state, another statement (the used bytes
+   * aside), another reason.
+   */
   onChange(): void;
 }
 
@@ -45,12 +49,15 @@ export type WatchState =
 
 interface Ping {
   abort: AbortController;
-  /** When it is given up. */
+  /** Time at which the ping is given up, in ms. */
   endMs: number;
   cancelTimer(): void;
 }
 
-/** Of so many pings the least round-trip time is taken: the rest is queueing, here or there. */
+/**
+ * Number of pings whose shortest round trip counts. The rest of a round trip is queueing, here or
+ * there.
+ */
 const rttCount = 10;
 
 export class Watch {
@@ -81,27 +88,27 @@ export class Watch {
     return this.#state;
   }
 
-  /** What it said when it last answered. */
+  /** The peer's statement at its last answer. */
   get lastStatement(): NodeStatement | undefined {
     return this.#lastStatement;
   }
 
-  /** The least of the last pings'; `undefined` before the first answer. */
+  /** Shortest round trip of the last pings, in µs; `undefined` before the first answer. */
   get rttUs(): number | undefined {
     return this.#rttsUs.length === 0 ? undefined : Math.min(...this.#rttsUs);
   }
 
-  /** How long it has been silent: since the first ping that it did not answer, in ms. 0 while it answers. */
+  /** Time since the first ping that the peer did not answer, in ms; 0 while it answers. */
   get silentMs(): number {
     return this.#silentSinceMs === undefined ? 0 : this.#options.clock.nowMs() - this.#silentSinceMs;
   }
 
-  /** The silence that its last answer ended, in ms; infinite before the first answer and at that one. */
+  /** Silence that the last answer ended, in ms; infinite at and before the first answer. */
   get silenceMs(): number {
     return this.#silenceMs;
   }
 
-  /** Somebody has reason to doubt that the peer is well. */
+  /** Tells the watch that a caller has a reason to doubt the peer. */
   suspect(): void {
     if (this.#state.kind !== 'up') return;
     const { suspectTimeoutMs } = this.#options;
@@ -117,7 +124,7 @@ export class Watch {
     this.#probe.close();
   }
 
-  /** Pings without further delay, unless one is under way. */
+  /** Pings without further delay, unless a ping is under way. */
   #now(timeoutMs: number): void {
     if (this.#closed || this.#ping !== undefined) return;
     this.#cancelNext?.();
@@ -125,7 +132,7 @@ export class Watch {
     this.#asking = this.#ask(timeoutMs, false).catch(() => {});
   }
 
-  /** Resolves after a ping that began from here on; at once where the peer is not up. */
+  /** Resolves after a ping that begins from here on; at once if the peer is not up. */
   async refresh(): Promise<void> {
     while (this.#ping !== undefined) await this.#asking;
     if (this.#state.kind !== 'up') return;
@@ -133,20 +140,22 @@ export class Watch {
     await this.#asking;
   }
 
-  /** Pings a peer that is not up once, without further delay. Resolves when it has answered, or has not. */
+  /**
+   * Pings a peer that is not up once, without further delay. Resolves with or without an answer.
+   */
   async look(): Promise<void> {
     if (this.#state.kind === 'up') return;
     this.#now(this.#options.suspectTimeoutMs);
     await this.#asking;
   }
 
-  /** Pings now, whatever the last answer was. Resolves after the ping; a ping that is under way counts. */
+  /** Pings now, whatever the last answer was. Resolves after the ping; a ping under way counts. */
   async meet(): Promise<void> {
     this.#now(this.#options.pingTimeoutMs);
     await this.#asking;
   }
 
-  /** @param again the connection broke, and this is the attempt to make another */
+  /** @param again true if the connection broke, and this is the attempt to make another */
   async #ask(timeoutMs: number, again: boolean): Promise<void> {
     const startMs = this.#options.clock.nowMs();
     const ping: Ping = { abort: new AbortController(), endMs: startMs, cancelTimer: () => {} };
@@ -169,7 +178,8 @@ export class Watch {
   }
 
   /**
-   * Ends the ping after `timeoutMs` from now. When this process itself was held up meanwhile, the answer may lie in the socket unread: it gets the time once more.
+   * Ends the ping after `timeoutMs` from now. If this process itself was held up meanwhile, the
+   * answer may lie unread in the socket, so the ping gets the time once more.
    */
   #arm(ping: Ping, timeoutMs: number, heldUp = false): void {
     const { clock } = this.#options;
@@ -222,7 +232,10 @@ function isSame(left: WatchState, right: WatchState): boolean {
   return left.kind === right.kind && 'message' in left && 'message' in right && left.message === right.message;
 }
 
-/** A probe gives the same parts again where nothing changed: comparing them costs nothing, however many contents there are. */
+/**
+ * A probe returns the same parts if nothing changed, so comparing them costs nothing, however many
+ * contents there are.
+ */
 function isSameStatement(left: NodeStatement, right: NodeStatement): boolean {
   const keys = Object.keys(right) as (keyof NodeStatement)[];
   return left === right || keys.every((key) => key === 'usedBytes' || left[key] === right[key]);

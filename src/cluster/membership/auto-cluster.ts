@@ -1,10 +1,13 @@
 /**
- * The cluster of a node whose configuration says `auto`: measures, has `chooseCluster` choose, and remembers.
+ * Finds the cluster of a node whose configuration says `auto`. It measures, lets `chooseCluster`
+ * choose, and remembers.
  *
- * Two neighbours that start together must not found two clusters: measuring is done by all at once, choosing and joining by one after another, under a lock in
- * etcd, and whoever comes second measures who joined meanwhile.
+ * Two neighbours that start together must not found two clusters. All nodes may measure at once.
+ * They choose and join one after another, under a lock in etcd, and the second one measures the
+ * nodes that joined meanwhile.
  *
- * Invariants: a remembered choice is kept without a measurement; a choice made without etcd is not remembered.
+ * Invariants: a remembered choice is kept without a measurement. A choice that was made without
+ * etcd is not remembered.
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -17,7 +20,7 @@ import { type ClusterMeasurement, chooseCluster } from '../auto.js';
 import type { NodeRecord } from '../node.js';
 import type { NodeIdentity } from './node-identity.js';
 
-/** The part of an `EtcdMembership` that is needed: loaded, not joined. */
+/** The needed part of an `EtcdMembership`: loaded, not joined. */
 export interface NodeDirectory {
   readonly allNodes: readonly NodeRecord[];
   refresh(): Promise<void>;
@@ -27,36 +30,45 @@ export interface AutoClusterOptions {
   nodes: NodeDirectory;
   identity: NodeIdentity;
   client: EtcdClient;
-  /** As of the membership. */
+  /** Prefix of the keys, as of the membership. */
   prefix: string;
   nodeId: string;
   thresholdUs: number;
-  /** With this node. */
+  /** Limit of members, this node included. */
   maxMembers: number;
-  /** Microseconds to a node's address. */
+  /** @returns the round trip to a node's address, in µs */
   measure(address: string): Promise<number>;
   clock: Clock;
   log: Logger;
-  /** Makes the choice known, before anybody else chooses: joins with a record of that cluster. */
+  /** Publishes the choice before another node chooses: joins with a record of that cluster. */
   join(cluster: string): Promise<void>;
 }
 
 export interface AutoCluster {
   name: string;
-  /** For people. */
+  /** Reason of the choice, for people. */
   reason: string;
-  /** etcd was away, so nothing was measured or remembered: choose again when it is back. */
+  /**
+   * True if etcd was away, so that nothing was measured or remembered: choose again when it is
+   * back.
+   */
   provisional: boolean;
 }
 
-/** Of each cluster; a few tell its distance, and a thousand nodes are not asked by each that starts. */
+/**
+ * Members measured per cluster. A few tell its distance, so not each starting node asks a thousand
+ * others.
+ */
 const measuredPerCluster = 3;
 const concurrentMeasurements = 16;
 const measureTimeoutMs = 1000;
-/** For all others that choose at the same time. */
+/** Time for all other nodes that choose at once, in ms. */
 const lockTimeoutMs = 20_000;
 
-/** Joins the remembered cluster, or chooses one and joins that. @throws what `join` throws, Error of the file system */
+/**
+ * Joins the remembered cluster, or chooses one and joins that. @throws what `join` throws, Error of
+ * the file system
+ */
 export async function joinAutoCluster(options: AutoClusterOptions): Promise<AutoCluster> {
   const { identity, join, nodeId, nodes, client, prefix, clock, log } = options;
   const remembered = identity.choice;
@@ -89,7 +101,9 @@ export async function joinAutoCluster(options: AutoClusterOptions): Promise<Auto
   }
 }
 
-/** @param measured what earlier rounds found, by address; `undefined`: it did not answer */
+/**
+ * @param measured results of earlier rounds by address; `undefined` for a node that did not answer
+ */
 async function measureAll(options: AutoClusterOptions, measured: Map<string, number | undefined>): Promise<ClusterMeasurement[]> {
   const clusters = new Map<string, NodeRecord[]>();
   for (const node of options.nodes.allNodes) clusters.set(node.cluster, [...(clusters.get(node.cluster) ?? []), node]);
@@ -105,7 +119,7 @@ async function measureAll(options: AutoClusterOptions, measured: Map<string, num
   return samples.map(({ cluster, memberCount, address }) => ({ cluster, memberCount, rttUs: measured.get(address) }));
 }
 
-/** The same ones each time, spread over the members. */
+/** A fixed sample, spread over the members. */
 function sample(members: readonly NodeRecord[]): NodeRecord[] {
   const step = Math.max(1, members.length / measuredPerCluster);
   return members.filter((_, index) => Math.floor(index / step) !== Math.floor((index - 1) / step)).slice(0, measuredPerCluster);

@@ -1,10 +1,13 @@
 /**
- * Who should be there, as etcd tells it: one record a node, under a lease, watched.
+ * The expected members as etcd tells them: one record per node, under a lease, watched.
  *
- * When a node goes: one that says that it leaves, or that it is in another cluster, goes at once. One whose record only vanished (its lease ran out, etcd was wiped, it is
- * cut off from etcd) stays for `graceMs`, and then for as long as `isLive` says that it answers; meanwhile health decides whether it is asked. While etcd is away nobody goes.
+ * A node that says that it leaves, or that it is in another cluster, goes at once. A node whose
+ * record only vanished (its lease ran out, etcd was wiped, it is cut off from etcd) stays for
+ * `graceMs`, and then for as long as `isLive` says that it answers. Meanwhile health decides if it
+ * is asked. While etcd is away no node goes.
  *
- * Invariants: `seeds` and `nodes` never wait for etcd; the view is in a file, so that a start without etcd begins with the last one.
+ * Invariants: `seeds` and `nodes` never wait for etcd. The view is in a file, so a start without
+ * etcd begins with the last one.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { errorMessage } from '../../base/error.js';
@@ -19,26 +22,26 @@ import { readNodeView, writeNodeView } from './node-view.js';
 
 export interface EtcdMembershipOptions {
   client: EtcdClient;
-  /** Without a closing slash, as in `/copse`. */
+  /** Prefix of the keys without a closing slash, as in `/copse`. */
   prefix: string;
   id: string;
-  /** Of the node's identity. */
+  /** Token of the node's identity. */
   token: string;
-  /** The file of the last known view. */
+  /** Path of the file with the last known view. */
   viewPath: string;
   log: Logger;
   clock?: Clock | undefined;
-  /** How long etcd keeps the record of a node that died; 10 by default. */
+  /** Time that etcd keeps the record of a dead node, in s; default 10. */
   ttlSeconds?: number | undefined;
-  /** How long a node whose record vanished is kept; 60 s by default. */
+  /** Time that a node whose record vanished is kept, in ms; default 60 s. */
   graceMs?: number | undefined;
-  /** How often the watch is compared with what etcd has; 5 s by default. */
+  /** Time between two comparisons of the watch with etcd, in ms; default 5 s. */
   checkMs?: number | undefined;
 }
 
 interface Known {
   record: NodeRecord;
-  /** Since when it has had no record in etcd. */
+  /** Time since which it has no record in etcd, in ms. */
   vanishedAtMs: number | undefined;
 }
 
@@ -48,7 +51,7 @@ export class EtcdMembership implements Membership {
   readonly #mirror: EtcdMirror;
   readonly #registration: EtcdRegistration;
   readonly #known = new Map<string, Known>();
-  /** What was read of entries, by the entry itself: it is read, and complained of, once. */
+  /** Parsed entries, by the entry itself, so that each is read, and complained of, once. */
   readonly #parsed = new WeakMap<EtcdEntry, EtcdNode | undefined>();
   readonly #listeners = new Set<() => void>();
   #self: NodeRecord | undefined;
@@ -73,7 +76,7 @@ export class EtcdMembership implements Membership {
     return this.#seeds;
   }
 
-  /** The other nodes of all clusters, sorted by id; as they were last known while etcd is away. */
+  /** The other nodes of all clusters, sorted by id; the last known ones while etcd is away. */
   get allNodes(): readonly NodeRecord[] {
     return [...this.#known.values()].map(({ record }) => record).sort((left, right) => (left.id < right.id ? -1 : 1));
   }
@@ -85,27 +88,31 @@ export class EtcdMembership implements Membership {
     return { kind: 'etcd', well: message === undefined, message };
   }
 
-  /** Keeps nodes whose records vanished for as long as `isLive` says that they answer and are in this cluster. */
+  /**
+   * Keeps nodes whose records vanished for as long as `isLive` says that they answer and are in
+   * this cluster.
+   */
   keepWhile(isLive: (id: string) => boolean): void {
     this.#isLive = isLive;
   }
 
-  /** Begins to follow etcd. Resolves to whether its view was loaded in time; it goes on trying. */
+  /** Begins to follow etcd. Resolves to true if its view was loaded in time. It goes on trying. */
   async load(timeoutMs = 3000): Promise<boolean> {
     this.#mirror.onChange(() => this.#follow());
     this.#mirror.start();
     return this.#mirror.loaded(timeoutMs);
   }
 
-  /** Brings `allNodes` up to date with what etcd has now. @throws EtcdError */
+  /** Brings `allNodes` up to date with etcd's present content. @throws EtcdError */
   async refresh(): Promise<void> {
     await this.#mirror.refresh();
   }
 
   /**
-   * Registers this node, and follows its cluster. Goes on, and goes on trying, when etcd does not answer in time.
+   * Registers this node, and follows its cluster. If etcd does not answer in time, it returns and
+   * goes on trying.
    *
-   * @throws CopseError `ERR_NODE_ID` when another node has the id
+   * @throws CopseError `ERR_NODE_ID` if another node has the id
    */
   async join(record: NodeRecord, timeoutMs = 3000): Promise<void> {
     this.#self = record;
@@ -124,7 +131,7 @@ export class EtcdMembership implements Membership {
     this.#settle();
   }
 
-  /** Leaves on purpose. Within 2 s, whatever etcd does. */
+  /** Leaves on purpose. Takes at most 2 s, whatever etcd does. */
   async close(): Promise<void> {
     this.#listeners.clear();
     this.#cancelGrace?.();
@@ -174,7 +181,7 @@ export class EtcdMembership implements Membership {
     return node;
   }
 
-  /** Lets go whose time is over, and tells of what has changed. */
+  /** Drops nodes whose time is over, and reports changes. */
   #settle(): void {
     this.#expire();
     const { viewPath, log } = this.#options;

@@ -1,7 +1,9 @@
 /**
- * What stands in etcd under PREFIX/nodes/ID: a node's record, or, for a while, the word that it left on purpose.
+ * The value in etcd under PREFIX/nodes/ID: a node's record, or, for a while, the word that the node
+ * left on purpose.
  *
- * A record that vanishes without that word (its lease ran out, etcd was wiped, an operator deleted it) says nothing of the node.
+ * A record that vanishes without that word (its lease ran out, etcd was wiped, an operator deleted
+ * it) says nothing of the node.
  */
 import { z } from 'zod';
 import { CopseError, errorMessage } from '../../base/error.js';

@@ -1,10 +1,11 @@
 /**
- * This node's own record in etcd: under a lease, put again whenever it is not there as it should be.
+ * This node's own record in etcd, under a lease. It is put again whenever it is missing or wrong.
  *
- * Two nodes with one id: a record is written only where there is none, or one with this node's token. So the second one is refused as long as the first one's
- * lease lives, and goes on trying.
+ * A record is written only if there is none, or one with this node's token. So a second node with
+ * the same id is refused as long as the lease of the first one lives, and goes on trying.
  *
- * Invariants: one attempt at a time; attempts after a failure, or after somebody else's write, have pauses between them; nothing is asked of etcd after `leave`.
+ * Invariants: one attempt at a time. Attempts after a failure, or after another node's write, have
+ * pauses between them. After `leave` nothing is asked of etcd.
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -27,9 +28,12 @@ export interface EtcdRegistrationOptions {
   log: Logger;
 }
 
-/** Longer than others keep a node whose record vanished, so that one that was cut off from etcd meanwhile hears of it, too. */
+/**
+ * Longer than other nodes keep one whose record vanished. So a node that was cut off from etcd
+ * meanwhile reads it, too.
+ */
 const leftSeconds = 120;
-/** For the last word, when the node stops. */
+/** Time for the last word of a node that stops, in ms. */
 const leaveTimeoutMs = 2000;
 const racesPerAttempt = 5;
 
@@ -48,15 +52,15 @@ export class EtcdRegistration {
     this.#options = options;
   }
 
-  /** Why the record is not in etcd as it should be; `undefined` when it is. */
+  /** The reason why the record in etcd is missing or wrong; `undefined` if it is right. */
   get failure(): string | undefined {
     return this.#value === undefined ? undefined : this.#failure;
   }
 
   /**
-   * Writes the record; goes on trying when etcd is away.
+   * Writes the record; goes on trying while etcd is away.
    *
-   * @throws CopseError `ERR_NODE_ID` when another node has the id: then nothing goes on
+   * @throws CopseError `ERR_NODE_ID` if another node has the id; then it stops trying
    */
   async register(record: NodeRecord, timeoutMs: number): Promise<void> {
     this.#value = JSON.stringify(record);
@@ -75,12 +79,13 @@ export class EtcdRegistration {
     this.#wake();
   }
 
-  /** What the watch saw under the own key. */
+  /** Takes the entry that the watch saw under this node's key. */
   observe(entry: EtcdEntry | undefined): void {
     if (this.#value === undefined || this.#failure !== undefined || this.#attempt !== undefined) return;
     if (entry?.value === this.#value && entry.leaseId === this.#lease?.id) return;
     if (entry === undefined) this.#wake();
-    // Two that believe to be this node must not overwrite each other at the speed of the network.
+    // Two nodes that each believe to have the id must not overwrite each other at the speed of the
+    // network.
     else this.#later(1000 * (0.5 + Math.random()));
   }
 
@@ -165,7 +170,7 @@ export class EtcdRegistration {
       try {
         if (this.#closed || (await client.putIf(key, present?.modRevision ?? 0, value, lease.id))) return;
       } catch (error) {
-        // The lease may be gone without a renewal having told so: the next attempt takes a new one.
+        // The lease may be gone although no renewal failed: the next attempt takes a new one.
         if (errorCode(error) === 'ERR_ETCD_UNAVAILABLE') this.#dropLease();
         throw error;
       }

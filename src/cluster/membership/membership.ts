@@ -1,12 +1,14 @@
 /**
- * Who should be there: the addresses of the other nodes of this node's cluster. Who of them is well is learnt by asking them (see `../health`).
+ * The expected members: addresses of the other nodes of this node's cluster. Pings tell which of
+ * them are well (see `../health`).
  *
- * Invariant: a membership that has lost its source (etcd away) keeps its last view; nothing that a guest does waits for it.
+ * Invariant: a membership that has lost its source (etcd away) keeps its last view. No request of a
+ * guest waits for it.
  */
 import type { Closeable } from '../../base/lifecycle.js';
 import type { NodeRecord } from '../node.js';
 
-/** A node that should be there. A static list knows addresses alone; ids are learnt from the nodes. */
+/** An expected node. A static list knows addresses alone; nodes tell their ids themselves. */
 export interface Seed {
   /** HOST:PORT */
   address: string;
@@ -15,18 +17,18 @@ export interface Seed {
 
 export interface MembershipStatus {
   kind: 'none' | 'static' | 'etcd';
-  /** `false`: the last known view is in force. */
+  /** False while the last known view is in force. */
   well: boolean;
-  /** What is wrong, and what to do. */
+  /** The fault, and the remedy. */
   message?: string | undefined;
 }
 
 export interface Membership extends Closeable {
-  /** Without this node. A new array whenever it changes. */
+  /** The nodes without this one. A new array after each change. */
   readonly seeds: readonly Seed[];
   readonly status: MembershipStatus;
-  /** Called after each change of `seeds`; the returned function ends that. */
+  /** Calls back after each change of `seeds`; the returned function ends that. */
   onChange(listener: () => void): () => void;
-  /** This node has changed (drains, gives more): tell whoever wants to know. */
+  /** Publishes a change of this node (it drains, it gives more). */
   announce(record: NodeRecord): void;
 }

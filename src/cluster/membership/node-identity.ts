@@ -1,7 +1,8 @@
 /**
- * Who this node is beyond its id, kept in the state directory: a random token that tells it from another node with the same id, and the cluster that it chose.
+ * This node's identity beyond its id, kept in the state directory: a random token that tells it
+ * from another node with the same id, and the cluster that it chose.
  *
- * Invariant: what it says is durable already.
+ * Invariant: everything that it returns is durable already.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { replaceFile } from '../../base/replace-file.js';
 
 const choiceSchema = z.object({
   name: z.string(),
-  /** For people: what was measured, and what followed. */
+  /** Measurements and conclusion, for people. */
   reason: z.string(),
   /** ISO 8601. */
   chosenAt: z.string(),
@@ -26,7 +27,10 @@ export class NodeIdentity {
   readonly #path: string;
   #identity: z.infer<typeof identitySchema>;
 
-  /** Made anew when there is none, or one that can't be read. @throws Error of the file system when it can't be written */
+  /**
+   * Makes a new identity if there is none, or an unreadable one. @throws Error of the file system
+   * if it can't be written
+   */
   constructor(path: string, log: Logger) {
     this.#path = path;
     const found = read(path, log);
@@ -39,7 +43,7 @@ export class NodeIdentity {
     return this.#identity.token;
   }
 
-  /** What `auto` chose, or an operator instead of it; `undefined` before the first choice. */
+  /** The choice of `auto`, or of an operator instead; `undefined` before the first choice. */
   get choice(): RememberedChoice | undefined {
     return this.#identity.cluster;
   }
@@ -48,7 +52,7 @@ export class NodeIdentity {
     this.#write({ ...this.#identity, cluster: choice });
   }
 
-  /** The next `auto` measures and chooses again. */
+  /** Lets the next `auto` measure and choose again. */
   forgetChoice(): void {
     const { cluster: _cluster, ...rest } = this.#identity;
     this.#write(rest);

@@ -1,7 +1,9 @@
 /**
- * The other nodes as they were last known, in a file of the state directory: a node that starts while etcd is away finds its neighbours all the same.
+ * The last known other nodes, in a file of the state directory. A node that starts while etcd is
+ * away finds its neighbours by it.
  *
- * Old records do no harm: who is well is learnt by asking. So a file that is missing or broken is an empty view, and one that can't be written is a line in the log.
+ * Old records do no harm, because pings tell which nodes are well. So a missing or broken file is
+ * an empty view, and a file that can't be written is a line in the log.
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';

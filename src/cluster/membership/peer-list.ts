@@ -1,33 +1,33 @@
 /**
- * Which of the configured peers are others: one's own address is left out, however it is written.
+ * Leaves this node's own address out of the configured peers, however it is written.
  *
- * What names and addresses can't tell (another address of this host, a forwarded port) shows later, when a peer says this node's own id.
+ * Names and addresses can't tell everything (another address of this host, a forwarded port). The
+ * rest shows later, when a peer says this node's own id.
  */
 import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import { waitFor } from '../../base/deadline.js';
 import { parsePeerAddress } from '../address.js';
 
-/** All addresses of a host. May reject, and may take its time. */
+/** Lists all addresses of a host. May reject, and may take its time. */
 export type ResolveHost = (host: string) => Promise<string[]>;
 
-/** A name server that does not answer holds up the start for this long. */
+/** Longest time that a silent name server holds up the start, in ms. */
 const resolveTimeoutMs = 2000;
 
-/** By the system's own means: /etc/hosts, DNS. */
+/** Resolves by the system's own means: /etc/hosts, DNS. */
 export const resolveHost: ResolveHost = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
 interface Place {
   host: string;
   port: number;
-  /** The host itself when it can't be resolved. */
+  /** The host itself if it can't be resolved. */
   addresses: ReadonlySet<string>;
 }
 
 /**
- * The peers without oneself and without the same one twice, in their order, as written.
- *
- * @throws CopseError `ERR_URL` for what is no HOST:PORT
+ * @returns the peers without this node and without duplicates, in their order, as written
+ * @throws CopseError `ERR_URL` for an entry that is no HOST:PORT
  */
 export async function otherPeers(peers: readonly string[], self: string, resolve: ResolveHost = resolveHost): Promise<string[]> {
   const [own, ...places] = await Promise.all([self, ...peers].map((text) => placeOf(text, resolve)));
@@ -49,12 +49,14 @@ async function placeOf(text: string, resolve: ResolveHost): Promise<Place> {
     const addresses = await waitFor(`resolution of ${host}`, resolve(host), { timeoutMs: resolveTimeoutMs });
     return { host, port: parsed.port, addresses: new Set(addresses.map(unmapped)) };
   } catch {
-    // It may be known later: whoever connects asks again.
+    // The name may resolve later: each connect asks again.
     return { host, port: parsed.port, addresses: new Set([host]) };
   }
 }
 
-/** This host's name may stand for another address than the one that peers use (Debian's 127.0.1.1). */
+/**
+ * This host's name may stand for another address than the one that peers use (Debian's 127.0.1.1).
+ */
 function ownNames(own: Place): Place[] {
   return [{ host: hostname().toLowerCase(), port: own.port, addresses: new Set() }];
 }
@@ -64,7 +66,7 @@ function isSame(left: Place, right: Place): boolean {
   return left.host === right.host || [...left.addresses].some((address) => right.addresses.has(address));
 }
 
-/** An IPv4 address in IPv6 clothes is the same place. */
+/** An IPv4 address in IPv6 notation is the same place. */
 function unmapped(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }

@@ -1,4 +1,7 @@
-/** The peers that the configuration names: always there, never changing. Who of them is well, and who they are, is learnt by asking them. */
+/**
+ * The peers that the configuration names: always there, never changing. Pings tell which of them
+ * are well, and their ids.
+ */
 import type { NodeRecord } from '../node.js';
 import type { Membership, MembershipStatus, Seed } from './membership.js';
 import { otherPeers, type ResolveHost } from './peer-list.js';
@@ -24,7 +27,7 @@ export class StaticMembership implements Membership {
     return () => {};
   }
 
-  /** Whoever asks this node hears it. */
+  /** Nodes that ping this node hear of the change. */
   announce(_record: NodeRecord): void {}
 
   close(): void {}

@@ -1,15 +1,14 @@
-/** How far a node is: the time that the network and both kernels take to open a TCP connection. */
+/** Distance of a node: the time that the network and both kernels take to open a TCP connection. */
 import { connect } from 'node:net';
 import { waitFor } from '../../base/deadline.js';
 import { parsePeerAddress } from '../address.js';
 
-/** The least of several: what is above it is scheduling, not distance. */
+/** Number of tries. The shortest counts, because the rest is scheduling and not distance. */
 const attempts = 5;
 
 /**
- * Microseconds to HOST:PORT, the least of a few tries.
- *
- * @throws CopseError `ERR_URL`, `ERR_DEADLINE`; Error of the system when nobody listens
+ * @returns the shortest round trip to HOST:PORT of a few tries, in µs
+ * @throws CopseError `ERR_URL`, `ERR_DEADLINE`; Error of the system if the port is closed
  */
 export async function tcpRttUs(address: string, timeoutMs: number): Promise<number> {
   const place = parsePeerAddress(address);

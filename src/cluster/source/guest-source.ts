@@ -1,8 +1,11 @@
 /**
- * For a chunk whose home is another node: asks the home, and when that fails the next in rendezvous order; when it is this node's turn, or nobody is left, this node
- * acts as home itself.
+ * Source of chunks whose home is another node. It asks the home, and after a failure the next node
+ * in rendezvous order. When it is this node's turn, or no other node is left, this node acts as
+ * home itself.
  *
- * Invariants: a home that gives signs of life is waited for, however slow its origin, for half of a guest's deadline; what one home delivered is not asked of the next; a prefetch asks one home once.
+ * Invariants: a home that gives signs of life is waited for, however slow its origin, for half of a
+ * guest's deadline. Chunks that one home delivered are not asked of the next. A prefetch asks one
+ * home once.
  */
 
 import { AbortedError, errorCode } from '../../base/error.js';
@@ -29,7 +32,10 @@ export class GuestSource {
     this.#options = options;
   }
 
-  /** Of whole chunks, inside one extent. Errors: those of `readAsHome`; a prefetch's also those of the home. */
+  /**
+   * Reads whole chunks inside one extent. Errors: those of `readAsHome`; of a prefetch also those
+   * of the home.
+   */
   async read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const { metrics } = this.#options;
     const { signal, priority = 'demand' } = options;
@@ -45,7 +51,7 @@ export class GuestSource {
         return await readPeer(this.#options, peer, admission, 'readHome', range, counting, { signal, background: priority !== 'demand' });
       } catch (error) {
         if (signal?.aborted) throw new AbortedError(`read of ${this.#options.content.id}`, { cause: error });
-        // A sink that refuses will refuse everybody's bytes.
+        // A sink that refuses will refuse the bytes of every node.
         if (priority === 'prefetch' || !isOfPeer(error)) throw error;
         if (counting.deliveredBytes === lengthBytes) return;
         metrics.failovers += 1;
@@ -61,7 +67,10 @@ export class GuestSource {
     await this.#options.readAsHome(offset + doneBytes, lengthBytes - doneBytes, rest, options);
   }
 
-  /** Somebody waits for what the home was asked for in the background: it is asked again in the foreground, which the home takes as the same. */
+  /**
+   * Repeats a background request in the foreground, because a guest waits now. The home joins both
+   * into one.
+   */
   promote(offset: number, lengthBytes: number): void {
     const next = this.#next(offset, new Set());
     if (next === undefined) return;
@@ -72,7 +81,7 @@ export class GuestSource {
     );
   }
 
-  /** `undefined`: this node is next, or nobody is left. */
+  /** @returns the next home, or `undefined` if this node is next or no other node is left */
   #next(offset: number, tried: ReadonlySet<string>): { peer: Peer; admission: Admission } | undefined {
     const { placement, neighbourhood, trust, content } = this.#options;
     for (const id of placement.homes(Math.floor(offset / content.chunkBytes))) {

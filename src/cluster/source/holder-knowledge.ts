@@ -1,9 +1,11 @@
 /**
- * Who holds which chunk of one content, as this node knows it: those that it served as their home, and, once a chunk is missed after a change of who is
- * there, what the peers themselves say.
+ * This node's knowledge of the holders of one content's chunks. It comes from serving peers as
+ * their home. After a change of the cluster, the first missed chunk makes this node ask the peers
+ * themselves.
  *
- * All of it are hints: a wrong one costs a hop. When homes have gone (left, draining), their extents have moved to others, which do not know who was served by
- * them: so everybody is asked anew; when peers have come, only they are asked.
+ * All of it are hints; a wrong one costs a hop. When homes have gone (left, draining), their
+ * extents have new homes, which do not know whom the old homes served. So all peers are asked anew.
+ * When peers have come, only they are asked.
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -13,13 +15,16 @@ import type { CachedRun, Peer, PeerContent, PeerRequestOptions } from '../peer.j
 import type { Placement } from '../placement.js';
 
 /**
- * A peer that does not say in this time what it holds is taken to hold what is known of it already, until it does say it. One that can't be asked is asked again
- * after this time.
+ * Time for a peer's answer, in ms. After it, the known chunks count until the peer does answer. A
+ * peer that can't be asked is asked again after this time.
  */
 const answerMs = 1000;
-/** So long after a change others may see the cluster as it was: pings and their timeouts apart. */
+/**
+ * Time after a change in which other nodes may see the cluster as it was, in ms, pings and their
+ * timeouts apart.
+ */
 const unsettledMs = 4000;
-/** Of a chunk, that are supposed to hold it then. */
+/** Former homes of a chunk that are supposed to hold it in that time. */
 const formerHomeCount = 2;
 
 export class HolderKnowledge {
@@ -28,12 +33,12 @@ export class HolderKnowledge {
   readonly #neighbourhood: Neighbourhood;
   readonly #clock: Clock;
   #revision: number | undefined;
-  /** Peers that have been asked since everybody was to be asked anew. */
+  /** Peers that have been asked since the last time that all were to be asked anew. */
   readonly #asked = new Map<string, Peer>();
   /** Those of them that have not answered yet. */
   readonly #silent = new Set<Peer>();
   #askAgainAtMs = Number.POSITIVE_INFINITY;
-  /** Of the content, when it was last looked. */
+  /** Homes of the content at the last look. */
   #homes: ReadonlySet<string> = new Set();
   #asking: Promise<void> | undefined;
   #changedAtMs = Number.NEGATIVE_INFINITY;
@@ -47,7 +52,7 @@ export class HolderKnowledge {
     this.map = new HolderMap(options.content);
   }
 
-  /** Resolves when everybody who is there has been asked, one that does not answer in time left to answer later. Never rejects. */
+  /** Resolves when all peers have been asked. A peer that is late answers later. Never rejects. */
   async refresh(): Promise<void> {
     while (this.#asking !== undefined || this.#revision !== this.#neighbourhood.revision || this.#clock.nowMs() >= this.#askAgainAtMs) {
       this.#asking ??= this.#askNew().finally(() => {
@@ -57,14 +62,17 @@ export class HolderKnowledge {
     }
   }
 
-  /** Live peers that may hold the chunk, in the order in which they should be asked. */
+  /** @returns live peers that may hold the chunk, in the order in which they should be asked */
   holders(chunkIndex: number): Peer[] {
     return this.map.holders(chunkIndex).flatMap((id) => this.#neighbourhood.peer(id) ?? []);
   }
 
   /**
-   * Shortly after a change others may still have asked who was home before, since everybody was asked: of a range that nobody is known to hold, those are supposed to.
-   * As holders they are read from, so that what they just fetch is waited for. `false`: nobody is supposed to hold it.
+   * Takes former homes for holders of a range without a known one. Shortly after a change other
+   * nodes may still have asked a former home. This node reads from it, and so waits for what it is
+   * just fetching.
+   *
+   * @returns false if no node is supposed to hold the range
    */
   suppose(offset: number, lengthBytes: number): boolean {
     if (this.#clock.nowMs() - this.#changedAtMs > unsettledMs) return false;
@@ -80,7 +88,7 @@ export class HolderKnowledge {
     return former.length > 0;
   }
 
-  /** What the peer says that it holds of the range; `undefined` when it does not say. Never rejects. */
+  /** @returns the peer's own answer about the range; `undefined` if there is none. Never rejects */
   async ask(peer: Peer, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[] | undefined> {
     const end = new AbortController();
     try {
@@ -105,7 +113,7 @@ export class HolderKnowledge {
     this.#homes = homes;
     if (extentsMoved || gone.length > 0) this.#asked.clear();
     for (const id of gone) this.map.drop(id);
-    // One that was restarted is another peer.
+    // A peer that was restarted is another peer.
     const unasked = peers.filter((peer) => this.#asked.get(peer.id) !== peer);
     for (const peer of unasked) {
       if (this.#asked.has(peer.id)) this.map.drop(peer.id);
@@ -114,15 +122,19 @@ export class HolderKnowledge {
     await Promise.all(unasked.map((peer) => this.#ask(peer)));
   }
 
-  /** Resolves with its answer, or when that takes too long: one that was held up for a moment may hold what nobody else does, so a late answer counts, too. Never rejects. */
+  /**
+   * Resolves with its answer, or when that takes too long. A peer that was held up for a moment may
+   * be the only holder, so a late answer counts, too. Never rejects.
+   */
   async #ask(peer: Peer): Promise<void> {
     this.#silent.add(peer);
     const answered = peer.cachedRuns(this.#content, 0, this.#content.sizeBytes).then(
       (runs) => {
         this.#silent.delete(peer);
-        // Gone meanwhile, or another by now.
+        // The peer is gone meanwhile, or another one by now.
         if (this.#asked.get(peer.id) !== peer) return;
-        // What it was served while it answered is not in its answer: nothing is taken back, a wrong hint costs a hop.
+        // Chunks that the peer was served while it answered are not in its answer. So nothing is
+        // taken back; a wrong hint costs a hop.
         for (const { first, count } of wholeChunks(runs, this.#content)) this.map.add(peer.id, first, count);
       },
       () => {
@@ -136,7 +148,7 @@ export class HolderKnowledge {
   }
 }
 
-/** The chunks of which all is cached, in runs. */
+/** @returns the chunks of which all is cached, in runs */
 function wholeChunks(runs: readonly CachedRun[], { sizeBytes, chunkBytes }: PeerContent): { first: number; count: number }[] {
   const chunks: { first: number; count: number }[] = [];
   let at = 0;

@@ -1,8 +1,11 @@
 /**
- * For a chunk that this node is asked for as home, by its own guests or by peers: asks those that hold it, then the origin.
+ * Source of chunks that this node is asked for as home, by its own guests or by peers. It asks
+ * holders, then the origin.
  *
- * Invariants: nobody is asked as home; a held request is answered from a store alone: so no request can come back to who made it. The origin is asked only for what no
- * live peer is known to hold, and it is never a hedge; while it fails, whoever comes to hold the chunk is asked instead.
+ * Invariants: it asks no node as home, and a held request is answered from a store alone, so no
+ * request can come back to its author. The origin is asked only for chunks without a known live
+ * holder, and is never a hedge. While it fails, a node that comes to hold the chunk is asked
+ * instead.
  */
 
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
@@ -33,15 +36,15 @@ export class HomeSource {
     this.#options = options;
   }
 
-  /** Of whole chunks. Errors: the origin's. */
+  /** Reads whole chunks. Errors: the origin's. */
   async read(offset: number, lengthBytes: number, sink: PlacedSink, options: SourceReadOptions): Promise<void> {
     const { content, knowledge, neighbourhood, metrics } = this.#options;
     const end = offset + lengthBytes;
-    /** Peers that failed this read: what they hold they still hold, but somebody waits. */
+    /** Peers that failed this read. They still hold their chunks, but a guest waits. */
     const failed = new Set<string>();
     let supposedEnd = offset;
     for (let at = offset; at < end; ) {
-      // What came before may have waited for the origin: others may have come meanwhile.
+      // The steps before may have waited for the origin: other peers may have come meanwhile.
       await knowledge.refresh();
       if (options.signal?.aborted) throw new AbortedError(`read of ${content.id}`);
       const run = this.#runFrom(at, end, failed);
@@ -60,7 +63,10 @@ export class HomeSource {
     }
   }
 
-  /** Resolves to how much of the range came: all of it or, when the origin fails and somebody has come to hold what is next, whole chunks. Errors: the origin's. */
+  /**
+   * Resolves to the number of bytes that came: all of the range, or whole chunks if the origin
+   * fails and a peer has come to hold the next one. Errors: the origin's.
+   */
   async #readOrigin(
     offset: number,
     lengthBytes: number,
@@ -80,10 +86,10 @@ export class HomeSource {
     const onAbort = (): void => abort.abort();
     const onRetry = (): void => {
       options.onRetry?.();
-      // Who came meanwhile is known by the next time.
+      // The next round knows the peers that came meanwhile.
       void knowledge.refresh();
       const at = offset + counting.deliveredBytes;
-      // No chunk is put together from two.
+      // No chunk is put together from two sources.
       if (at % content.chunkBytes === 0 && this.#holders(at / content.chunkBytes, failed).length > 0) abort.abort();
     };
     watchAbort(signal, onAbort);
@@ -99,7 +105,10 @@ export class HomeSource {
     }
   }
 
-  /** As much from `at` on as the first of the holders has, or nobody does. The others have all of it, too. */
+  /**
+   * @returns the longest run from `at` on that the first holder has, or that has no holder. The
+   * other holders have all of it, too
+   */
   #runFrom(at: number, end: number, failed: ReadonlySet<string>): { end: number; holders: Peer[] } {
     const { content, knowledge } = this.#options;
     const { chunkBytes } = content;
@@ -122,7 +131,8 @@ export class HomeSource {
   }
 
   /**
-   * Resolves to how much of the range the holder gave; perhaps nothing: then it is among those that failed, or known to hold less, so that the next round asks another, or the origin.
+   * Resolves to the number of bytes that the holder gave, perhaps none. Then it is among the failed
+   * peers, or known to hold less, so the next round asks another one, or the origin.
    */
   async #readHolder(
     offset: number,
@@ -157,8 +167,9 @@ export class HomeSource {
   }
 
   /**
-   * It does not hold all that it was thought to hold. Of more than one chunk it is asked which of them it does: the others may be in nobody else's cache.
-   * Afterwards less of the range is known to be held than before.
+   * Corrects the knowledge of a holder that does not hold the whole run. For more than one chunk it
+   * asks the peer which of them it holds, because the others may be in no other cache. Afterwards
+   * less of the range is known to be held.
    */
   async #correct(peer: Peer, offset: number, lengthBytes: number, { signal, priority = 'demand' }: SourceReadOptions): Promise<void> {
     const { content, knowledge } = this.#options;

@@ -1,8 +1,10 @@
 /**
- * One read from one peer: counted, measured, verified, and its end told to whoever decides about the peer's trust. Where the
- * connection has gone silent it is asked again, once, on a new one: the peer may be well, and at work on the answer.
+ * One read from one peer: counted, measured, verified, its end reported to the trust in the peer.
+ * If the connection went silent, it asks again, once, on a new one: the peer may be well, and at
+ * work on the answer.
  *
- * Invariant: what reaches the sink is right as far as can be told, and whole chunks; after a failure they are there and need not be asked for again.
+ * Invariant: the sink gets whole chunks that are right as far as this node can tell. After a
+ * failure they are there and need not be asked for again.
  */
 
 import type { Clock } from '../../base/clock.js';
@@ -21,7 +23,7 @@ export interface PeerReadContext {
   content: PeerContent;
   trust: Trust;
   metrics: ClusterMetrics;
-  /** Of a sealed image. */
+  /** Verifier of a sealed image. */
   verifier: ChunkVerifier | undefined;
   clock: Clock;
 }
@@ -87,7 +89,7 @@ async function readOnce(
     tally.latency.observe(clock.nowMs() - startMs);
   } catch (error) {
     const code = errorCode(error);
-    // A home that refuses is well, as a rule: what failed is its origin.
+    // A home that refuses is well, as a rule: its origin failed.
     if (code === 'ERR_PEER_REFUSED' && method === 'readHome') tally.failures += 1;
     if (code === 'ERR_PEER_ABSENT' || code === 'ERR_ABORTED' || (code === 'ERR_PEER_REFUSED' && method === 'readHome')) admission.ended();
     else admission.failed(error);

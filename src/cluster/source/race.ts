@@ -1,12 +1,14 @@
 /**
- * Several sources that deliver the same range into one sink: whoever is ahead is heard.
+ * Several sources deliver the same range into one sink, which takes each byte from the first source
+ * that brings it.
  *
- * Invariant: the sink sees each byte once, in order, whatever the contenders do; all of them deliver right bytes.
+ * Invariant: the sink gets each byte once, in order, whatever the contenders do. All of them
+ * deliver right bytes.
  */
 
 import type { RangeSink } from '../../block/sink.js';
 export class Race {
-  /** How much of the range the sink was given. */
+  /** Bytes of the range that the sink was given. */
   deliveredBytes = 0;
   readonly #sink: RangeSink;
 
@@ -14,7 +16,7 @@ export class Race {
     this.#sink = sink;
   }
 
-  /** A sink for one more contender, which delivers the range from byte `startBytes` on. */
+  /** Makes a sink for one more contender, which delivers the range from byte `startBytes` on. */
   contender(startBytes = 0): RangeSink {
     let at = startBytes;
     return {
