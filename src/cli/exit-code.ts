@@ -1,5 +1,6 @@
 /**
- * Exit codes of `copse`, a stable interface (docs/reference/command-line.md). Those of errors follow from their kinds.
+ * Exit codes of `copse`, a stable interface (docs/reference/command-line.md). The kind of an error
+ * decides its exit code.
  */
 import { presentationOf } from '../base/error-code.js';
 

@@ -9,26 +9,17 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Closeable } from '../base/lifecycle.js';
 import { type Logger, silentLogger } from '../base/log.js';
+import { MemberTable, type OpenPeer } from './health/member-table.js';
 import { MemberVerdict, type Verdict } from './health/member-verdict.js';
 import { type MemberView, memberView } from './health/member-view.js';
 import type { OpenProbe } from './health/probe.js';
 import { type LiveNode, View } from './health/view.js';
-import { Watch, type WatchTimes } from './health/watch.js';
+import type { WatchTimes } from './health/watch.js';
+import { defaultTimes, WatchSet } from './health/watch-set.js';
 import type { Membership } from './membership/membership.js';
 import type { Neighbourhood, WeightedNode } from './neighbourhood.js';
 import type { NodeStatement } from './node.js';
 import type { Peer } from './peer.js';
-
-/** A peer that the live cluster can declare gone. */
-export interface LivePeer extends Peer {
-  /**
-   * Fails everything that waits for the peer, and all later requests, with `ERR_PEER_GONE`. @param
-   * reason for people
-   */
-  destroy(reason: string): void;
-}
-
-export type OpenPeer = (id: string, address: string) => LivePeer;
 
 export interface LiveClusterOptions extends Partial<WatchTimes> {
   membership: Membership;
@@ -41,41 +32,17 @@ export interface LiveClusterOptions extends Partial<WatchTimes> {
   log?: Logger | undefined;
 }
 
-export const defaultTimes: WatchTimes = {
-  pingIntervalMs: 1000,
-  pingTimeoutMs: 2000,
-  suspectTimeoutMs: 1000,
-  backoffMinMs: 250,
-  backoffMaxMs: 2000,
-};
-
-interface Member {
-  address: string;
-  /** Start of the peer's process; another start is another peer. */
-  startedAt: string;
-  token: string;
-  peer: LivePeer;
-}
-
 export class LiveCluster implements Neighbourhood, Closeable {
   readonly selfId: string;
   readonly #options: LiveClusterOptions;
-  readonly #clock: Clock;
   readonly #log: Logger;
-  /** Watches by address, in the order in which they came. */
-  readonly #watches = new Map<string, Watch>();
+  readonly #watches: WatchSet;
   readonly #memberVerdict = new MemberVerdict();
   #verdicts: ReadonlyMap<string, Verdict> = new Map();
-  /** Members by id. */
-  readonly #members = new Map<string, Member>();
+  readonly #members: MemberTable;
   readonly #view = new View();
   readonly #listeners = new Set<() => void>();
   readonly #returnListeners = new Set<(id: string, isFirst: boolean) => void>();
-  /** Ids of members that have come back in this turn. */
-  #returned: { id: string; isFirst: boolean }[] = [];
-  /** Ids of all nodes that ever were members. */
-  readonly #met = new Set<string>();
-  readonly #startMs: number;
   readonly #endMembership: () => void;
   #revision = 0;
   #isCutOff = false;
@@ -84,11 +51,12 @@ export class LiveCluster implements Neighbourhood, Closeable {
 
   /** Begins to ping at once. */
   constructor(options: LiveClusterOptions) {
-    const { membership, clock = systemClock, log = silentLogger } = options;
+    const { membership, openPeer, clock = systemClock, random = Math.random, log = silentLogger } = options;
+    const { pingTimeoutMs = defaultTimes.pingTimeoutMs } = options;
     this.#options = options;
-    this.#clock = clock;
     this.#log = log;
-    this.#startMs = clock.nowMs();
+    this.#watches = new WatchSet({ ...options, clock, random, onChange: () => this.#assess() });
+    this.#members = new MemberTable({ openPeer, pingTimeoutMs, silenceMs: (address) => this.#watches.of(address)?.silenceMs ?? 0 });
     this.selfId = options.self().id;
     this.#ready = new Promise((resolve) => {
       this.#onReady = resolve;
@@ -118,12 +86,12 @@ export class LiveCluster implements Neighbourhood, Closeable {
   }
 
   peer(id: string): Peer | undefined {
-    return this.#members.get(id)?.peer;
+    return this.#members.peer(id);
   }
 
   suspect(id: string): void {
-    const member = this.#members.get(id);
-    if (member !== undefined) this.#watches.get(member.address)?.suspect();
+    const address = this.#members.addressOf(id);
+    if (address !== undefined) this.#watches.of(address)?.suspect();
   }
 
   onChange(listener: () => void): () => void {
@@ -149,10 +117,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
    * heard.
    */
   silentMs(id: string): number {
-    if (this.#members.has(id)) return 0;
-    const watches = [...this.#watches.values()].filter(({ lastStatement }) => lastStatement?.id === id);
-    if (watches.length === 0) return this.#clock.nowMs() - this.#startMs;
-    return Math.min(...watches.map(({ silentMs }) => silentMs));
+    return this.#members.has(id) ? 0 : this.#watches.silentMs(id);
   }
 
   /**
@@ -160,7 +125,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
    * failed to.
    */
   async look(): Promise<void> {
-    await Promise.all([...this.#watches.values()].map((watch) => watch.look()));
+    await this.#watches.each((watch) => watch.look());
   }
 
   /**
@@ -173,12 +138,12 @@ export class LiveCluster implements Neighbourhood, Closeable {
 
   /** Resolves when all members that are up have told anew what they serve, or failed to in time. */
   async refresh(): Promise<void> {
-    await Promise.all([...this.#watches.values()].map((watch) => watch.refresh()));
+    await this.#watches.each((watch) => watch.refresh());
   }
 
   /** Pings an address that membership names, now. Resolves with or without an answer. */
   async meet(address: string): Promise<void> {
-    await this.#watches.get(address)?.meet();
+    await this.#watches.of(address)?.meet();
   }
 
   /** Tells that this node's statement has changed. */
@@ -190,7 +155,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
   members(): MemberView[] {
     const { id, address, version, donatedBytes, usedBytes } = this.#options.self();
     const seedIds = new Map(this.#options.membership.seeds.map((seed) => [seed.address, seed.id]));
-    const others = [...this.#watches.values()].flatMap((watch) => {
+    const others = [...this.#watches].flatMap((watch) => {
       const verdict = this.#verdicts.get(watch.address);
       return verdict === undefined ? [] : (memberView(watch, verdict, seedIds.get(watch.address)) ?? []);
     });
@@ -200,9 +165,8 @@ export class LiveCluster implements Neighbourhood, Closeable {
 
   close(): void {
     this.#endMembership();
-    for (const watch of this.#watches.values()) watch.close();
-    this.#watches.clear();
-    for (const id of [...this.#members.keys()]) this.#part(id, 'this node stops');
+    this.#watches.close();
+    this.#members.close('this node stops');
     this.#onReady?.();
   }
 
@@ -211,38 +175,17 @@ export class LiveCluster implements Neighbourhood, Closeable {
    * well.
    */
   #follow(): void {
-    const { membership, openProbe, random = Math.random } = this.#options;
-    for (const { address } of membership.seeds) {
-      if (this.#watches.has(address)) continue;
-      const watch = new Watch({
-        ...defaultTimes,
-        ...this.#givenTimes(),
-        address,
-        openProbe,
-        clock: this.#clock,
-        random,
-        onChange: () => this.#assess(),
-      });
-      this.#watches.set(address, watch);
-    }
+    for (const { address } of this.#options.membership.seeds) this.#watches.add(address);
     this.#assess();
-  }
-
-  #givenTimes(): Partial<WatchTimes> {
-    const given = Object.keys(defaultTimes).flatMap((key) => {
-      const value = this.#options[key as keyof WatchTimes];
-      return value === undefined ? [] : [[key, value]];
-    });
-    return Object.fromEntries(given);
   }
 
   /** Draws the conclusions from everything that is known now. */
   #assess(): void {
     const before = this.#verdicts;
-    const entries = [...this.#watches.values()].map(({ address, state }) => ({ address, state }));
+    const entries = [...this.#watches].map(({ address, state }) => ({ address, state }));
     this.#verdicts = this.#memberVerdict.judge(this.#options.self(), entries);
     this.#forgetStrays();
-    let changed = this.#meetAndPart();
+    let changed = this.#members.update(this.#verdicts);
     changed = this.#view.update(this.#liveNodes()) || changed;
     const kinds = [...this.#verdicts.values()].map(({ kind }) => kind);
     const isCutOff = kinds.includes('down') && !kinds.includes('member') && !kinds.includes('new');
@@ -250,7 +193,7 @@ export class LiveCluster implements Neighbourhood, Closeable {
     this.#isCutOff = isCutOff;
     for (const [address, verdict] of this.#verdicts) this.#logChange(address, before.get(address), verdict);
     if (!kinds.includes('new')) this.#onReady?.();
-    for (const { id, isFirst } of this.#returned.splice(0)) {
+    for (const { id, isFirst } of this.#members.takeReturned()) {
       for (const listener of [...this.#returnListeners]) listener(id, isFirst);
     }
     if (!changed) return;
@@ -264,57 +207,14 @@ export class LiveCluster implements Neighbourhood, Closeable {
     const verdicts = new Map(this.#verdicts);
     for (const [address, verdict] of verdicts) {
       if (named.has(address) || verdict.kind === 'member') continue;
-      this.#watches.get(address)?.close();
-      this.#watches.delete(address);
+      this.#watches.remove(address);
       verdicts.delete(address);
     }
     this.#verdicts = verdicts;
   }
 
-  /** @returns true if a member came, went, or began anew */
-  #meetAndPart(): boolean {
-    const live = new Map<string, { address: string; statement: NodeStatement }>();
-    for (const [address, verdict] of this.#verdicts) {
-      if (verdict.kind === 'member') live.set(verdict.statement.id, { address, statement: verdict.statement });
-    }
-    let changed = false;
-    for (const [id, { address, startedAt, token }] of [...this.#members]) {
-      const now = live.get(id);
-      if (now === undefined) this.#part(id, this.#reasonOf(address));
-      else if (now.address !== address) this.#part(id, `it is at ${now.address} now`);
-      else if (now.statement.startedAt !== startedAt || now.statement.token !== token) this.#part(id, 'it was started anew');
-      else continue;
-      changed = true;
-    }
-    for (const [id, { address, statement }] of live) {
-      if (this.#members.has(id)) continue;
-      const { startedAt, token } = statement;
-      const { pingTimeoutMs = defaultTimes.pingTimeoutMs } = this.#options;
-      const silenceMs = this.#watches.get(address)?.silenceMs ?? 0;
-      if (!this.#met.has(id) || silenceMs >= pingTimeoutMs) this.#returned.push({ id, isFirst: this.#members.size === 0 });
-      this.#met.add(id);
-      this.#members.set(id, { address, startedAt, token, peer: this.#options.openPeer(id, address) });
-      changed = true;
-    }
-    return changed;
-  }
-
-  #reasonOf(address: string): string {
-    const verdict = this.#verdicts.get(address);
-    return verdict !== undefined && 'message' in verdict ? verdict.message : 'it left';
-  }
-
-  #part(id: string, reason: string): void {
-    this.#members.get(id)?.peer.destroy(reason);
-    this.#members.delete(id);
-  }
-
   #liveNodes(): LiveNode[] {
-    const nodes: LiveNode[] = [{ statement: this.#options.self(), peer: undefined }];
-    for (const { address, peer } of this.#members.values()) {
-      const verdict = this.#verdicts.get(address);
-      if (verdict?.kind === 'member') nodes.push({ statement: verdict.statement, peer });
-    }
+    const nodes: LiveNode[] = [{ statement: this.#options.self(), peer: undefined }, ...this.#members.liveNodes(this.#verdicts)];
     return nodes.sort((left, right) => compare(left.statement.id, right.statement.id));
   }
 

@@ -2,7 +2,8 @@
 
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { LiveCluster, type LivePeer } from '../../src/cluster/live-cluster.js';
+import type { LivePeer } from '../../src/cluster/health/member-table.js';
+import { LiveCluster } from '../../src/cluster/live-cluster.js';
 import type { NodeStatement } from '../../src/cluster/node.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { turns } from '../cache/subject.js';

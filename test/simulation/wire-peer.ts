@@ -3,8 +3,8 @@
 import { waitFor } from '../../src/base/deadline.js';
 import { errorCode } from '../../src/base/error.js';
 import type { RangeSink } from '../../src/block/sink.js';
+import type { LivePeer } from '../../src/cluster/health/member-table.js';
 import type { PingAnswer, Probe } from '../../src/cluster/health/probe.js';
-import type { LivePeer } from '../../src/cluster/live-cluster.js';
 import { type CachedRun, type PeerContent, PeerError, type PeerRequestOptions } from '../../src/cluster/peer.js';
 import { requestError } from '../../src/peer/client/failure.js';
 import type { Connection } from './network.js';

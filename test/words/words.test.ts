@@ -6,12 +6,12 @@ import { commentsOf, faults } from './words.js';
 
 /** From dist/test/words. */
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-/** Folders below `src` whose words are not revised yet. */
-const unrevised: readonly string[] = ['base', 'catalog', 'cluster', 'disk', 'manifest', 'origin', 'peer'];
+/** Folders and files below `src` whose words are not revised yet. */
+const unrevised: readonly string[] = ['base', 'catalog', 'disk', 'manifest', 'origin/nbd/link.ts', 'origin/retry.ts', 'peer'];
 
 t.test('the source', async (t) => {
   for (const [path, text] of readSource(`${root}src`)) {
-    if (unrevised.some((folder) => path.startsWith(`${folder}/`))) continue;
+    if (unrevised.some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
     const found = faults(text, commentsOf(text));
     if (found.length > 0) t.fail(`src/${path}`, { found });
   }

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Watch } from '../../../src/cluster/health/watch.js';
+import { defaultTimes } from '../../../src/cluster/health/watch-set.js';
 import { IncompatibleError } from '../../../src/cluster/incompatible-error.js';
-import { defaultTimes } from '../../../src/cluster/live-cluster.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { turns } from '../../cache/subject.js';
 import { statementOf } from '../../peer/node-statement.js';
