@@ -31,7 +31,7 @@ export interface BenchCase {
   name: string;
   /** Run only when it is asked for by name. */
   onRequest?: boolean;
-  /** Of docs/performance.md, where its rows go. Default: `measured`. */
+  /** Section of docs with its rows (`harness/publish.ts`). Default: `measured`. */
   section?: 'disk' | 'fast';
   run(context: BenchContext): Promise<CaseResult>;
 }

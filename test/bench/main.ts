@@ -5,11 +5,11 @@
  */
 
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../src/base/error.js';
 import { Lifecycle } from '../../src/base/lifecycle.js';
-import { markdownTable, replaceSection } from '../support/doc-section.js';
+import { markdownTable, wrapped } from '../support/doc-section.js';
 import { chunkSize } from './case/chunk-size.js';
 import { coldRandom } from './case/cold-random.js';
 import { coldSequential } from './case/cold-sequential.js';
@@ -30,7 +30,8 @@ import { type BenchCase, type BenchContext, originLatenciesMs } from './context.
 import { fullImage, sparseImage } from './harness/image-file.js';
 import { describeMachine, type Machine } from './harness/machine.js';
 import { HttpOrigin } from './harness/origin.js';
-import { benchCacheDir, performancePage } from './harness/place.js';
+import { benchCacheDir } from './harness/place.js';
+import { publish } from './harness/publish.js';
 import { type CaseResult, render, terminalTable } from './harness/report.js';
 import { type BenchOptions, parseOptions, usage } from './option.js';
 
@@ -117,22 +118,20 @@ async function keep(results: ReadonlyMap<string, CaseResult>, options: BenchOpti
   console.log(`results: ${base}.json and ${base}.md`);
 }
 
-/** Into docs/performance.md: each table when all its cases ran. */
+/** Publishes each table whose cases all ran. */
 async function document(results: ReadonlyMap<string, CaseResult>, options: BenchOptions, machine: Machine): Promise<void> {
-  let page = await readFile(performancePage, 'utf8');
   const { nginx, nbdkit, qemu, fio } = machine.programs;
   const where = `${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}; ${nbdkit}, ${qemu}, ${fio}, ${nginx}`;
   const section = (command: string, chosen: readonly CaseResult[]): string =>
-    `\`${command}\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.pairs} rounds. ${where}.\n\n${render(chosen, markdownTable)}`;
+    `${wrapped(`\`${command}\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.pairs} rounds. ${where}.`)}\n\n${render(chosen, markdownTable)}`;
   const study = results.get(chunkSize.name);
   const commands = { measured: 'npm run bench', disk: 'npm run bench -- disk', fast: 'npm run bench -- fast' } as const;
   for (const name of ['measured', 'disk', 'fast'] as const) {
     const all = cases.filter((each) => !each.onRequest && (each.section ?? 'measured') === name).map((each) => results.get(each.name));
     const ran = all.filter((result) => result !== undefined);
-    if (ran.length === all.length) page = replaceSection(page, name, section(commands[name], ran));
+    if (ran.length === all.length) await publish(name, section(commands[name], ran));
   }
-  if (study !== undefined) page = replaceSection(page, 'chunk-size', section('npm run bench -- chunk-size', [study]));
-  await writeFile(performancePage, page);
+  if (study !== undefined) await publish('chunk-size', section('npm run bench -- chunk-size', [study]));
 }
 
 async function main(): Promise<number> {

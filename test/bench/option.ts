@@ -15,7 +15,7 @@ export interface BenchOptions {
   latenciesMs: number[];
   /** Where the JSON goes besides the cache directory. */
   jsonPath: string | undefined;
-  /** Put the tables into docs/performance.md. */
+  /** True to write the tables into their pages in docs. */
   doc: boolean;
   list: boolean;
   help: boolean;
@@ -29,7 +29,7 @@ export const usage = `npm run bench -- [NAME…] [--case NAME]… [--pairs N] [-
   --trace NAME        replay this boot alone (repeatable): debian-fast-boot, debian-systemd-boot, debian-fast-boot-workload
   --latency MS        replay against an origin of this latency alone (repeatable): 1, 10, 50
   --json FILE         write the results there as well
-  --doc               put the tables into docs/performance.md (one only when all its cases ran)
+  --doc               write the tables into docs (one only when all its cases ran)
   --list              the cases' names
 `;
 

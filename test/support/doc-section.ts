@@ -15,6 +15,22 @@ export function replaceSection(page: string, name: string, body: string): string
   return `${page.slice(0, from + begin.length)}\n${body.trim()}\n${page.slice(to)}`;
 }
 
+/** Columns of a page's text. */
+const width = 100;
+
+/** @returns the paragraph or list item in lines of at most 100 columns, the later ones indented */
+export function wrapped(text: string, indent = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
 export function markdownTable(head: string[], rows: string[][]): string {
   const line = (each: string[]): string => `| ${each.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');

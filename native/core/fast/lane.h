@@ -58,7 +58,7 @@ class Lane {
     size_t max_input_bytes = 1 << 20;
     // SO_SNDBUF (socket(7)) of a unix socket, in bytes. The kernel holds twice as much for a client
     // that does not read, its overhead included. Any process may ask for this much:
-    // docs/decision/0005-unix-send-buffer.md.
+    // docs/decision/0010-unix-send-buffer.md.
     int send_buffer_bytes = 208 << 10;
     // The stack holds the server with its input buffer of 16 KiB; the deepest calls need a few KiB
     // more.

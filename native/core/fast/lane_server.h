@@ -39,8 +39,8 @@ class LaneServer {
   // Returns at the end of the input.
   void Run() REQUIRES(kLaneThread);
 
-  // A read of this many bytes or more goes from file to socket without a copy here
-  // (docs/decision/0004-sendfile.md has the size at which that begins to cost less).
+  // A read of this many bytes or more goes from file to socket without a copy here, because that
+  // costs less from this size on (docs/decision/0009-sendfile-for-large-reads.md).
   static constexpr uint64_t kFromFileBytes = 64 << 10;
 
  private:

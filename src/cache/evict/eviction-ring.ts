@@ -1,6 +1,6 @@
 /**
  * The stores of one class of chunks in a ring, and a hand that goes round over all of them: second
- * chance (CLOCK), in the order in which chunks lie. docs/decision/0012-eviction-policy.md tells why
+ * chance (CLOCK), in the order in which chunks lie. docs/decision/0002-second-chance.md tells why
  * CLOCK was chosen over LRU and S3-FIFO.
  *
  * An eviction takes at most three laps. The first clears used marks and finds unmarked chunks. The

@@ -3,11 +3,9 @@
  * figures are the same on every machine, but for the moments at which the shipped code evicts ahead.
  */
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { replaceSection } from '../../support/doc-section.js';
-import { performancePage } from '../harness/place.js';
+import { publish } from '../harness/publish.js';
 import { loadTrace, type Trace, traceNames } from '../harness/trace.js';
 import { buildMix, byPopularity, type Mix } from './mix.js';
 import { Clock, Lru, type ReplayPolicy, S3Fifo, Sieve } from './policy.js';
@@ -110,7 +108,4 @@ async function study(seedCount: number): Promise<string> {
 const { values } = parseArgs({ options: { seeds: { type: 'string', default: '3' }, doc: { type: 'boolean', default: false } } });
 const table = await study(Math.max(1, Number(values.seeds) || 1));
 console.log(table);
-if (values.doc) {
-  const page = await readFile(performancePage, 'utf8');
-  await writeFile(performancePage, replaceSection(page, 'eviction', table));
-}
+if (values.doc) await publish('eviction', table);

@@ -9,9 +9,6 @@ export const packageRoot = fileURLToPath(new URL('../../../../', import.meta.url
 /** Recorded boot traces, as they lie in the source tree (tsc copies no data). */
 export const traceDir = join(packageRoot, 'test/bench/trace');
 
-/** Where the figures are published. */
-export const performancePage = join(packageRoot, 'docs/performance.md');
-
 /** The `copse` command as the package ships it; `COPSE_BENCH_COMMAND` names another build's `main.js`, to compare two. */
 export const copseCommand = process.env['COPSE_BENCH_COMMAND'] ?? join(packageRoot, 'dist/src/cli/main.js');
 

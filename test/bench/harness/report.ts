@@ -1,4 +1,4 @@
-/** Results as rows, and rows as text: a table for the terminal, Markdown for docs/performance.md, JSON for programs. */
+/** Results as rows, and rows as text: a table for the terminal, Markdown for docs, JSON for programs. */
 import Table from 'cli-table3';
 import { type Comparison, compare, compareCpu, medianCpuUs, medianValue, type Rounds } from './round.js';
 

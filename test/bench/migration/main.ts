@@ -5,17 +5,18 @@
  * Exit code: 0 whatever the figures are, 1 when a migration failed (the others are reported all the same), 2 on wrong usage.
  */
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
 import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { MiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
-import { markdownTable, replaceSection } from '../../support/doc-section.js';
+import { markdownTable, wrapped } from '../../support/doc-section.js';
 import { baseImage, imageFile } from '../harness/image-file.js';
 import { describeMachine, type Machine } from '../harness/machine.js';
-import { benchCacheDir, performancePage } from '../harness/place.js';
+import { benchCacheDir } from '../harness/place.js';
+import { publish } from '../harness/publish.js';
 import { terminalTable } from '../harness/report.js';
 import { FarOrigin } from '../storm/lab/origin.js';
 import { makeWorkDir } from '../storm/lab/work-dir.js';
@@ -88,7 +89,7 @@ async function document(machine: Machine, options: MigrationOptions, text: strin
   const { nbdkit, qemu } = machine.programs;
   const where = `${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}; ${nbdkit}, ${qemu}`;
   const when = `\`npm run bench:migration\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.rounds} rounds, ${options.bitsPerSecond / 1e6} Mbit/s`;
-  await writeFile(performancePage, replaceSection(await readFile(performancePage, 'utf8'), 'migration', `${when}. ${where}.\n\n${text}`));
+  await publish('migration', `${wrapped(`${when}. ${where}.`)}\n\n${text}`);
 }
 
 async function main(): Promise<void> {

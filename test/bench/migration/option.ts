@@ -12,7 +12,7 @@ export interface MigrationOptions {
   bitsPerSecond: number;
   /** Where the JSON goes besides the cache directory. */
   jsonPath: string | undefined;
-  /** Put the tables into docs/performance.md. */
+  /** True to write the tables into docs/performance.md. */
   doc: boolean;
   help: boolean;
 }
@@ -24,7 +24,7 @@ export const usage = `npm run bench:migration -- [--way NAME]… [--rounds N]
   --overlay MIB    written to the disk before it is moved (default 2048)
   --link MBIT/S    of each host (default 1000)
   --json FILE      write all samples there as well
-  --doc            put the tables into docs/performance.md
+  --doc            write the tables into docs/performance.md
 
 Needs root: it makes network namespaces, which are removed when it ends.
 `;

@@ -4,17 +4,18 @@
  * Exit code: 0 whatever the figures are, 1 when a case failed (the others are reported all the same), 2 on wrong usage.
  */
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopseError, errorMessage } from '../../../src/base/error.js';
 import { foreignErrorCode } from '../../../src/base/error-code.js';
 import { Lifecycle } from '../../../src/base/lifecycle.js';
 import { KiB } from '../../../src/base/size.js';
 import { Lab } from '../../lab/lab.js';
-import { markdownTable, replaceSection } from '../../support/doc-section.js';
+import { markdownTable, wrapped } from '../../support/doc-section.js';
 import { fullImage } from '../harness/image-file.js';
 import { describeMachine, type Machine } from '../harness/machine.js';
-import { benchCacheDir, performancePage } from '../harness/place.js';
+import { benchCacheDir } from '../harness/place.js';
+import { publish } from '../harness/publish.js';
 import { terminalTable } from '../harness/report.js';
 import { loadTrace } from '../harness/trace.js';
 import { besideNbdkit } from './case/beside-nbdkit.js';
@@ -125,8 +126,7 @@ async function keep(results: ReadonlyMap<string, StormResult>, options: StormOpt
 async function document(results: ReadonlyMap<string, StormResult>, options: StormOptions, machine: Machine): Promise<void> {
   const where = `${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}; ${machine.programs['nbdkit']}, ${machine.programs['nginx']}`;
   const when = `\`npm run bench:storm\`, commit ${machine.commit}, ${machine.date.slice(0, 10)}, ${options.rounds} rounds of ${options.traceName}`;
-  const body = `${when}. ${where}.\n\n${render([...results.values()], markdownTable)}`;
-  await writeFile(performancePage, replaceSection(await readFile(performancePage, 'utf8'), 'storm', body));
+  await publish('storm', `${wrapped(`${when}. ${where}.`)}\n\n${render([...results.values()], markdownTable)}`);
 }
 
 async function main(): Promise<void> {

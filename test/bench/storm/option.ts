@@ -11,7 +11,7 @@ export interface StormOptions {
   traceName: TraceName;
   /** Where the JSON goes besides the cache directory. */
   jsonPath: string | undefined;
-  /** Put the tables into docs/performance.md. */
+  /** True to write the tables into docs/performance/storm.md. */
   doc: boolean;
   list: boolean;
   help: boolean;
@@ -24,7 +24,7 @@ export const usage = `npm run bench:storm -- [--case NAME]… [--hosts N,N…] [
   --rounds N       rounds of each case (default 3)
   --trace NAME     the boot that is replayed: ${traceNames.join(', ')} (default the first)
   --json FILE      write all samples there as well
-  --doc            put the tables into docs/performance.md
+  --doc            write the tables into docs/performance/storm.md
   --list           the cases' names
 
 Needs root: it makes network namespaces, which are removed when it ends.

@@ -39,7 +39,7 @@ bool StaysOnHost(int fd) {
 
 // A congestion control that paces (BBR) sets a timer for each piece. Within a host there is no
 // network to spare, and it sends large replies at a quarter of the rate for four times the CPU
-// (docs/decision/0006-tcp-low-water-mark.md).
+// (docs/decision/0012-unpaced-loopback.md).
 void MarkTcp(int fd) {
   const bool on_host = StaysOnHost(fd);
   const int unsent_bytes = on_host ? kUnsentBytesOnHost : kUnsentBytes;
