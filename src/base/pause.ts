@@ -1,17 +1,20 @@
-/** Waiting for time to pass, where nothing is waited for but that. */
+/** Waits for nothing but time to pass. */
 import { unwatchAbort, watchAbort } from './abort.js';
 import type { Clock } from './clock.js';
 
-/** Resolves after the delay, or as soon as the signal is aborted. Does not keep the process alive. */
-export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+/**
+ * Resolves after the delay, or as soon as one of the signals is aborted. The caller looks which it
+ * was. Does not keep the process alive.
+ */
+export function pause(clock: Clock, delayMs: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       cancel();
-      unwatchAbort(signal, end);
+      for (const signal of signals) unwatchAbort(signal, end);
       resolve();
     };
     const cancel = clock.after(delayMs, end);
-    watchAbort(signal, end);
-    if (signal?.aborted) end();
+    for (const signal of signals) watchAbort(signal, end);
+    if (signals.some((signal) => signal?.aborted)) end();
   });
 }

@@ -8,10 +8,10 @@
  * ends at once when the signal aborts. Without a signal it tries for ever: deadlines belong to the layers above.
  */
 
-import { unwatchAbort, watchAbort } from '../base/abort.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { AbortedError, errorMessage } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { pause } from '../base/pause.js';
 import type { SourceReadOptions } from '../block/read-options.js';
 import type { RangeSink } from '../block/sink.js';
 import { OriginDecorator } from './decorator.js';
@@ -64,24 +64,14 @@ class RetryingOrigin extends OriginDecorator {
     }
   }
 
-  /** Full jitter: everybody who lost the same origin comes back at another moment. */
-  #pause(error: OriginError, fruitless: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Waits before the next attempt, with full jitter: nodes that lost one origin come back at different moments. */
+  async #pause(error: OriginError, fruitless: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock = systemClock, random = Math.random, firstDelayMs = 100, maxDelayMs = 5000, maxRetryAfterMs = 10_000 } = this.#options;
     const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(Math.max(fruitless - 1, 0), 30));
     const delayMs = Math.max(random() * ceilingMs, Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs));
     this.#options.onRetry?.({ error, delayMs });
     this.#options.log?.debug({ origin: this.url, delayMs: Math.round(delayMs), error: errorMessage(error) }, 'origin read is tried again');
-    return new Promise((resolve, reject) => {
-      const aborted = (): void => {
-        cancel();
-        reject(new AbortedError(`read of ${this.url}`, { cause: error }));
-      };
-      const cancel = clock.after(delayMs, () => {
-        unwatchAbort(signal, aborted);
-        resolve();
-      });
-      if (signal?.aborted) aborted();
-      else watchAbort(signal, aborted);
-    });
+    await pause(clock, delayMs, signal);
+    if (signal?.aborted) throw new AbortedError(`read of ${this.url}`, { cause: error });
   }
 }

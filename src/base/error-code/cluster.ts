@@ -23,7 +23,6 @@ export const clusterErrors = {
   ERR_CALL: ['internal', 'A call between nodes can not be read.', 'Compare the versions of the nodes.'],
   ERR_CALL_TOO_LARGE: ['internal', 'A call between nodes is too long.', 'Report this as a fault of Copse.'],
   ERR_ANSWER_TOO_LARGE: ['internal', 'The answer to a call between nodes is too long.', 'Report this as a fault of Copse.'],
-  ERR_NBD_CHANGED: ['internal', 'The export has another size than before the connection was lost.', 'Open it again.'],
   ERR_NBD_DISCONNECTED: ['internal', 'An NBD connection was lost, or can not be made.', 'Restore the server or the network.'],
   ERR_NBD_PROTOCOL: ['internal', 'The other end breaks the NBD protocol.', 'Check that it is an NBD server or client.'],
   ERR_NBD_REFUSED: ['internal', 'An NBD server refused the handshake.', 'Read the reason in the message.'],

@@ -62,10 +62,3 @@ export class NbdRefusedError extends CopseError {
     super(code, message, options);
   }
 }
-
-/** After a reconnect the export had another size. Code `ERR_NBD_CHANGED`. */
-export class NbdChangedError extends CopseError {
-  constructor(message: string) {
-    super('ERR_NBD_CHANGED', message);
-  }
-}

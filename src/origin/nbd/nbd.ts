@@ -8,13 +8,14 @@
 
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
-import { errorCode } from '../../base/error.js';
+import { ClosedError, errorCode } from '../../base/error.js';
 import type { SourceReadOptions } from '../../block/read-options.js';
 import type { RangeSink } from '../../block/sink.js';
+import type { KeptConnection } from '../../nbd/client/kept-connection.js';
 import { type Origin, OriginError } from '../origin.js';
 import { type AllocationExtent, AllocationMap, type FetchAllocation } from './allocation.js';
 import { nbdError } from './failure.js';
-import { type NbdConnect, NbdLink, type NbdPeer } from './link.js';
+import { keepNbdPeer, type NbdConnect, type NbdPeer } from './link.js';
 import { ClippingSink, OrderedSink } from './ordered-sink.js';
 
 export type NbdPin = { kind: 'nbd'; sizeBytes: number };
@@ -43,7 +44,7 @@ export const nbdContexts = [allocationContext];
 export class NbdOrigin implements Origin {
   readonly url: string;
   readonly identity: NbdPin;
-  readonly #links: Record<'demand' | 'prefetch', NbdLink>;
+  readonly #connections: Record<'demand' | 'prefetch', KeptConnection<NbdPeer>>;
   readonly #allocation: AllocationMap;
   readonly #clock: Clock;
   readonly #idleTimeoutMs: number;
@@ -53,10 +54,8 @@ export class NbdOrigin implements Origin {
   constructor(url: string, identity: NbdPin, connect: NbdConnect, options: NbdOptions = {}) {
     this.url = url;
     this.identity = identity;
-    this.#links = {
-      demand: new NbdLink(url, identity.sizeBytes, connect),
-      prefetch: new NbdLink(url, identity.sizeBytes, connect),
-    };
+    const kept = (): KeptConnection<NbdPeer> => keepNbdPeer(url, identity.sizeBytes, connect);
+    this.#connections = { demand: kept(), prefetch: kept() };
     this.#allocation = new AllocationMap(identity.sizeBytes);
     this.#clock = options.clock ?? systemClock;
     this.#idleTimeoutMs = options.idleTimeoutMs ?? 10_000;
@@ -69,11 +68,11 @@ export class NbdOrigin implements Origin {
   async read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions = {}): Promise<void> {
     if (lengthBytes === 0) return;
     const what = `${this.url}, ${lengthBytes} bytes at ${offset}`;
-    const link = this.#links[options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch'];
+    const connection = this.#connections[options.priority === undefined || options.priority === 'demand' ? 'demand' : 'prefetch'];
     const ordered = new OrderedSink(offset, lengthBytes, sink);
     let unwatch: (() => void) | undefined;
     try {
-      const peer = await link.peer(options.signal);
+      const peer = await connection.get(options.signal);
       unwatch = this.#watch(what, peer, ordered);
       await this.#readFrom(peer, offset, lengthBytes, ordered, options.signal);
     } catch (cause) {
@@ -88,7 +87,7 @@ export class NbdOrigin implements Origin {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#links.demand.close(), this.#links.prefetch.close()]);
+    for (const connection of Object.values(this.#connections)) connection.end(new ClosedError(this.url));
   }
 
   async #readFrom(peer: NbdPeer, offset: number, lengthBytes: number, sink: OrderedSink, signal: AbortSignal | undefined): Promise<void> {

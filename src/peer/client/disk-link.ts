@@ -5,10 +5,10 @@
  *
  * Invariants: after its deadline no request waits any more; after `destroy` none at all. A request that was given up may still be answered: whoever gave it a sink ends that.
  */
-import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
 import { AbortedError, ClosedError, errorCode } from '../../base/error.js';
+import { pause } from '../../base/pause.js';
 import { parsePeerAddress } from '../../cluster/address.js';
 import { PeerError, type PeerTarget } from '../../cluster/peer.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
@@ -57,8 +57,8 @@ export class DiskLink {
   readonly #clock: Clock;
   readonly #link: PeerLink;
   readonly #exportName: string;
-  /** Those who wait for their next attempt. */
-  readonly #sleepers = new Set<() => void>();
+  /** Wakes requests that wait for their next attempt. */
+  readonly #end = new AbortController();
   #runningCount = 0;
   #answerCount = 0;
   #onIdle: (() => void) | undefined;
@@ -106,7 +106,7 @@ export class DiskLink {
           if (this.#reason !== undefined) throw this.#reason;
           const delayMs = this.#delayMs(attempt);
           if (once || errorCode(error) !== 'ERR_PEER_GONE' || this.#clock.nowMs() + delayMs >= untilMs) throw error;
-          await this.#pause(delayMs, signal);
+          await pause(this.#clock, delayMs, signal, this.#end.signal);
         }
       }
     } finally {
@@ -122,7 +122,7 @@ export class DiskLink {
 
   /** Ends it for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
   destroy(reason: string): void {
-    this.#end(this.#gone(reason));
+    this.#stop(this.#gone(reason));
     this.#link.destroy(this.#gone(reason));
   }
 
@@ -134,7 +134,7 @@ export class DiskLink {
 
   async #close(): Promise<void> {
     const reason = new ClosedError(`${this.#exportName} at ${this.#options.peer.id}`);
-    this.#end(reason);
+    this.#stop(reason);
     if (this.#runningCount > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
@@ -143,9 +143,9 @@ export class DiskLink {
     this.#link.destroy(reason);
   }
 
-  #end(reason: Error): void {
+  #stop(reason: Error): void {
     this.#reason ??= reason;
-    for (const wake of [...this.#sleepers]) wake();
+    this.#end.abort();
   }
 
   async #attempt<T>(what: string, signal: AbortSignal | undefined, untilMs: number, work: (client: NbdClient) => Promise<T>): Promise<T> {
@@ -175,19 +175,5 @@ export class DiskLink {
   #delayMs(attempt: number): number {
     const { retryMs = 50 } = this.#options;
     return Math.min(retryMostMs, retryMs * 2 ** Math.min(attempt, 20)) * (0.5 + Math.random() / 2);
-  }
-
-  #pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        unwatchAbort(signal, end);
-        this.#sleepers.delete(end);
-        resolve();
-      };
-      const cancel = this.#clock.after(delayMs, end);
-      this.#sleepers.add(end);
-      watchAbort(signal, end);
-    });
   }
 }

@@ -1,12 +1,12 @@
 /**
- * One connection to one export of a peer, made when it is first wanted, made again after it was lost, and closed when nobody wanted it for a while.
+ * One kept connection to one export of a peer, closed after a time without use.
  *
- * Invariants: a connection that is handed out has the size that was asked for; one attempt to connect at a time, however many wait for it; after `destroy`
- * nobody waits any more and nothing is open.
+ * Invariants: a connection that is handed out has the size that was asked for, and stays open at
+ * least until its uses settle. After `destroy` no caller waits any more and nothing is open.
  */
 import type { Clock } from '../../base/clock.js';
-import { waitFor } from '../../base/deadline.js';
 import { PeerError } from '../../cluster/peer.js';
+import { KeptConnection } from '../../nbd/client/kept-connection.js';
 import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import type { NbdAddress } from '../../nbd/codec/uri.js';
 import { connectToPeer } from './connect.js';
@@ -16,53 +16,50 @@ export interface PeerLinkOptions {
   peerId: string;
   address: NbdAddress;
   exportName: string;
-  /** A connection whose export has another is refused. */
+  /** Size of the export, in bytes. A connection to an export of another size is refused. */
   sizeBytes: number;
-  /** One that is smaller is taken, too. */
+  /** True if a smaller export is accepted, too. */
   mayBeSmaller?: boolean | undefined;
   contexts: readonly string[];
-  /** For connecting and the handshake together. */
+  /** Deadline of connecting and handshake together, in ms. */
   connectTimeoutMs: number;
-  /** Requests in flight at once; the rest wait their turn here. */
+  /** Most requests in flight at once; further ones wait here. */
   maxInFlight: number;
-  /** So long without a request, and the connection is closed; `Infinity`: never. */
+  /** Time without use after which the connection is closed, in ms; `Infinity`: never. */
   idleMs: number;
   /** See `PeerConnectOptions`. */
   maxWaitMs?: number | undefined;
-  /** The same. */
+  /** See `PeerConnectOptions`. */
   quietMs?: number | undefined;
   clock: Clock;
-  /** The connection was idle and is closed: the link holds nothing any more. */
+  /** Called when the connection was idle and is closed. */
   onIdle(): void;
-  /** A connection was made. */
+  /** Called with each new connection. */
   onOpen?(client: NbdClient): void;
 }
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
-  readonly #end = new AbortController();
-  #client: NbdClient | undefined;
-  #attempt: Promise<NbdClient> | undefined;
+  readonly #connection: KeptConnection<NbdClient>;
   #useCount = 0;
   #lastUseMs = 0;
   #cancelIdle: (() => void) | undefined;
-  #reason: Error | undefined;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+    this.#connection = new KeptConnection({ name: `peer ${options.peerId}`, connect: (signal) => this.#connect(signal) });
   }
 
   /**
    * Runs `work` on the connection, which stays open at least until it settles.
    *
-   * @throws PeerError when there is no connection, `ERR_ABORTED`, what `work` throws
+   * @throws PeerError if there is no connection, `ERR_ABORTED`, what `work` throws
    */
   async use<T>(signal: AbortSignal | undefined, work: (client: NbdClient) => Promise<T>): Promise<T> {
-    if (this.#reason !== undefined) throw this.#reason;
+    if (this.#connection.reason !== undefined) throw this.#connection.reason;
     this.#useCount += 1;
     try {
-      const open = this.#client?.failure === undefined ? this.#client : undefined;
-      return await work(open ?? (await this.#connection(signal)));
+      return await work(this.#connection.open ?? (await this.#connection.get(signal)));
     } finally {
       this.#useCount -= 1;
       this.#lastUseMs = this.#options.clock.nowMs();
@@ -70,64 +67,41 @@ export class PeerLink {
     }
   }
 
-  /** Ends the connection that there is, for who knows that nobody answers on it: those who wait on it fail with `reason`. The next request makes another. */
+  /**
+   * Ends the present connection, on which the peer does not answer: its requests fail with `reason`.
+   * The next request makes another.
+   */
   drop(reason: Error): void {
-    const client = this.#client;
-    this.#client = undefined;
-    client?.destroy(reason);
+    this.#connection.drop(reason);
   }
 
-  /** Ends it for good: whoever waits, and whoever asks from here on, fails with `reason`. */
+  /** Ends it for good: all that wait, and all later requests, fail with `reason`. */
   destroy(reason: Error): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
     this.#cancelIdle?.();
-    this.#end.abort(reason);
-    this.#client?.destroy(reason);
+    this.#connection.end(reason);
   }
 
-  #connection(signal: AbortSignal | undefined): Promise<NbdClient> {
-    this.#client = undefined;
-    this.#attempt ??= this.#connect().finally(() => {
-      this.#attempt = undefined;
-    });
-    return waitFor(`connection to peer ${this.#options.peerId}`, this.#attempt, { signal });
-  }
-
-  async #connect(): Promise<NbdClient> {
+  async #connect(signal: AbortSignal): Promise<NbdClient> {
     const { peerId, address, exportName, sizeBytes, mayBeSmaller, contexts, connectTimeoutMs, onOpen } = this.#options;
     const { maxInFlight, maxWaitMs, quietMs, clock } = this.#options;
     let client: NbdClient;
     try {
-      client = await connectToPeer(address, {
-        exportName,
-        contexts,
-        maxInFlight,
-        timeoutMs: connectTimeoutMs,
-        maxWaitMs,
-        quietMs,
-        clock,
-        signal: this.#end.signal,
-      });
+      const options = { exportName, contexts, maxInFlight, timeoutMs: connectTimeoutMs, maxWaitMs, quietMs, clock, signal };
+      client = await connectToPeer(address, options);
     } catch (error) {
-      throw this.#reason ?? connectError(peerId, exportName, error);
-    }
-    if (this.#reason !== undefined) {
-      client.destroy(this.#reason);
-      throw this.#reason;
+      throw connectError(peerId, exportName, error);
     }
     if (client.sizeBytes > sizeBytes || (client.sizeBytes < sizeBytes && mayBeSmaller !== true)) {
       client.destroy();
       throw new PeerError('ERR_PEER_LIED', peerId, `${exportName} has ${client.sizeBytes} bytes there and ${sizeBytes} here`);
     }
-    this.#client = client;
-    onOpen?.(client);
+    if (!signal.aborted) onOpen?.(client);
     return client;
   }
 
-  /** One timer for a time without requests, not one a request: it looks again when it finds that there was one. */
+  /** Sets one timer per time without use, not one per request. A timer that finds a use looks again later. */
   #armIdle(delayMs: number): void {
-    if (this.#cancelIdle !== undefined || this.#reason !== undefined || delayMs === Number.POSITIVE_INFINITY) return;
+    if (this.#cancelIdle !== undefined || this.#connection.reason !== undefined || delayMs === Number.POSITIVE_INFINITY) return;
     this.#cancelIdle = this.#options.clock.after(delayMs, () => {
       this.#cancelIdle = undefined;
       if (this.#useCount > 0) return;
@@ -138,8 +112,7 @@ export class PeerLink {
   }
 
   #closeIdle(): void {
-    const client = this.#client;
-    this.#client = undefined;
+    const client = this.#connection.release();
     this.#options.onIdle();
     client?.disconnect().catch(() => {});
   }
