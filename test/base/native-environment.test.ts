@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { native } from '../../src/base/native/loader.js';
-import { until } from '../fault/check.js';
+import { until } from '../support/wait.js';
 
 const run = promisify(execFile);
 const module = new URL('../../src/base/native/loader.js', import.meta.url).href;

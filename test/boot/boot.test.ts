@@ -14,9 +14,9 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { shortDir } from '../conformance/short-dir.js';
-import { differences } from '../fault/check.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { missing } from '../interop/serving.js';
+import { differences } from '../support/differences.js';
 
 const MiB = 1024 * 1024;
 const imageBytes = 6 * MiB;

@@ -3,8 +3,9 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { ChunkState } from '../../src/base/native/chunk.js';
 import { readMapHeader, writeMapHeader } from '../../src/cache/store/map-header.js';
+import { holds } from '../support/wait.js';
 import { systemError } from './faulty-store.js';
-import { chunkBytes, open, type Subject, type SubjectOptions, storePaths, turns, until } from './subject.js';
+import { chunkBytes, open, type Subject, type SubjectOptions, storePaths, turns } from './subject.js';
 
 /** A cache that holds everything. */
 async function warm(t: Test, options: SubjectOptions = {}): Promise<Subject> {
@@ -50,7 +51,7 @@ t.test('after a crash what matches is served, what does not is fetched again, an
     [9 * chunkBytes, chunkBytes],
   ]);
   t.equal(cache.metrics.droppedChunks, 2);
-  await until(() => store.state(3) === ChunkState.present && store.state(9) === ChunkState.present);
+  await holds(() => store.state(3) === ChunkState.present && store.state(9) === ChunkState.present);
 });
 
 t.test('verifying finds rot after a clean end', async (t) => {
@@ -111,7 +112,7 @@ for (const evicts of [true, false]) {
     t.equal(source.reads[0]?.offset, 4 * chunkBytes);
     t.equal(cache.metrics.droppedChunks, 1);
     store.onVerify = undefined;
-    await until(() => store.state(4) === ChunkState.present);
+    await holds(() => store.state(4) === ChunkState.present);
   });
 }
 
@@ -125,7 +126,7 @@ t.test('a disk that takes nothing: reads pass through, fills say so, the state s
   t.match(space.message, /EIO/);
   t.equal(log.length, 1);
   t.equal(source.reads.length, 5);
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
   t.equal(cache.metrics.unstoredChunks, 5);
   store.onStore = undefined;
   clock.advance(10_001);
@@ -139,7 +140,7 @@ t.test('what can not be kept is not prefetched: it would be fetched twice', asyn
   source.answerAll();
   store.onStore = () => systemError('ENOSPC');
   await expect(t, 15 * chunkBytes, 10);
-  await until(() => space.state === 'full');
+  await holds(() => space.state === 'full');
   for (let chunk = 0; chunk < 12; chunk += 1) await expect(t, chunk * chunkBytes, 100);
   await turns();
   t.equal(source.reads.length, 13);

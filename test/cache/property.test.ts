@@ -7,9 +7,10 @@ import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { ChunkState } from '../../src/base/native/chunk.js';
 import { pattern } from '../conformance/content.js';
+import { holds } from '../support/wait.js';
 import { systemError } from './faulty-store.js';
 import type { SourceRead } from './scripted-source.js';
-import { chunkBytes, open, type Subject, turns, until } from './subject.js';
+import { chunkBytes, open, type Subject, turns } from './subject.js';
 
 const chunkCount = 24;
 const sizeBytes = (chunkCount - 1) * chunkBytes + 321;
@@ -138,7 +139,7 @@ async function live(t: Test, world: World): Promise<Subject> {
   }
   const outcomes = await Promise.allSettled(work);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
   if (subject.space.usedBytes > subject.space.budgetBytes) throw new Error('more than the budget is used');
   // What the cache holds now is right.
   store.onRead = store.onStore = store.onVerify = store.onEvict = undefined;

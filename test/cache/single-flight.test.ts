@@ -2,7 +2,8 @@
 import t from 'tap';
 import { Budget } from '../../src/base/budget.js';
 import { ChunkState } from '../../src/base/native/chunk.js';
-import { chunkBytes, open, turns, until } from './subject.js';
+import { holds } from '../support/wait.js';
+import { chunkBytes, open, turns } from './subject.js';
 
 t.test('four readers and a fill of one chunk: one request, the readers are answered before it is stored', async (t) => {
   const { cache, source, store, expect } = open(t);
@@ -59,7 +60,7 @@ t.test('the last waiter that leaves ends the request, the one before does not', 
   second.abort();
   t.ok(read.aborted);
   for (const outcome of await outcomes) t.match(outcome, { status: 'rejected', reason: { code: 'ERR_ABORTED' } });
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
   t.equal(clock.timerCount, 1, 'only the watch of free space');
   t.ok(target.equals(Buffer.alloc(100)), 'nothing was written after the end');
 });
@@ -93,7 +94,7 @@ t.test('who asks when a request that everybody has left gets its memory at last 
   source.answerAll();
   await joined;
   t.equal(source.reads.length, 1, 'nothing was fetched for nobody');
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
 });
 
 t.test('a signal that is aborted already asks for nothing', async (t) => {
@@ -116,7 +117,7 @@ t.test('the deadline counts from the first chunk that has to be awaited, and the
   t.notOk(read.aborted, 'somebody still waits for the second chunk');
   read.send().end();
   await patient;
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
   t.equal(clock.timerCount, 1);
 });
 
@@ -168,7 +169,7 @@ t.test('a source that fails fails those who wait for what it did not deliver, an
   t.match(first, { status: 'fulfilled', value: 'origin' });
   t.match(third, { status: 'rejected', reason: { code: 'ERR_ORIGIN_UNAVAILABLE' } });
   t.match(filled, { status: 'rejected', reason: { code: 'ERR_ORIGIN_UNAVAILABLE' } });
-  await until(() => store.state(0) === ChunkState.present && memory.taken === 0);
+  await holds(() => store.state(0) === ChunkState.present && memory.taken === 0);
   source.answerAll();
   await expect(t, 0, 3 * chunkBytes);
   t.equal(source.reads.at(-1)?.offset, chunkBytes, 'the prefix was kept');
@@ -181,7 +182,7 @@ t.test('readahead: a sequential reader finds its chunks fetched or on their way,
   const fetched = source.reads.reduce((bytes, read) => bytes + read.lengthBytes, 0);
   t.equal(fetched, 64 * chunkBytes);
   t.ok(source.reads.filter((read) => read.options.priority === 'prefetch').length > 3);
-  await until(() => memory.taken === 0);
+  await holds(() => memory.taken === 0);
 });
 
 t.test('a reader whose deadline passes does not end a prefetch that it had joined', async (t) => {
@@ -199,7 +200,7 @@ t.test('a reader whose deadline passes does not end a prefetch that it had joine
   await t.rejects(joined, { code: 'ERR_DEADLINE' });
   t.notOk(prefetch.aborted);
   prefetch.send().end();
-  await until(() => store.state(2) === ChunkState.present);
+  await holds(() => store.state(2) === ChunkState.present);
   source.answerAll();
 });
 
@@ -213,7 +214,7 @@ t.test('zeros of the source become zeros without data, on both sides of a chunk 
     .zeroes(4 * chunkBytes - 100)
     .end();
   await all;
-  await until(() => store.state(3) === ChunkState.zero && store.state(0) === ChunkState.present);
+  await holds(() => store.state(3) === ChunkState.zero && store.state(0) === ChunkState.present);
   t.ok(cache.isZeroNow(chunkBytes, 3 * chunkBytes));
   t.notOk(cache.isZeroNow(0, 2 * chunkBytes));
   t.same(cache.extents(50, 3 * chunkBytes, 10), [

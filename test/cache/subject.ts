@@ -118,8 +118,3 @@ export function open(t: Test, options: SubjectOptions = {}): Subject {
 export async function turns(count = 3): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
-
-/** Waits until `test` holds: for native work, whose end nobody else is told of. */
-export async function until(test: () => boolean): Promise<void> {
-  while (!test()) await new Promise((resolve) => setImmediate(resolve));
-}

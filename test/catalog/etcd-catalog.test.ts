@@ -8,7 +8,7 @@ import { EtcdCatalog } from '../../src/catalog/etcd-catalog.js';
 import { ImageCatalog } from '../../src/catalog/image-catalog.js';
 import type { ImageRecord } from '../../src/catalog/image-record.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
-import { poll } from '../cluster/until.js';
+import { until } from '../support/wait.js';
 import { record } from './record.js';
 
 interface Host {
@@ -60,21 +60,21 @@ t.test('what one node adds, repins and removes reaches all, and those that start
   const added = await a.catalog.put(record('os/debian'));
   t.equal(added.generation, 1);
   t.same(a.names(), ['os/debian']);
-  await poll('b has it', () => b.names().length === 1);
+  await until('b has it', () => b.names().length === 1);
   t.same(b.catalog.get('os/debian'), { ...record('os/debian'), generation: 1 });
 
   await b.catalog.put(record('os/debian', '"y"'));
-  await poll('a has the other', () => etagAt(a, 'os/debian') === '"y"');
+  await until('a has the other', () => etagAt(a, 'os/debian') === '"y"');
   await a.catalog.put(record('other'));
   await a.catalog.remove('os/debian');
   t.same(a.names(), ['other']);
-  await poll('b has lost it', () => b.names().join() === 'other');
+  await until('b has lost it', () => b.names().join() === 'other');
   t.equal(b.heard.filter((word) => word.startsWith('os/')).at(-1), 'os/debian -');
 
   const c = await startHost(t, server.url, 'c');
   t.same(c.names(), ['other']);
   await c.catalog.put(record('os/debian', '"z"'));
-  await poll('a has it again', () => etagAt(a, 'os/debian') === '"z"');
+  await until('a has it again', () => etagAt(a, 'os/debian') === '"z"');
   await c.catalog.remove('never there');
 });
 
@@ -85,16 +85,16 @@ t.test('two nodes put one name at once: one content wins, equal contents are one
   const lost = settled.filter((result) => result.status === 'rejected');
   t.equal(lost.length, 1);
   t.match(lost[0]?.reason, { code: 'ERR_IMAGE_EXISTS' });
-  await poll('both have the same', () => etagAt(a, 'x') !== undefined && etagAt(a, 'x') === etagAt(b, 'x'));
+  await until('both have the same', () => etagAt(a, 'x') !== undefined && etagAt(a, 'x') === etagAt(b, 'x'));
 
   const equal = [record('y'), record('y', '"x"', { pinnedAt: '2026-12-01T00:00:00.000Z' })] as const;
   const both = await Promise.all([a.catalog.put(equal[0]), b.catalog.put(equal[1])]);
   t.same(both[0], both[1]);
-  await poll('both repinned', () => a.catalog.get('y') !== undefined && b.catalog.get('y') !== undefined);
+  await until('both repinned', () => a.catalog.get('y') !== undefined && b.catalog.get('y') !== undefined);
 
   const repins = await Promise.allSettled([a.catalog.put(record('y', '"p"')), b.catalog.put(record('y', '"q"'))]);
   for (const result of repins) if (result.status === 'rejected') t.match(result.reason, { code: 'ERR_IMAGE_CONFLICT' });
-  await poll('both have the same', () => etagAt(a, 'y') === etagAt(b, 'y') && etagAt(a, 'y') !== '"x"');
+  await until('both have the same', () => etagAt(a, 'y') === etagAt(b, 'y') && etagAt(a, 'y') !== '"x"');
 });
 
 t.test('while etcd is away images stay, also over a restart, and nothing can be changed', async (t) => {
@@ -113,7 +113,7 @@ t.test('while etcd is away images stay, also over a restart, and nothing can be 
   t.same(again.names(), ['x']);
   t.type(again.catalog.failure, 'string');
   await server.restart();
-  await poll('well', () => again.catalog.failure === undefined);
+  await until('well', () => again.catalog.failure === undefined);
   t.same(again.heard, []);
   await again.catalog.put(record('y'));
   t.same(again.names(), ['x', 'y']);
@@ -125,18 +125,18 @@ t.test('a wiped etcd takes no image away: it gets them back, the latest of each'
   await a.catalog.put(record('x'));
   await a.catalog.put(record('gone'));
   await a.catalog.remove('gone');
-  await poll('b has x', () => b.names().join() === 'x');
+  await until('b has x', () => b.names().join() === 'x');
   // b misses the repin, and is there first after the wipe.
   b.stop();
   await a.catalog.put(record('x', '"y"'));
   a.stop();
   await server.wipe();
   const late = await startHost(t, server.url, 'b');
-  await poll('b puts its own', async () => (await late.client.get('/copse/images/x')) !== undefined);
+  await until('b puts its own', async () => (await late.client.get('/copse/images/x')) !== undefined);
   const again = await startHost(t, server.url, 'a');
-  await poll('the later one prevails', () => etagAt(late, 'x') === '"y"' && etagAt(again, 'x') === '"y"');
+  await until('the later one prevails', () => etagAt(late, 'x') === '"y"' && etagAt(again, 'x') === '"y"');
   await server.wipe();
-  await poll('it is back again', async () => (await late.client.get('/copse/images/x').catch(() => undefined)) !== undefined);
+  await until('it is back again', async () => (await late.client.get('/copse/images/x').catch(() => undefined)) !== undefined);
   t.same(again.names(), ['x']);
   t.same(late.names(), ['x']);
   t.same(again.heard, []);
@@ -146,7 +146,7 @@ t.test('what is removed while a node is down is removed there, too', async (t) =
   const server = await startEtcd(t);
   const [a, b] = [await startHost(t, server.url, 'a'), await startHost(t, server.url, 'b')];
   await a.catalog.put(record('x'));
-  await poll('b has it', () => b.names().length === 1);
+  await until('b has it', () => b.names().length === 1);
   b.stop();
   await a.catalog.remove('x');
   const again = await startHost(t, server.url, 'b');
@@ -163,9 +163,9 @@ t.test('images of a host that had no etcd are shared; where a name is taken, the
   await a.catalog.put(record('removed'));
   await a.catalog.remove('removed');
   const b = await startHost(t, server.url, 'b');
-  await poll('a has what b had', () => a.names().join() === 'own,removed,taken');
+  await until('a has what b had', () => a.names().join() === 'own,removed,taken');
   t.equal(etagAt(b, 'taken'), '"a"');
-  await poll('b knows that it is shared', () => b.catalog.get('removed')?.generation === 3);
+  await until('b knows that it is shared', () => b.catalog.get('removed')?.generation === 3);
 });
 
 t.test('a record that can not be read is passed over, and left alone', async (t) => {
@@ -177,7 +177,7 @@ t.test('a record that can not be read is passed over, and left alone', async (t)
   await a.client.putIf('/copse/images/../x', 0, JSON.stringify(record('../x')));
   await a.client.putIf('/copse/images/y', 0, JSON.stringify(record('z')));
   await a.client.putIf('/copse/images/fine', 0, JSON.stringify(record('fine')));
-  await poll('the last one came', () => a.names().includes('fine'));
+  await until('the last one came', () => a.names().includes('fine'));
   t.same(a.names(), ['fine', 'x']);
   t.equal((await a.client.get('/copse/images/x'))?.value, '{"version": 2}');
   await t.rejects(a.catalog.put(record('x', '"y"')), { code: 'ERR_IMAGE_RECORD' });

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { poll } from '../cluster/until.js';
 import { missing } from '../interop/serving.js';
+import { until } from '../support/wait.js';
 import { copying, diskBytes, MiB, qemuImg } from './disk-copy.js';
 import { run, start } from './run.js';
 
@@ -59,7 +59,7 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   const { disk, control, folder, filled } = await copying(t);
   const bytes = await filled('a');
   const isLetGo = (): boolean => control.fileOf('a').served.metrics.connections === 0;
-  await poll('who filled it lets go of the disk', isLetGo);
+  await until('who filled it lets go of the disk', isLetGo);
   const status = await control.disks.status('a');
   const file = join(folder, 'a.raw');
   control.disks.known.set('a', { ...status, connections: 1, remoteConnections: ['host-b'] });
@@ -71,7 +71,7 @@ t.test('a disk that can not be exported', { skip }, async (t) => {
   t.match(await disk('export', 'a', file), { exitCode: 5, stderr: 'copse: host-z does not answer: start it' });
   t.match(await disk('export', 'none', file), { exitCode: 4 });
 
-  await poll('qemu-img lets go of the disk', isLetGo);
+  await until('qemu-img lets go of the disk', isLetGo);
   control.disks.known.set('a', status);
   const listener = control.listeners;
   control.listeners = ['nbd+unix:///?socket=/nonexistent/s', 'descriptor 3'];
@@ -92,7 +92,7 @@ t.test('^C ends qemu-img and cleans up', { skip }, async (t) => {
   exporting.kill('SIGINT');
   t.equal((await exporting).exitCode, 130);
   control.fileOf('a').fault.release();
-  await poll('qemu-img lets go of the disk', () => control.fileOf('a').served.metrics.connections === 0);
+  await until('qemu-img lets go of the disk', () => control.fileOf('a').served.metrics.connections === 0);
   t.same(readdirSync(folder), []);
 });
 

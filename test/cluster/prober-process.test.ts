@@ -8,9 +8,9 @@ import { NbdProbe } from '../../src/peer/client/probe.js';
 import { contentIdOf, sharedContent, statementOf } from '../peer/node-statement.js';
 import { startPeer } from '../peer/peer-process.js';
 import { servePeers, TestContents } from '../peer/peer-server.js';
+import { holds, untilChange } from '../support/wait.js';
 import { openNbd } from './open-nbd.js';
 import { StillMembership } from './still-membership.js';
-import { until } from './until.js';
 
 const content = { id: contentIdOf(1), sizeBytes: 2 ** 20, chunkBytes: 2 ** 16 };
 const nowhere = { data: () => {}, zeroes: () => {} };
@@ -46,7 +46,7 @@ t.test('two nodes in this process: the statement is read, followed, and hundreds
   t.match(liveCluster.members()[1], { id: 'b', state: 'up', address, version: '1.2.3' });
   t.ok((liveCluster.members()[1]?.rttUs ?? 0) > 0);
   contents.current = { ...contents.current, draining: true, contents: [sharedContent(1)] };
-  await until('the change is seen', liveCluster, () => liveCluster.members()[1]?.state === 'draining');
+  await untilChange('the change is seen', liveCluster, () => liveCluster.members()[1]?.state === 'draining');
   t.equal(liveCluster.holdersOf(contentIdOf(699)).length, 0);
   t.equal(directory.metrics.node.connections, 1, 'over one connection all the while');
 });
@@ -61,10 +61,10 @@ t.test('a peer that is killed: what waits for it ends at once; one that is back 
   const waiting = t.rejects(peer.readHome(content, 0, 4096, nowhere), { code: 'ERR_PEER_GONE' });
   first.kill('SIGKILL');
   await waiting;
-  await until('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
+  await untilChange('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
   t.equal(liveCluster.isCutOff, true);
   await startPeer(t, { ...statement, startedAt: '2026-11-22T12:00:00.000Z' }, Number(first.address.split(':')[1]));
-  await until('it is back', liveCluster, () => liveCluster.peer('b') !== undefined);
+  await untilChange('it is back', liveCluster, () => liveCluster.peer('b') !== undefined);
   t.not(liveCluster.peer('b'), peer);
   return t.equal(liveCluster.isCutOff, false);
 });
@@ -72,16 +72,16 @@ t.test('a peer that is killed: what waits for it ends at once; one that is back 
 t.test('a peer that is stopped is down, and all that waits for it ends', async (t) => {
   const child = await startPeer(t, statementOf('b', { contents: [sharedContent(1)] }));
   const liveCluster = probing(t, new StillMembership(child.address), { pingTimeoutMs: 300 });
-  await until('it is up', liveCluster, () => liveCluster.peer('b') !== undefined);
+  await untilChange('it is up', liveCluster, () => liveCluster.peer('b') !== undefined);
   const peer = liveCluster.peer('b');
   if (peer === undefined) return t.fail('not up');
   const waiting = t.rejects(peer.readHome(content, 0, 4096, nowhere), { code: 'ERR_PEER_GONE', message: /no answer/ });
   child.kill('SIGSTOP');
   await waiting;
   // A ping may have been missed, and the next one answered, before it was stopped.
-  await until('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
+  await untilChange('it is down', liveCluster, () => liveCluster.peer('b') === undefined);
   child.kill('SIGCONT');
-  await until('it is up again', liveCluster, () => liveCluster.peer('b') !== undefined);
+  await untilChange('it is up again', liveCluster, () => liveCluster.peer('b') !== undefined);
   return t.not(liveCluster.peer('b'), peer);
 });
 
@@ -116,11 +116,11 @@ t.test('two nodes with one id', async (t) => {
   const peer = liveCluster.peer('b');
   membership.name(first.address, second.address);
   // That changes no answer to a decision, so nobody is told.
-  while (liveCluster.members().every(({ state }) => state !== 'conflict')) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => !liveCluster.members().every(({ state }) => state !== 'conflict'));
   t.equal(liveCluster.peer('b'), peer);
   t.equal(liveCluster.holdersOf(content.id).length, 1);
   await first.server.stop(0);
-  await until('the second takes its place', liveCluster, () => {
+  await untilChange('the second takes its place', liveCluster, () => {
     const now = liveCluster.peer('b');
     return now !== undefined && now !== peer;
   });
@@ -169,7 +169,7 @@ t.test('a connection that ends is told, once', async (t) => {
   const { signal } = new AbortController();
   await probe.ping({ signal });
   await server.stop(0);
-  while (lost.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => lost.length !== 0);
   await t.rejects(probe.ping({ signal }), { code: 'ERR_NBD_DISCONNECTED' });
   t.same(lost, ['lost'], 'once');
 });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
+import { until } from '../support/wait.js';
 import { conformance } from './conformance.js';
 import { fileSizeBytes, imageBytes, imageHole } from './content.js';
 import type { Subject } from './subject.js';
@@ -38,17 +39,15 @@ t.teardown(async () => {
   await rm(socket, { force: true });
 });
 
-async function connect(): Promise<ReturnType<typeof createConnection>> {
-  for (let attempt = 0; ; attempt += 1) {
+function connect(): Promise<ReturnType<typeof createConnection>> {
+  return until('nbdkit listens', async () => {
     const stream = createConnection({ path: socket, allowHalfOpen: true });
-    const error = await new Promise<Error | undefined>((resolve) => {
-      stream.once('connect', () => resolve(undefined));
-      stream.once('error', resolve);
+    const isConnected = await new Promise<boolean>((resolve) => {
+      stream.once('connect', () => resolve(true));
+      stream.once('error', () => resolve(false));
     });
-    if (error === undefined) return stream;
-    if (attempt === 6000) throw error;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+    return isConnected && stream;
+  });
 }
 
 const subject: Subject = {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import type { SharePolicy } from '../../src/config/schema.js';
-import { poll } from '../cluster/until.js';
 import { scriptedServer } from '../origin/http-server.js';
+import { until } from '../support/wait.js';
 import { addressesOf, startNode } from './clustered-node.js';
 import { content, Node } from './node.js';
 
@@ -32,12 +32,12 @@ async function tryCluster(t: Test, share?: SharePolicy): Promise<{ nodes: Node[]
   for (const index of addresses.keys()) nodes.push(await startNode(t, addresses, index, [{ name: 'image', url: path, share }]));
   // All know that all serve the image.
   for (const node of nodes) {
-    await poll('the nodes to know of each other', async () => {
+    await until('the nodes to know of each other', async () => {
       const { members } = await node.admin.cluster.status();
       return members.every(({ state }) => state === 'self' || state === 'up');
     });
     if (share !== 'never')
-      await poll('the nodes to know of each other', async () => (await node.admin.cluster.imageStatus('image')).nodes.length === 3);
+      await until('the nodes to know of each other', async () => (await node.admin.cluster.imageStatus('image')).nodes.length === 3);
   }
   return { nodes, path };
 }
@@ -77,7 +77,7 @@ t.test('warmed once, read everywhere, drained, and served without origin and wit
 
   const drained = await at(nodes, 0).admin.node.drain(job);
   t.match(drained, { safe: true, lastCopiesLeft: 0 });
-  await poll('the nodes to know of each other', async () => {
+  await until('the nodes to know of each other', async () => {
     const { members } = await at(nodes, 2).admin.cluster.status();
     return members.some(({ id, state }) => id === 'n0' && state === 'draining');
   });

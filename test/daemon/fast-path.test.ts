@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { CmdFlag, Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
+import { holds } from '../support/wait.js';
 import { content, Node } from './node.js';
 
 const sizeBytes = 1024 * 1024;
@@ -75,7 +76,7 @@ t.test('a newer client that writes cuts off one that wrote natively', async (t) 
   await node.admin.disks.create({ name: 'vm', image: 'a' });
   const old = await node.attach('vm');
   const writing = writeOn(old.session);
-  while ((await node.admin.node.status()).fastPath.writes < 100) await new Promise(setImmediate);
+  await holds(async () => (await node.admin.node.status()).fastPath.writes >= 100);
   const newer = await node.attach('vm');
   const mark = Buffer.alloc(blockBytes, 0xee);
   t.equal((await newer.session.write(0, mark, CmdFlag.fua)).error, 0);

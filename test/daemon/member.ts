@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import type { Test } from 'tap';
 import type { Config } from '../../src/config/schema.js';
-import { poll } from '../cluster/until.js';
 import { ownHost } from '../fault/own-host.js';
+import { until } from '../support/wait.js';
 import { Node } from './node.js';
 
 /** All of them were free a moment ago. */
@@ -44,7 +44,7 @@ export async function startMember(
 /** Each of the nodes sees all of the ids. */
 export async function allUp(nodes: readonly Node[], ids: readonly string[]): Promise<void> {
   for (const node of nodes) {
-    await poll('all members are up', async () => {
+    await until('all members are up', async () => {
       const { members } = await node.admin.cluster.status();
       return ids.every((id) => members.some((member) => member.id === id && ['self', 'up'].includes(member.state)));
     });

@@ -8,10 +8,10 @@ import { AdminClient } from '../../src/admin/client.js';
 import { silentLogger } from '../../src/base/log.js';
 import { type Config, type ConfiguredImage, defaults } from '../../src/config/schema.js';
 import { type RunningDaemon, startDaemon } from '../../src/daemon/daemon.js';
-import { poll } from '../cluster/until.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { holds, until } from '../support/wait.js';
 
 export interface Attached {
   session: Session;
@@ -97,14 +97,14 @@ export class Node {
       detach: async () => {
         const before = (await this.admin.node.status()).connections;
         socket.destroy();
-        while ((await this.admin.node.status()).connections >= before) await new Promise((resolve) => setImmediate(resolve));
+        await holds(async () => (await this.admin.node.status()).connections < before);
       },
     };
   }
 
   /** Resolves when that much of an image is on the disk: reads are answered before what they brought is stored. */
   async stored(name: string, cachedBytes: number): Promise<void> {
-    await poll(
+    await until(
       `${cachedBytes} bytes of ${name} in the cache`,
       async () => (await this.admin.images.status(name)).cache.cachedBytes === cachedBytes,
     );

@@ -13,7 +13,6 @@ import { notify, passedDescriptors } from '../../src/daemon/systemd.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from '../fault/check.js';
 import { ScriptedOrigin } from '../fault/origin.js';
 import { content } from './node.js';
 
@@ -44,6 +43,8 @@ os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 `;
+
+import { until } from '../support/wait.js';
 
 /** What a service manager's socket was told, in order. */
 async function manager(t: Test, path: string): Promise<{ told: string[] }> {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
-import { until } from '../fault/check.js';
+import { until } from '../support/wait.js';
 import { blockByte, createHost, examplesDir, type Host, imageSizeBytes } from './host.js';
 
 const run = (host: Host, name: string, ...args: string[]) =>

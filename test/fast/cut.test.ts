@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { Cmd } from '../conformance/wire/constant.js';
-import { until } from '../fault/check.js';
 import { DiskHost } from '../fault/disk-host.js';
+import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 import { fastConnections, servedName, startWarm } from './served-image.js';
 

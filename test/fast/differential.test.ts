@@ -7,8 +7,9 @@ import t, { type Test } from 'tap';
 import { imageBytes, pattern } from '../conformance/content.js';
 import { Cmd, CmdFlag, Flag } from '../conformance/wire/constant.js';
 import type { Answer, Replies, Request, Session } from '../conformance/wire/session.js';
-import { differences, until } from '../fault/check.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 
 const kibibyte = 1024;
 const diskBytes = 8 * 1024 * kibibyte;

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from '../fault/check.js';
+import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 import { fastConnections, servedName, startWarm } from './served-image.js';
 

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { shortDir } from '../conformance/short-dir.js';
-import { differences, until } from '../fault/check.js';
 import { Daemon, type DaemonOptions } from '../fault/daemon.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 
 export const servedName = 'image';
 

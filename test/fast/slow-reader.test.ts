@@ -7,8 +7,9 @@ import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
 import type { Session } from '../conformance/wire/session.js';
-import { differences, until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 import { startWarm } from './served-image.js';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 
 const mebibyte = 1024 * 1024;

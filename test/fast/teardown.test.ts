@@ -10,7 +10,7 @@ import { imageBytes } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from '../fault/check.js';
+import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 
 const bytes = imageBytes();

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { Errno } from '../conformance/wire/constant.js';
-import { differences, until } from './check.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

@@ -13,7 +13,7 @@ import { fastPathByDefault } from '../conformance/fast-path.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
-import { patienceMs } from './check.js';
+import { patienceMs } from '../support/wait.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 

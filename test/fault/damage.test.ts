@@ -3,7 +3,8 @@ import { closeSync, openSync, readdirSync, rmSync, statSync, truncateSync, utime
 import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
-import { differences, until } from './check.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

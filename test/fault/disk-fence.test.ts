@@ -1,7 +1,7 @@
 /** Two of QEMU's block layers on one disk of one node: who was displaced stays stopped, through reconnects and restarts, until an operator says otherwise. */
 import t, { type Test } from 'tap';
 import { missing } from '../interop/serving.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { DiskHost } from './disk-host.js';
 import { QemuIo } from './disk-qemu-io.js';
 

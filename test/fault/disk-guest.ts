@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { Qmp } from '../../examples/demo/qmp.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import type { DiskHost } from './disk-host.js';
 
 const examples = fileURLToPath(new URL('../../../examples', import.meta.url));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { DiskStatus } from '../../src/admin/schema-disk.js';
 import { shortDir } from '../conformance/short-dir.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 
 export const imageName = 'base';

@@ -6,7 +6,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 
 /** Why there is none here, or `false`. */
 export async function mountSkip(): Promise<string | false> {

@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
 import { Random } from '../disk/moves/random.js';
 import { SlowRelay } from '../lab/slow-relay.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { DiskStory, sizeBytes } from './disk-story.js';
 

@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Test } from 'tap';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import type { DiskHost } from './disk-host.js';
 
 const prompt = 'qemu-io> ';

@@ -8,7 +8,7 @@ import { Cmd } from '../conformance/wire/constant.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
 import type { Random } from '../disk/moves/random.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import type { Daemon } from './daemon.js';
 
 const blockBytes = 4096;

@@ -12,7 +12,7 @@ import t, { type Test } from 'tap';
 import { DigestBuilder } from '../../src/base/digest.js';
 import { reflinkDisk, smallDisk } from '../disk/folder/mount.js';
 import { missing } from '../interop/serving.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { debianImage, Guest, startWithShell } from './disk-guest.js';
 import { DiskHost, imageName } from './disk-host.js';
 

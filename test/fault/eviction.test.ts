@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { shortDir } from '../conformance/short-dir.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { AttachedDisk, mountSkip } from './disk-mount.js';
 
 /** Bytes of a block that is to be lost have this in them. */

@@ -11,7 +11,8 @@ import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { Errno } from '../conformance/wire/constant.js';
 import { missing } from '../interop/serving.js';
-import { differences, until } from './check.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 
 const bytes = pattern(4 * 1024 * 1024, 101);

@@ -7,7 +7,8 @@ import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
-import { differences, until } from './check.js';
+import { differences } from '../support/differences.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

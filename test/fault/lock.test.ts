@@ -7,7 +7,7 @@ import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { Errno } from '../conformance/wire/constant.js';
-import { comes, until } from './check.js';
+import { comes, until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

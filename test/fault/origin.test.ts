@@ -8,7 +8,8 @@ import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
-import { comes, differences, until } from './check.js';
+import { differences } from '../support/differences.js';
+import { comes, until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { type Misbehaviour, ScriptedOrigin } from './origin.js';
 

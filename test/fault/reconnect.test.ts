@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { pattern } from '../conformance/content.js';
 import { missing } from '../interop/serving.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

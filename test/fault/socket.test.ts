@@ -4,7 +4,7 @@ import { pattern } from '../conformance/content.js';
 import { ByteStream } from '../conformance/wire/byte-stream.js';
 import { optionBytes, u32 } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from './check.js';
+import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
 

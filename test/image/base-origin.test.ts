@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { Secret } from '../../src/base/secret.js';
-import { poll } from '../cluster/until.js';
 import { addressesOf, allUp, startMember } from '../daemon/member.js';
 import { content, type Node } from '../daemon/node.js';
 import { scriptedServer } from '../origin/http-server.js';
+import { until } from '../support/wait.js';
 
 const sizeBytes = 8 * 65_536;
 const bytes = content(sizeBytes, 1);
@@ -43,7 +43,7 @@ function hasReleasedAll(owner: Node, uuid: string): boolean {
 }
 
 async function known(node: Node, disk: string): Promise<void> {
-  await poll('the disk is known', async () => (await node.admin.disks.list()).some(({ name }) => name === disk));
+  await until('the disk is known', async () => (await node.admin.disks.list()).some(({ name }) => name === disk));
 }
 
 /** A client that stays attached, and whose first write brings the disk to the node. */
@@ -86,7 +86,7 @@ t.test('over HTTP with a token, after image rm: the former owner goes on as the 
   t.equal(await atB.read(1), 0, 'what the former owner holds');
   t.equal(await atB.read(2), 0, 'what it has to ask the origin for');
   await atA.detach();
-  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
+  await until('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
   t.equal(await atB.read(3), 0, 'the content is served though no disk over it is there, nor any image');
   await atB.detach();
   t.same(strangers, [], 'nobody asked without the token');
@@ -94,7 +94,7 @@ t.test('over HTTP with a token, after image rm: the former owner goes on as the 
   await a.start();
   await allUp([a, b], ['a', 'b']);
   const again = await runAt(b, 'vm');
-  await poll('and after a restart', async () => (await again.read(4)) === 0);
+  await until('and after a restart', async () => (await again.read(4)) === 0);
   await again.detach();
   t.same(strangers, []);
 });
@@ -131,7 +131,7 @@ t.test('over a file that only one host allows', async (t) => {
   let atB = await runAt(b, 'vm');
   t.equal(await atB.read(1), 0, 'from the other node');
   t.equal((await b.admin.disks.status('vm')).message, undefined);
-  await poll('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
+  await until('all of the disk has moved', () => !existsSync(folderOf(a, uuid)) && hasReleasedAll(b, uuid));
   await a.stop();
   t.not(await atB.read(5), 0, 'the file is there, and is not opened');
   t.equal(await atB.read(1), 0, 'what is cached');
@@ -168,7 +168,7 @@ t.test('a node whose own catalog names the content uses its own origin', async (
   await known(b, 'vm');
   const first = await runAt(b, 'vm');
   await first.detach();
-  await poll('all of the disk has moved', async () => (await b.admin.disks.status('vm')).toCome.length === 0);
+  await until('all of the disk has moved', async () => (await b.admin.disks.status('vm')).toCome.length === 0);
   await a.stop();
   // The right to open it outlives the name.
   await b.admin.images.remove('same-bytes');

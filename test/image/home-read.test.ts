@@ -9,8 +9,9 @@ import { CacheSpace } from '../../src/cache/evict/cache-space.js';
 import { readAsHome } from '../../src/image/home-read.js';
 import { ManualClock } from '../cache/manual-clock.js';
 import { ScriptedSource } from '../cache/scripted-source.js';
-import { chunkBytes, openStore, until } from '../cache/subject.js';
+import { chunkBytes, openStore } from '../cache/subject.js';
 import { pattern } from '../conformance/content.js';
+import { holds } from '../support/wait.js';
 
 const runChunks = 4;
 const content = pattern(8 * chunkBytes);
@@ -128,7 +129,7 @@ t.test('chunks that arrive out of order come from the store', async (t) => {
   await isAhead;
   t.equal(pieces.length, 0, 'nothing passes before the chunks in front of it');
   back.send().end();
-  await until(() => cache.store.isHeld(3));
+  await holds(() => cache.store.isHeld(3));
   front.send().end();
   await isRead;
   t.ok(Buffer.concat(pieces).equals(content.subarray(0, runChunks * chunkBytes)));

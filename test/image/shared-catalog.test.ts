@@ -17,8 +17,8 @@ import { ImageRegistry } from '../../src/image/registry.js';
 import { ManifestStore } from '../../src/manifest/store.js';
 import type { Export } from '../../src/server/export.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
-import { poll } from '../cluster/until.js';
 import { content } from '../daemon/node.js';
+import { until } from '../support/wait.js';
 
 const sizeBytes = 128 * 1024;
 
@@ -86,7 +86,7 @@ t.test('a name is the same image on both, at all times', async (t) => {
   const served = ({ registry }: Host): string => registry.images.map(({ record }) => record.name).join();
 
   await a.registry.add({ name: 'debian', url: path });
-  await poll('b serves it', () => served(b) === 'debian');
+  await until('b serves it', () => served(b) === 'debian');
   const guest = await attach(b, 'debian');
   t.ok((await read(guest)).equals(first));
   t.equal(
@@ -96,22 +96,22 @@ t.test('a name is the same image on both, at all times', async (t) => {
   );
 
   await b.registry.add({ name: 'debian', url: path, deadlineMs: 1234 });
-  await poll('a has the deadline', () => a.registry.get('debian').record.deadlineMs === 1234);
+  await until('a has the deadline', () => a.registry.get('debian').record.deadlineMs === 1234);
 
   writeFileSync(path, second);
   await a.registry.repin('debian');
-  await poll('b has moved', () => b.registry.get('debian').record.pinnedAt === a.registry.get('debian').record.pinnedAt);
+  await until('b has moved', () => b.registry.get('debian').record.pinnedAt === a.registry.get('debian').record.pinnedAt);
   const other = await attach(b, 'debian');
   t.ok((await read(other)).equals(second));
   t.ok((await read(guest)).equals(first), 'who was attached keeps what it had');
   guest.release();
 
   await a.registry.remove('debian');
-  await poll('b has let it go', () => served(b) === '');
+  await until('b has let it go', () => served(b) === '');
   t.equal(await b.registry.open('debian'), undefined);
   t.ok((await read(other)).equals(second), 'who was attached keeps what it had');
   other.release();
-  await poll('nothing is open', () => b.pool.contents.length === 0);
+  await until('nothing is open', () => b.pool.contents.length === 0);
 });
 
 t.test('without etcd a node serves on and changes nothing', async (t) => {

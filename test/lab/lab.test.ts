@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { execa } from 'execa';
 import t from 'tap';
+import { holds } from '../support/wait.js';
 import { Lab } from './lab.js';
 import type { LabPlace } from './place.js';
 
@@ -112,7 +113,7 @@ t.test('a killed lab is swept by the next', { skip: unavailable ?? false }, asyn
   const lab = await Lab.start({ hostCount: 1 });
   const [own] = lab.hosts;
   // Another that starts at the same moment may be the one that sweeps it.
-  while ((await names()).includes(netns)) await new Promise((resolve) => setImmediate(resolve));
+  await holds(async () => !(await names()).includes(netns));
   const after = await names();
   t.notMatch(after, netns, 'the dead one is gone');
   t.match(after, own?.netns ?? '', 'the living one is there');

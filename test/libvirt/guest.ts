@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { until } from '../support/wait.js';
 
 /** As it lies in the source tree; this file runs from dist/test/libvirt. */
 const sourcePath = fileURLToPath(new URL('../../../test/libvirt/guest.s', import.meta.url));
@@ -48,10 +49,10 @@ export class GuestConsole {
   /** Resolves when it has made so many turns more than there are now; rejects after five minutes. */
   async turns(count: number): Promise<void> {
     const wanted = (await this.lines()).length + count;
-    for (const until = performance.now() + 300_000; performance.now() < until; ) {
-      if ((await this.lines()).length >= wanted) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`the guest stands still: ${(await this.lines()).slice(-3).join(' ')}`);
+    await until(
+      `${wanted} turns of the guest`,
+      async () => (await this.lines()).length >= wanted,
+      async () => (await this.lines()).slice(-3),
+    );
   }
 }

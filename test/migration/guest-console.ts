@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { until } from './until.js';
+import { until } from '../support/wait.js';
 
 export class GuestConsole {
   /** Numbers of records that the guest said were durable, in its order. */
@@ -44,7 +44,7 @@ export class GuestConsole {
     const wanted = this.written.length + count;
     await until(
       `${count} records`,
-      async () => (this.written.length >= wanted ? true : undefined),
+      async () => this.written.length >= wanted,
       async () => ({ written: this.written.length, last: this.last }),
     );
   }
@@ -52,11 +52,11 @@ export class GuestConsole {
   /** Resolves once it has said so many times more that it rests. */
   async rests(count: number): Promise<void> {
     const wanted = this.idleCount + count;
-    await until('a guest at rest', async () => (this.idleCount >= wanted ? true : undefined));
+    await until('a guest at rest', async () => this.idleCount >= wanted);
   }
 
   async ready(): Promise<void> {
-    await until('the guest', async () => (this.isReady ? true : undefined));
+    await until('the guest', async () => this.isReady);
   }
 
   /** Has the guest rest, and read all that it wrote. Resolves to how many records that were. */

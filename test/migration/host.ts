@@ -6,7 +6,7 @@ import type { DiskStatus } from '../../src/admin/schema-disk.js';
 import type { Closeable } from '../../src/base/lifecycle.js';
 import { type RunningCopse, startCopse } from '../bench/server/copse.js';
 import type { LabPlace } from '../lab/place.js';
-import { until } from './until.js';
+import { until } from '../support/wait.js';
 
 /** Where nodes listen for each other. */
 const peerPort = 10_809;
@@ -89,7 +89,7 @@ export class Host implements Closeable {
       (await this.admin.cluster.status()).members.filter(({ state }) => state === 'up' || state === 'self').length;
     await until(
       `${nodeCount} nodes seen by ${this.nodeId}`,
-      async () => ((await up()) === nodeCount ? true : undefined),
+      async () => (await up()) === nodeCount,
       () => this.admin.cluster.status(),
     );
   }
@@ -104,7 +104,7 @@ export class Host implements Closeable {
       `all of ${name} on ${this.nodeId}`,
       async () => {
         const { place, toCome } = await this.disk(name);
-        return place === 'owner' && toCome.length === 0 ? true : undefined;
+        return place === 'owner' && toCome.length === 0;
       },
       () => this.disk(name),
     );
@@ -114,7 +114,7 @@ export class Host implements Closeable {
   async hasNoFolder(): Promise<void> {
     await until(
       `no folder of a disk on ${this.nodeId}`,
-      async () => ((await this.folders()).length === 0 ? true : undefined),
+      async () => (await this.folders()).length === 0,
       () => this.folders(),
     );
   }
@@ -135,7 +135,7 @@ export class Host implements Closeable {
   async logs(state: 'owner' | 'granted'): Promise<void> {
     await until(
       `${this.nodeId}: ${state}`,
-      async () => ((await this.ownerLog())?.state === state ? true : undefined),
+      async () => (await this.ownerLog())?.state === state,
       () => this.ownerLog(),
     );
   }

@@ -8,7 +8,7 @@ import { copseCommand } from '../bench/harness/place.js';
 import { type Libvirt, startLibvirt } from '../example/libvirt.js';
 import type { Lab } from '../lab/lab.js';
 import type { LabPlace } from '../lab/place.js';
-import { until } from './until.js';
+import { until } from '../support/wait.js';
 
 const peerPort = 10_809;
 
@@ -96,7 +96,7 @@ export class LibvirtHost {
   async sees(nodeCount: number): Promise<void> {
     await until(`${nodeCount} nodes`, async () => {
       const { members } = await this.admin.cluster.status();
-      return members.filter(({ state }) => state === 'up' || state === 'self').length === nodeCount ? true : undefined;
+      return members.filter(({ state }) => state === 'up' || state === 'self').length === nodeCount;
     });
   }
 

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { Lab } from '../lab/lab.js';
+import { until } from '../support/wait.js';
 import { buildGuest } from './guest.js';
 import { GuestConsole } from './guest-console.js';
 import { inOrder } from './in-order.js';
 import { bareDomain, guestDomain, LibvirtHost } from './libvirt-host.js';
-import { until } from './until.js';
 
 /**
  * The guest runs for a second of the time that its memory takes, and stands still for the rest: when QEMU looks a second time which pages were written to, it could lose one (vm.ts, `sendTo`). None was lost
@@ -75,7 +75,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
     const console = await consoleAt(b);
     await console.writes(50);
     t.match(await b.admin.disks.status('web'), { place: 'owner', epoch: 2 });
-    await until('no copy at the source', async () => ((await a.folders()).length === 0 ? true : undefined));
+    await until('no copy at the source', async () => (await a.folders()).length === 0);
     await a.stop();
     await console.writes(50);
     t.same(complaints(), []);
@@ -88,7 +88,7 @@ t.test('a guest of libvirt moves, and its disk with it', { skip: (await Lab.unav
     const console = await consoleAt(a);
     await console.writes(50);
     t.match(await a.admin.disks.status('web'), { place: 'owner', epoch: 3 });
-    await until('no copy at the source', async () => ((await b.folders()).length === 0 ? true : undefined));
+    await until('no copy at the source', async () => (await b.folders()).length === 0);
     t.ok((await console.check()) > 0);
     t.same(complaints(), []);
     await a.virsh('destroy', 'web');

@@ -1,9 +1,9 @@
 /** A VM that writes is moved between two hosts, back, and at rest; its disk follows, and nothing that it was told is durable is lost. */
 import t from 'tap';
 import { Lab } from '../lab/lab.js';
+import { until } from '../support/wait.js';
 import { inOrder } from './in-order.js';
 import { diskName, Scene } from './scene.js';
-import { until } from './until.js';
 import type { Vm } from './vm.js';
 
 const ramPort = 4444;
@@ -29,7 +29,7 @@ t.test('a VM moves, and its disk with it', { skip: (await Lab.unavailable()) ?? 
   await next('while it writes: the disk goes where it writes, and the blocks follow', async (t) => {
     const to = await scene.startVm({ host: b, name: 'second', incoming: overTcp(b) });
     await until('it is attached before it is there', async () => {
-      return (await a.disk(diskName)).remoteConnections.join() === b.nodeId ? true : undefined;
+      return (await a.disk(diskName)).remoteConnections.join() === b.nodeId;
     });
     await sendWriting(to);
     t.equal(await vm.status(), 'postmigrate');

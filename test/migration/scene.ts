@@ -15,10 +15,10 @@ import { type Closeable, Lifecycle } from '../../src/base/lifecycle.js';
 import { MiB } from '../../src/base/size.js';
 import type { Guest } from '../bench/migration/lab/guest.js';
 import { Lab } from '../lab/lab.js';
+import { until } from '../support/wait.js';
 import { buildGuest } from './guest.js';
 import { Host } from './host.js';
 import { recordsBytes, recordsOffset, wrongRecords } from './record.js';
-import { until } from './until.js';
 import { Vm, type VmOptions } from './vm.js';
 
 export const diskName = 'vm/1';

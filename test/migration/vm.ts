@@ -7,9 +7,9 @@ import { GiB, MiB } from '../../src/base/size.js';
 import { Program } from '../bench/harness/program.js';
 import type { Guest } from '../bench/migration/lab/guest.js';
 import { Monitor } from '../bench/migration/lab/monitor.js';
+import { until } from '../support/wait.js';
 import { GuestConsole } from './guest-console.js';
 import type { Host } from './host.js';
-import { until } from './until.js';
 
 export interface VmOptions {
   host: Host;
@@ -79,7 +79,7 @@ export class Vm implements Closeable {
   async becomes(status: string): Promise<void> {
     await until(
       `a VM that is ${status}`,
-      async () => ((await this.status()) === status ? true : undefined),
+      async () => (await this.status()) === status,
       () => this.status(),
     );
   }
@@ -120,7 +120,7 @@ export class Vm implements Closeable {
     await until(what, async () => {
       const status = await this.monitor.execute<MigrationStatus>('query-migrate');
       if (status.status === 'failed') throw new CopseError(foreignErrorCode('ERR_QEMU'), `the VM was not moved: ${JSON.stringify(status)}`);
-      return isSo(status) ? true : undefined;
+      return isSo(status);
     });
   }
 

@@ -10,6 +10,7 @@ import { auditDescriptors } from '../../src/origin/format/descriptor-audit.js';
 import { awaitGreeting } from '../../src/origin/format/greeting.js';
 import type { FormatLayer } from '../../src/origin/format/layer.js';
 import { OriginError } from '../../src/origin/origin.js';
+import { until } from '../support/wait.js';
 import { containerOf, makeImage, qemuImg, shortDirectory, writeContent } from './format-fixture.js';
 
 function decoderOf(t: Test, layer: FormatLayer, runDir: string, options: Partial<DecoderOptions> = {}): Decoder {
@@ -240,10 +241,8 @@ t.test('ends when this process is killed', async (t) => {
   t.ok(isAlive(pid));
   parent.kill('SIGKILL');
   await parent;
-  const deadline = Date.now() + 60_000;
-  while (isRunning(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')) && Date.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  t.notOk(isRunning(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')), 'qemu-nbd is gone');
+  await until('qemu-nbd is gone', async () => !isRunning(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+  t.pass('qemu-nbd is gone');
 });
 
 /** A process that nobody reaped is dead all the same. Format: proc(5), the state follows the name. */

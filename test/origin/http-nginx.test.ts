@@ -4,13 +4,13 @@ import { mkdtemp, rename, rm, truncate, utimes, writeFile } from 'node:fs/promis
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import t from 'tap';
 import { Secret } from '../../src/base/secret.js';
 import type { RangeSink } from '../../src/block/sink.js';
 import { openOrigin, pinOrigin } from '../../src/origin/open.js';
 import { bufferSink } from '../../src/origin/sink.js';
+import { until } from '../support/wait.js';
 
 const nowhere: RangeSink = { data: () => {}, zeroes: () => {} };
 
@@ -60,7 +60,7 @@ async function tryNginx(dir: string, port: number): Promise<Nginx> {
     return result;
   });
   // It writes the file once it listens: whoever else may do so at that port.
-  while (!exited && !existsSync(join(dir, 'pid'))) await delay(5);
+  await until('nginx listens', () => exited || existsSync(join(dir, 'pid')));
   if (exited) throw new Error(`nginx ended at once: ${(await exit).stderr}`);
   return {
     url: `http://127.0.0.1:${port}`,

@@ -1,7 +1,7 @@
 /** Runs a real NBD server on a unix socket for a test. */
 import { existsSync, rmSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { until } from '../support/wait.js';
 
 export interface NbdProgram {
   readonly url: string;
@@ -32,7 +32,7 @@ async function start(program: string, options: string[], socketPath: string, pid
     return result;
   });
   // Both write the file once they listen; neither says so otherwise.
-  while (!existsSync(pidPath) && !exited) await delay(5);
+  await until(`${program} listens`, () => exited || existsSync(pidPath));
   if (exited) throw new Error(`${program} ended at once: ${(await exit).stderr}`);
   return {
     url: `nbd+unix:///?socket=${encodeURIComponent(socketPath)}`,

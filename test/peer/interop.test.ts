@@ -2,9 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { chunkBytes, open, until } from '../cache/subject.js';
+import { chunkBytes, open } from '../cache/subject.js';
 import { pattern } from '../conformance/content.js';
 import { missing, run } from '../interop/serving.js';
+import { holds } from '../support/wait.js';
 import { sharedContent } from './node-statement.js';
 import { servePeers, TestContents } from './peer-server.js';
 
@@ -36,7 +37,7 @@ t.test(
     const held = `nbd://${address}/held/${id};from=qemu`;
     await run(t, 'nbdcopy', [held, join(folder, 'early')], { exitCode: 1 });
     await run(t, 'qemu-img', ['compare', '-f', 'raw', '-F', 'raw', `nbd://${address}/home/${id}`, join(folder, 'image')]);
-    await until(() => subject.cache.cachedExtents(0, image.length, 1)[0]?.lengthBytes === image.length);
+    await holds(() => subject.cache.cachedExtents(0, image.length, 1)[0]?.lengthBytes === image.length);
     await run(t, 'nbdcopy', [held, join(folder, 'held')]);
     t.ok((await readFile(join(folder, 'held'))).equals(image));
     t.ok(contents.served.length > 0 && contents.served.every(({ from }) => from === 'qemu'), 'who does not say who it is, is not noted');

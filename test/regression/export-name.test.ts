@@ -12,8 +12,8 @@ import { EtcdServer } from '../cluster/etcd-server.js';
 import { allUp, controlOf } from '../cluster/fault/disk-fleet.js';
 import { type ClusterNode, prepareFleet } from '../cluster/fault/node.js';
 import { shortDir } from '../conformance/short-dir.js';
-import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
+import { until } from '../support/wait.js';
 
 const mebibyte = 2 ** 20;
 const sizeBytes = mebibyte;

@@ -5,8 +5,8 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { EXTENDED_REQUEST_MAGIC, REQUEST_MAGIC } from '../../src/nbd/codec/constant.js';
-import { until } from '../fault/check.js';
 import { ownHost } from '../fault/own-host.js';
+import { until } from '../support/wait.js';
 
 const kinds = ['home/', 'held/', 'disk/', 'blocks/', 'map/', 'call', 'manifest/', 'image/', 'node'] as const;
 type Kind = (typeof kinds)[number];
@@ -65,8 +65,8 @@ export class ForgetfulRelay {
     return now.length;
   }
 
-  has(kind: Kind): Promise<void> {
-    return until(`a connection to ${kind}`, () => this.count(kind) > 0);
+  async has(kind: Kind): Promise<void> {
+    await until(`a connection to ${kind}`, () => this.count(kind) > 0);
   }
 
   close(): void {

@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DaemonStatus } from '../../src/admin/control.js';
 import { shortDir } from '../conformance/short-dir.js';
-import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
 import { DiskHost } from '../fault/disk-host.js';
 import { QemuIo } from '../fault/disk-qemu-io.js';
 import { missing } from '../interop/serving.js';
+import { until } from '../support/wait.js';
 
 function isLinux(minMajor: number, minMinor: number): boolean {
   const [major = 0, minor = 0] = release().split('.').map(Number);

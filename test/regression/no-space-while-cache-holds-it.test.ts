@@ -12,10 +12,10 @@ import { shortDir } from '../conformance/short-dir.js';
 import { Cmd, Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
 import { smallDisk } from '../disk/folder/mount.js';
-import { until } from '../fault/check.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { mountSkip } from '../fault/disk-mount.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { until } from '../support/wait.js';
 
 const mebibyte = 1024 * 1024;
 const skip = await mountSkip();

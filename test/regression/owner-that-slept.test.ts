@@ -10,9 +10,9 @@ import { native } from '../../src/base/native/loader.js';
 import { answerMs, leaseMs } from '../../src/disk/lease/lease-keeper.js';
 import { allUp, controlOf, ownerFile } from '../cluster/fault/disk-fleet.js';
 import { type ClusterNode, prepareFleet } from '../cluster/fault/node.js';
-import { until } from '../fault/check.js';
 import { Lab } from '../lab/lab.js';
 import type { LabPlace } from '../lab/place.js';
+import { until } from '../support/wait.js';
 import { BusyGuest, kinds, totalOf } from './busy-guest.js';
 
 // They wait for time to pass, mostly.

@@ -7,7 +7,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { native } from '../../src/base/native/loader.js';
@@ -17,6 +16,7 @@ import { Server } from '../../src/server/server.js';
 import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import { ScriptedDevice } from '../server/scripted-device.js';
+import { holds } from '../support/wait.js';
 
 const content = Buffer.alloc(1 << 20, 'copse');
 
@@ -54,9 +54,9 @@ t.test('a disk is used again after its files were closed', async (t) => {
   while (laneReads() === 0) t.ok((await session.read(0, content.length)).data.equals(content));
   await session.disconnect();
   socket.destroy();
-  while (metrics.fast.lanes.size > 0) await turn();
+  await holds(() => metrics.fast.lanes.size === 0);
   // The thread may let go of the overlay a moment later.
-  while (!overlay.park()) await turn();
+  await holds(() => overlay.park());
   const target = Buffer.alloc(content.length);
   t.equal(await overlay.read(target, 0, target.length, 0), true);
   t.ok(target.equals(content));

@@ -8,8 +8,8 @@ import { AdminClient } from '../../src/admin/client.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
 import { allUp, controlOf } from '../cluster/fault/disk-fleet.js';
 import { prepareFleet } from '../cluster/fault/node.js';
-import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
+import { until } from '../support/wait.js';
 
 const sizeBytes = 2 ** 20;
 const job = { signal: new AbortController().signal, onProgress: () => {} };
@@ -24,15 +24,15 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
   const writer = await daemon.attach('vm1');
   t.equal((await writer.write(0, Buffer.alloc(4096, 0x70))).error, 0);
   writer.bytes.destroy();
-  const promote = async () => {
-    for (;;) {
+  const promote = () => {
+    return until('the daemon has heard that the writer has left', async () => {
       try {
         return await control.disks.promote('vm1', 'golden', job);
       } catch (error) {
-        // The daemon has not heard yet that the writer has left.
         if ((error as { code: string }).code !== 'ERR_DISK_IN_USE') throw error;
+        return undefined;
       }
-    }
+    });
   };
   const firstByte = async (name: string) => {
     const session = await daemon.attach(name);
@@ -77,13 +77,15 @@ t.test('the file and the manifest of a promoted image go with it, when nobody us
 
   /** Removes an image as soon as the daemon has heard that its readers have left. */
   async function removed(name: string): Promise<void> {
-    for (;;) {
+    await until(`${name} has no readers`, async () => {
       try {
-        return await control.images.remove(name);
+        await control.images.remove(name);
+        return true;
       } catch (error) {
         if (!/clients? attached/.test((error as Error).message)) throw error;
+        return false;
       }
-    }
+    });
   }
 });
 

@@ -7,9 +7,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
-import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { until } from '../support/wait.js';
 
 const bytes = pattern(8 * 1024 * 1024, 17);
 const chunkBytes = 65_536;

@@ -9,9 +9,9 @@ import { homesOf } from '../cluster/fault/homes.js';
 import { type ClusterNode, imageName, startFleet } from '../cluster/fault/node.js';
 import { pattern } from '../conformance/content.js';
 import type { Session } from '../conformance/wire/session.js';
-import { until } from '../fault/check.js';
 import { Lab } from '../lab/lab.js';
 import type { LabPlace } from '../lab/place.js';
+import { until } from '../support/wait.js';
 
 const chunkBytes = 64 * 1024;
 const extentBytes = 4 * 2 ** 20;

@@ -8,8 +8,8 @@ import { HttpOrigin, pinHttp } from '../../src/origin/http/http.js';
 import { withRetry } from '../../src/origin/retry.js';
 import { bufferSink } from '../../src/origin/sink.js';
 import { pattern } from '../conformance/content.js';
-import { until } from '../fault/check.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { until } from '../support/wait.js';
 import { ForgetfulRelay } from './forgetful-relay.js';
 
 const bytes = pattern(2 ** 20, 78);

@@ -11,12 +11,12 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { protocolVersion } from '../../src/cluster/node.js';
 import type { DiskRecord } from '../../src/disk/protocol/record.js';
-import { poll } from '../cluster/until.js';
 import { enter } from '../conformance/wire/handshake.js';
 import { addressesOf, allUp, startMember } from '../daemon/member.js';
 import type { Node } from '../daemon/node.js';
 import { TestDisks } from '../peer/disk-server.js';
 import { servePeers } from '../peer/peer-server.js';
+import { until } from '../support/wait.js';
 
 const mebibyte = 2 ** 20;
 /**
@@ -210,7 +210,7 @@ t.test('a hostile member: what it names is not opened, and what it claims is not
       const touched: [number, number][] = [[0, mebibyte]];
       const argument = { record, epoch: 5, from: { id: 'evil', address: evil.address }, copy: uuid, nodes: {}, touched };
       t.match(await asEvil('disk.receive', argument), { result: {} });
-      await poll('the copy has come to its end', async () => {
+      await until('the copy has come to its end', async () => {
         const { result } = (await asEvil('disk.replica', { uuid })) as { result: { state: string } };
         return result.state !== 'copying';
       });
@@ -218,7 +218,7 @@ t.test('a hostile member: what it names is not opened, and what it claims is not
     });
     await t.test(`a disk over ${kind} that is taken from there`, async (t) => {
       contents.current = { ...contents.current, disks: [{ uuid, epoch: 5 }] };
-      await poll('it is known', async () => (await one.admin.disks.list()).some(({ name }) => name === kind));
+      await until('it is known', async () => (await one.admin.disks.list()).some(({ name }) => name === kind));
       await one.admin.disks.take(kind, {});
       const { session, detach } = await one.attach(kind);
       t.equal((await session.write(0, Buffer.alloc(4096, 1))).error, 0, 'what needs no image');
@@ -242,7 +242,7 @@ t.test('a hostile member: what it names is not opened, and what it claims is not
       return answer?.(method, argument, context);
     };
     contents.current = { ...contents.current, disks: [{ uuid, epoch: madeUp }] };
-    await poll('it is asked back', () => asks.includes('disk.trace'));
+    await until('it is asked back', () => asks.includes('disk.trace'));
     t.equal(await writeAt(one, 'mine', 2), 0, 'the gate is open again');
     t.match(stateOf(one, uuid), { state: 'owner', epoch: 1 });
     t.match(await asEvil('disk.release', { uuid, epoch: madeUp }), { error: { code: 'ERR_NOT_OWNER' } });

@@ -12,6 +12,7 @@ import { shortDir } from '../conformance/short-dir.js';
 import { Option } from '../conformance/wire/constant.js';
 import { enter, optionBytes } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { holds } from '../support/wait.js';
 import { ScriptedDevice } from './scripted-device.js';
 import { streamPair } from './stream-pair.js';
 
@@ -178,7 +179,7 @@ t.test('one more than the limit is refused, the others go on, and a place that i
   t.equal(server.connectionCount, 2);
   t.ok((await first.session.read(0, 10)).data.equals(content.subarray(0, 10)));
   second.socket.destroy();
-  while (server.connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => server.connectionCount <= 1);
   const fourth = await attach(path);
   t.ok((await fourth.session.read(5, 10)).data.equals(content.subarray(5, 15)));
   for (const { socket } of [first, fourth]) socket.destroy();
@@ -192,7 +193,7 @@ t.test('a client that does not finish negotiating is closed at the deadline', as
   clock.fire();
   await once(socket.resume(), 'end');
   socket.destroy();
-  while (server.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => server.connectionCount === 0);
   t.pass('and forgotten');
 });
 

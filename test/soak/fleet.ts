@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type Closeable, Lifecycle } from '../../src/base/lifecycle.js';
 import { Lab } from '../lab/lab.js';
 import { Host } from '../migration/host.js';
-import { until } from '../migration/until.js';
+import { until } from '../support/wait.js';
 import { writeImage } from './image.js';
 
 export class Fleet implements Closeable {
@@ -60,7 +60,7 @@ export class Fleet implements Closeable {
         async () => {
           const all = await Promise.all(this.hosts.map((host) => host.disk(name)));
           const owners = all.filter(({ place }) => place === 'owner');
-          return owners.length === 1 && owners.every(({ toCome }) => toCome.length === 0) ? true : undefined;
+          return owners.length === 1 && owners.every(({ toCome }) => toCome.length === 0);
         },
         () => Promise.all(this.hosts.map((host) => host.disk(name).catch(String))),
       );
@@ -69,7 +69,7 @@ export class Fleet implements Closeable {
       'no folders but the owners',
       async () => {
         const folders = (await Promise.all(this.hosts.map((host) => host.folders()))).flat();
-        return folders.length === diskNames.length ? true : undefined;
+        return folders.length === diskNames.length;
       },
       () => Promise.all(this.hosts.map((host) => host.folders())),
     );

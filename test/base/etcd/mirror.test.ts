@@ -6,7 +6,7 @@ import { EtcdMirror } from '../../../src/base/etcd/mirror.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { Secret } from '../../../src/base/secret.js';
 import { EtcdServer } from '../../cluster/etcd-server.js';
-import { until } from '../../cluster/until.js';
+import { untilChange } from '../../support/wait.js';
 
 async function setUp(t: Test): Promise<{ server: EtcdServer; client: EtcdClient; mirror: EtcdMirror; view(): Record<string, string> }> {
   const server = await EtcdServer.start();
@@ -35,13 +35,13 @@ t.test('what is there is loaded, what changes follows, other prefixes do not', a
   t.equal(await mirror.loaded(60_000), true);
   t.same(view(), { a: '1' });
   await put(client, '/test/b/c', '2');
-  await until('b/c', mirror, () => mirror.entries.has('b/c'));
+  await untilChange('b/c', mirror, () => mirror.entries.has('b/c'));
   await put(client, '/test/a', '3');
-  await until('a', mirror, () => view()['a'] === '3');
+  await untilChange('a', mirror, () => view()['a'] === '3');
   const entry = mirror.entries.get('b/c');
   t.equal(await client.deleteIf('/test/b/c', 1), false, 'not as it was');
   t.equal(await client.deleteIf('/test/b/c', entry?.modRevision ?? 0), true);
-  await until('deletion', mirror, () => mirror.entries.size === 1);
+  await untilChange('deletion', mirror, () => mirror.entries.size === 1);
   t.same(view(), { a: '3' });
   t.equal(mirror.failure, undefined);
 });
@@ -52,21 +52,21 @@ t.test('it keeps its view while etcd is dead, stalled, and follows again afterwa
   mirror.start();
   await mirror.loaded(60_000);
   await server.kill();
-  await until('noticing the death', mirror, () => mirror.failure !== undefined);
+  await untilChange('noticing the death', mirror, () => mirror.failure !== undefined);
   t.same(view(), { a: '1' });
   await t.rejects(mirror.refresh(), { code: 'ERR_ETCD_UNAVAILABLE' });
   await server.restart();
   await put(client, '/test/a', '2');
-  await until('the change after the restart', mirror, () => view()['a'] === '2');
-  await until('well', mirror, () => mirror.failure === undefined);
+  await untilChange('the change after the restart', mirror, () => view()['a'] === '2');
+  await untilChange('well', mirror, () => mirror.failure === undefined);
 
   server.stall();
-  await until('noticing the stall', mirror, () => mirror.failure !== undefined);
+  await untilChange('noticing the stall', mirror, () => mirror.failure !== undefined);
   t.same(view(), { a: '2' });
   server.resume();
-  await until('well', mirror, () => mirror.failure === undefined);
+  await untilChange('well', mirror, () => mirror.failure === undefined);
   await put(client, '/test/a', '3');
-  await until('the change after the stall', mirror, () => view()['a'] === '3');
+  await untilChange('the change after the stall', mirror, () => view()['a'] === '3');
 });
 
 t.test('a store that begins anew, with lower revisions, is seen as it is', async (t) => {
@@ -75,10 +75,10 @@ t.test('a store that begins anew, with lower revisions, is seen as it is', async
   mirror.start();
   await mirror.loaded(60_000);
   await server.wipe();
-  await until('emptiness', mirror, () => mirror.entries.size === 0);
+  await untilChange('emptiness', mirror, () => mirror.entries.size === 0);
   await put(client, '/test/b', 'new');
-  await until('the new key', mirror, () => view()['b'] === 'new');
-  await until('well', mirror, () => mirror.failure === undefined);
+  await untilChange('the new key', mirror, () => view()['b'] === 'new');
+  await untilChange('well', mirror, () => mirror.failure === undefined);
 });
 
 t.test('without etcd nothing waits for it', async (t) => {
@@ -105,7 +105,7 @@ t.test('user and password: the right ones, wrong ones, none', async (t) => {
   mirror.start();
   t.equal(await mirror.loaded(60_000), true);
   t.equal(await client.putIf('/test/a', 0, '1', await client.grantLease(100)), true);
-  await until('the watch has it', mirror, () => mirror.entries.has('a'));
+  await untilChange('the watch has it', mirror, () => mirror.entries.has('a'));
   for (const options of [{ user: 'root', password: new Secret('wrong') }, { user: 'nobody', password: new Secret('secret') }, {}]) {
     const refused = new EtcdClient({ urls: [server.url], callTimeoutMs: 60_000, ...options });
     await t.rejects(refused.get('/test/a'), { code: 'ERR_ETCD_REFUSED' });

@@ -6,9 +6,10 @@ import t, { type Test } from 'tap';
 import { ChunkState } from '../../../src/base/native/chunk.js';
 import { CacheSpace } from '../../../src/cache/evict/cache-space.js';
 import { pattern } from '../../conformance/content.js';
+import { holds } from '../../support/wait.js';
 import { type FaultyStore, systemError } from '../faulty-store.js';
 import { ManualClock } from '../manual-clock.js';
-import { chunkBytes, open, openStore, turns, until } from '../subject.js';
+import { chunkBytes, open, openStore, turns } from '../subject.js';
 
 const mebibyte = 1024 * 1024;
 
@@ -70,7 +71,7 @@ t.test('never more than the budget, however many store at once', async (t) => {
   t.ok(most <= space.budgetBytes, `${most / chunkBytes} of 32 chunks`);
   t.ok(most >= 16 * chunkBytes);
   // An eviction that works ahead may be under way still.
-  await until(() => space.evictedBytes + space.usedBytes === 128 * chunkBytes);
+  await holds(() => space.evictedBytes + space.usedBytes === 128 * chunkBytes);
   t.equal(space.evictedBytes, space.evictedChunks * chunkBytes);
   t.equal(space.state, 'ok');
 });
@@ -170,7 +171,7 @@ t.test('what an earlier, larger budget left goes when the budget is 0', async (t
   space.add(store);
   for (let index = 0; index < 4; index += 1) await store.store(index, bytes);
   clock.advance(5000);
-  await until(() => space.evictedChunks === 4);
+  await holds(() => space.evictedChunks === 4);
   t.equal(store.dataBytes, 0);
   t.same(log, []);
 });
@@ -181,7 +182,7 @@ t.test('reads pass through a cache with a budget of 0', async (t) => {
   for (let index = 0; index < 8; index += 1) await subject.expect(t, index * chunkBytes, chunkBytes);
   await subject.expect(t, 0, 4 * chunkBytes);
   t.equal(subject.store.dataBytes, 0);
-  await until(() => subject.cache.metrics.unstoredChunks === 12);
+  await holds(() => subject.cache.metrics.unstoredChunks === 12);
   await turns();
   t.equal(subject.cache.metrics.unstoredChunks, 12, 'each was fetched for whoever asked, and none ahead');
   t.same(subject.log, []);
@@ -240,7 +241,7 @@ t.test('a reading of free space under way while chunks are stored and evicted do
   space.add(store);
   truth = () => floor + 8 * chunkBytes - store.dataBytes;
   const first = fill(space, store, 0);
-  await until(() => readings.length === 1);
+  await holds(() => readings.length === 1);
   readings.shift()?.();
   await first;
   const reading = space.freeBytes();
@@ -274,10 +275,10 @@ t.test('when others fill the disk the cache shrinks, though nobody stores; when 
   await turns();
   t.equal(held(store).length, 30, 'nobody looked');
   clock.advance(5000);
-  await until(() => disk.freeBytes - store.dataBytes >= mebibyte);
+  await holds(() => disk.freeBytes - store.dataBytes >= mebibyte);
   disk.freeBytes = 0;
   clock.advance(5000);
-  await until(() => store.dataBytes === 0);
+  await holds(() => store.dataBytes === 0);
   disk.freeBytes = mebibyte + 100 * chunkBytes;
   clock.advance(5000);
   await fill(space, store, 0, 15);

@@ -1,9 +1,9 @@
 /** The link between two nodes of a disk is cut at each step of a handover, both ways and one way: guests wait, and all is done when it is back. Network namespaces need root. */
 import t from 'tap';
-import { until } from '../../fault/check.js';
 import { missing } from '../../interop/serving.js';
 import { Lab } from '../../lab/lab.js';
-import { allUp, controlOf, guestAt, moment, ownerFile, startDiskFleet, visit, watchOwners } from './disk-fleet.js';
+import { holds, until } from '../../support/wait.js';
+import { allUp, controlOf, guestAt, ownerFile, startDiskFleet, visit, watchOwners } from './disk-fleet.js';
 
 const skip = await missing('qemu-io', '--version');
 const eio = /Input\/output error/;
@@ -49,7 +49,7 @@ t.test('each step of a handover', { skip }, async (t) => {
         if (step === 'before it begins') await cut();
         const write = guest.do('write -P 0x22 4k 8k');
         if (step !== 'before it begins') {
-          await moment(step, () => isSo(uuid));
+          await holds(() => isSo(uuid), step);
           await cut();
         }
         // Either has lost sight of the other by then, and of the handover.

@@ -1,8 +1,8 @@
 /** Disks of nodes that agree by etcd: one of a name, found by it, and moved without it. */
 import t from 'tap';
 import { EtcdClient } from '../../../src/base/etcd/client.js';
-import { until } from '../../fault/check.js';
 import { missing } from '../../interop/serving.js';
+import { until } from '../../support/wait.js';
 import { EtcdServer } from '../etcd-server.js';
 import { allUp, controlOf, guestAt, ownerFile, startDiskFleet, visit } from './disk-fleet.js';
 

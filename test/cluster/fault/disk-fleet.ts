@@ -1,13 +1,12 @@
 /** Nodes with disks: real daemons in one cluster, QEMU's block layer as their clients, and a look at what each has on its own disk. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { AdminClient } from '../../../src/admin/client.js';
-import { patienceMs, until } from '../../fault/check.js';
 import { QemuIo } from '../../fault/disk-qemu-io.js';
 import type { LabPlace } from '../../lab/place.js';
+import { patienceMs, until } from '../../support/wait.js';
 import { sumOf } from './metric.js';
 import { type ClusterNode, prepareFleet } from './node.js';
 
@@ -53,12 +52,12 @@ export async function visit(node: ClusterNode, disk: string, ...commands: string
   return all;
 }
 
-/** What is said at last to a request that has to be done: at its deadline it is an error, and done by another try, and how much a busy machine does by then is its affair. */
-export async function atLast(request: () => Promise<string>): Promise<string> {
-  for (;;) {
-    const said = await request();
-    if (!/Input\/output error/.test(said)) return said;
-  }
+/** Repeats a request that fails by its deadline, as it may on a busy machine. @returns its first other answer */
+export function atLast(request: () => Promise<string>): Promise<string> {
+  return until('an answer other than an I/O error', async () => {
+    const answer = await request();
+    return !/Input\/output error/.test(answer) && answer;
+  });
 }
 
 interface OwnerFile {
@@ -75,15 +74,6 @@ export function ownerFile(node: ClusterNode, uuid: string): OwnerFile | undefine
     return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Resolves in the moment in which it is so, as near as can be. */
-export async function moment(what: string, isSo: () => boolean): Promise<void> {
-  const guardMs = performance.now() + patienceMs;
-  while (!isSo()) {
-    if (performance.now() > guardMs) throw new Error(`${what}: it never was`);
-    await turn();
   }
 }
 

@@ -1,8 +1,8 @@
 /** kill -9 of a disk's old owner, its new one, or both, at each step of a handover that a guest's write began: one owner, no flushed byte lost, and the guest's write is done. */
 import t from 'tap';
-import { until } from '../../fault/check.js';
 import { missing } from '../../interop/serving.js';
-import { allUp, controlOf, guestAt, moment, ownerFile, startDiskFleet, visit, watchOwners } from './disk-fleet.js';
+import { holds, until } from '../../support/wait.js';
+import { allUp, controlOf, guestAt, ownerFile, startDiskFleet, visit, watchOwners } from './disk-fleet.js';
 
 const skip = await missing('qemu-io', '--version');
 const eio = /Input\/output error/;
@@ -33,7 +33,7 @@ t.test('each step of a handover', { skip }, async (t) => {
 
         const owners = watchOwners(nodes, uuid);
         const write = second.do('write -P 0x21 6k 10k');
-        await moment(step, () => isSo(uuid));
+        await holds(() => isSo(uuid), step);
         await Promise.all(killed.map((node) => node.kill()));
         await Promise.all(killed.map((node) => node.start()));
         t.match(await write, /^wrote/, 'the write is done, once all are there');

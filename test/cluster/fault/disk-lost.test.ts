@@ -1,8 +1,8 @@
 /** Owners that do not answer: what waits for them, what is taken without them, and what they may when they come back. */
 import t from 'tap';
-import { until } from '../../fault/check.js';
 import { missing } from '../../interop/serving.js';
-import { allUp, atLast, controlOf, guestAt, moment, ownerFile, startDiskFleet, visit } from './disk-fleet.js';
+import { holds, until } from '../../support/wait.js';
+import { allUp, atLast, controlOf, guestAt, ownerFile, startDiskFleet, visit } from './disk-fleet.js';
 
 const skip = await missing('qemu-io', '--version');
 const eio = /Input\/output error/;
@@ -38,10 +38,10 @@ t.test('two nodes', { skip }, async (t) => {
     await until('it is known', async () => (await atTwo.disks.list()).some(({ name }) => name === 'away'));
     const guest = await guestAt(t, two, 'away');
     const write = atLast(() => guest.do('write -P 0x22 0 4k'));
-    await moment('it is confirmed', () => {
+    await holds(() => {
       const file = ownerFile(one, uuid);
       return file === undefined || file.to?.accepted === true;
-    });
+    }, 'it is confirmed');
     await one.kill();
     t.match(await write, /^wrote/);
     const { toCome } = await atTwo.disks.status('away');
@@ -120,7 +120,7 @@ t.test('two nodes', { skip }, async (t) => {
       const guest = await guestAt(t, two, disk);
       t.match(await atLast(() => guest.do('read -P 0x11 0 4k')), /^read \d/);
       guest.do('write -P 0x22 0 4k').catch(() => {});
-      await moment('it is granted', () => ownerFile(one, uuid)?.state !== 'owner');
+      await holds(() => ownerFile(one, uuid)?.state !== 'owner', 'it is granted');
       await Promise.all([two.kill(), guest.kill()]);
       // Seen so late that all of it had moved: with another disk, then.
       if (ownerFile(one, uuid) === undefined) await two.start();

@@ -1,7 +1,7 @@
 /** What operators and guests are refused, and what moves a disk: two and three nodes on the loopback, with real clients. */
 import t from 'tap';
-import { until } from '../../fault/check.js';
 import { missing } from '../../interop/serving.js';
+import { until } from '../../support/wait.js';
 import { allUp, controlOf, givenBytes, guestAt, ownerFile, startDiskFleet, visit } from './disk-fleet.js';
 
 const skip = await missing('qemu-io', '--version');

@@ -2,8 +2,9 @@
 import t, { type Test } from 'tap';
 import { pattern } from '../../conformance/content.js';
 import type { Answer } from '../../conformance/wire/session.js';
-import { comes, differences, until } from '../../fault/check.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
+import { differences } from '../../support/differences.js';
+import { comes, until } from '../../support/wait.js';
 import { homesOf } from './homes.js';
 import { type SightWatch, watchSights } from './lost-sight.js';
 import { type ClusterNode, imageName, startFleet, total, whole } from './node.js';

@@ -1,8 +1,9 @@
 /** Nodes that share an id, and an etcd that is killed, stalled and wiped while guests read. */
 import t, { type Test } from 'tap';
 import { pattern } from '../../conformance/content.js';
-import { differences, until } from '../../fault/check.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
+import { differences } from '../../support/differences.js';
+import { until } from '../../support/wait.js';
 import { EtcdServer } from '../etcd-server.js';
 import { watchSights } from './lost-sight.js';
 import { ClusterNode, imageName, loopbackAddress, startFleet, total, whole } from './node.js';

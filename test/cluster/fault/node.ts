@@ -7,10 +7,10 @@
 import type { Test } from 'tap';
 import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../../../src/admin/schema-cluster.js';
 import { shortDir } from '../../conformance/short-dir.js';
-import { until } from '../../fault/check.js';
 import { Daemon, type DaemonOptions } from '../../fault/daemon.js';
 import { ownHost } from '../../fault/own-host.js';
 import type { LabPlace } from '../../lab/place.js';
+import { until } from '../../support/wait.js';
 import { parseMetrics, type Sample, sumOf } from './metric.js';
 
 const peerPort = 10809;

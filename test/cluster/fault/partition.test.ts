@@ -4,9 +4,10 @@
  */
 import t from 'tap';
 import { pattern } from '../../conformance/content.js';
-import { differences, until } from '../../fault/check.js';
 import { Lab } from '../../lab/lab.js';
 import type { LabPlace } from '../../lab/place.js';
+import { differences } from '../../support/differences.js';
+import { until } from '../../support/wait.js';
 import { startFarOrigin } from './far-origin.js';
 import { homesOf } from './homes.js';
 import { watchSights } from './lost-sight.js';
@@ -45,8 +46,8 @@ t.test('partitions, one way and both ways', async (t) => {
     await readers.progress(count);
     t.same(readers.failures, []);
   };
-  const sees = (node: ClusterNode, other: ClusterNode, state: string): Promise<void> => {
-    return until(`${other.id} is ${state} for ${node.id}`, async () => (await node.member(other.id))?.state === state);
+  const sees = async (node: ClusterNode, other: ClusterNode, state: string): Promise<void> => {
+    await until(`${other.id} is ${state} for ${node.id}`, async () => (await node.member(other.id))?.state === state);
   };
   const both = async (work: 'cut' | 'restore', left: LabPlace, right: LabPlace): Promise<void> => {
     await Promise.all([lab[work](left, right), lab[work](right, left)]);

@@ -1,5 +1,6 @@
 /** Guests that read at random places until they are told to stop, and compare every byte. */
-import { poll } from '../until.js';
+
+import { until } from '../../support/wait.js';
 import { type ClusterNode, imageName } from './node.js';
 
 /** Seeded (mulberry32): 0 up to 1. */
@@ -40,7 +41,7 @@ export class Readers {
   /** Resolves when so many more reads were answered, over all guests. */
   async progress(count: number): Promise<void> {
     const target = this.readCount + count;
-    await poll(`${count} more reads`, () => this.readCount >= target || this.failures.length > 0);
+    await until(`${count} more reads`, () => this.readCount >= target || this.failures.length > 0);
   }
 
   async stop(): Promise<void> {

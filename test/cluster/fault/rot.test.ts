@@ -5,8 +5,9 @@ import t, { type Test } from 'tap';
 import { sealUrl } from '../../../src/image/seal-url.js';
 import { pattern } from '../../conformance/content.js';
 import { shortDir } from '../../conformance/short-dir.js';
-import { differences, until } from '../../fault/check.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
+import { differences } from '../../support/differences.js';
+import { until } from '../../support/wait.js';
 import { sumOf } from './metric.js';
 import { type ClusterNode, imageName, startFleet, total, whole } from './node.js';
 

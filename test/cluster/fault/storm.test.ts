@@ -10,8 +10,9 @@ import t, { type Test } from 'tap';
 import { errorCode } from '../../../src/base/error.js';
 import { pattern } from '../../conformance/content.js';
 import { shortDir } from '../../conformance/short-dir.js';
-import { differences, until } from '../../fault/check.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
+import { differences } from '../../support/differences.js';
+import { until } from '../../support/wait.js';
 import { type SightWatch, watchSights } from './lost-sight.js';
 import { type ClusterNode, imageName, prepareFleet, total, whole } from './node.js';
 import { Readers } from './reader.js';
@@ -139,8 +140,8 @@ t.test('nodes that join, are killed, restarted, stopped, switched off, and run o
   const [, killed, stopped, left, late] = nodes;
   if (killed === undefined || stopped === undefined || left === undefined || late === undefined)
     throw new Error('five nodes were asked for');
-  const seenDown = (node: ClusterNode, by: ClusterNode): Promise<void> => {
-    return until(`${node.id} is down`, async () => (await by.member(node.id))?.state === 'down');
+  const seenDown = async (node: ClusterNode, by: ClusterNode): Promise<void> => {
+    await until(`${node.id} is down`, async () => (await by.member(node.id))?.state === 'down');
   };
 
   step();

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { ManualClock } from '../../cache/manual-clock.js';
+import { until, untilChange } from '../../support/wait.js';
 import { EtcdServer } from '../etcd-server.js';
-import { poll, until } from '../until.js';
 import { createNode, joinNode, record, seedIds } from './node.js';
 
 t.test('nodes of one cluster see each other, those of another do not, all are known', async (t) => {
@@ -11,15 +11,15 @@ t.test('nodes of one cluster see each other, those of another do not, all are kn
   const server = await EtcdServer.start();
   t.teardown(() => server.stop());
   const a = await joinNode(t, server.url, 'a');
-  await poll('a is well', () => a.membership.status.well);
+  await until('a is well', () => a.membership.status.well);
   t.same(a.membership.status, { kind: 'etcd', well: true, message: undefined });
   const b = await joinNode(t, server.url, 'b');
   const c = await joinNode(t, server.url, 'c', {}, { cluster: 'far' });
-  await until('a sees b', a.membership, () => seedIds(a).length === 1);
+  await untilChange('a sees b', a.membership, () => seedIds(a).length === 1);
   t.same(a.membership.seeds, [{ id: 'b', address: 'b.example:10810' }]);
-  await until('b sees a', b.membership, () => seedIds(b).join() === 'a');
+  await untilChange('b sees a', b.membership, () => seedIds(b).join() === 'a');
   t.same(c.membership.seeds, []);
-  await poll('a knows all', () => a.membership.allNodes.length === 2);
+  await until('a knows all', () => a.membership.allNodes.length === 2);
   t.same(
     a.membership.allNodes.map(({ id, cluster }) => [id, cluster]),
     [
@@ -31,15 +31,15 @@ t.test('nodes of one cluster see each other, those of another do not, all are kn
   // It moves, drains, and leaves.
   c.membership.announce(record('c', { cluster: 'near' }));
   t.same(seedIds(c), ['a', 'b'], 'its own view changes at once');
-  await until('a sees c', a.membership, () => seedIds(a).length === 2);
+  await untilChange('a sees c', a.membership, () => seedIds(a).length === 2);
   b.membership.announce(record('b', { draining: true, donatedBytes: 0 }));
-  await poll('a hears that b drains', () => a.membership.allNodes.some(({ draining }) => draining));
+  await until('a hears that b drains', () => a.membership.allNodes.some(({ draining }) => draining));
   t.same(seedIds(a), ['b', 'c']);
   b.membership.announce(record('b', { cluster: 'far' }));
-  await until('b is elsewhere', a.membership, () => seedIds(a).length === 1);
+  await untilChange('b is elsewhere', a.membership, () => seedIds(a).length === 1);
   t.same(seedIds(a), ['c']);
   await c.membership.close();
-  await until('c left on purpose', a.membership, () => seedIds(a).length === 0);
+  await untilChange('c left on purpose', a.membership, () => seedIds(a).length === 0);
   t.same(
     a.membership.allNodes.map(({ id }) => id),
     ['b'],
@@ -54,17 +54,17 @@ t.test('a second node with the same id is refused at its start; the same node is
   const second = createNode(t, server.url, 'a', { token: 'another' });
   await second.membership.load(60_000);
   await t.rejects(second.membership.join(record('a', { token: 'another' }), 60_000), { code: 'ERR_NODE_ID' });
-  await poll('the first is well', () => first.membership.status.well);
+  await until('the first is well', () => first.membership.status.well);
 
   // As after kill -9: the record is there, its owner comes again.
   const again = await joinNode(t, server.url, 'a', {}, { version: '0.2.0' });
-  await poll('it is well', () => again.membership.status.well);
+  await until('it is well', () => again.membership.status.well);
   await again.membership.close();
   await first.membership.close();
 
   // What left on purpose is in nobody's way.
   const third = await joinNode(t, server.url, 'a', { token: 'another' }, { token: 'another' });
-  await poll('the third is well', () => third.membership.status.well);
+  await until('the third is well', () => third.membership.status.well);
 });
 
 t.test('when the id is taken after a wipe, it says so, goes on, and has it back when the other is gone', async (t) => {
@@ -82,12 +82,12 @@ t.test('when the id is taken after a wipe, it says so, goes on, and has it back 
     // The client may not have noticed yet that etcd is back.
     tookIt = await take().catch(() => false);
   }
-  await poll('a says so', () => /another node at/.test(a.membership.status.message ?? ''));
+  await until('a says so', () => /another node at/.test(a.membership.status.message ?? ''));
   t.equal(a.membership.status.well, false);
   const entry = await b.client.get(key);
   t.equal(entry?.value, taken, 'it is left alone');
   await b.client.revokeLease(entry?.leaseId ?? '');
-  await poll('a is well', () => a.membership.status.well);
+  await until('a is well', () => a.membership.status.well);
   t.match((await b.client.get(key))?.value ?? '', /token of a/);
 });
 
@@ -98,36 +98,36 @@ t.test('etcd is killed, stalled, wiped: nobody loses anybody, and news come thro
   // Leases run out while etcd is stalled, too.
   const a = await joinNode(t, server.url, 'a', { ttlSeconds: 2 });
   const b = await joinNode(t, server.url, 'b', { ttlSeconds: 2 });
-  await until('a sees b', a.membership, () => seedIds(a).length === 1);
+  await untilChange('a sees b', a.membership, () => seedIds(a).length === 1);
   const changes: unknown[] = [];
   a.membership.onChange(() => changes.push(a.membership.seeds));
 
   await server.kill();
-  await poll('a notices', () => !a.membership.status.well);
+  await until('a notices', () => !a.membership.status.well);
   t.match(a.membership.status.message, /last known view/);
   t.same(seedIds(a), ['b']);
   await server.restart();
-  await poll('both are well', () => a.membership.status.well && b.membership.status.well);
+  await until('both are well', () => a.membership.status.well && b.membership.status.well);
 
   server.stall();
-  await poll('a notices', () => !a.membership.status.well);
+  await until('a notices', () => !a.membership.status.well);
   server.resume();
-  await poll('both are well', () => a.membership.status.well && b.membership.status.well);
+  await until('both are well', () => a.membership.status.well && b.membership.status.well);
 
   await server.wipe();
-  await poll('both records are back', async () => {
+  await until('both records are back', async () => {
     const look = (id: string) => a.client.get(`/copse/nodes/${id}`).catch(() => undefined);
     const found = [await look('a'), await look('b')];
     return found.every((entry) => entry !== undefined && entry.leaseId !== '0');
   });
-  await poll('both are well', () => a.membership.status.well && b.membership.status.well);
+  await until('both are well', () => a.membership.status.well && b.membership.status.well);
   t.same(changes, [], 'the seeds have never changed');
 
   const c = await joinNode(t, server.url, 'c');
-  await until('a sees c', a.membership, () => seedIds(a).length === 2);
+  await untilChange('a sees c', a.membership, () => seedIds(a).length === 2);
   t.same(seedIds(c), ['a', 'b']);
   await c.membership.close();
-  await until('a sees c leave', a.membership, () => seedIds(a).length === 1);
+  await untilChange('a sees c leave', a.membership, () => seedIds(a).length === 1);
 });
 
 t.test('a lease that ran out is taken anew', async (t) => {
@@ -137,7 +137,7 @@ t.test('a lease that ran out is taken anew', async (t) => {
   const a = await joinNode(t, server.url, 'a');
   const before = await a.client.get('/copse/nodes/a');
   await a.client.revokeLease(before?.leaseId ?? '');
-  await poll('another lease', async () => {
+  await until('another lease', async () => {
     const now = await a.client.get('/copse/nodes/a');
     return now !== undefined && now.leaseId !== before?.leaseId;
   });
@@ -155,21 +155,21 @@ t.test('a record that vanishes without a word is kept for a while, and then only
   void a.membership.load(0);
   await a.membership.join(record('a'), 0);
   const b = await joinNode(t, server.url, 'b', { ttlSeconds: 1000 });
-  await until('a sees b', a.membership, () => seedIds(a).length === 1);
+  await untilChange('a sees b', a.membership, () => seedIds(a).length === 1);
   const entry = await b.client.get('/copse/nodes/b');
   // b comes back at once: each time its record vanishes for a moment only.
   await b.membership.close();
-  await until('b left', a.membership, () => seedIds(a).length === 0);
+  await untilChange('b left', a.membership, () => seedIds(a).length === 0);
 
   const ghost = JSON.stringify(record('b'));
   const lease = await a.client.grantLease(1000);
   t.ok(entry !== undefined);
   await a.client.putIf('/copse/nodes/b', (await a.client.get('/copse/nodes/b'))?.modRevision ?? 0, ghost, lease);
-  await until('a sees b', a.membership, () => seedIds(a).length === 1);
+  await untilChange('a sees b', a.membership, () => seedIds(a).length === 1);
   await a.client.revokeLease(lease);
   // The next change comes through the same watch, after the disappearance.
   await a.client.putIf('/copse/nodes/c', 0, JSON.stringify(record('c')));
-  await until('a sees c', a.membership, () => seedIds(a).includes('c'));
+  await untilChange('a sees c', a.membership, () => seedIds(a).includes('c'));
   clock.advance(59_999);
   t.same(seedIds(a), ['b', 'c']);
   clock.advance(1);
@@ -186,8 +186,8 @@ t.test('a start without etcd begins with the last known view', async (t) => {
   const a = await joinNode(t, server.url, 'a');
   await joinNode(t, server.url, 'b');
   await joinNode(t, server.url, 'c', {}, { cluster: 'far' });
-  await poll('a knows both', () => a.membership.allNodes.length === 2);
-  await poll('and has written it', () => readFileSync(a.viewPath, 'utf8').includes('"far"'));
+  await until('a knows both', () => a.membership.allNodes.length === 2);
+  await until('and has written it', () => readFileSync(a.viewPath, 'utf8').includes('"far"'));
   await server.kill();
   await a.membership.close();
 
@@ -199,7 +199,7 @@ t.test('a start without etcd begins with the last known view', async (t) => {
   t.equal(again.membership.status.well, false);
   t.equal(again.membership.allNodes.length, 2);
   await server.restart();
-  await poll('well', () => again.membership.status.well);
+  await until('well', () => again.membership.status.well);
   t.same(seedIds(again), ['b']);
 
   writeFileSync(viewPath, '{"version": 1, "nodes": [{');
@@ -225,5 +225,5 @@ t.test('a record that can not be read is passed over', async (t) => {
   await a.membership.load(60_000);
   await a.membership.join(record('a'), 60_000);
   t.same(seedIds(a), ['fine']);
-  await poll('a is well', () => a.membership.status.well);
+  await until('a is well', () => a.membership.status.well);
 });

@@ -3,8 +3,8 @@ import t from 'tap';
 import { EtcdClient } from '../../../src/base/etcd/client.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { EtcdMembership } from '../../../src/cluster/membership/etcd-membership.js';
+import { until, untilChange } from '../../support/wait.js';
 import { EtcdServer } from '../etcd-server.js';
-import { poll, until } from '../until.js';
 import { record } from './node.js';
 
 t.test('nodes see each other over a change of leaders, without a quorum, and with it again', async (t) => {
@@ -36,10 +36,10 @@ t.test('nodes see each other over a change of leaders, without a quorum, and wit
   const ids = ({ seeds }: EtcdMembership): string => seeds.map(({ id }) => id).join();
   const a = await start('a');
   const b = await start('b');
-  await until('a sees b', a, () => ids(a) === 'b');
+  await untilChange('a sees b', a, () => ids(a) === 'b');
 
   let leader: EtcdServer | undefined;
-  await poll('one leads', async () => {
+  await until('one leads', async () => {
     const led = await Promise.all(servers.map((server) => server.leads().catch(() => false)));
     leader = led.filter(Boolean).length === 1 ? servers[led.indexOf(true)] : undefined;
     return leader !== undefined;
@@ -52,23 +52,23 @@ t.test('nodes see each other over a change of leaders, without a quorum, and wit
   });
   await leader.kill();
   const c = await start('c');
-  await until('a sees c through another leader', a, () => ids(a) === 'b,c');
-  await until('c sees both', c, () => ids(c) === 'a,b');
+  await untilChange('a sees c through another leader', a, () => ids(a) === 'b,c');
+  await untilChange('c sees both', c, () => ids(c) === 'a,b');
 
   // One of three answers, and no quorum does.
   followers[0]?.stall();
-  await poll('a notices', () => !a.status.well);
+  await until('a notices', () => !a.status.well);
   t.equal(ids(a), 'b,c');
   followers[0]?.resume();
-  await poll('all are well', () => a.status.well && b.status.well && c.status.well);
+  await until('all are well', () => a.status.well && b.status.well && c.status.well);
   t.same(unseen, [], 'b was there all the time');
 
   // It stalls as the kernel has it, connections and all, and the others go on.
   await leader.restart();
   followers[0]?.stall();
   const d = await start('d');
-  await until('a sees d', a, () => ids(a) === 'b,c,d');
-  await until('d sees all', d, () => ids(d) === 'a,b,c');
+  await untilChange('a sees d', a, () => ids(a) === 'b,c,d');
+  await untilChange('d sees all', d, () => ids(d) === 'a,b,c');
   followers[0]?.resume();
 });
 

@@ -4,9 +4,7 @@
  * Invariant: no wait is without an end. A peer that says nothing fails the test with the name of what was awaited.
  */
 import type { Duplex } from 'node:stream';
-
-/** Milliseconds that a peer may stay silent before the test fails. It tells a peer that hangs from one that comes, not a slow one from a fast one. */
-export const patienceMs = 300_000;
+import { patienceMs } from '../../support/wait.js';
 
 export class ByteStream {
   readonly stream: Duplex;

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { isUtf8 } from 'node:buffer';
+import { patienceMs } from '../../support/wait.js';
 import type { ByteStream } from './byte-stream.js';
-import { patienceMs } from './byte-stream.js';
 import {
   Cmd,
   CmdFlag,

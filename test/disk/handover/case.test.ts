@@ -1,6 +1,7 @@
 /** Handovers that cross: each of these once made, or could make, two owners, lost blocks or wrong bytes. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import { holds } from '../../support/wait.js';
 import { begin, isSettled, settle, writeAtFirst } from './scenario.js';
 
 t.test('what was refused is not accepted, though the old owner does not know yet', async (t) => {
@@ -207,7 +208,7 @@ t.test('what is under way at the old owner is awaited before it hands over', asy
   const { gate } = room.node('A').disk ?? {};
   gate?.enter();
   const wrote = guest('B', 'unix:B:1', 60_000).write(8, 8);
-  await moment(() => gate?.isOpen === false);
+  await holds(() => gate?.isOpen === false);
   for (let count = 0; count < 100; count += 1) await turn();
   t.same(room.owners(), ['A@1']);
   gate?.leave();
@@ -216,7 +217,3 @@ t.test('what is under way at the old owner is awaited before it hands over', asy
   await settle(play, 'B');
   t.same(room.wrong, []);
 });
-
-async function moment(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await turn();
-}

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap';
 import { CopseError } from '../../../src/base/error.js';
 import { BlockState, type NativeOverlayFile } from '../../../src/base/native/overlay.js';
 import type { DiskOptions } from '../../../src/disk/overlay/device.js';
-import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
+import { holds } from '../../support/wait.js';
 import {
   closeAfter,
   gate,
@@ -69,7 +69,7 @@ t.test('what is fetched is as wide as its line, its node and what is here allow'
     [1, 1, 1, 2],
   );
   // They are kept a moment after they are read.
-  await until(() => overlay.remoteBytes <= 8 * block);
+  await holds(() => overlay.remoteBytes <= 8 * block);
   t.equal(overlay.remoteBytes, 8 * block);
   t.equal(overlay.dataBytes, 32 * block);
 });
@@ -123,7 +123,7 @@ t.test('a ragged write completes its block from the other node, also one that is
   const work = [readDisk(disk, 0, block), disk.write(Buffer.alloc(10, 3), block + 5), disk.writeZeroes(14 * block + 1, 3 * block)];
   expected.fill(3, block + 5, block + 15).fill(0, 14 * block + 1, 17 * block + 1);
   // That edges are wanted is found out on a native thread.
-  await until(() => remote.reads.length >= 2);
+  await holds(() => remote.reads.length >= 2);
   await t.rejects(disk.writeZeroes(40 * block + 1, block, { fastOnly: true }), { code: 'ENOTSUP' });
   held.open();
   await Promise.all(work);

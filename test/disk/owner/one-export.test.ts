@@ -1,7 +1,6 @@
 /** Of one disk there is one export and one opening of its files, and a disk that is here is never said to be unknown. */
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
@@ -10,6 +9,7 @@ import { DiskRegistry } from '../../../src/disk/owner/registry.js';
 import { DiskService } from '../../../src/disk/service/service.js';
 import { DiskNotes } from '../../../src/disk/session/notes.js';
 import { ManualClock } from '../../cache/manual-clock.js';
+import { holds } from '../../support/wait.js';
 import { owned, sampleRecord } from '../folder/sample.js';
 
 const client = { key: 'unix:1:1', text: 'a client' };
@@ -100,18 +100,14 @@ t.test('a disk whose files could not be opened again is served once they can be'
   t.ok(disk.isBusy);
   clock.advance(1000);
   // It was tried, in vain, and waits again.
-  await moment(() => clock.timerCount > 0);
+  await holds(() => clock.timerCount > 0);
   renameSync(aside, data);
   clock.advance(1000);
-  await moment(() => disk.isOwner);
+  await holds(() => disk.isOwner);
   t.match(await new DiskService(registry).call('disk.describe', { uuid: record.uuid }, { caller: { id: 'b', address: 'b:1' } }), {
     state: 'owner',
   });
 });
-
-async function moment(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await turn();
-}
 
 t.test('a disk is found by the name that it has, whatever was told and forgotten', async (t) => {
   const { registry } = make(t);

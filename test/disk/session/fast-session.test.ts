@@ -14,6 +14,7 @@ import { DiskNotes } from '../../../src/disk/session/notes.js';
 import type { DiskSession } from '../../../src/disk/session/session.js';
 import { ManualClock } from '../../cache/manual-clock.js';
 import { SlowUser } from '../../device/slow-user.js';
+import { holds } from '../../support/wait.js';
 import { owned, sampleRecord } from '../folder/sample.js';
 
 const other = { id: 'B', address: 'B:1' };
@@ -80,7 +81,7 @@ async function waitsFor(t: Test, user: SlowUser, work: () => Promise<unknown>): 
     done = true;
   });
   // What comes before may sync files.
-  while (!user.isHolding && !done) await turn();
+  await holds(() => user.isHolding || done);
   t.equal(user.may, 'is ending');
   // Far more than it takes without such a user.
   for (let count = 0; count < 100; count += 1) await turn();
@@ -160,9 +161,9 @@ t.test('a disk whose files are replaced is not touched meanwhile, and then by th
     (folder) => registry.openHosted(folder),
   );
   // Writes first, for the flush, then reads.
-  while (user.revokeCount < 1) await turn();
+  await holds(() => user.revokeCount >= 1);
   user.letGo();
-  while (user.revokeCount < 2) await turn();
+  await holds(() => user.revokeCount >= 2);
   for (let count = 0; count < 100; count += 1) await turn();
   t.same(seen, [], 'it waits');
   user.letGo();
@@ -180,7 +181,7 @@ t.test('a grant to another node waits, and leaves nothing', async (t) => {
   await read(fenced.session);
   t.equal(fenced.user.may, 'read');
   const granted = waitsFor(t, user, () => disk.grant(other, 'write'));
-  while (!fenced.user.isHolding) await turn();
+  await holds(() => fenced.user.isHolding);
   t.equal(disk.isOwner, false, 'who was fenced before reads until the disk is away');
   fenced.user.letGo();
   // Once for its writes, before the flush, and once for its reads.

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { until } from '../../support/wait.js';
 
 export interface ServerProcess {
   path: string;
@@ -22,18 +23,22 @@ async function start(program: string, argumentsFor: (socket: string) => string[]
     await rm(folder, { recursive: true, force: true });
   };
   // Neither program says when it listens: ask until it answers.
-  for (let left = 6000; left > 0 && child.exitCode === null; left -= 1) {
-    const answered = await new Promise<boolean>((resolve) => {
+  const answers = (): Promise<boolean> => {
+    return new Promise((resolve) => {
       const socket = connect(path);
       socket.once('connect', () => socket.destroy());
       socket.once('error', () => resolve(false));
       socket.once('close', (failed) => resolve(!failed));
     });
-    if (answered) return { path, stop };
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  try {
+    await until(`${program} listens`, async () => child.exitCode !== null || (await answers()));
+    if (child.exitCode !== null) throw new Error(`${program} ended with code ${child.exitCode}`);
+    return { path, stop };
+  } catch (error) {
+    await stop();
+    throw error;
   }
-  await stop();
-  throw new Error(`${program} did not come up`);
 }
 
 /** @param words plugin, filters and parameters */

@@ -6,6 +6,7 @@ import type { PatienceOptions } from '../../../src/nbd/client/contract.js';
 import { Command, ReplyType } from '../../../src/nbd/codec/constant.js';
 import type { Request } from '../../../src/nbd/codec/frame.js';
 import { ManualClock } from '../../cache/manual-clock.js';
+import { holds } from '../../support/wait.js';
 import { u64 } from '../server/raw-peer.js';
 import { Assembly } from './assembly.js';
 import { type Scripted, script } from './scripted-server.js';
@@ -27,7 +28,7 @@ class WatchedClock extends ManualClock {
   async hears(send: () => void): Promise<void> {
     const { readCount } = this;
     send();
-    while (this.readCount === readCount) await turn();
+    await holds(() => this.readCount !== readCount);
   }
 }
 

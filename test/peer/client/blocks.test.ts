@@ -3,8 +3,8 @@ import t, { type Test } from 'tap';
 import { BlockState, blockBytes } from '../../../src/base/native/overlay.js';
 import { PeerBlocks, type PeerBlocksOptions } from '../../../src/peer/client/blocks.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
+import { holds } from '../../support/wait.js';
 import { codeOf, MemoryOverlay, TestDisks, uuid } from '../disk-server.js';
 import { nobody, servePeers } from '../peer-server.js';
 
@@ -88,7 +88,7 @@ t.test('demand and background have connections of their own, closed when they ar
   await blocks.read(Buffer.alloc(blockBytes), 0, { background: true });
   t.equal(opened.length, 2);
   clock.advance(1000);
-  await until(() => opened.length === 0);
+  await holds(() => opened.length === 0);
   await blocks.read(Buffer.alloc(blockBytes), 0);
   t.equal(opened.length, 1, 'and made again');
 });
@@ -132,7 +132,7 @@ t.test('an overlay from before the disk grew will do; a larger one is a lie; non
   t.equal(await codeOf(at({ sizeBytes: sizeBytes - blockBytes }).read(Buffer.alloc(1), 0)), 'ERR_PEER_LIED');
   t.equal(await codeOf(at({ uuid: uuid.replace('0b', '0c') }).read(Buffer.alloc(1), 0)), 'ERR_PEER_REFUSED');
   await grown.close();
-  await until(() => opened.length === 0);
+  await holds(() => opened.length === 0);
   t.equal(await codeOf(grown.read(Buffer.alloc(1), 0)), 'ERR_CLOSED');
 });
 
@@ -142,15 +142,15 @@ t.test('given up, dropped, destroyed', async (t) => {
   subject.read = () => new Promise((resolve) => answers.push(resolve));
   const controller = new AbortController();
   const givenUp = codeOf(blocks.read(Buffer.alloc(blockBytes), 0, { signal: controller.signal }));
-  await until(() => answers.length === 1);
+  await holds(() => answers.length === 1);
   controller.abort();
   t.equal(await givenUp, 'ERR_ABORTED');
   const demand = codeOf(blocks.read(Buffer.alloc(blockBytes), 0));
   const background = codeOf(blocks.read(Buffer.alloc(blockBytes), 0, { background: true }));
-  await until(() => answers.length === 3);
+  await holds(() => answers.length === 3);
   blocks.drop('its pings fail');
   t.equal(await background, 'ERR_PEER_GONE');
-  await until(() => answers.length === 4);
+  await holds(() => answers.length === 4);
   blocks.destroy('enough');
   t.equal(await demand, 'ERR_PEER_GONE');
   for (const answer of answers) answer(true);

@@ -9,10 +9,10 @@ import { type CallOptions, callPeer, PeerCallError } from '../../../src/peer/cli
 import { type AnswerCall, callMethods } from '../../../src/peer/server/call-limiter.js';
 import { callPageBytes, maxAnswerBytes, maxRequestBytes } from '../../../src/peer/wire/call-page.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { listen } from '../../nbd/client/scripted-server.js';
 import { u16, u32, u64 } from '../../nbd/server/raw-peer.js';
+import { holds } from '../../support/wait.js';
 import { codeOf, TestDisks } from '../disk-server.js';
 import { nobody, servePeers } from '../peer-server.js';
 
@@ -49,7 +49,7 @@ t.test('what a method returns comes back, and what it throws, with its code', as
   t.type(await ask('fail').catch((error: unknown) => error), PeerCallError);
   await t.rejects(ask('throwText'), { code: 'ERR_UNKNOWN', message: /just text/ });
   await t.rejects(ask('oddCode'), { code: 'ERR_UNKNOWN', message: /odd/ });
-  await until(() => served.server.connectionCount === 0);
+  await holds(() => served.server.connectionCount === 0);
   const opened = await served.directory.open('call', nobody);
   t.equal(opened?.memory?.takenBytes, 0);
   opened?.release();
@@ -168,7 +168,7 @@ t.test('a node that dies in a call: nobody knows, and nobody waits', async (t) =
     });
   });
   const asking = ask('slow', {}, { timeoutMs: 0 });
-  await until(() => signals.length === 1);
+  await holds(() => signals.length === 1);
   const stopped = served.server.stop(0);
   await t.rejects(asking, { code: 'ERR_PEER_GONE', peerId: 'a' });
   await stopped;
@@ -186,17 +186,17 @@ t.test('who asks gives up: at its deadline, or by its signal; the call goes on',
   });
   const clock = new ManualClock();
   const late = ask('slow', {}, { clock, timeoutMs: 5000 });
-  await until(() => ends.length === 1);
+  await holds(() => ends.length === 1);
   clock.advance(5000);
   await t.rejects(late, { code: 'ERR_PEER_GONE', message: /no answer in time/ });
   const controller = new AbortController();
   const given = ask('slow', {}, { signal: controller.signal });
-  await until(() => ends.length === 2);
+  await holds(() => ends.length === 2);
   controller.abort();
   t.equal(await codeOf(given), 'ERR_ABORTED');
   t.equal(await codeOf(ask('slow', {}, { signal: controller.signal })), 'ERR_ABORTED');
   for (const end of ends) end();
-  await until(() => doneCount === 2 && served.server.connectionCount === 0);
+  await holds(() => doneCount === 2 && served.server.connectionCount === 0);
   t.equal(clock.timerCount, 0);
 });
 

@@ -8,10 +8,10 @@ import type { BlockDevice } from '../../../src/device/device.js';
 import { NbdClient } from '../../../src/nbd/client/nbd-client.js';
 import { PeerDiskView, type PeerDiskViewOptions } from '../../../src/peer/client/disk-view.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { missing, run } from '../../interop/serving.js';
 import { ScriptedDevice } from '../../server/scripted-device.js';
+import { holds } from '../../support/wait.js';
 import { codeOf, TestDisks, uuid } from '../disk-server.js';
 import { type PeerServer, servePeers } from '../peer-server.js';
 
@@ -111,7 +111,7 @@ t.test('a node counts as attached from `attach` until the view is closed, also w
   t.same(attached, ['b'], 'by one connection');
   await view.close();
   await view.close();
-  await until(() => attached.length === 0 && served.server.connectionCount === 0);
+  await holds(() => attached.length === 0 && served.server.connectionCount === 0);
 });
 
 t.test('whoever does not own the disk says so, and no guest hears ESHUTDOWN', async (t) => {
@@ -129,7 +129,7 @@ t.test('whoever does not own the disk says so, and no guest hears ESHUTDOWN', as
   t.equal(await codeOf(raw.flush()), 'ESHUTDOWN', 'on the wire');
   await raw.closed;
   await view.close();
-  await until(() => attached.length === 0);
+  await holds(() => attached.length === 0);
 });
 
 t.test('several requests that meet a former owner all hear that it is one', async (t) => {
@@ -209,7 +209,7 @@ t.test('an owner that is stopping says nothing, and a read goes on when it is ba
   };
   const target = Buffer.alloc(4096);
   const reading = view.read(target, 0);
-  await until(() => closedCount === 1);
+  await holds(() => closedCount === 1);
   await served.server.stop(0);
   device.read = read;
   await servePeers(t, contents, { address: served.address });
@@ -338,12 +338,12 @@ t.test('an idle view attaches again to an owner that was restarted', async (t) =
   const { view, served, contents, attached } = await stand(t, { clock });
   await view.attach();
   await served.server.stop(0);
-  await until(() => attached.length === 0 && clock.timerCount === 1);
+  await holds(() => attached.length === 0 && clock.timerCount === 1);
   await servePeers(t, contents, { address: served.address });
   clock.advance(500);
-  await until(() => attached.length === 1);
+  await holds(() => attached.length === 1);
   view.destroy('enough');
-  await until(() => attached.length === 0);
+  await holds(() => attached.length === 0);
   clock.advance(60_000);
   t.equal(clock.timerCount, 0, 'nothing more to come');
 });
@@ -369,5 +369,5 @@ t.test('nbdinfo and nbdcopy read a disk at its owner', { skip: await missing('nb
   const copy = join(t.testdir(), 'copy');
   await run(t, 'nbdcopy', [uri, copy]);
   t.ok((await readFile(copy)).equals(content));
-  await until(() => attached.length === 0);
+  await holds(() => attached.length === 0);
 });

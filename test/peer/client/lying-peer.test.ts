@@ -7,6 +7,7 @@ import { BufferSink } from '../../../src/origin/sink.js';
 import { NbdPeer } from '../../../src/peer/client/nbd-peer.js';
 import { listen } from '../../nbd/client/scripted-server.js';
 import { type RawPeer, u16, u32, u64 } from '../../nbd/server/raw-peer.js';
+import { holds } from '../../support/wait.js';
 import { contentIdOf } from '../node-statement.js';
 
 const sizeBytes = 2 ** 20;
@@ -108,10 +109,10 @@ t.test('garbage ends its own connection, and no other', async (t) => {
   t.after(() => peer.destroy('the test is over'));
   const sink = new BufferSink(Buffer.alloc(4096));
   const well = peer.readHome(content, 0, 4096, sink);
-  while (others.length < 1) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => others.length >= 1);
   const bad = peer.readHeld(content, 0, 4096, new BufferSink(Buffer.alloc(4096)));
   const alsoBad = peer.readHeld(content, 4096, 4096, new BufferSink(Buffer.alloc(4096)));
-  while (others.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  await holds(() => others.length >= 2);
   others[1]?.write(Buffer.alloc(64, 0xff));
   t.equal(await codeOf(bad), 'ERR_PEER_LIED');
   t.equal(await codeOf(alsoBad), 'ERR_PEER_LIED');

@@ -9,10 +9,10 @@ import { type PeerMapOptions, readPeerMap } from '../../../src/peer/client/map.j
 import { defaultPeerMemoryBytes } from '../../../src/peer/server/directory.js';
 import { defaultPeerDiskMemoryBytes } from '../../../src/peer/server/disk-directory.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { until } from '../../cache/subject.js';
 import { missing, run } from '../../interop/serving.js';
 import { listen } from '../../nbd/client/scripted-server.js';
 import { u16, u32, u64 } from '../../nbd/server/raw-peer.js';
+import { holds } from '../../support/wait.js';
 import { codeOf, TestDisks, uuid } from '../disk-server.js';
 import { servePeers } from '../peer-server.js';
 
@@ -57,7 +57,7 @@ async function stand(t: Test, count = blockCount) {
 t.test('a map arrives as it is', async (t) => {
   const { states, read, events } = await stand(t);
   t.ok(states.equals(await read()));
-  await until(() => events.length === 3);
+  await holds(() => events.length === 3);
   t.same(events, ['open b', 'copy', 'release']);
 });
 
@@ -79,7 +79,7 @@ t.test('changes are taken once, by who reads, not by who looks what there is', a
   );
   await looker.blockStatus(0, blockCount);
   looker.destroy();
-  await until(() => events.at(-1) === 'release');
+  await holds(() => events.at(-1) === 'release');
   t.notOk(events.includes('take'));
   t.ok(before.equals(await read({ takeChanges: true })));
   t.equal(events.filter((event) => event === 'take').length, 1, 'in many reads, once');
@@ -101,7 +101,7 @@ t.test('runs of base do not travel', async (t) => {
   });
   client.destroy();
   t.ok(dataBytes <= 65536, `${dataBytes} bytes of ${blockCount}`);
-  await until(() => served.server.connectionCount === 0);
+  await holds(() => served.server.connectionCount === 0);
 });
 
 t.test('another size is a lie, a disk that is not there a refusal', async (t) => {
@@ -139,7 +139,7 @@ t.test('an error of the copy is a refusal; copies are bounded, and given back', 
   }
   t.equal(await codeOf(read()), 'ERR_PEER_REFUSED', 'no room for a third');
   held[0]?.destroy();
-  await until(() => events.filter((event) => event === 'release').length === 2);
+  await holds(() => events.filter((event) => event === 'release').length === 2);
   t.equal(await codeOf(read()), 'none');
   held[1]?.destroy();
 });
@@ -154,18 +154,18 @@ t.test('a node that dies midway, that is silent, and a reader that gives up', as
   });
   const controller = new AbortController();
   const givenUp = codeOf(read({ signal: controller.signal }));
-  await until(() => copying.length === 1);
+  await holds(() => copying.length === 1);
   controller.abort();
   t.equal(await givenUp, 'ERR_ABORTED');
   copying[0]?.();
   const clock = new ManualClock();
   const silent = codeOf(read({ clock, timeoutMs: 60_000 }));
-  await until(() => copying.length === 2);
+  await holds(() => copying.length === 2);
   clock.advance(60_000);
   t.equal(await silent, 'ERR_PEER_GONE');
   copying[1]?.();
   const dying = codeOf(read());
-  await until(() => copying.length === 3);
+  await holds(() => copying.length === 3);
   const stopped = served.server.stop(0);
   t.equal(await dying, 'ERR_PEER_GONE');
   copying[2]?.();

@@ -9,8 +9,9 @@ import { NbdPeer, type NbdPeerOptions } from '../../../src/peer/client/nbd-peer.
 import { PeerDirectory } from '../../../src/peer/server/directory.js';
 import { Server } from '../../../src/server/server.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { chunkBytes, open, type Subject, until } from '../../cache/subject.js';
+import { chunkBytes, open, type Subject } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
+import { holds } from '../../support/wait.js';
 import { contentIdOf } from '../node-statement.js';
 import { nobody, type PeerServer, servePeers, TestContents } from '../peer-server.js';
 
@@ -58,7 +59,7 @@ t.test('what is read as home, and then as held, are the bytes of the image', asy
   ] as const) {
     const wanted = image.subarray(offset, offset + lengthBytes);
     t.ok((await bytesOf((sink) => peer.readHome(content, offset, lengthBytes, sink), lengthBytes)).equals(wanted), `home ${offset}`);
-    await until(() => subject.cache.cachedExtents(offset, lengthBytes, 1)[0]?.lengthBytes === lengthBytes);
+    await holds(() => subject.cache.cachedExtents(offset, lengthBytes, 1)[0]?.lengthBytes === lengthBytes);
     t.ok((await bytesOf((sink) => peer.readHeld(content, offset, lengthBytes, sink), lengthBytes)).equals(wanted), `held ${offset}`);
   }
   t.equal(peer.linkCount, 2);
@@ -66,7 +67,7 @@ t.test('what is read as home, and then as held, are the bytes of the image', asy
   t.ok(contents.served.every(({ from }) => from === 'a'));
   t.equal(contents.heldCount, 2);
   peer.destroy('enough');
-  await until(() => contents.heldCount === 0);
+  await holds(() => contents.heldCount === 0);
 });
 
 t.test('held asks nobody: what is absent is absent', async (t) => {
@@ -94,9 +95,9 @@ t.test('what is held is told, in runs, and can be brought there', async (t) => {
 t.test('an error of the home is a refusal with its reason, and ends that request alone', async (t) => {
   const { subject, peer, content } = await stand(t);
   const failing = bytesOf((sink) => peer.readHome(content, 0, chunkBytes, sink), chunkBytes);
-  await until(() => subject.source.reads.length === 1);
+  await holds(() => subject.source.reads.length === 1);
   const fine = bytesOf((sink) => peer.readHome(content, 20 * chunkBytes, chunkBytes, sink), chunkBytes);
-  await until(() => subject.source.reads.length === 2);
+  await holds(() => subject.source.reads.length === 2);
   subject.source.reads[0]?.fail(Object.assign(new Error('the origin is in the sea'), { code: 'ERR_ORIGIN_UNAVAILABLE' }));
   await t.rejects(failing, { code: 'ERR_PEER_REFUSED', message: /in the sea/ });
   subject.source.reads[1]?.send().end();
@@ -115,7 +116,7 @@ t.test('who gives up hears it at once, and the home lets the work go', async (t)
   const { subject, peer, content } = await stand(t);
   const controller = new AbortController();
   const reading = bytesOf((sink) => peer.readHome(content, 0, chunkBytes, sink, { signal: controller.signal }), chunkBytes);
-  await until(() => subject.source.reads.length === 1);
+  await holds(() => subject.source.reads.length === 1);
   controller.abort();
   await t.rejects(reading, { code: 'ERR_ABORTED' });
   t.equal(peer.linkCount, 1, 'the connection stays');
@@ -132,7 +133,7 @@ t.test('destroyed while requests wait: all fail at once, and so does what comes 
     peer.readHome(content, 0, chunkBytes, nowhere),
     peer.readHome(content, 9 * chunkBytes, chunkBytes, nowhere, { background: true }),
   ];
-  await until(() => subject.source.reads.length === 2);
+  await holds(() => subject.source.reads.length === 2);
   waiting.push(peer.readHome({ ...content, id: contentIdOf(2) }, 0, 1, nowhere));
   peer.destroy('its pings fail');
   for (const request of waiting) await t.rejects(request, { code: 'ERR_PEER_GONE', message: /its pings fail/ });
@@ -146,7 +147,7 @@ t.test('a server that stops is gone, one that is back is asked again', async (t)
   await bytesOf((sink) => peer.readHome(content, 0, chunkBytes, sink), chunkBytes);
   subject.source.script = undefined;
   const waiting = bytesOf((sink) => peer.readHome(content, 20 * chunkBytes, chunkBytes, sink), chunkBytes);
-  await until(() => subject.source.reads.some(({ offset }) => offset === 20 * chunkBytes));
+  await holds(() => subject.source.reads.some(({ offset }) => offset === 20 * chunkBytes));
   const stopped = served.server.stop(0);
   await t.rejects(waiting, { code: 'ERR_PEER_GONE' });
   await stopped;
@@ -171,11 +172,11 @@ t.test('connections are made when they are wanted, demand and background apart, 
   await bytesOf((sink) => peer.readHome(content, 0, 5, sink), 5);
   clock.advance(600);
   t.equal(peer.linkCount, 1, 'the background is closed');
-  await until(() => contents.heldCount === 1);
+  await holds(() => contents.heldCount === 1);
   clock.advance(600);
   t.equal(peer.linkCount, 0);
-  await until(() => served.server.connectionCount === 0);
-  await until(() => clock.timerCount === 0);
+  await holds(() => served.server.connectionCount === 0);
+  await holds(() => clock.timerCount === 0);
   t.ok((await bytesOf((sink) => peer.readHome(content, 0, 5, sink), 5)).equals(image.subarray(0, 5)));
 });
 
@@ -183,7 +184,7 @@ t.test('a request that outlasts the idle time keeps its connection', async (t) =
   const clock = new ManualClock();
   const { subject, peer, content } = await stand(t, { clock, idleMs: 1000 });
   const reading = bytesOf((sink) => peer.readHome(content, 0, chunkBytes, sink), chunkBytes);
-  await until(() => subject.source.reads.length === 1);
+  await holds(() => subject.source.reads.length === 1);
   clock.advance(1900);
   subject.source.reads[0]?.send().end();
   t.ok((await reading).equals(image.subarray(0, chunkBytes)));
@@ -192,11 +193,11 @@ t.test('a request that outlasts the idle time keeps its connection', async (t) =
 t.test('a peer that gives signs of life and never answers is given up', async (t) => {
   const { subject, peer, content, served } = await stand(t, { waitMs: { home: 300 } });
   const reads = [0, 1].map((chunk) => bytesOf((sink) => peer.readHome(content, chunk * chunkBytes, chunkBytes, sink), chunkBytes));
-  await until(() => subject.source.reads.length > 0);
+  await holds(() => subject.source.reads.length > 0);
   for (const read of reads) await t.rejects(read, { code: 'ERR_PEER_GONE', cause: { code: 'ERR_NBD_UNANSWERED' } });
   subject.source.answerAll();
   t.ok((await bytesOf((sink) => peer.readHome(content, 0, 9, sink), 9)).equals(image.subarray(0, 9)), 'on a new connection');
-  await until(() => served.server.connectionCount === 1);
+  await holds(() => served.server.connectionCount === 1);
 });
 
 t.test('hundreds of requests at once share a connection', async (t) => {
@@ -261,9 +262,9 @@ t.test('requests draw on the memory of their export, not on the server', async (
   const peer = peerOf(t, `127.0.0.1:${port}`);
   const reads = [0, 10, 20].map((chunk) => bytesOf((sink) => peer.readHome(content, chunk * chunkBytes, 9, sink), 9));
   // With the server's memory the second would only begin when the first is answered.
-  await until(() => subject.source.reads.length === 3);
+  await holds(() => subject.source.reads.length === 3);
   for (const read of subject.source.reads) read.send().end();
   await Promise.all(reads);
   const memory = (await directory.open(`home/${content.id}`, nobody))?.memory;
-  await until(() => memory?.takenBytes === 0);
+  await holds(() => memory?.takenBytes === 0);
 });

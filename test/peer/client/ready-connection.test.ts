@@ -5,7 +5,7 @@ import { mapExport, readPeerMap } from '../../../src/peer/client/map.js';
 import { ReadyConnections } from '../../../src/peer/client/ready-connection.js';
 import { callMethods } from '../../../src/peer/server/call-limiter.js';
 import { ManualClock } from '../../cache/manual-clock.js';
-import { until } from '../../cache/subject.js';
+import { holds } from '../../support/wait.js';
 import { codeOf, TestDisks, uuid } from '../disk-server.js';
 import { servePeers } from '../peer-server.js';
 
@@ -42,8 +42,8 @@ async function stand(t: Test) {
   const clock = new ManualClock();
   const ready = new ReadyConnections({ clock, connectTimeoutMs: 60_000 });
   t.teardown(() => ready.close());
-  const connections = (count: number) => until(() => served.server.connectionCount === count);
-  const kept = (count: number, exportName = callExport()) => until(() => ready.count(peer, exportName) === count);
+  const connections = (count: number) => holds(() => served.server.connectionCount === count);
+  const kept = (count: number, exportName = callExport()) => holds(() => ready.count(peer, exportName) === count);
   return { served, peer, clock, ready, seen, map, connections, kept };
 }
 

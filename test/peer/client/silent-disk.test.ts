@@ -8,10 +8,10 @@ import { connectToPeer } from '../../../src/peer/client/connect.js';
 import { PeerDiskView } from '../../../src/peer/client/disk-view.js';
 import { mapExport, readPeerMap } from '../../../src/peer/client/map.js';
 import { ReadyConnections } from '../../../src/peer/client/ready-connection.js';
-import { until } from '../../cache/subject.js';
 import { pattern } from '../../conformance/content.js';
 import { ForgetfulRelay } from '../../regression/forgetful-relay.js';
 import { ScriptedDevice } from '../../server/scripted-device.js';
+import { holds } from '../../support/wait.js';
 import { MemoryOverlay, TestDisks, uuid } from '../disk-server.js';
 import { servePeers } from '../peer-server.js';
 
@@ -71,7 +71,7 @@ t.test('what is asked of a disk elsewhere goes on', { jobs: 4 }, async (t) => {
       const ready = new ReadyConnections();
       t.after(() => ready.close());
       const release = [ready.keep(peer, callExport(), 1), ready.keep(peer, mapExport(uuid, 'b'), 1)];
-      await until(() => ready.count(peer, callExport()) === 1 && ready.count(peer, mapExport(uuid, 'b')) === 1);
+      await holds(() => ready.count(peer, callExport()) === 1 && ready.count(peer, mapExport(uuid, 'b')) === 1);
       t.equal(relay.forget('call', 'map/'), 2);
       const [answer, states] = await Promise.all([
         callPeer(peer, 'disk.test', {}, { ready, timeoutMs: deadlineMs }),

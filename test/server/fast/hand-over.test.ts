@@ -15,6 +15,7 @@ import { shortDir } from '../../conformance/short-dir.js';
 import { Cmd, Option } from '../../conformance/wire/constant.js';
 import { enter, Handshake, infoData, optionBytes } from '../../conformance/wire/handshake.js';
 import { Session } from '../../conformance/wire/session.js';
+import { holds } from '../../support/wait.js';
 import { ScriptedDevice } from '../scripted-device.js';
 import { streamPair } from '../stream-pair.js';
 
@@ -135,7 +136,7 @@ t.test('requests that come with the end of the negotiation are answered', async 
   t.equal(fast.reads + fast.handedUp, 2);
   await session.disconnect();
   socket.destroy();
-  while (fast.lanes.size > 0) await new Promise(setImmediate);
+  await holds(() => fast.lanes.size === 0);
   t.equal(heldCount(), 0);
 });
 
@@ -182,7 +183,7 @@ t.test('what is counted natively is in the export’s counters when somebody loo
   await session.read(4096, 512);
   await session.disconnect();
   socket.destroy();
-  while (metrics.fast.lanes.size > 0) await new Promise(setImmediate);
+  await holds(() => metrics.fast.lanes.size === 0);
   t.same([metrics.reads.cache.count, metrics.reads.cache.bytes], [4, 3 * 4096 + 512], 'and at the end without a look');
   t.equal(metrics.reads.cache.latency.count, 4);
 });
@@ -248,7 +249,7 @@ t.test('a client that reads nothing is closed when it is in the way, and only th
     await new Promise(setImmediate);
   }
   await quiet;
-  while (metrics.fast.lanes.size > 1) await new Promise(setImmediate);
+  await holds(() => metrics.fast.lanes.size <= 1);
   t.equal(heldCount(), 1, 'the other client stays');
   socket.destroy();
   other.destroy();
@@ -261,7 +262,7 @@ t.test('a client that reads all the time is waited for', async (t) => {
   const session = await enter(socket, 'x');
   socket.pause();
   session.send({ type: Cmd.read, offset: 0, lengthBytes: content.length });
-  while (foldLanes(metrics).fast.reads < 1) await new Promise(setImmediate);
+  await holds(() => foldLanes(metrics).fast.reads >= 1);
   device.offered = false;
   let isQuiet = false;
   const quiet = device.fast.refresh().then(() => {
@@ -302,7 +303,7 @@ t.test('a connection that is destroyed with replies in its way gives all back', 
   const session = await enter(socket, 'x');
   socket.pause();
   for (let count = 0; count < 15; count += 1) session.send({ type: Cmd.read, offset: 0, lengthBytes: content.length });
-  while (metrics.reads.cache.count < 4) await new Promise(setImmediate);
+  await holds(() => metrics.reads.cache.count >= 4);
   await server.stop(0);
   t.equal(heldCount(), 0);
   t.equal(metrics.fast.lanes.size, 0);
