@@ -5,9 +5,9 @@ import t, { type Test } from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
 import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
+import { shortDir } from '../support/short-dir.js';
 import { FakeControl } from './fake-control.js';
 import { createAdminServer } from './serve.js';
-import { shortDir } from './short-dir.js';
 
 async function pair(test: Test) {
   const control = new FakeControl();

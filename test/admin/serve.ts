@@ -5,8 +5,8 @@ import { Agent, request } from 'undici';
 import type { Control } from '../../src/admin/control.js';
 import { AdminServer, type AdminServerOptions } from '../../src/admin/server.js';
 import { silentLogger } from '../../src/base/log.js';
+import { shortDir } from '../support/short-dir.js';
 import { FakeControl } from './fake-control.js';
-import { shortDir } from './short-dir.js';
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 

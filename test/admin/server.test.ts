@@ -5,9 +5,9 @@ import t from 'tap';
 import { request } from 'undici';
 import { CopseError } from '../../src/base/error.js';
 import { silentLogger } from '../../src/base/log.js';
+import { shortDir } from '../support/short-dir.js';
 import { FakeControl } from './fake-control.js';
 import { createAdminServer, type Method, serve } from './serve.js';
-import { shortDir } from './short-dir.js';
 
 t.test('answers what control answers', async (t) => {
   const { control, call, path } = await serve(t);

@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { missing } from '../interop/serving.js';
 import { differences } from '../support/differences.js';
+import { shortDir } from '../support/short-dir.js';
 
 const MiB = 1024 * 1024;
 const imageBytes = 6 * MiB;
@@ -50,7 +50,7 @@ poweroff -f
 
 /** An initrd with busybox, the modules of the kernel and the init above. */
 async function buildInitrd(t: Test): Promise<string> {
-  const dir = await shortDir(t);
+  const dir = shortDir(t);
   const root = join(dir, 'root');
   for (const name of ['bin', 'dev', 'proc', 'modules']) await mkdir(join(root, name), { recursive: true });
   await copyFile((await execa('sh', ['-c', 'command -v busybox'])).stdout, join(root, 'bin/busybox'));

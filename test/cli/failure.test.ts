@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { CopseError } from '../../src/base/error.js';
 import { exitCodeOf } from '../../src/cli/exit-code.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { fakeDaemon, run, runShared, start } from './run.js';
 
 t.test('exit codes', async (t) => {

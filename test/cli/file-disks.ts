@@ -9,8 +9,8 @@ import type { Export } from '../../src/server/export.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { FakeControl } from '../admin/fake-control.js';
-import { shortDir } from '../admin/short-dir.js';
 import { FaultDevice } from '../conformance/fault-device.js';
+import { shortDir } from '../support/short-dir.js';
 
 const blockBytes = 4096;
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { busyDisk } from '../admin/fake-disks.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { fakeDaemon, run, start } from './run.js';
 
 const nbd = (name: string) => `<source protocol='nbd' name='${name}'><host transport='unix' socket='/run/copse/nbd.sock'/></source>`;

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { FakeControl } from '../admin/fake-control.js';
 import { createAdminServer } from '../admin/serve.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 const mainPath = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 

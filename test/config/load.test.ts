@@ -7,7 +7,7 @@ import { chooseDaemon, type DaemonChoice } from '../../src/config/admin-address.
 import { configJsonSchema } from '../../src/config/file-schema.js';
 import { loadConfig } from '../../src/config/load.js';
 import { defaults } from '../../src/config/schema.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 const root = { env: {}, isRoot: true, hostName: 'host-a' };
 const examplePath = fileURLToPath(new URL('../../../examples/config/copse.toml', import.meta.url));

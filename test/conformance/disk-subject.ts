@@ -5,15 +5,15 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { DiskHost, imageName } from '../fault/disk-host.js';
+import { shortDir } from '../support/short-dir.js';
 import { conformance } from './conformance.js';
 import { fileSizeBytes, imageBytes, imageHole } from './content.js';
-import { shortDir } from './short-dir.js';
 import type { Subject } from './subject.js';
 
 /** Registers the suite under a daemon with native threads, or without. */
 export async function diskConformance(t: Test, fastPath: boolean): Promise<void> {
   const bytes = imageBytes();
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const path = join(folder, 'image.raw');
   writeFileSync(path, '');
   truncateSync(path, bytes.length);

@@ -2,11 +2,11 @@
 import { Duplex } from 'node:stream';
 import t from 'tap';
 import { unknownClient } from '../../src/server/client-identity.js';
+import { shortDir } from '../support/short-dir.js';
 import { conformance } from './conformance.js';
 import { serve } from './server-subject.js';
-import { shortDir } from './short-dir.js';
 
-const { server, subject, close } = await serve(await shortDir(t));
+const { server, subject, close } = await serve(shortDir(t));
 t.after(close);
 
 /** Two streams, each of which reads what the other writes; an end or a destroy of one is seen by the other. */

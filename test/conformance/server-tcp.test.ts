@@ -1,12 +1,12 @@
 /** The suite over TCP: with native threads that answer what they can, and by TypeScript alone. */
 import { createConnection } from 'node:net';
 import t from 'tap';
+import { shortDir } from '../support/short-dir.js';
 import { conformance } from './conformance.js';
 import { serve } from './server-subject.js';
-import { shortDir } from './short-dir.js';
 
 for (const fastPath of [true, false]) {
-  const { server, subject, fastCounts, close } = await serve(await shortDir(t), { fastPath });
+  const { server, subject, fastCounts, close } = await serve(shortDir(t), { fastPath });
   const uri = new URL(await server.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 }));
   t.after(close);
 

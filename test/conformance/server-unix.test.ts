@@ -2,12 +2,12 @@
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { shortDir } from '../support/short-dir.js';
 import { conformance } from './conformance.js';
 import { serve } from './server-subject.js';
-import { shortDir } from './short-dir.js';
 
 for (const fastPath of [true, false]) {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const { server, subject, fastCounts, close } = await serve(folder, { fastPath });
   const path = join(folder, 's');
   await server.listen({ kind: 'unix', path });

@@ -8,9 +8,9 @@ import { AdminClient } from '../../src/admin/client.js';
 import { silentLogger } from '../../src/base/log.js';
 import { type Config, type ConfiguredImage, defaults } from '../../src/config/schema.js';
 import { type RunningDaemon, startDaemon } from '../../src/daemon/daemon.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
 import { holds, until } from '../support/wait.js';
 
 export interface Attached {
@@ -33,7 +33,7 @@ export class Node {
 
   /** Not started. Stopped with the test at the latest. */
   static async create(t: Test, overrides: Partial<Config> = {}): Promise<Node> {
-    const folder = await shortDir(t);
+    const folder = shortDir(t);
     await mkdir(join(folder, 'origin'));
     const node = new Node(folder, {
       stateDir: join(folder, 'state'),

@@ -10,10 +10,10 @@ import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { silentLogger } from '../../src/base/log.js';
 import { notify, passedDescriptors } from '../../src/daemon/systemd.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { shortDir } from '../support/short-dir.js';
 import { content } from './node.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -73,7 +73,7 @@ interface Service {
 
 /** A daemon on a socket that was passed, until it is ready. */
 async function service(t: Test, url: string, notifyPath: string, flags: string[] = []): Promise<Service> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const socketPath = join(folder, 's');
   const command = [
     process.execPath,
@@ -109,7 +109,7 @@ async function attach(path: string): Promise<Session> {
 for (const kind of ['path', 'abstract'] as const) {
   t.test(`a passed socket is served, the manager (${kind}) is told, SIGTERM drains`, { skip: hasPython }, async (t) => {
     const origin = await ScriptedOrigin.start(t, bytes);
-    const notifyPath = kind === 'path' ? join(await shortDir(t), 'notify') : `@copse-test-${process.pid}`;
+    const notifyPath = kind === 'path' ? join(shortDir(t), 'notify') : `@copse-test-${process.pid}`;
     const { told } = await manager(t, notifyPath);
     const { child, socketPath, ready } = await service(t, origin.url, notifyPath);
     t.match(ready, /^copse: ready nbd\+unix:/);

@@ -2,16 +2,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon, type DaemonOptions } from '../fault/daemon.js';
 import { differences } from '../support/differences.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 
 export const servedName = 'image';
 
 /** @param bytes of the image, `servedName`; further options are the daemon's */
 export async function startWarm(t: Test, bytes: Buffer, options: Partial<DaemonOptions> = {}): Promise<Daemon> {
-  const path = join(await shortDir(t), 'image.raw');
+  const path = join(shortDir(t), 'image.raw');
   writeFileSync(path, bytes);
   const daemon = await Daemon.start(t, { fastPath: true, ...options, images: { [servedName]: path, ...options.images } });
   await warm(daemon, bytes);

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import type { Session } from '../conformance/wire/session.js';
 import { Daemon } from '../fault/daemon.js';
 import { differences } from '../support/differences.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 import { startWarm } from './served-image.js';
@@ -17,7 +17,7 @@ const mebibyte = 1024 * 1024;
 const image = pattern(8 * mebibyte + 333, 71);
 // Holes have ways of their own to the socket.
 image.fill(0, 3 * mebibyte, 4 * mebibyte);
-const imagePath = join(await shortDir(t), 'image.raw');
+const imagePath = join(shortDir(t), 'image.raw');
 writeFileSync(imagePath, image);
 
 /** Asks for a lot and reads nothing of it. */
@@ -63,7 +63,7 @@ for (const [what, lengthBytes] of [
 }
 
 t.test('chunks that stopped readers were sent are evicted, or left; what was sent stays right', async (t) => {
-  const otherPath = join(await shortDir(t), 'other.raw');
+  const otherPath = join(shortDir(t), 'other.raw');
   const other = pattern(12 * mebibyte, 72);
   writeFileSync(otherPath, other);
   const daemon = await startWarm(t, image, { images: { other: otherPath }, cacheSize: '10M' });

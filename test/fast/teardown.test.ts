@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { imageBytes } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { readRandomly } from './reader.js';
 
@@ -39,7 +39,7 @@ const laneThreads = (): number =>
 
 t.test('a worker ends under its clients', async (t) => {
   const endOne = async (): Promise<void> => {
-    const folder = await shortDir(t);
+    const folder = shortDir(t);
     const source = `import { parentPort } from 'node:worker_threads'; ${serving(folder)} parentPort.postMessage('ready');`;
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), { execArgv: [] });
     await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
@@ -69,7 +69,7 @@ t.test('a worker ends under its clients', async (t) => {
 });
 
 t.test('a process exits under its clients', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const source = `${serving(folder)}
     console.log('ready');
     const look = () => fastCounts().answered > 50 ? process.exit(7) : setTimeout(look, 5);

@@ -10,9 +10,9 @@ import { execa } from 'execa';
 import type { Test } from 'tap';
 import type { FastPathStatus } from '../../src/admin/control.js';
 import { fastPathByDefault } from '../conformance/fast-path.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { type EnterOptions, enter } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
 import { patienceMs } from '../support/wait.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -75,7 +75,7 @@ export class Daemon {
 
   /** Serving, and killed with the test at the latest. */
   static async start(t: Test, options: DaemonOptions): Promise<Daemon> {
-    const daemon = new Daemon(await shortDir(t), options);
+    const daemon = new Daemon(shortDir(t), options);
     t.teardown(() => daemon.kill());
     await daemon.start();
     return daemon;

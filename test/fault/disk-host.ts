@@ -5,7 +5,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { DiskStatus } from '../../src/admin/schema-disk.js';
-import { shortDir } from '../conformance/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 
@@ -35,7 +35,7 @@ export class DiskHost {
 
   /** Serving; the daemon is killed with the test at the latest. */
   static async start(t: Test, { image, ...options }: DiskHostOptions): Promise<DiskHost> {
-    const imagePath = typeof image === 'string' ? image : join(await shortDir(t), 'image.raw');
+    const imagePath = typeof image === 'string' ? image : join(shortDir(t), 'image.raw');
     if (typeof image !== 'string') writeFileSync(imagePath, image);
     const daemon = await Daemon.start(t, { ...options, images: { [imageName]: imagePath } });
     return new DiskHost(daemon, imagePath);

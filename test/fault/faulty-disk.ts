@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { AttachedDisk, mountSkip } from './disk-mount.js';
 
@@ -41,7 +41,7 @@ export class FaultyDisk {
 
   /** Mounted, and gone with the test. @param make makes the file system on a device or file: `['mkfs.ext4', '-q']` */
   static async mount(t: Test, sizeBytes: number, make: [string, ...string[]]): Promise<FaultyDisk> {
-    const folder = await shortDir(t);
+    const folder = shortDir(t);
     const path = join(folder, 'device');
     const failPath = join(folder, 'fail');
     const socket = join(folder, 'socket');

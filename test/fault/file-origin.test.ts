@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Errno } from '../conformance/wire/constant.js';
 import { missing } from '../interop/serving.js';
 import { differences } from '../support/differences.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 
@@ -38,7 +38,7 @@ const changes: [string, (path: string) => void | Promise<void>][] = [
 ];
 for (const [what, change] of changes) {
   t.test(`a file that is ${what}: what is not cached is EIO, never new bytes and never zeros`, async (t) => {
-    const folder = await shortDir(t);
+    const folder = shortDir(t);
     const path = join(folder, 'image.raw');
     writeFileSync(path, bytes);
     const daemon = await Daemon.start(t, { images: { image: path } });
@@ -60,7 +60,7 @@ for (const [what, change] of changes) {
 }
 
 t.test('a sparse file is fetched as zeros and data', async (t) => {
-  const path = join(await shortDir(t), 'sparse.raw');
+  const path = join(shortDir(t), 'sparse.raw');
   const file = await open(path, 'w');
   await file.write(bytes, 0, 1_000_000, 2_000_000);
   await file.truncate(64 * 1024 * 1024);
@@ -87,7 +87,7 @@ async function nbdkit(t: Test, socket: string, file: string): Promise<ChildProce
 }
 
 t.test('an NBD origin that is killed and comes back', { skip: await missing('nbdkit', '--version') }, async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const path = join(folder, 'image.raw');
   writeFileSync(path, bytes);
   const socket = join(folder, 'o.sock');
@@ -131,7 +131,7 @@ t.test(
   'a qcow2 image whose qemu-nbd is killed, and that does not outlive a killed daemon',
   { skip: await missing('qemu-nbd', '--version') },
   async (t) => {
-    const folder = await shortDir(t);
+    const folder = shortDir(t);
     const raw = join(folder, 'image.raw');
     const path = join(folder, 'image.qcow2');
     writeFileSync(raw, bytes);

@@ -6,8 +6,8 @@ import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { differences } from '../support/differences.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
@@ -18,7 +18,7 @@ const skip = process.getuid?.() === 0 ? false : 'mounting takes root';
 
 /** A tmpfs of so many bytes, unmounted with the test. */
 async function smallDisk(t: Test, sizeBytes: number): Promise<string> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   await execa('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'copse-test', folder]);
   t.teardown(() => execa('umount', ['--lazy', folder]));
   return folder;

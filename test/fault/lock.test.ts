@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Errno } from '../conformance/wire/constant.js';
+import { shortDir } from '../support/short-dir.js';
 import { comes, until } from '../support/wait.js';
 import { Daemon } from './daemon.js';
 import { ScriptedOrigin } from './origin.js';
@@ -16,7 +16,7 @@ const origin = await ScriptedOrigin.start(t, bytes);
 
 t.test('the second daemon on a state directory says who holds it and exits', async (t) => {
   const first = await Daemon.start(t, { images: { image: origin.url } });
-  const second = new Daemon(await shortDir(t), { images: { image: origin.url }, state: first.state });
+  const second = new Daemon(shortDir(t), { images: { image: origin.url }, state: first.state });
   t.teardown(() => second.kill());
   const exit = await second.launch();
   t.ok(exit !== undefined && exit.code !== 0 && exit.signal === null, 'it ends by itself, with an error');
@@ -32,14 +32,14 @@ t.test('a port or socket in use is an error that names it', async (t) => {
   await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
   t.teardown(() => blocker.close());
   const { port } = blocker.address() as AddressInfo;
-  const daemon = new Daemon(await shortDir(t), { images: { image: origin.url }, listen: [`tcp:127.0.0.1:${port}`] });
+  const daemon = new Daemon(shortDir(t), { images: { image: origin.url }, listen: [`tcp:127.0.0.1:${port}`] });
   t.teardown(() => daemon.kill());
   const exit = await daemon.launch();
   t.ok(exit !== undefined && exit.code !== 0);
   t.match(daemon.stderr, String(port));
 
   const holder = await Daemon.start(t, { images: { image: origin.url } });
-  const rival = new Daemon(await shortDir(t), { images: { image: origin.url }, listen: [`unix:${holder.socketPath}`] });
+  const rival = new Daemon(shortDir(t), { images: { image: origin.url }, listen: [`unix:${holder.socketPath}`] });
   t.teardown(() => rival.kill());
   const refused = await rival.launch();
   t.ok(refused !== undefined && refused.code !== 0);

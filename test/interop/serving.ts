@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { type ServedSubject, serve } from '../conformance/server-subject.js';
-import { shortDir } from '../conformance/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 export interface Serving {
   folder: string;
@@ -17,7 +17,7 @@ export interface Serving {
 
 /** Ends with the test. */
 export async function serving(t: Test): Promise<Serving> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const { server, subject, close } = await serve(folder);
   const socketPath = join(folder, 's');
   await server.listen({ kind: 'unix', path: socketPath });

@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import t from 'tap';
 import { NbdClient } from '../../src/nbd/client/nbd-client.js';
-import { shortDir } from '../conformance/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 /** In the source tree: tsc copies no scripts. Seen from dist/test/native. */
 const command = fileURLToPath(new URL('../../../.ci/prebuilt', import.meta.url));
-const dir = await shortDir(t);
+const dir = shortDir(t);
 const place = join(dir, 'place');
 const installed = join(place, 'node_modules', 'copse');
 

@@ -4,12 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
 import { overlayFiles } from '../disk/overlay/parts.js';
+import { memoryDir } from '../support/memory-dir.js';
 import { DiskHistory } from './disk-history.js';
 import { type LogRecord, RecordKind } from './disk-log.js';
 import { DiskPlace, diskBytes } from './disk-place.js';
@@ -38,10 +35,8 @@ t.test(`power lost at any moment; COPSE_SEED=${firstSeed}`, async (t) => {
   const random = randomNumbers(firstSeed);
   const place = await DiskPlace.make(t.testdir());
   const env = await place.loggedEnvironment();
-  // Hundreds of files that are looked at once and forgotten: in memory, where there is a place for that.
-  const asideFolder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'copse-disk-'));
-  t.after(() => rm(asideFolder, { recursive: true }));
-  const aside = overlayFiles(asideFolder, diskBytes);
+  // Hundreds of files that are read once.
+  const aside = overlayFiles(memoryDir(t, 'copse-disk-'), diskBytes);
   let content = await place.content();
   let initial = place.raw();
 

@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { serve } from '../conformance/server-subject.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { ByteStream } from '../conformance/wire/byte-stream.js';
 import { Cmd, Option } from '../conformance/wire/constant.js';
 import { enter, infoData, metaData, optionBytes, u32 } from '../conformance/wire/handshake.js';
 import { Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
 
-const folder = await shortDir(t);
+const folder = shortDir(t);
 const { server, subject, close } = await serve(folder);
 const path = join(folder, 's');
 await server.listen({ kind: 'unix', path });

@@ -19,9 +19,9 @@ import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
 import { pattern } from '../conformance/content.js';
 import { fastPathByDefault } from '../conformance/fast-path.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import type { Replies, Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
 
 const kibibyte = 1024;
 const chunkBytes = 64 * kibibyte;
@@ -43,7 +43,7 @@ interface Served {
 }
 
 async function serve(t: Test, readaheadBytes: number): Promise<Served> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   let freeBytes = 1024 * 1024 * kibibyte;
   let simulatedMs = 0;
   // Free space is read anew at most once a second of this clock, so the clock runs fast.

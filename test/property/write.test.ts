@@ -10,9 +10,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import { pattern } from '../conformance/content.js';
 import { serve } from '../conformance/server-subject.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Cmd, CmdFlag } from '../conformance/wire/constant.js';
 import { enter } from '../conformance/wire/handshake.js';
+import { shortDir } from '../support/short-dir.js';
 
 /** The part of the file that is written to. */
 const sizeBytes = 1024 * 1024;
@@ -41,7 +41,7 @@ const someOperation: fc.Arbitrary<Operation> = fc
     return { kind, session, offset, lengthBytes: Math.min(lengthBytes, sizeBytes - offset), flags };
   });
 
-const folder = await shortDir(t);
+const folder = shortDir(t);
 const { server, subject, close } = await serve(folder);
 const path = join(folder, 's');
 await server.listen({ kind: 'unix', path });

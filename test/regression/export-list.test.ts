@@ -7,14 +7,14 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
+import { shortDir } from '../support/short-dir.js';
 import { diskName, imageName, knownName, writeDisks, writeImages, writeKnownDisks } from './many-exports.js';
 
 const exportCount = Number(process.env['COPSE_TEST_EXPORTS'] ?? 1500);
 
 t.test('nbdinfo lists all exports of a node, disks of other nodes included', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const stateDir = join(folder, 'state');
   const [imageCount, knownCount] = [100, Math.floor(exportCount / 2)];
   const diskCount = exportCount - imageCount - knownCount;

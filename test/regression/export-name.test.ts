@@ -11,8 +11,8 @@ import { AdminClient } from '../../src/admin/client.js';
 import { EtcdServer } from '../cluster/etcd-server.js';
 import { allUp, controlOf } from '../cluster/fault/disk-fleet.js';
 import { type ClusterNode, prepareFleet } from '../cluster/fault/node.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 
 const mebibyte = 2 ** 20;
@@ -21,7 +21,7 @@ const sizeBytes = mebibyte;
 const job = { signal: new AbortController().signal, onProgress: () => {} };
 
 async function imageFile(t: Test): Promise<string> {
-  const path = join(await shortDir(t), 'image.raw');
+  const path = join(shortDir(t), 'image.raw');
   writeFileSync(path, Buffer.alloc(mebibyte, 0x69));
   return path;
 }

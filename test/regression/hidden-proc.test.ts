@@ -9,11 +9,11 @@ import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DaemonStatus } from '../../src/admin/control.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
 import { DiskHost } from '../fault/disk-host.js';
 import { QemuIo } from '../fault/disk-qemu-io.js';
 import { missing } from '../interop/serving.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 
 function isLinux(minMajor: number, minMinor: number): boolean {
@@ -34,7 +34,7 @@ const block = Buffer.alloc(4096, 0x41);
 
 /** The daemon runs as another user, in a mount namespace whose /proc shows a process to its own user alone. */
 async function startHidden(test: Test): Promise<{ host: DiskHost; daemon: Daemon }> {
-  const folder = await shortDir(test);
+  const folder = shortDir(test);
   const script = `mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=${otherUser} --regid=${otherUser} --clear-groups "$@"`;
   const place = {
     command: (program: string, args: readonly string[]) => ({

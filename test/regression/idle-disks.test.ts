@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { native } from '../../src/base/native/loader.js';
 import type { NativeOverlayFile } from '../../src/base/native/overlay.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
+import { shortDir } from '../support/short-dir.js';
 import { diskName, writeDisks } from './many-exports.js';
 
 const diskCount = Number(process.env['COPSE_TEST_DISKS'] ?? 500);
@@ -17,7 +17,7 @@ const maxDescriptors = 200;
 const block = Buffer.alloc(4096, 3);
 
 t.test('idle disks hold no descriptors, and keep what was written', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const state = join(folder, 'state');
   writeDisks(state, diskCount);
   const daemon = await Daemon.start(t, { images: {}, state });

@@ -7,8 +7,8 @@
 import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
+import { shortDir } from '../support/short-dir.js';
 import { imageName, writeImages } from './many-exports.js';
 
 const imageCount = Number(process.env['COPSE_TEST_IMAGES'] ?? 1500);
@@ -22,7 +22,7 @@ function longestBlock(metrics: string): string {
 const descriptorCount = (daemon: Daemon): number => readdirSync(`/proc/${daemon.pid}/fd`).length;
 
 t.test('images that nobody uses have neither descriptors nor series', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const state = join(folder, 'state');
   writeImages(state, imageCount);
   const origin = join(folder, 'used.raw');
@@ -50,7 +50,7 @@ t.test('images that nobody uses have neither descriptors nor series', async (t) 
 });
 
 t.test('a 10 TiB image', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const origin = join(folder, 'huge.raw');
   writeFileSync(origin, 'begin');
   truncateSync(origin, hugeBytes);

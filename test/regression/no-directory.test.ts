@@ -4,7 +4,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { makeDirectory, makeDirectorySync } from '../../src/base/make-directory.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { runCommand } from './command.js';
 
 t.test('each reason is told, at once', async (t) => {

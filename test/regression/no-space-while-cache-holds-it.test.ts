@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Cmd, Errno } from '../conformance/wire/constant.js';
 import type { Session } from '../conformance/wire/session.js';
 import { smallDisk } from '../disk/folder/mount.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { mountSkip } from '../fault/disk-mount.js';
 import { ScriptedOrigin } from '../fault/origin.js';
+import { shortDir } from '../support/short-dir.js';
 import { until } from '../support/wait.js';
 
 const mebibyte = 1024 * 1024;
@@ -27,9 +27,9 @@ async function tmpfs(t: Test, sizeBytes = 8 * mebibyte): Promise<string> {
 }
 
 async function ext4(t: Test): Promise<string> {
-  const dir = await shortDir(t);
+  const dir = shortDir(t);
   const image = join(dir, 'image');
-  const path = await shortDir(t);
+  const path = shortDir(t);
   writeFileSync(image, '');
   truncateSync(image, 12 * mebibyte);
   await execa('mkfs.ext4', ['-q', '-F', '-m', '0', image]);

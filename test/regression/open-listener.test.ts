@@ -12,7 +12,7 @@ import { silentLogger } from '../../src/base/log.js';
 import { Secret } from '../../src/base/secret.js';
 import { FakeControl } from '../admin/fake-control.js';
 import { createAdminServer } from '../admin/serve.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 import { runCommand, startCommand } from './command.js';
 
 const isRoot = process.geteuid?.() === 0;

@@ -13,15 +13,15 @@ import { native } from '../../src/base/native/loader.js';
 import { FastAccess } from '../../src/device/fast-access.js';
 import { createExportMetrics, foldLanes } from '../../src/server/export-metrics.js';
 import { Server } from '../../src/server/server.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
 import { ScriptedDevice } from '../server/scripted-device.js';
+import { shortDir } from '../support/short-dir.js';
 import { holds } from '../support/wait.js';
 
 const content = Buffer.alloc(1 << 20, 'copse');
 
 t.test('a disk is used again after its files were closed', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const [dataPath, mapPath] = [join(folder, 'data'), join(folder, 'map')];
   const overlay = native.openOverlayFile({ dataPath, mapPath, sizeBytes: content.length, recordsOffset: 4096, recordSeed: 1 });
   await overlay.write(content, 0, content.length, 0, undefined);

@@ -9,24 +9,24 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { pattern } from '../conformance/content.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Cmd } from '../conformance/wire/constant.js';
 import { DiskHost, imageName } from '../fault/disk-host.js';
 import { mountSkip } from '../fault/disk-mount.js';
+import { shortDir } from '../support/short-dir.js';
 
 const mebibyte = 1024 * 1024;
 const skip = await mountSkip();
 
 /** Unmounted with the test. */
 async function mounted(t: Test, image: string): Promise<string> {
-  const path = await shortDir(t);
+  const path = shortDir(t);
   await execa('mount', ['-o', 'loop', image, path]);
   t.teardown(() => execa('umount', ['--lazy', path]));
   return path;
 }
 
 async function newFileSystem(t: Test, make: [string, ...string[]], sizeBytes: number): Promise<{ image: string; path: string }> {
-  const image = join(await shortDir(t), 'image');
+  const image = join(shortDir(t), 'image');
   writeFileSync(image, '');
   truncateSync(image, sizeBytes);
   const [program, ...args] = make;
@@ -38,7 +38,7 @@ async function newFileSystem(t: Test, make: [string, ...string[]], sizeBytes: nu
 
 /** What a power cut at this moment leaves, mounted. */
 async function afterPowerCut(t: Test, image: string): Promise<string> {
-  const copy = join(await shortDir(t), 'copy');
+  const copy = join(shortDir(t), 'copy');
   copyFileSync(image, copy);
   return mounted(t, copy);
 }
@@ -79,7 +79,7 @@ t.test('a power cut at any step of a first start leaves a state that the next da
 });
 
 t.test('a state that such a power cut left is repaired, and said so; a strange one is refused', { skip }, async (t) => {
-  const state = join(await shortDir(t), 'state');
+  const state = join(shortDir(t), 'state');
   const host = await DiskHost.start(t, { image: base, state });
   await host.disk('create', 'vm1', '--size', '1M');
   await host.daemon.stop();

@@ -1,8 +1,8 @@
 /** Sealing a URL printed the password and the signature in it, with each line of progress and with its errors. */
 import { join } from 'node:path';
 import t from 'tap';
-import { shortDir } from '../admin/short-dir.js';
 import { scriptedServer } from '../origin/http-server.js';
+import { shortDir } from '../support/short-dir.js';
 import { runCommand } from './command.js';
 
 t.test('no output of a command holds the secrets of a URL', async (t) => {

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import t from 'tap';
 import { listenOnUnixSocket } from '../../src/base/unix-socket.js';
 import { listen } from '../../src/server/listener.js';
-import { shortDir } from '../admin/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 /** Modes that the path was seen with, each time that something happened in its directory. */
 function modesSeen(path: string, dir: string): { modes: Set<string>; close(): void } {

@@ -8,8 +8,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
+import { shortDir } from '../support/short-dir.js';
 
 const clientCount = Number(process.env['COPSE_TEST_CLIENTS'] ?? 12);
 const sizeBytes = 64 * 2 ** 20;
@@ -23,7 +23,7 @@ for (const fastPath of [true, false]) {
 }
 
 async function play(t: Test, fastPath: boolean): Promise<void> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const origin = join(folder, 'origin.raw');
   writeFileSync(origin, Buffer.alloc(sizeBytes, 5));
   const daemon = await Daemon.start(t, { images: { image: `file://${origin}` }, chunkSize: '1M', fastPath });

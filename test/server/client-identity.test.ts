@@ -9,8 +9,8 @@ import { silentLogger } from '../../src/base/log.js';
 import { identifyClient, isClientAlive, parseStat } from '../../src/server/client-identity.js';
 import type { ClientIdentity } from '../../src/server/export.js';
 import { Server } from '../../src/server/server.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { enter } from '../conformance/wire/handshake.js';
+import { shortDir } from '../support/short-dir.js';
 
 const ownStart = parseStat(readFileSync('/proc/self/stat', 'latin1'))?.startTime;
 
@@ -52,7 +52,7 @@ async function stranger(t: Test, path: string): Promise<{ child: ChildProcess; p
 }
 
 t.test('a process on a unix socket', async (t) => {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   const { next } = await listening(t, { path });
   dial(t, { path });
   const here = await next();
@@ -64,7 +64,7 @@ t.test('a process on a unix socket', async (t) => {
 });
 
 t.test('another process, until it ends', async (t) => {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   const { next } = await listening(t, { path });
   const { child, pid } = await stranger(t, path);
   const { key, text } = await next();
@@ -105,7 +105,7 @@ t.test('names of commands', async (t) => {
 });
 
 t.test('a server tells its directory who attaches', async (t) => {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   const clients: ClientIdentity[] = [];
   const server = new Server({
     directory: {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import t from 'tap';
 import { type ListenAddress, type Listener, listen } from '../../src/server/listener.js';
-import { shortDir } from '../conformance/short-dir.js';
+import { shortDir } from '../support/short-dir.js';
 
 /** A listener that greets each client; closed with the test. */
 async function greet(t: { after(end: () => Promise<void>): void }, address: ListenAddress): Promise<Listener> {
@@ -32,7 +32,7 @@ async function greeting(target: { path: string } | { host: string; port: number 
 }
 
 t.test('a unix socket: made with its directory, gone with the listener', async (t) => {
-  const path = join(await shortDir(t), 'run', 'copse', 's');
+  const path = join(shortDir(t), 'run', 'copse', 's');
   const listener = await listen({ kind: 'unix', path }, hello);
   t.match(listener.uri, /^nbd\+unix:\/\/\/\?socket=.*s$/);
   t.equal(await greeting({ path }), 'hello');
@@ -41,7 +41,7 @@ t.test('a unix socket: made with its directory, gone with the listener', async (
 });
 
 t.test('mode and group', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const groupId = process.getuid?.() === 0 ? 12_345 : (process.getgid?.() ?? 0);
   await greet(t, { kind: 'unix', path: join(folder, 'a'), mode: 0o660, groupId });
   await greet(t, { kind: 'unix', path: join(folder, 'b'), mode: 0o600 });
@@ -51,7 +51,7 @@ t.test('mode and group', async (t) => {
 });
 
 t.test('a socket that a killed process left behind is replaced', async (t) => {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
   await execa(process.execPath, ['-e', script], { reject: false });
   t.ok(existsSync(path), 'it is there');
@@ -60,7 +60,7 @@ t.test('a socket that a killed process left behind is replaced', async (t) => {
 });
 
 t.test('a socket that somebody answers on stays theirs', async (t) => {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   await greet(t, { kind: 'unix', path });
   await t.rejects(
     listen({ kind: 'unix', path }, () => {}),
@@ -70,7 +70,7 @@ t.test('a socket that somebody answers on stays theirs', async (t) => {
 });
 
 t.test('what is no socket is left alone', async (t) => {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const file = join(folder, 'file');
   writeFileSync(file, 'precious');
   await t.rejects(
@@ -91,7 +91,7 @@ t.test('what is no socket is left alone', async (t) => {
 
 t.test('a path that is too long for a socket', async (t) => {
   await t.rejects(
-    listen({ kind: 'unix', path: join(await shortDir(t), 'x'.repeat(120)) }, () => {}),
+    listen({ kind: 'unix', path: join(shortDir(t), 'x'.repeat(120)) }, () => {}),
     { code: 'ERR_LISTEN' },
   );
 });

@@ -8,10 +8,11 @@ import { silentLogger } from '../../src/base/log.js';
 import { unknownClient } from '../../src/server/client-identity.js';
 import { createExportMetrics } from '../../src/server/export-metrics.js';
 import { Server, type ServerLimits } from '../../src/server/server.js';
-import { shortDir } from '../conformance/short-dir.js';
 import { Option } from '../conformance/wire/constant.js';
 import { enter, optionBytes } from '../conformance/wire/handshake.js';
 import type { Session } from '../conformance/wire/session.js';
+import { shortDir } from '../support/short-dir.js';
+import { StoppedClock } from '../support/stopped-clock.js';
 import { holds } from '../support/wait.js';
 import { ScriptedDevice } from './scripted-device.js';
 import { streamPair } from './stream-pair.js';
@@ -26,7 +27,7 @@ interface Stand {
 }
 
 async function stand(t: Test, limits: Partial<ServerLimits> = {}, clock?: Clock): Promise<Stand> {
-  const path = join(await shortDir(t), 's');
+  const path = join(shortDir(t), 's');
   const device = new ScriptedDevice(content);
   let held = 0;
   const release = (): void => {
@@ -67,25 +68,6 @@ async function dial(path: string): Promise<Socket> {
 async function attach(path: string): Promise<{ session: Session; socket: Socket }> {
   const socket = await dial(path);
   return { session: await enter(socket, 'x'), socket };
-}
-
-/** A clock on which nothing happens until the test says so. */
-class StoppedClock implements Clock {
-  readonly #timers = new Set<() => void>();
-
-  nowMs(): number {
-    return 0;
-  }
-
-  after(_delayMs: number, callback: () => void): () => void {
-    this.#timers.add(callback);
-    return () => this.#timers.delete(callback);
-  }
-
-  fire(): void {
-    for (const callback of this.#timers) callback();
-    this.#timers.clear();
-  }
 }
 
 t.test('stop answers what is under way, then closes', async (t) => {

@@ -2,9 +2,8 @@
  * `npm run bench:eviction [-- --seeds N --doc]`: what the shipped eviction would miss beside textbook policies, by a replay of recorded boots. No time is measured: the
  * figures are the same on every machine, but for the moments at which the shipped code evicts ahead.
  */
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { memoryPlace } from '../../support/memory-dir.js';
 import { publish } from '../harness/publish.js';
 import { loadTrace, type Trace, traceNames } from '../harness/trace.js';
 import { buildMix, byPopularity, type Mix } from './mix.js';
@@ -66,7 +65,7 @@ const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 async function study(seedCount: number): Promise<string> {
   const traces = await Promise.all(traceNames.map(loadTrace));
-  const parentDir = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const parentDir = memoryPlace();
   const names = Object.keys(models);
   const total = new Map<string, Ratios>(names.map((name) => [name, { misses: [], fetched: [] }]));
   const perSeed = Array.from({ length: seedCount }, (_, index) => mixesOf(traces, index + 1));

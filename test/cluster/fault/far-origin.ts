@@ -4,9 +4,9 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
-import { shortDir } from '../../conformance/short-dir.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
 import type { Lab } from '../../lab/lab.js';
+import { shortDir } from '../../support/short-dir.js';
 
 const port = 8080;
 
@@ -24,7 +24,7 @@ const doorway = `
 /** Ended with the test, and the lab. */
 export async function startFarOrigin(t: Test, lab: Lab, bytes: Buffer): Promise<{ origin: ScriptedOrigin; url: string }> {
   const origin = await ScriptedOrigin.start(t, bytes);
-  const path = join(await shortDir(t), 'origin.sock');
+  const path = join(shortDir(t), 'origin.sock');
   const { hostname, port: innerPort } = new URL(origin.url);
   const inner = createServer((near) => {
     const far = connect(Number(innerPort), hostname);

@@ -5,10 +5,10 @@ import t, { type Test } from 'tap';
 import type { SharedContent } from '../../../src/cluster/node.js';
 import { sealUrl } from '../../../src/image/seal-url.js';
 import { pattern } from '../../conformance/content.js';
-import { shortDir } from '../../conformance/short-dir.js';
 import type { Session } from '../../conformance/wire/session.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
 import { differences } from '../../support/differences.js';
+import { shortDir } from '../../support/short-dir.js';
 import { until } from '../../support/wait.js';
 import { type Asked, Liar, type LiarOptions } from './liar.js';
 import { sumOf } from './metric.js';
@@ -60,7 +60,7 @@ interface Scene {
 }
 
 async function sealedLines(t: Test, origin: ScriptedOrigin): Promise<string[]> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   writeFileSync(join(folder, 'image.raw'), origin.bytes);
   const { manifestPath, digest } = await sealUrl(join(folder, 'image.raw'), { chunkSizeBytes: chunkBytes });
   return [`manifest = "${manifestPath}"`, `digest = "${digest}"`];

@@ -6,10 +6,10 @@
  */
 import type { Test } from 'tap';
 import type { ClusterImageStatus, ClusterStatus, MemberStatus } from '../../../src/admin/schema-cluster.js';
-import { shortDir } from '../../conformance/short-dir.js';
 import { Daemon, type DaemonOptions } from '../../fault/daemon.js';
 import { ownHost } from '../../fault/own-host.js';
 import type { LabPlace } from '../../lab/place.js';
+import { shortDir } from '../../support/short-dir.js';
 import { until } from '../../support/wait.js';
 import { parseMetrics, type Sample, sumOf } from './metric.js';
 
@@ -42,7 +42,7 @@ export class ClusterNode extends Daemon {
 
   /** Not started; killed with the test at the latest. */
   static async prepare(t: Test, options: NodeOptions): Promise<ClusterNode> {
-    const node = new ClusterNode(await shortDir(t), options);
+    const node = new ClusterNode(shortDir(t), options);
     t.teardown(() => node.kill());
     return node;
   }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { sealUrl } from '../../../src/image/seal-url.js';
 import { pattern } from '../../conformance/content.js';
-import { shortDir } from '../../conformance/short-dir.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
 import { differences } from '../../support/differences.js';
+import { shortDir } from '../../support/short-dir.js';
 import { until } from '../../support/wait.js';
 import { sumOf } from './metric.js';
 import { type ClusterNode, imageName, startFleet, total, whole } from './node.js';
@@ -32,7 +32,7 @@ async function tryRot(t: Test, sealed: boolean): Promise<void> {
   const origin = await ScriptedOrigin.start(t, bytes);
   const lines: string[] = [];
   if (sealed) {
-    const path = join(await shortDir(t), 'image.raw');
+    const path = join(shortDir(t), 'image.raw');
     writeFileSync(path, bytes);
     const { manifestPath, digest } = await sealUrl(path, { chunkSizeBytes: chunkBytes });
     lines.push(`manifest = "${manifestPath}"`, `digest = "${digest}"`);

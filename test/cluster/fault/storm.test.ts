@@ -9,9 +9,9 @@ import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { errorCode } from '../../../src/base/error.js';
 import { pattern } from '../../conformance/content.js';
-import { shortDir } from '../../conformance/short-dir.js';
 import { ScriptedOrigin } from '../../fault/origin.js';
 import { differences } from '../../support/differences.js';
+import { shortDir } from '../../support/short-dir.js';
 import { until } from '../../support/wait.js';
 import { type SightWatch, watchSights } from './lost-sight.js';
 import { type ClusterNode, imageName, prepareFleet, total, whole } from './node.js';
@@ -37,7 +37,7 @@ interface Storm {
 
 /** A tmpfs of so many bytes, unmounted with the test. */
 async function smallDisk(t: Test, sizeBytes: number): Promise<string> {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   await execa('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'copse-test', folder]);
   t.teardown(() => execa('umount', ['--lazy', folder]));
   return folder;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Test } from 'tap';
 import { errorMessage } from '../../../src/base/error.js';
-import { shortDir } from '../../conformance/short-dir.js';
+import { shortDir } from '../../support/short-dir.js';
 
 /** The least that mkfs.xfs takes is 300 MiB. */
 const imageBytes = 320 * 1024 * 1024;
@@ -17,7 +17,7 @@ async function mounted(t: Test, args: string[], mountPoint: string): Promise<voi
 
 /** A file system with reflinks in a sparse file; or why there is none. */
 export async function reflinkDisk(t: Test, kind: keyof typeof packages): Promise<{ path: string } | { skip: string }> {
-  const dir = await shortDir(t);
+  const dir = shortDir(t);
   const image = join(dir, 'image');
   const path = join(dir, 'mount');
   mkdirSync(path);
@@ -35,7 +35,7 @@ export async function reflinkDisk(t: Test, kind: keyof typeof packages): Promise
 /** A tmpfs of so many bytes; or why there is none. */
 export async function smallDisk(t: Test, sizeBytes: number): Promise<{ path: string } | { skip: string }> {
   if (process.getuid?.() !== 0) return { skip: 'mounting takes root' };
-  const path = await shortDir(t);
+  const path = shortDir(t);
   await mounted(t, ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'copse-test'], path);
   return { path };
 }

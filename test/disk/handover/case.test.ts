@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { holds } from '../../support/wait.js';
-import { begin, isSettled, settle, writeAtFirst } from './scenario.js';
+import { begin, beginWritten, isSettled, settle, writeAtFirst } from './scenario.js';
 
 t.test('what was refused is not accepted, though the old owner does not know yet', async (t) => {
   const play = begin(
@@ -114,10 +114,8 @@ t.test('an old owner comes back when the disk has gone on, and is gone from wher
 
 t.test('a release that is on its way when its receiver takes the disk back', async (t) => {
   for (const fault of ['slow-request', 'late', 'twice', 'slow-answer'] as const) {
-    const play = begin(t, { step: 'B>A disk.release', fault });
+    const play = await beginWritten(t, ['A', 'B'], { step: 'B>A disk.release', fault });
     const { room, guest } = play;
-    await room.start(['A', 'B']);
-    await writeAtFirst(play, 'A');
     t.equal(await guest('B').write(40, 30), undefined);
     await room.until('the release is on its way', () => room.steps.includes('B>A disk.release'));
     t.equal(await guest('A', 'unix:A:2', 60_000).write(100, 8), undefined);
@@ -128,10 +126,8 @@ t.test('a release that is on its way when its receiver takes the disk back', asy
 });
 
 t.test('the last client leaves while its node takes over', async (t) => {
-  const play = begin(t, { step: 'B>A map', fault: 'slow-request' });
+  const play = await beginWritten(t, ['A', 'B'], { step: 'B>A map', fault: 'slow-request' });
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   const wrote = guest('B').write(8, 8);
   await room.until('the map is asked for', () => room.steps.includes('B>A map'));
   guest('B').detach();
@@ -144,10 +140,13 @@ t.test('the last client leaves while its node takes over', async (t) => {
 });
 
 t.test('no read fails in the middle of a handover', async (t) => {
-  const play = begin(t, { step: 'B>A map', fault: 'slow-request' }, { step: 'B>A disk.accepted', fault: 'slow-request' });
+  const play = await beginWritten(
+    t,
+    ['A', 'B', 'C'],
+    { step: 'B>A map', fault: 'slow-request' },
+    { step: 'B>A disk.accepted', fault: 'slow-request' },
+  );
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   await guest('C').readAll();
   const wrote = guest('B', 'unix:B:1', 60_000).write(8, 8);
   await room.until('it is granted', () => room.owners().length === 0);
@@ -201,10 +200,8 @@ t.test('a release that arrives in the middle of its receiver taking the disk bac
 });
 
 t.test('what is under way at the old owner is awaited before it hands over', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   const { gate } = room.node('A').disk ?? {};
   gate?.enter();
   const wrote = guest('B', 'unix:B:1', 60_000).write(8, 8);

@@ -2,15 +2,13 @@
 import t from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
 import { takeByForce } from '../../../src/disk/operate/force.js';
-import { begin, settle, writeAtFirst } from './scenario.js';
+import { beginWritten, settle } from './scenario.js';
 
 const mark = '{"copse":"loss","format":1,"at":"2026-11-22T10:00:00.000Z","openedAt":"2026-11-22T09:00:00.000Z","error":"EIO"}\n';
 
 t.test('it is not taken over until the loss is accepted', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.cut = / blocks/;
   t.equal(await guest('B', 'unix:B:1', 60_000).write(0, 8), undefined);
   const { disk } = room.node('A');
@@ -27,10 +25,8 @@ t.test('it is not taken over until the loss is accepted', async (t) => {
 });
 
 t.test('it is not taken by force until the loss is accepted', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.cut = / blocks/;
   t.equal(await guest('B', 'unix:B:1', 60_000).write(0, 8), undefined);
   const { disk, registry } = room.node('A');

@@ -9,7 +9,7 @@ import { CopseError } from '../../../src/base/error.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { takeByForce } from '../../../src/disk/operate/force.js';
 import type { Play } from './scenario.js';
-import { begin, settle, writeAtFirst } from './scenario.js';
+import { begin, beginWritten, settle, writeAtFirst } from './scenario.js';
 
 const unknownThere = ['disk.trace', 'disk.epoch', 'disk.forces', 'disk.forced'];
 
@@ -64,10 +64,8 @@ t.test('an older owner has its disk copied ahead, and asks how a handover ended'
 });
 
 t.test('a force of before there were records of it deposes the owner that comes back', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.kill('A');
   const { registry } = room.node('B');
   const disk = await room.during(registry.require('vm'));

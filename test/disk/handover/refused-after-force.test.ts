@@ -5,13 +5,11 @@
 import t from 'tap';
 import { silentLogger } from '../../../src/base/log.js';
 import { takeByForce } from '../../../src/disk/operate/force.js';
-import { begin, writeAtFirst } from './scenario.js';
+import { beginWritten } from './scenario.js';
 
 t.test('the giver stays what it is', async (t) => {
-  const play = begin(t, { step: 'B>A disk.handover', fault: 'kill-asker-after' });
+  const play = await beginWritten(t, ['A', 'B', 'C'], { step: 'B>A disk.handover', fault: 'kill-asker-after' });
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   await guest('B', 'unix:B:1', 1000).write(0, 8);
   t.equal(room.node('B').alive, false);
   t.match(room.node('A').disk?.hosted?.state, { state: 'granted', to: { id: 'B', accepted: false } });
@@ -32,10 +30,8 @@ t.test('the giver stays what it is', async (t) => {
 });
 
 t.test('nor does anybody take what a deposed owner grants, who has heard of the force', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   const force = { from: 2, to: 1002, node: room.node('C').self, at: '2026-11-22T10:00:00.000Z' };
   // It arrives while the owner is asked.
   room.onStep = (step) => {

@@ -4,8 +4,7 @@
  * A killed node's objects are left to themselves: nothing that they ask arrives, nobody reaches them, and the node goes on from a copy of its files as they were at that moment.
  */
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Test } from 'tap';
@@ -14,6 +13,7 @@ import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { readOwnerFile } from '../../../src/disk/folder/owner-file.js';
 import type { DiskRecord, OwnerState } from '../../../src/disk/protocol/record.js';
 import { ManualClock } from '../../cache/manual-clock.js';
+import { memoryDir } from '../../support/memory-dir.js';
 import type { Fault, Plan } from './fault.js';
 import { RoomNode } from './node.js';
 
@@ -48,7 +48,7 @@ export class Room {
   #doneCount = 0;
 
   constructor(t: Test, plans: Plan[]) {
-    this.#dir = roomDir(t);
+    this.#dir = memoryDir(t, 'copse-room-');
     this.#plans = plans;
     t.teardown(async () => {
       for (const node of this.#all) await node.close();
@@ -274,13 +274,6 @@ function isAnyThreadBusy(): boolean {
       return false;
     }
   });
-}
-
-/** In memory, where there is such a place: what a kill leaves is the same there, and a sync costs nothing. */
-function roomDir(t: Test): string {
-  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'copse-room-'));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
 }
 
 export function stateIn(dir: string, uuid: string): OwnerState | undefined {

@@ -34,6 +34,14 @@ export function begin(t: Test, ...plans: Plan[]): Play {
   };
 }
 
+/** Begins a play on these nodes, at the first of which a guest has written. */
+export async function beginWritten(t: Test, nodeIds: string[], ...plans: Plan[]): Promise<Play> {
+  const play = begin(t, ...plans);
+  await play.room.start(nodeIds);
+  await writeAtFirst(play, nodeIds[0] ?? '');
+  return play;
+}
+
 /** Everybody is back, and what was late has arrived. Somebody writes at `lastId`, whoever owns it; then all must be as it should. */
 export async function settle(play: Play, lastId: string): Promise<void> {
   const { room } = play;

@@ -2,13 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { begin, settle, writeAtFirst } from './scenario.js';
+import { beginWritten, settle } from './scenario.js';
 
 t.test('a disk that moves to and fro before its blocks have followed', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.cut = / blocks/;
   for (let round = 0; round < 3; round += 1) {
     for (const id of ['B', 'A']) t.equal(await guest(id, `unix:${id}:${round + 2}`, 60_000).write(0, 8), undefined);

@@ -1,7 +1,7 @@
 /** Copies that are made ahead of a handover: what they spare, and that nothing is read of them that is not current. */
 import t from 'tap';
 import { migrate } from '../../../src/disk/operate/migrate.js';
-import { begin, type Play, settle, writeAtFirst } from '../handover/scenario.js';
+import { begin, beginWritten, type Play, settle, writeAtFirst } from '../handover/scenario.js';
 
 function copyTo(play: Play, from: string, to: string) {
   const { room } = play;
@@ -17,10 +17,8 @@ function asked(play: Play, sinceCount: number): string[] {
 }
 
 t.test('a handover to a copy moves what has changed since, and no more', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   t.match(await copyTo(play, 'A', 'B'), { handedOver: false }, 'a client is attached');
   await guest('A').write(40, 8);
   await room.until('a round', () => room.steps.filter((step) => /changes/.test(step)).length > 1);
@@ -37,10 +35,8 @@ t.test('a handover to a copy moves what has changed since, and no more', async (
 });
 
 t.test('a round that crosses with the handover costs nothing', async (t) => {
-  const play = begin(t, { step: 'B>A disk.handover', fault: 'slow-answer' });
+  const play = await beginWritten(t, ['A', 'B'], { step: 'B>A disk.handover', fault: 'slow-answer' });
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   await copyTo(play, 'A', 'B');
   await guest('A').write(8, 8);
   const before = room.steps.length;
@@ -57,10 +53,8 @@ t.test('a round that crosses with the handover costs nothing', async (t) => {
 });
 
 t.test('without clients it is handed over at once', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   guest('A').detach();
   t.match(await copyTo(play, 'A', 'B'), { handedOver: true });
   const before = room.steps.length;
@@ -71,10 +65,8 @@ t.test('without clients it is handed over at once', async (t) => {
 });
 
 t.test('an owner that was restarted knows nothing of changes: the copy is worth nothing', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   await guest('A').flush();
   await copyTo(play, 'A', 'B');
   await room.pass(1500);
@@ -90,10 +82,8 @@ t.test('an owner that was restarted knows nothing of changes: the copy is worth 
 });
 
 t.test('of two copies only the later one is followed', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   await copyTo(play, 'A', 'B');
   await copyTo(play, 'A', 'C');
   t.equal(await guest('A').write(8, 16), undefined);
@@ -127,10 +117,8 @@ t.test('a copy on a former owner leaves what only that has', async (t) => {
 });
 
 t.test('a copy that failed is taken away, and the disk moves without it', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room, guest } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.cut = /B>A blocks/;
   await t.rejects(copyTo(play, 'A', 'B'), { code: 'ERR_REPLICA' });
   await room.until('it is gone', () => room.node('B').disk?.hosted === undefined);

@@ -5,14 +5,14 @@
  * says that it is busy with it.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/base/error.js';
 import { blockBytes } from '../../../src/base/native/overlay.js';
 import { DiskFolder } from '../../../src/disk/folder/folder.js';
 import { readOwnerFile } from '../../../src/disk/folder/owner-file.js';
 import type { DiskRecord, OwnerState } from '../../../src/disk/protocol/record.js';
+import { memoryPlace } from '../../support/memory-dir.js';
 import { Links } from './link.js';
 import { MovesNode } from './node.js';
 import type { Random } from './random.js';
@@ -36,7 +36,7 @@ export class World {
   readonly trace = createHash('sha256');
   /** The latest messages, for people. */
   readonly recent: string[] = [];
-  readonly #dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'copse-moves-'));
+  readonly #dir = mkdtempSync(join(memoryPlace(), 'copse-moves-'));
   readonly #ownerOf = new Map<number, string>();
   readonly #waiting = new Set<{ what: string; resolve: () => void }>();
   #lastStates = '';

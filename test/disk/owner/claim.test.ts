@@ -9,7 +9,7 @@ import type { KnownDisk } from '../../../src/disk/knowledge/known-disks.js';
 import { takeByForce } from '../../../src/disk/operate/force.js';
 import { renameDisk } from '../../../src/disk/operate/rename.js';
 import type { DiskMethod } from '../../../src/disk/protocol/call.js';
-import { begin, isSettled, type Play, settle, writeAtFirst } from '../handover/scenario.js';
+import { begin, beginWritten, isSettled, type Play, settle } from '../handover/scenario.js';
 
 /** As an operator at the node does it, when the owner is lost. */
 async function force({ room }: Play, id: string): Promise<void> {
@@ -23,10 +23,8 @@ function call({ room }: Play, from: string, to: string, method: DiskMethod, argu
 }
 
 t.test('a claim that nobody granted holds writes back, and fences nobody', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   room.node('C').claims.push({ uuid: room.uuid, epoch: 1_000_000 });
   const look = room.node('A').watch.look();
   t.equal(room.node('A').disk?.gate.isOpen, false, 'from the first moment on');
@@ -47,10 +45,8 @@ t.test('a claim that nobody granted holds writes back, and fences nobody', async
 });
 
 t.test('a claim whose node does not answer when it is asked back', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   room.node('C').claims.push({ uuid: room.uuid, epoch: 1_000_000 });
   room.cut = /A>C /;
   await room.during(room.node('A').watch.look());
@@ -64,10 +60,8 @@ t.test('a claim whose node does not answer when it is asked back', async (t) => 
 t.test('taken by force: the record deposes the owner', async (t) => {
   for (const witness of ['the taker', 'a third node', 'the third node, which was away']) {
     await t.test(`as ${witness} tells`, async (t) => {
-      const play = begin(t);
+      const play = await beginWritten(t, ['A', 'B', 'C']);
       const { room, guest } = play;
-      await room.start(['A', 'B', 'C']);
-      await writeAtFirst(play, 'A');
       room.kill('A');
       if (witness === 'the third node, which was away') room.kill('C');
       await force(play, 'B');
@@ -97,10 +91,8 @@ t.test('taken by force: the record deposes the owner', async (t) => {
 });
 
 t.test('a disk that moved on after it was taken by force, while its taker does not answer', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   room.kill('A');
   await force(play, 'B');
   t.equal(await guest('C', 'unix:C:1', 60_000).write(0, 8), undefined);
@@ -116,10 +108,8 @@ t.test('a disk that moved on after it was taken by force, while its taker is awa
   for (const isComplete of [true, false]) {
     for (const sleeps of [true, false]) {
       await t.test(`${isComplete ? 'released' : 'needed'} there, its owner ${sleeps ? 'slept' : 'was away'}`, async (t) => {
-        const play = begin(t);
+        const play = await beginWritten(t, ['A', 'B', 'C']);
         const { room, guest } = play;
-        await room.start(['A', 'B', 'C']);
-        await writeAtFirst(play, 'A');
         const owner = room.node('A');
         if (sleeps) owner.alive = false;
         else room.kill('A');
@@ -140,10 +130,8 @@ t.test('a disk that moved on after it was taken by force, while its taker is awa
 });
 
 t.test('an index tells of a force, while no node after it answers', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   room.kill('A');
   await force(play, 'B');
   t.equal(await guest('C', 'unix:C:1', 60_000).write(0, 8), undefined);
@@ -161,10 +149,8 @@ t.test('an index tells of a force, while no node after it answers', async (t) =>
 });
 
 t.test('a disk that was taken by force keeps its record in the index under another name', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B']);
   const { room } = play;
-  await room.start(['A', 'B']);
-  await writeAtFirst(play, 'A');
   room.kill('A');
   await force(play, 'B');
   const claimed: KnownDisk[] = [];
@@ -189,10 +175,8 @@ t.test('a record of force that its node does not have is not noted', async (t) =
 });
 
 t.test('a node that slept through twenty moves believes the last one, and nothing while a node of the chain is away', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   room.cut = />A disk.release/;
   for (let move = 0; move < 20; move += 1) {
     const id = move % 2 === 0 ? 'B' : 'C';
@@ -222,10 +206,8 @@ t.test('a node that slept through twenty moves believes the last one, and nothin
 });
 
 t.test('a promise never to accept is given to the node alone that granted the disk', async (t) => {
-  const play = begin(t);
+  const play = await beginWritten(t, ['A', 'B', 'C']);
   const { room, guest } = play;
-  await room.start(['A', 'B', 'C']);
-  await writeAtFirst(play, 'A');
   for (const [from, epoch] of [
     ['C', 2],
     ['C', 1_000_000],

@@ -11,10 +11,11 @@ import { FastAccess } from '../../../src/device/fast-access.js';
 import { unknownClient } from '../../../src/server/client-identity.js';
 import { createExportMetrics, foldLanes } from '../../../src/server/export-metrics.js';
 import { Server } from '../../../src/server/server.js';
-import { shortDir } from '../../conformance/short-dir.js';
 import { Cmd, Option } from '../../conformance/wire/constant.js';
 import { enter, Handshake, infoData, optionBytes } from '../../conformance/wire/handshake.js';
 import { Session } from '../../conformance/wire/session.js';
+import { shortDir } from '../../support/short-dir.js';
+import { StoppedClock } from '../../support/stopped-clock.js';
 import { holds } from '../../support/wait.js';
 import { ScriptedDevice } from '../scripted-device.js';
 import { streamPair } from '../stream-pair.js';
@@ -34,28 +35,8 @@ class FilledDevice extends ScriptedDevice {
   }
 }
 
-/** A clock on which nothing happens until the test says so. */
-class StoppedClock implements Clock {
-  readonly #timers = new Set<() => void>();
-
-  nowMs(): number {
-    return 0;
-  }
-
-  after(_delayMs: number, callback: () => void): () => void {
-    this.#timers.add(callback);
-    return () => this.#timers.delete(callback);
-  }
-
-  fire(): void {
-    const due = [...this.#timers];
-    this.#timers.clear();
-    for (const callback of due) callback();
-  }
-}
-
 async function stand(t: Test, clock?: Clock) {
-  const folder = await shortDir(t);
+  const folder = shortDir(t);
   const image = native.openChunkFile({
     dataPath: join(folder, 'data'),
     mapPath: join(folder, 'map'),
