@@ -1,13 +1,11 @@
-/** Damaged maps, cut files and a full disk. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { errorCode } from '../../src/base/error.js';
 import { type ChunkFileOptions, ChunkState, type NativeChunkFile, ReadNow } from '../../src/base/native/chunk.js';
 import { native } from '../../src/base/native/loader.js';
+import { memoryMount } from '../support/memory-mount.js';
 
 const chunkBytes = 4096;
 const chunkCount = 16;
@@ -143,25 +141,8 @@ t.test('a map of holes is not read, one with records is', async (t) => {
   await later.close();
 });
 
-/** A file system in memory, taken away at the end; undefined, and the test skipped, where one may not mount. */
-function mount(t: Test, type: 'tmpfs' | 'ramfs', option: string): string | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'copse-mount-'));
-  try {
-    execFileSync('mount', ['-t', type, '-o', option, 'copse-test', directory], { stdio: 'ignore' });
-  } catch {
-    rmdirSync(directory);
-    t.plan(0, 'mounting needs root');
-    return undefined;
-  }
-  t.teardown(() => {
-    execFileSync('umount', [directory]);
-    rmdirSync(directory);
-  });
-  return directory;
-}
-
 t.test('a full disk fails the store and nothing else', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=1m');
+  const directory = memoryMount(t, 'tmpfs', 'size=1m');
   if (directory === undefined) return;
   const many = 512;
   const file = native.openChunkFile({ ...optionsIn(directory), sizeBytes: many * chunkBytes });
@@ -184,7 +165,7 @@ t.test('a full disk fails the store and nothing else', async (t) => {
 });
 
 t.test('a file system without holes says so', async (t) => {
-  const directory = mount(t, 'ramfs', 'mode=700');
+  const directory = memoryMount(t, 'ramfs', 'mode=700');
   if (directory === undefined) return;
   const file = native.openChunkFile(optionsIn(directory));
   await file.store(2, Buffer.alloc(chunkBytes, 7), 0);

@@ -1,12 +1,12 @@
 /** Rotten maps, full disks, file systems without holes. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { native } from '../../src/base/native/loader.js';
 import { BlockState, blockBytes, type OverlayFileOptions } from '../../src/base/native/overlay.js';
+import { memoryMount } from '../support/memory-mount.js';
 
 const { base, data, zero, remote } = BlockState;
 const recordsOffset = 512;
@@ -67,25 +67,8 @@ t.test('sectors of another place, of another disk, and cut ones are rotten; miss
   await file.close();
 });
 
-/** A file system in memory, taken away at the end; undefined, and the test skipped, where one may not mount. */
-function mount(t: Test, type: 'tmpfs' | 'ramfs', option: string): string | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'copse-mount-'));
-  try {
-    execFileSync('mount', ['-t', type, '-o', option, 'copse-test', directory], { stdio: 'ignore' });
-  } catch {
-    rmdirSync(directory);
-    t.plan(0, 'mounting needs root');
-    return undefined;
-  }
-  t.teardown(() => {
-    execFileSync('umount', [directory]);
-    rmdirSync(directory);
-  });
-  return directory;
-}
-
 t.test('a full disk fails what needs space, and loses nothing', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=1m');
+  const directory = memoryMount(t, 'tmpfs', 'size=1m');
   if (directory === undefined) return;
   const options = optionsIn(directory, 600);
   const file = native.openOverlayFile(options);
@@ -128,7 +111,7 @@ t.test('a full disk fails what needs space, and loses nothing', async (t) => {
 });
 
 t.test('what a failed write left behind takes no space', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=1m');
+  const directory = memoryMount(t, 'tmpfs', 'size=1m');
   if (directory === undefined) return;
   const options = optionsIn(directory, 600);
   const states = Uint8Array.from({ length: 600 }, (_, block) => (block < 300 ? remote : base));
@@ -152,7 +135,7 @@ t.test('what a failed write left behind takes no space', async (t) => {
 });
 
 t.test('the map’s space is there before the first block changes', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=1m');
+  const directory = memoryMount(t, 'tmpfs', 'size=1m');
   if (directory === undefined) return;
   // 8 sectors a page: the second page of the map is for blocks from 3556 on.
   const options = optionsIn(directory, 8000);
@@ -174,7 +157,7 @@ t.test('the map’s space is there before the first block changes', async (t) =>
 });
 
 t.test('a map that has no room leaves no file', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=128k');
+  const directory = memoryMount(t, 'tmpfs', 'size=128k');
   if (directory === undefined) return;
   const options = optionsIn(directory);
   const states = new Uint8Array(508 * 512).fill(zero);
@@ -183,7 +166,7 @@ t.test('a map that has no room leaves no file', async (t) => {
 });
 
 t.test('a file system without holes keeps the space, and all else works', async (t) => {
-  const directory = mount(t, 'ramfs', 'mode=700');
+  const directory = memoryMount(t, 'ramfs', 'mode=700');
   if (directory === undefined) return;
   const options = optionsIn(directory);
   const file = native.openOverlayFile(options);
@@ -203,7 +186,7 @@ t.test('a file system without holes keeps the space, and all else works', async 
 });
 
 t.test('a map that a flush can not write leaves everything dirty', async (t) => {
-  const directory = mount(t, 'tmpfs', 'size=4m');
+  const directory = memoryMount(t, 'tmpfs', 'size=4m');
   if (directory === undefined) return;
   const options = optionsIn(directory);
   // Where no more than so many bytes of a file may be written: with a limit on the size of files, in a process of its own.
