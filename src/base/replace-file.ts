@@ -1,15 +1,17 @@
 /**
- * Small files that are replaced as a whole, before the caller goes on: a reader, and a crash at any moment, sees the old text or the new one.
+ * Small files that are replaced as a whole before the caller goes on. A reader, and a start after a
+ * crash at any moment, finds the old content or the new one.
  *
- * When to use it: for state that must be durable before anybody sees its effect. It stops the event loop for a sync; large files have `writeDurably`.
+ * When to use it: for state that must be durable before its effect is seen. It stops the event loop
+ * for a sync; large files have `writeDurably`.
  */
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Durable when it returns. The file is the owner's alone (0600); PATH.new beside it is overwritten. */
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, content: string | Uint8Array): void {
   const temporaryPath = `${path}.new`;
-  writeFileSync(temporaryPath, text, { mode: 0o600, flush: true });
+  writeFileSync(temporaryPath, content, { mode: 0o600, flush: true });
   renameSync(temporaryPath, path);
   syncDirectory(dirname(path));
 }

@@ -1,20 +1,24 @@
 /**
- * The state directory: what lies where, which version of it this program reads, and who holds it.
+ * The state directory: its names, the version that may read it, and the lock of its one user.
  *
- *   format          the version of all the rest, one line
- *   lock            held (flock) by the daemon that uses the directory; holds its pid
- *   catalog/        one JSON file an image: what is served
- *   cache/          ID.data and ID.map for each content: what is cached
- *   manifest/       one file a manifest, named by its digest
- *   disk/           one folder a disk, named by its uuid
- *   disk-notes.json   who was displaced from disks, and handovers that are never accepted
+ *   format            version of the layout as a whole, one line
+ *   version           Copse that used the directory last, and the newest formats of its files
+ *   lock              held (flock) by the daemon that uses the directory; holds its pid
+ *   upgrade.lock      held during steps to new formats, and by `copse state forget`
+ *   before-VERSION/   files that the steps of VERSION replaced, until `copse state forget`
+ *   catalog/          one JSON file an image
+ *   cache/            ID.data and ID.map of each content
+ *   manifest/         one file a manifest, named by its digest
+ *   disk/             one folder a disk, named by its uuid
+ *   disk-notes.json   clients that were displaced from disks, and handovers that are never accepted
  *   disk-losses.json  disks of this node that lost data
  *   disks-known.json  the disks of other nodes as they were last known
- *   node.json       who this node is to its cluster
- *   neighbours.json the nodes that were last known, for a start without etcd
- *   run/            private sockets; emptied at each start
+ *   node.json         this node's name and token in its cluster
+ *   neighbours.json   the nodes that were last known, for a start without etcd
+ *   run/              private sockets; emptied at each start
  *
- * Invariants: whoever has a StateDirectory is alone with it until `close`; all names above are durable when it is opened.
+ * Invariants: the owner of a StateDirectory is alone with it until `close`. When it is open, all
+ * names above are durable and all files have the formats of this version.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +28,10 @@ import { type Logger, silentLogger } from '../base/log.js';
 import { makeDirectorySync } from '../base/make-directory.js';
 import { native } from '../base/native/loader.js';
 import { syncDirectory } from '../base/replace-file.js';
+import { version } from '../base/version.js';
 import { checkFormat } from './state-format.js';
+import { fileKinds } from './upgrade/table.js';
+import { upgradeState } from './upgrade/upgrade.js';
 
 export class StateDirectory implements Closeable {
   readonly path: string;
@@ -50,7 +57,8 @@ export class StateDirectory implements Closeable {
   /**
    * Opens the directory, created (mode 0700) when it is missing.
    *
-   * @throws CopseError `ERR_STATE_LOCKED` when another process uses it, `ERR_STATE_VERSION` when it is of another version, `ERR_STATE` when it can't be used
+   * @throws CopseError `ERR_STATE_LOCKED` if another process uses it, `ERR_STATE_VERSION` if a newer version
+   * wrote it, `ERR_STATE_UPGRADE` if a step fails, `ERR_STATE` if it can't be used
    */
   constructor(path: string, log: Logger = silentLogger) {
     this.path = path;
@@ -74,6 +82,7 @@ export class StateDirectory implements Closeable {
     }
     try {
       checkFormat(path, log);
+      upgradeState(path, { log, version, kinds: fileKinds });
       for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir]) makeDirectorySync(dir, 0o700);
       // A start that was cut off before may have made them, and not synced.
       syncDirectory(path);
@@ -100,6 +109,11 @@ function lock(path: string): number {
       `state directory ${path} is in use by another copse (pid ${readFileSync(lockPath, 'utf8').trim() || 'unknown'}): stop it, or choose another directory by --state`,
     );
   }
-  writeFileSync(lockPath, `${process.pid}\n`);
+  try {
+    writeFileSync(lockPath, `${process.pid}\n`);
+  } catch (error) {
+    native.unlockFile(descriptor);
+    throw error;
+  }
   return descriptor;
 }

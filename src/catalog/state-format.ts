@@ -10,12 +10,14 @@ import { join } from 'node:path';
 import { CopseError, errorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { replaceFile } from '../base/replace-file.js';
+import { isKeptName, upgradeLockName } from './upgrade/kept.js';
+import { readVersionRecord, versionFileName } from './upgrade/version-record.js';
 
 const formatLine = 'copse-state 1';
 
 /** Names that version 1 may have in a state directory, and one that mkfs makes. */
 const knownNames = new Set([
-  ...['format', 'lock', 'catalog', 'cache', 'manifest', 'disk', 'run', 'image', 'lost+found'],
+  ...['format', versionFileName, 'lock', upgradeLockName, 'catalog', 'cache', 'manifest', 'disk', 'run', 'image', 'lost+found'],
   ...['node.json', 'neighbours.json', 'disk-notes.json', 'disk-losses.json', 'disk-origins.json', 'disks-known.json'],
 ]);
 
@@ -31,10 +33,10 @@ export function checkFormat(dir: string, log: Logger): void {
   if (found !== '') {
     throw new CopseError(
       'ERR_STATE_VERSION',
-      `state directory ${dir} says "${found}", this copse reads "${formatLine}": use the version that wrote it, or another directory by --state`,
+      `state directory ${dir} says "${found}", this copse reads "${formatLine}": use ${writerOf(dir)}, or another directory by --state`,
     );
   }
-  const strange = readdirSync(dir).filter((name) => !knownNames.has(name.replace(/\.new$/, '')));
+  const strange = readdirSync(dir).filter((name) => !knownNames.has(name.replace(/\.new$/, '')) && !isKeptName(name));
   if (strange.length > 0) {
     throw new CopseError(
       'ERR_STATE_VERSION',
@@ -43,6 +45,17 @@ export function checkFormat(dir: string, log: Logger): void {
   }
   log.warn({ file: path }, `the file was empty, as a power cut soon after the first start leaves it: it says "${formatLine}" again`);
   replaceFile(path, `${formatLine}\n`);
+}
+
+/** The version that wrote a directory of another format, where it left a record that can be read. */
+function writerOf(dir: string): string {
+  try {
+    const record = readVersionRecord(dir);
+    if (record !== undefined) return `copse ${record.version}, which wrote it, or a newer one`;
+  } catch {
+    // The record of a far newer version may have another form.
+  }
+  return 'the version that wrote it';
 }
 
 /** A file system may give blocks of zeros back for bytes that were never written. */

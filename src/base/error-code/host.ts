@@ -15,6 +15,11 @@ export const hostErrors = {
   ERR_STATE: ['internal', 'The state directory, or a file in it, can not be used.', 'Restore the file that the message names.'],
   ERR_STATE_LOCKED: ['internal', 'Another copse uses the state directory.', 'Stop it, or give another directory by --state.'],
   ERR_STATE_VERSION: ['internal', 'Another version wrote the state directory.', 'Use that version, or another directory.'],
+  ERR_STATE_UPGRADE: [
+    'internal',
+    'A file of an older version can not be brought to the format of this one.',
+    'Use the older version again, or mend the file that the message names.',
+  ],
   ERR_NO_LISTENER: ['conflict', 'The daemon has no listener that fits.', 'Give the daemon the listener that the message names.'],
   ERR_NO_SUCH_EXPORT: ['notFound', 'Neither an image nor a disk has the name.', 'See "copse disk ls" and "copse image ls".'],
   ERR_NO_SUCH_DOMAIN: ['notFound', 'libvirt does not know the domain.', 'See "virsh list --all".'],

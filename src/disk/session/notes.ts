@@ -24,6 +24,7 @@ const fenceSchema = z.object({
 
 export type Fence = z.infer<typeof fenceSchema>;
 
+/** `catalog/upgrade/disk-notes.ts` brings files of earlier versions to this format at start. */
 const notesSchema = z.object({
   format: z.literal(1),
   /** By uuid. */
@@ -31,13 +32,13 @@ const notesSchema = z.object({
   /** By uuid: the highest epoch that is never accepted. */
   refused: z.record(z.string(), z.int().positive()),
   /** By uuid, of disks whose blocks are not here any more: the last epoch under which this node owned it. */
-  held: z.record(z.string(), z.int().positive()).default({}),
+  held: z.record(z.string(), z.int().positive()),
   /** By uuid, of disks whose blocks are not here any more: the last grant from here. The chain of grants goes on after a release. */
-  granted: z.record(z.string(), z.object({ epoch: epochSchema, to: nodeRefSchema })).default({}),
+  granted: z.record(z.string(), z.object({ epoch: epochSchema, to: nodeRefSchema })),
   /** By uuid: the last force that a member told of, and proved. */
-  forced: z.record(z.string(), forceSchema).default({}),
+  forced: z.record(z.string(), forceSchema),
   /** By uuid: the client that wrote last, while it is attached, or was when the process ended. */
-  writers: z.record(z.string(), z.string()).default({}),
+  writers: z.record(z.string(), z.string()),
 });
 
 type Notes = z.infer<typeof notesSchema>;

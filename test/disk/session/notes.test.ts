@@ -15,6 +15,9 @@ function fence(client: string, epoch?: number) {
   return { client, by: 'somebody', at: '2026-11-22T10:00:00.000Z', epoch };
 }
 
+/** A file without a note. */
+const empty = { format: 1, fences: {}, refused: {}, held: {}, granted: {}, forced: {}, writers: {} };
+
 t.test('fences are there after a restart, once a client, and go with their process', (t) => {
   const dead = new Set<string>();
   const { notes: again } = open(t, dead);
@@ -70,7 +73,7 @@ t.test('promises only grow, and outlive the disk', (t) => {
 t.test('of disks that have come and gone the last ten thousand are remembered', (t) => {
   const { path, notes: again } = open(t);
   const held = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`disk-${index}`, 1]));
-  writeFileSync(path, JSON.stringify({ format: 1, fences: {}, refused: {}, held }));
+  writeFileSync(path, JSON.stringify({ ...empty, held }));
   const notes = again();
   notes.hold('disk-0', 2);
   notes.hold(uuid, 2);
@@ -95,12 +98,10 @@ t.test('who writes is remembered until it lets go, or has ended, but not when th
   t.end();
 });
 
-t.test('what an earlier version wrote is read, what nobody wrote is not gone on without', (t) => {
+t.test('a damaged file is an error, for a displaced client could come back without it', (t) => {
   const { path, notes: again } = open(t);
-  writeFileSync(
-    path,
-    JSON.stringify({ format: 1, fences: { [uuid]: [{ client: 'unix:1:1', by: 'x', at: 'y' }] }, refused: { [uuid]: 3 } }),
-  );
+  const fences = { [uuid]: [{ client: 'unix:1:1', by: 'x', at: 'y' }] };
+  writeFileSync(path, JSON.stringify({ ...empty, fences, refused: { [uuid]: 3 } }));
   t.equal(again().refusedEpoch(uuid), 3);
   t.equal(again().fences(uuid).length, 1);
   const text = readFileSync(path, 'utf8');
@@ -130,7 +131,7 @@ t.test('to whom a disk went stays known after its release, and so does a force',
 t.test('promises of disks that come and go are bounded', (t) => {
   const { path, notes: again } = open(t);
   const uuids = Array.from({ length: 10_000 }, (_, index) => `0b64ee5d-2a0a-4a58-a68f-${String(index).padStart(12, '0')}`);
-  writeFileSync(path, JSON.stringify({ format: 1, fences: {}, refused: Object.fromEntries(uuids.map((each) => [each, 1])) }));
+  writeFileSync(path, JSON.stringify({ ...empty, refused: Object.fromEntries(uuids.map((each) => [each, 1])) }));
   const notes = again();
   notes.refuse(uuid, 5);
   t.equal(notes.refusedEpoch(uuid), 5);
