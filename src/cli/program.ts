@@ -9,6 +9,7 @@ import { addImageCommands } from './command/image.js';
 import { addLibvirtCommands } from './command/libvirt.js';
 import { addNodeCommands } from './command/node.js';
 import { addServeCommand } from './command/serve.js';
+import { addStateCommands } from './command/state.js';
 import { addStatusCommand } from './command/status.js';
 import { ExitCode, exitCodeHelp } from './exit-code.js';
 
@@ -52,6 +53,7 @@ export function createProgram(): Command {
   addClusterCommands(program);
   addNodeCommands(program);
   addLibvirtCommands(program);
+  addStateCommands(program);
   return program;
 }
 

@@ -241,7 +241,17 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'cli',
-    imports: ['base', 'nbd', 'origin/format/check-file.ts', 'config', 'admin', 'libvirt', 'image', 'daemon/run.ts'],
+    imports: [
+      'base',
+      'nbd',
+      'origin/format/check-file.ts',
+      'catalog/upgrade/kept.ts',
+      'config',
+      'admin',
+      'libvirt',
+      'image',
+      'daemon/run.ts',
+    ],
     knows: 'the command line: its commands, options, texts and exit codes',
     ignores: 'the object graph: it sees `Config` and `Control`',
   },
