@@ -18,7 +18,7 @@ import { FakeImages } from './fake-images.js';
 import { FakeJobs } from './fake-job.js';
 
 export const daemonStatus: DaemonStatus = {
-  version: '0.1.0',
+  version: '0.2.0',
   pid: 4711,
   uptimeSeconds: 93_784.5,
   stateDir: '/var/lib/copse',
@@ -45,7 +45,7 @@ export const clusterStatus: ClusterStatus = {
       id: 'host-a',
       address: '10.0.0.1:10810',
       state: 'self',
-      version: '0.1.0',
+      version: '0.2.0',
       donatedBytes: 100 * GiB,
       usedBytes: 25 * GiB,
       breaker: 'closed',
@@ -55,7 +55,7 @@ export const clusterStatus: ClusterStatus = {
       id: 'host-b',
       address: '10.0.0.2:10810',
       state: 'up',
-      version: '0.1.0',
+      version: '0.2.0',
       donatedBytes: 200 * GiB,
       usedBytes: 20 * GiB,
       rttUs: 184,

@@ -19,8 +19,8 @@ cluster  rack-1: as configured
 members  static list
 
 ID              ADDRESS         STATE  VERSION  USED                      RTT     BREAKER
-host-a          10.0.0.1:10810  self   0.1.0    25 GiB of 100 GiB (25 %)  -       -
-host-b          10.0.0.2:10810  up     0.1.0    20 GiB of 200 GiB (10 %)  184 µs  half-open
+host-a          10.0.0.1:10810  self   0.2.0    25 GiB of 100 GiB (25 %)  -       -
+host-b          10.0.0.2:10810  up     0.2.0    20 GiB of 200 GiB (10 %)  184 µs  half-open
 10.0.0.3:10810  10.0.0.3:10810  down   -        -                         -       open
 
 host-b: set aside for debian/12 3m 20s ago: chunk 7 does not match the manifest

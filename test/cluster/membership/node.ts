@@ -9,7 +9,7 @@ import type { NodeRecord } from '../../../src/cluster/node.js';
 export function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
   return {
     protocol: { least: 1, greatest: 1 },
-    version: '0.1.0',
+    version: '0.2.0',
     id,
     token: `token of ${id}`,
     cluster: 'near',
