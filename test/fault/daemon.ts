@@ -15,7 +15,7 @@ import type { Session } from '../conformance/wire/session.js';
 import { shortDir } from '../support/short-dir.js';
 import { patienceMs } from '../support/wait.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const ownMain = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 export interface DaemonOptions {
   /** Name to URL. */
@@ -43,6 +43,8 @@ export interface DaemonOptions {
   flags?: string[];
   /** `false`: TypeScript answers everything. */
   fastPath?: boolean;
+  /** Path of `main.js` of another version; default: the present build. */
+  main?: string;
   /** Where it runs: a namespace of the lab, say. Its process is the daemon itself all the same. */
   place?: { command(program: string, args: readonly string[]): { command: string; args: string[] } };
 }
@@ -60,6 +62,7 @@ export class Daemon {
   stderr = '';
   stdout = '';
   #flags: string[] = [];
+  #main = ownMain;
   #place: DaemonOptions['place'];
   #child: ChildProcess | undefined;
   #exit: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
@@ -102,6 +105,7 @@ export class Daemon {
     const { fastPath = fastPathByDefault } = options;
     this.#flags = [...(options.flags ?? []), ...(fastPath ? [] : ['--no-fast-path'])];
     this.#place = options.place;
+    this.#main = options.main ?? ownMain;
     const lines = [
       `state = "${this.state}"`,
       `listen = ${JSON.stringify(options.listen ?? [`unix:${this.socketPath}`, ...(options.tcp === true ? ['tcp:127.0.0.1:0'] : [])])}`,
@@ -135,7 +139,7 @@ export class Daemon {
 
   /** As `start`, but resolves to the exit if the process ends instead of becoming ready. */
   async launch(): Promise<Exit | undefined> {
-    const own = [main, 'serve', '--config', this.configPath, ...this.#flags];
+    const own = [this.#main, 'serve', '--config', this.configPath, ...this.#flags];
     const { command, args } = this.#place?.command(process.execPath, own) ?? { command: process.execPath, args: own };
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
@@ -210,7 +214,7 @@ export class Daemon {
   ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
-      [main, ...args, '--admin', `unix:${join(this.folder, 'admin.sock')}`, ...last],
+      [this.#main, ...args, '--admin', `unix:${join(this.folder, 'admin.sock')}`, ...last],
       { reject: false, timeout: patienceMs },
     );
     return { exitCode, stdout, stderr };

@@ -74,6 +74,7 @@ export const tierTable: TierTable = {
     'origin/format-reach.test.ts',
     'regression/',
     'simulation/large.test.ts',
+    'upgrade/',
   ],
   vm: ['example/cluster.test.ts', 'example/demo.test.ts', 'fault/disk-vm.test.ts', 'migration/'],
   native: ['native/'],
