@@ -6,6 +6,7 @@ export const diskErrors = {
   ERR_NO_SUCH_SNAPSHOT: ['notFound', 'The disk has no snapshot of this name.', 'See "copse disk status".'],
   ERR_DISK_EXISTS: ['conflict', 'The name is taken.', 'Choose another name, or remove the disk first.'],
   ERR_SNAPSHOT_EXISTS: ['conflict', 'The disk has a snapshot of this name.', 'Choose another name, or remove it first.'],
+  ERR_DISK_FORMAT: ['internal', 'A newer node has the disk in a format that this node does not know.', 'Upgrade this node.'],
   ERR_DISK_IN_USE: ['conflict', 'Clients are attached to the disk, or domains use it.', 'Detach them first.'],
   ERR_DISK_OPEN: ['conflict', 'Another process has the files of the disk open.', 'End the other process.'],
   ERR_DISK_INCOMPLETE: [

@@ -96,15 +96,21 @@ export class DiskSearch {
     return {};
   }
 
-  /** Asks all nodes that answer whose disk it is. */
+  /**
+   * Asks all nodes that answer for the owner of the disk.
+   *
+   * @throws CopseError `ERR_DISK_FORMAT` if only nodes answer that have it in a format that this version does not know
+   */
   async ask(question: { name: string } | { uuid: string }): Promise<FoundDisk | undefined> {
     const { peers } = this.#options;
     if (peers === undefined) return undefined;
+    let newer: unknown;
     const answers = await Promise.all(
       peers.up().map(async (node) => {
         try {
           return { node, answer: await peers.call(node, 'disk.describe', question, { timeoutMs: askMs }) };
         } catch (error) {
+          if (errorCode(error) === 'ERR_DISK_FORMAT') newer = error;
           if (errorCode(error) !== 'ERR_NO_SUCH_DISK')
             this.#options.log.debug({ node: node.id, reason: errorMessage(error) }, 'no word of a disk from there');
           return undefined;
@@ -118,6 +124,7 @@ export class DiskSearch {
     });
     const oldest = found.map(({ answer }) => answer.record).sort(olderFirst)[0]?.uuid;
     const [best] = found.filter(({ answer }) => answer.record.uuid === oldest).sort((left, right) => right.epoch - left.epoch);
+    if (best === undefined && newer !== undefined) throw newer;
     if (best === undefined) return this.#onItsWay(peers, answers);
     return { record: best.answer.record, owner: { node: this.#learn(best.node, best.answer), epoch: best.epoch } };
   }

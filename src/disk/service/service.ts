@@ -9,6 +9,7 @@ import { forcesOf, ownWord } from '../owner/own-word.js';
 import type { DiskRegistry } from '../owner/registry.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../protocol/call.js';
 import { type Caller, requireCaller, requireMember } from '../protocol/caller.js';
+import { refuseNewerDisk } from '../protocol/newer-disk.js';
 import { admitAcceptance, admitCopy, admitForce, admitInvitation, admitResolve } from './admission.js';
 import { latestOwner } from './latest-owner.js';
 
@@ -49,7 +50,7 @@ export class DiskService {
     this.#registry = registry;
   }
 
-  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`; what the method rejects with */
+  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`, `ERR_DISK_FORMAT`; errors of the method */
   async call(method: string, argument: unknown, { caller }: { caller: Caller | undefined }): Promise<unknown> {
     if (!isDiskMethod(method))
       throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
@@ -94,6 +95,7 @@ export class DiskService {
   }
 
   async #answer<M extends DiskMethod>(method: M, argument: unknown, caller: Caller): Promise<unknown> {
+    refuseNewerDisk(argument);
     const parsed = diskCalls[method].argument.safeParse(argument);
     if (!parsed.success) throw new CopseError('ERR_ARGUMENT', `${method}: ${errorMessage(parsed.error)}`);
     const answer: (checked: ArgumentOf<M>, caller: Caller) => Promise<unknown> = this.#answers[method];

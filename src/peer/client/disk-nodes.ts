@@ -8,6 +8,7 @@ import type { MemberView } from '../../cluster/health/member-view.js';
 import { PeerError } from '../../cluster/peer.js';
 import type { BlockDevice } from '../../device/device.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../disk/protocol/call.js';
+import { refuseNewerDisk } from '../../disk/protocol/newer-disk.js';
 import type { NodeRef } from '../../disk/protocol/record.js';
 import type { BlockSource, RemoteNodes } from '../../disk/protocol/remote-nodes.js';
 import { PeerBlocks } from './blocks.js';
@@ -63,6 +64,7 @@ export class ClusterDiskPeers implements RemoteNodes {
       ready: this.#ready,
       selfId: this.self.id,
     });
+    refuseNewerDisk(answer);
     const parsed = diskCalls[method].answer.parse(answer) as AnswerOf<M>;
     if (isOfAnother(argument, parsed))
       throw new PeerError('ERR_PEER_LIED', node.id, `${method}: it was asked about one disk and answers about another`);

@@ -8,6 +8,7 @@ import { DiskWatch } from '../../../src/disk/operate/watch.js';
 import type { DiskExport } from '../../../src/disk/owner/disk-export.js';
 import { DiskRegistry } from '../../../src/disk/owner/registry.js';
 import { type AnswerOf, type ArgumentOf, type DiskMethod, diskCalls } from '../../../src/disk/protocol/call.js';
+import { refuseNewerDisk } from '../../../src/disk/protocol/newer-disk.js';
 import type { NodeRef } from '../../../src/disk/protocol/record.js';
 import type { BlockSource, RemoteNodes } from '../../../src/disk/protocol/remote-nodes.js';
 import { DiskService } from '../../../src/disk/service/service.js';
@@ -98,6 +99,7 @@ export class RoomNode implements RemoteNodes {
     const answer = await this.#room.ask(this, node.id, method, async (asked) =>
       asked.service.call(method, overWire(argument), { caller: this.self }),
     );
+    refuseNewerDisk(overWire(answer));
     return diskCalls[method].answer.parse(overWire(answer)) as AnswerOf<M>;
   }
 

@@ -83,3 +83,23 @@ t.test('a force of before there were records of it deposes the owner that comes 
   await room.until('A is deposed', () => room.node('A').disk?.isOwner === false);
   t.same(room.owners(), ['B@1001']);
 });
+
+t.test('a disk in a format of a newer node is refused alone, and with words', async (t) => {
+  const play = begin(t);
+  const { room } = play;
+  await room.start(['A', 'B']);
+  await writeAtFirst(play, 'A');
+  const { disk, self, service } = room.node('A');
+  const record = { ...disk?.record, format: 2 };
+  const receive = { record, epoch: 1, from: self, copy: '00000000-0000-4000-8000-000000000001', nodes: {}, touched: [] };
+  await t.rejects(room.during(room.node('B').service.call('disk.receive', receive, { caller: self })), {
+    code: 'ERR_DISK_FORMAT',
+    message: /format 2.*upgrade this node/,
+  });
+  const call = service.call.bind(service);
+  service.call = async (method, argument, options) => {
+    if (method !== 'disk.describe') return call(method, argument, options);
+    return { ...Object(await call(method, { uuid: room.uuid }, options)), record };
+  };
+  await t.rejects(room.during(room.node('B').registry.search('newer')), { code: 'ERR_DISK_FORMAT' });
+});
