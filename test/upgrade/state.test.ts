@@ -5,16 +5,18 @@ import { execa } from 'execa';
 import t from 'tap';
 import { version } from '../../src/base/version.js';
 import { run } from '../cli/run.js';
+import { shortDir } from '../conformance/short-dir.js';
 import { Daemon } from '../fault/daemon.js';
 import { attach, change, command, digestOf, fill } from './client.js';
 import { keptStates } from './kept-state.js';
 import { diskStatus } from './member.js';
+import { lastRelease } from './release.js';
 
 const options = (node: string) => ({ images: {}, tcp: true, flags: ['--node', node] });
 
 for (const { archive, state } of keptStates()) {
   t.test(`a state of ${state.version}`, async (t) => {
-    const daemon = new Daemon(t.testdir(), options(state.node));
+    const daemon = new Daemon(await shortDir(t), options(state.node));
     t.teardown(() => daemon.kill());
     await execa('tar', ['-C', daemon.state, '-xzf', archive]);
     await daemon.start();
@@ -53,6 +55,35 @@ for (const { archive, state } of keptStates()) {
     t.equal(await digestOf(daemon, disk), digest, 'the next start needs nothing of it');
   });
 }
+
+t.test('the last release opens a state of this version, or refuses it untouched', { timeout: 600_000 }, async (t) => {
+  const release = await lastRelease();
+  const daemon = new Daemon(await shortDir(t), { images: {}, tcp: true });
+  t.teardown(() => daemon.kill());
+  const found = keptStates().find(({ state }) => state.version === release.version);
+  if (found === undefined) throw new Error(`no state of ${release.version}`);
+  await execa('tar', ['-C', daemon.state, '-xzf', found.archive]);
+  daemon.configure(options(found.state.node));
+  await daemon.start();
+  await change(daemon, 'vm', 8192, 65_536, `by ${version}`);
+  const digests: Record<string, string> = { ...found.state.digests, vm: await digestOf(daemon, 'vm') };
+  await daemon.stop();
+
+  daemon.configure({ ...options(found.state.node), main: release.main });
+  const refusal = await daemon.launch();
+  if (refusal === undefined) {
+    for (const [name, digest] of Object.entries(digests)) t.equal(await digestOf(daemon, name), digest, `${name} at ${release.version}`);
+    await change(daemon, 'vm', 1_003_520, 65_536, `by ${release.version}`);
+    digests['vm'] = await digestOf(daemon, 'vm');
+    await daemon.stop();
+  } else {
+    t.match(daemon.stderr, `copse ${version}`, 'the message names the version that wrote the state');
+  }
+  t.equal(refusal === undefined, release.version === '0.1.0', 'docs/reference/versions.md says which');
+  daemon.configure(options(found.state.node));
+  await daemon.start();
+  for (const [name, digest] of Object.entries(digests)) t.equal(await digestOf(daemon, name), digest, `${name} at ${version} again`);
+});
 
 t.test('each release of the changelog has its state here', async (t) => {
   const changelog = readFileSync(new URL('../../../CHANGELOG.md', import.meta.url), 'utf8');
