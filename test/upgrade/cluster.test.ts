@@ -4,6 +4,7 @@
  */
 import t, { type Test } from 'tap';
 import { version } from '../../src/base/version.js';
+import { callPeer } from '../../src/peer/client/call.js';
 import { addressesOf } from '../daemon/clustered-node.js';
 import { until } from '../fault/check.js';
 import { Daemon } from '../fault/daemon.js';
@@ -101,6 +102,36 @@ t.test('a disk goes by migrate and take, with a snapshot and over an image', { t
     await hasWhole(here, name);
     t.equal(await digestOf(here, name), digest);
   }
+});
+
+t.test('a force at the newer node deposes the older owner when it comes back', { timeout: 600_000 }, async (t) => {
+  const { older, newer } = await startPair(t);
+  await command(older, 'disk', 'create', 'vm', '--size', '4M');
+  await change(older, 'vm', 0, mib, 'lost with its owner');
+  await until('the newer node knows the disk', async () => (await diskStatus(newer, 'vm')).owner === 'older');
+  await older.kill();
+  await until('the owner is away', async () => (await diskStatus(newer, 'vm')).place === 'unreachable');
+  await command(newer, 'disk', 'take', 'vm', '--force', '--accept-loss');
+  await change(newer, 'vm', mib, mib, 'after the force');
+  const digest = await digestOf(newer, 'vm');
+  await older.start();
+  await seesBoth(older, newer);
+  await until('the older node gives the disk up', async () => (await diskStatus(older, 'vm')).owner === 'newer');
+  t.equal(await digestOf(older, 'vm'), digest);
+  t.equal(await digestOf(newer, 'vm'), digest);
+});
+
+t.test('a call that the older node does not know is refused with words', { timeout: 600_000 }, async (t) => {
+  const { older, newer, addresses } = await startPair(t);
+  await command(older, 'disk', 'create', 'vm', '--size', '4M');
+  const { uuid } = await diskStatus(older, 'vm');
+  const peer = { id: 'older', address: addresses[0] ?? '' };
+  t.match(await callPeer(peer, 'disk.describe', { uuid }, { selfId: 'newer' }), { state: 'owner' });
+  await t.rejects(callPeer(peer, 'disk.sometime', { uuid }, { selfId: 'newer' }), {
+    code: 'ERR_NO_SUCH_METHOD',
+    message: /older.*disk\.sometime/,
+  });
+  t.match(JSON.parse((await newer.api('GET', '/v1/cluster')).body), { members: [{ state: 'self' }, { id: 'older', state: 'up' }] });
 });
 
 t.test('the older node is upgraded on its state, while the newer one serves', { timeout: 600_000 }, async (t) => {
