@@ -13,7 +13,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CopseError, errorMessage } from '../../base/error.js';
+import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { replaceFile } from '../../base/replace-file.js';
 import { keepFile, whileUpgradeLocked } from './kept.js';
@@ -46,7 +46,7 @@ export function upgradeState(dir: string, { log, version, kinds }: UpgradeOption
   refuseNewer(dir, record, kinds);
   const changes = kinds.flatMap((kind) => filesOf(kind, dir).flatMap((path) => plan(dir, path, kind, { record, version }) ?? []));
   if (changes.length === 0) {
-    writeVersionRecord(dir, version, kinds);
+    recordUnlessFull(dir, { log, version, kinds });
     return;
   }
   whileUpgradeLocked(dir, () => {
@@ -57,6 +57,20 @@ export function upgradeState(dir: string, { log, version, kinds }: UpgradeOption
       log.info({ file: join(dir, path), from, to: latestFormat(kind) }, `the file has the format of copse ${version} now`);
     }
   });
+}
+
+/**
+ * Writes the record. On a full disk the start goes on without it, because only a running daemon can
+ * evict chunks and so make room. The next start writes it.
+ */
+function recordUnlessFull(dir: string, { log, version, kinds }: UpgradeOptions): void {
+  try {
+    writeVersionRecord(dir, version, kinds);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    log.warn({ reason: errorMessage(error) }, 'no space for the record of the version: the next start writes it');
+  }
 }
 
 /** A start that was killed may have left PATH.new beside a file; the next replacement overwrites it. */

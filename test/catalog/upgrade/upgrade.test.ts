@@ -151,6 +151,27 @@ t.test('an error of the host in any call ends the start, and the next one goes o
   t.ok(failures > 10, `${failures} starts failed`);
 });
 
+t.test('a full disk keeps no daemon from its start while no file changes', async (t) => {
+  const fs = (await import('node:fs')).default;
+  const { syncBuiltinESMExports } = await import('node:module');
+  const path = t.testdir({ format: 'copse-state 1\n', catalog: {}, cache: {}, manifest: {}, disk: {}, run: {} });
+  const { writeFileSync: write } = fs;
+  fs.writeFileSync = (file, ...rest) => {
+    if (String(file).endsWith('.new')) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+    write(file, ...rest);
+  };
+  syncBuiltinESMExports();
+  try {
+    new StateDirectory(path).close();
+  } finally {
+    fs.writeFileSync = write;
+    syncBuiltinESMExports();
+  }
+  t.equal(readVersionRecord(path), undefined);
+  new StateDirectory(path).close();
+  t.equal(readVersionRecord(path)?.version, version);
+});
+
 t.test('a step that fails changes nothing, and names the file and the way back', async (t) => {
   const files = { letters: { a: '1:a', b: '2:b' }, version: '{"version":"8.0.0","formats":{"letters":2}}' };
   const path = t.testdir(files);
