@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 
-/** Longest line of prose, in columns. Tables, code and lines with one long word are free. */
+/** Longest line of prose, in columns. Tables, code, and a link or address that can't be broken are free. */
 export const maxColumns = 100;
 /** Longest cell of a table, in characters. */
 export const maxCellLength = 200;
@@ -60,13 +60,19 @@ function lineFaults(line: string): string[] {
     const longest = Math.max(...line.split(/(?<!\\)\|/).map((cell) => cell.trim().length));
     return longest > maxCellLength ? [...found, `a cell of ${longest} characters`] : found;
   }
-  // A link, an address or a command can't be broken.
-  return line.length > maxColumns && !/\S{60,}/.test(line) ? [...found, `${line.length} columns`] : found;
+  return isTooWide(line) ? [...found, `${line.length} columns`] : found;
 }
 
-/** Targets of the links in a line: `[text](target)`. */
+/** True if the line passes the limit, and a space in it would have been a place to break. */
+function isTooWide(line: string): boolean {
+  const start = /^\s*(?:[-*>]\s+|\d+\.\s+)?/.exec(line)?.[0].length ?? 0;
+  return line.length > maxColumns && line.slice(start, maxColumns + 1).includes(' ');
+}
+
+/** Targets of the links and pictures in a line: `[text](target)`, `src="target"`. */
 export function linksOf(line: string): string[] {
-  return [...line.replaceAll(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  const plain = line.replaceAll(/`[^`]*`/g, '');
+  return [...plain.matchAll(/\]\(([^)\s]+)\)/g), ...plain.matchAll(/\b(?:src|href)="([^"]+)"/g)].map(([, target = '']) => target);
 }
 
 function linkFaults(
@@ -92,16 +98,18 @@ function pathFaults(line: string, exists: (path: string) => boolean): string[] {
     .map((span) => `no file at ${span}`);
 }
 
-/** Anchors of a page's headings, as GitHub makes them. */
+/** Anchors of a page's headings, as GitHub makes them; equal headings are numbered. */
 export function anchorsOfPage(text: string): Set<string> {
   const anchors = new Set<string>();
   for (const { text: line } of proseOf(text)) {
     const heading = /^#{1,6} (.+)$/.exec(line)?.[1];
     if (heading === undefined) continue;
-    const anchor = heading
+    const base = heading
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-');
+    let anchor = base;
+    for (let count = 1; anchors.has(anchor); count += 1) anchor = `${base}-${count}`;
     anchors.add(anchor);
   }
   return anchors;
