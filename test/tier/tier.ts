@@ -41,6 +41,7 @@ export const tierTable: TierTable = {
     'origin/',
     'peer/',
     'property/',
+    'reference/',
     'server/',
     'simulation/',
     'soak/',
