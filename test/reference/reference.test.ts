@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Agent, request } from 'undici';
 import { errorCode } from '../../src/base/error.js';
-import { poll } from '../cluster/until.js';
 import { addressesOf, startNode } from '../daemon/clustered-node.js';
 import { content, type Node } from '../daemon/node.js';
+import { until } from '../support/wait.js';
 import { printedRequests } from './http-page.js';
 import { labelsOf, metricFamilies } from './metric-page.js';
 
@@ -40,7 +40,7 @@ t.test('a scrape of a node in a cluster has the metrics and labels of the page',
   for (const each of [node, other]) await each.readAll('image', 4 * 65_536);
   await node.readAll('disk', 65_536);
   let scraped = new Map<string, Family>();
-  await poll('a series for the ping of the other node', async () => {
+  await until('a series for the ping of the other node', async () => {
     scraped = scrapeOf(await pageOf(node));
     return scraped.get('copse_peer_rtt_seconds')?.labels.size === 1;
   });

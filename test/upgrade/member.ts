@@ -1,7 +1,7 @@
 /** Daemons of one static cluster on the loopback, each of a version of its own. */
 import type { DiskStatus } from '../../src/admin/schema-disk.js';
-import { until } from '../fault/check.js';
 import type { Daemon, DaemonOptions } from '../fault/daemon.js';
+import { until } from '../support/wait.js';
 
 /** Options of the member `ids[index]`. */
 export function memberOptions(ids: readonly string[], addresses: readonly string[], index: number, main?: string): DaemonOptions {
