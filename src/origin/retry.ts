@@ -1,11 +1,13 @@
 /**
- * Tries again what is worth another try.
+ * Repeats reads that are worth another try.
  *
- * When to use: around every origin whose reads have a deadline above. Cost: one small object a read; nothing when the first attempt is good.
+ * When to use: around every origin whose reads have a deadline above. Cost: one small object per
+ * read; nothing more if the first attempt is good.
  *
- * Invariants: a byte that was delivered is not asked for again; only errors that say `retryable` are retried, and no prefetch (nobody waits for it, and it would hold
- * memory for as long as the origin is away); the wait before a retry
- * ends at once when the signal aborts. Without a signal it tries for ever: deadlines belong to the layers above.
+ * Invariants: a delivered byte is not asked for again. Only errors that say `retryable` are
+ * retried. A prefetch is not: no guest waits for it, and it would hold memory for as long as the
+ * origin is away. The wait before a retry ends at once when the signal aborts. Without a signal it
+ * tries for ever: deadlines belong to the layers above.
  */
 
 import { type Clock, systemClock } from '../base/clock.js';
@@ -20,16 +22,19 @@ import { CountingSink } from './sink.js';
 
 export interface RetryOptions {
   clock?: Clock | undefined;
-  /** A number from 0 (included) to 1; `Math.random` by default. */
+  /** Returns a number from 0 (included) to 1; `Math.random` by default. */
   random?: (() => number) | undefined;
   log?: Logger | undefined;
-  /** Called before each retry's wait. */
+  /** Called before the wait of each retry. */
   onRetry?: ((retry: { error: OriginError; delayMs: number }) => void) | undefined;
-  /** The first backoff is drawn from 0 to this; it doubles with each attempt that brought nothing. Default 100. */
+  /**
+   * Upper end of the first backoff, in ms, drawn from 0; it doubles with each attempt that brought
+   * nothing. Default 100.
+   */
   firstDelayMs?: number | undefined;
-  /** The most that a backoff grows to. Default 5000. */
+  /** Bound on a backoff, in ms. Default 5000. */
   maxDelayMs?: number | undefined;
-  /** The most that is granted to an origin which asks for time (Retry-After). Default 10 000. */
+  /** Bound on the pause that an origin may ask for (Retry-After), in ms. Default 10 000. */
   maxRetryAfterMs?: number | undefined;
 }
 
@@ -55,7 +60,8 @@ class RetryingOrigin extends OriginDecorator {
       } catch (error) {
         if (!(error instanceof OriginError) || !error.retryable || options.priority === 'prefetch') throw error;
         const progress = counting.deliveredBytes > doneBytes;
-        // A connection that ended right behind the last byte, before the origin could say that all was well: all is there.
+        // The connection ended right behind the last byte, before the origin could confirm: all is
+        // there.
         if (progress && counting.deliveredBytes === lengthBytes) return;
         fruitless = progress ? 0 : fruitless + 1;
         options.onRetry?.();
@@ -64,7 +70,10 @@ class RetryingOrigin extends OriginDecorator {
     }
   }
 
-  /** Waits before the next attempt, with full jitter: nodes that lost one origin come back at different moments. */
+  /**
+   * Waits before the next attempt, with full jitter: nodes that lost one origin come back at
+   * different moments.
+   */
   async #pause(error: OriginError, fruitless: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock = systemClock, random = Math.random, firstDelayMs = 100, maxDelayMs = 5000, maxRetryAfterMs = 10_000 } = this.#options;
     const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(Math.max(fruitless - 1, 0), 30));

@@ -68,14 +68,14 @@ export class KeptConnection<Connection extends Keepable> {
     return waitFor(`connection to ${this.#options.name}`, this.#attempt, { signal });
   }
 
-  /** Lets go of the connection that stands, so that the next `get` makes another. The caller ends it. */
+  /** Lets go of the connection that stands, which the caller ends. `get` makes another. */
   release(): Connection | undefined {
     const connection = this.#connection;
     this.#connection = undefined;
     return connection;
   }
 
-  /** Ends the connection that stands: its requests fail with `reason`. The next `get` makes another. */
+  /** Ends the connection that stands: its requests fail with `reason`. `get` makes another. */
   drop(reason: Error): void {
     this.release()?.destroy(reason);
   }

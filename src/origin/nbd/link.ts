@@ -1,6 +1,6 @@
 /**
- * The kept connection of an NBD origin. It makes one attempt at a time and retries nothing, because an
- * origin makes one attempt.
+ * The kept connection of an NBD origin. It makes one attempt at a time and retries nothing, because
+ * an origin makes one attempt.
  *
  * Invariant: a connection that is handed out has the pinned size.
  */
@@ -14,7 +14,11 @@ export type NbdPeer = Pick<NbdClient, 'sizeBytes' | 'blockSize' | 'contexts' | '
 
 export type NbdConnect = () => Promise<NbdPeer>;
 
-/** Makes no connection. @param display URL for people. `get` throws what `connect` throws, `ERR_ORIGIN_CHANGED`, `ERR_CLOSED` */
+/**
+ * Makes no connection. `get` throws what `connect` throws, `ERR_ORIGIN_CHANGED`, `ERR_CLOSED`.
+ *
+ * @param display URL for people
+ */
 export function keepNbdPeer(display: string, sizeBytes: number, connect: NbdConnect): KeptConnection<NbdPeer> {
   return new KeptConnection({
     name: display,
