@@ -1,44 +1,72 @@
 /**
- * The names of a peer's exports, both ways: `node`, `home/ID`, `held/ID`, `manifest/DIGEST`, `image/NAME`, `disk/UUID`, `blocks/UUID`, `map/UUID`, `call`; those of contents
- * and disks with parameters.
+ * Codec of the names of the exports that a node serves to its peers. A name is a kind, the key of a
+ * content, image or disk, and parameters after semicolons:
  *
+ *   node, call, manifest/DIGEST, image/NAME, disk/UUID, blocks/UUID, map/UUID
  *   home/0123456789abcdef0123456789abcdef;from=host-a;background
- *   disk/0b54a3cd-92f9-4b6c-9a5e-0a64c3a1f5d2;from=host-a
+ *   held/0123456789abcdef0123456789abcdef;from=host-a
  *
- * Parameters that are not known are passed over, so that a later version may add some.
+ * Invariants: the parser accepts any text. It ignores unknown parameters, so that a later version
+ * may add some. Keys of contents, disks and manifests have the only form that the formatter writes.
  *
- * Source: docs/reference/peer-protocol.md.
+ * Source: docs/reference/peer-protocol.md, "Exports".
  */
 import { isDigestHex } from '../../base/digest-text.js';
 import { nodeNamePattern } from '../../base/node-name.js';
 
+/**
+ * Role in which a node is asked for a content. As `home` it also asks its peers and the origin; as
+ * `held` it answers from its own store alone.
+ */
 export type ContentRole = 'home' | 'held';
 
 export type PeerExport =
   | { kind: 'node' }
   | {
       kind: ContentRole;
-      /** Of the content: 32 hexadecimal digits. */
+      /** Id of the content: 32 hexadecimal digits. */
       id: string;
-      /** The node that asks, so that the one that is asked knows who holds what it served. */
+      /** Id of the asking node. The home records it as a holder of the chunks that it was given. */
       from?: string | undefined;
-      /** Prefetch and warming: behind all demand. */
+      /** True for prefetch and warming, which go behind all demand. */
       background?: boolean | undefined;
     }
-  | { kind: 'manifest' /** 64 hexadecimal digits. */; digest: string }
-  | { kind: 'image' /** In the catalog. */; name: string }
+  | {
+      kind: 'manifest';
+      /** Digest of the manifest: 64 hexadecimal digits. */
+      digest: string;
+    }
+  | {
+      kind: 'image';
+      /** Name of the image in the catalog. */
+      name: string;
+    }
   | {
       /** A disk as its owner sees it now. */
       kind: 'disk';
       uuid: string;
-      /** The node that asks, always given: it counts as attached. */
+      /** Id of the asking node, which the owner counts as attached. */
       from: string;
     }
-  | { kind: 'blocks' /** What lies in that node's overlay. */; uuid: string; from: string; background?: boolean | undefined }
-  | { kind: 'map' /** A byte a block. */; uuid: string; from: string; changes?: boolean | undefined }
+  | {
+      /** The blocks of a disk that lie in the asked node's overlay. */
+      kind: 'blocks';
+      uuid: string;
+      from: string;
+      /** True for copies that no guest waits for. */
+      background?: boolean | undefined;
+    }
+  | {
+      /** The map of a disk, one byte per block. */
+      kind: 'map';
+      uuid: string;
+      from: string;
+      /** True to clear the marks of changed blocks as they are copied. */
+      changes?: boolean | undefined;
+    }
   | {
       kind: 'call';
-      /** The node that asks. Several nodes of one host need it, because they share an address. */
+      /** Id of the calling node; required of several nodes on one host, which share an address. */
       from?: string | undefined;
     };
 
@@ -63,7 +91,7 @@ export function formatPeerExport(name: PeerExport): string {
   }
 }
 
-/** `undefined`: no name of a peer export. */
+/** @returns `undefined` if the text is not the name of a peer export */
 export function parsePeerExport(text: string): PeerExport | undefined {
   const [base = '', ...parameters] = text.split(';');
   if (base === 'node') return { kind: base };

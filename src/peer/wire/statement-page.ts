@@ -1,21 +1,29 @@
 /**
- * A node's statement as the bytes of its export `node`: a block with a header, then the statement, both JSON, the rest spaces. A ping reads the header, and the
- * rest only when the generation is another, or when it asks for the first time.
+ * Codec of the export `node`, on which a node tells its peers who it is, what it shares and which
+ * disks it owns (its statement). The export has a fixed size: a header, the statement, and spaces.
  *
- *   0      {"copse":"node","format":1,"protocol":{…},"id":…,"version":…,"generation":7,"lengthBytes":1234,"usedBytes":…}, spaces, newline
+ *   0      the header: {"copse":"node","format":1,"protocol":{…},"id":…,"version":…,
+ *          "generation":7,"lengthBytes":1234,"usedBytes":…}, spaces, newline
  *   4096   the statement: `lengthBytes` of JSON, spaces, newline
  *
- * `usedBytes` is in the header because it changes all the time; that of the statement is what it was when the generation began.
+ * A ping reads the header alone. It reads the statement at its first time, and when the generation
+ * has changed. `usedBytes` changes all the time and does not begin a generation, so the header has
+ * it, and the statement has 0.
  *
- * Source: docs/reference/peer-protocol.md.
+ * Invariants: one generation has one text of the statement. The statement always fits; entries
+ * without room are left out. The decoders accept any bytes, and throw nothing but
+ * IncompatibleError.
+ *
+ * Source: docs/reference/peer-protocol.md, "The export node".
  */
 import { z } from 'zod';
 import { KiB, MiB } from '../../base/size.js';
 import { IncompatibleError } from '../../cluster/incompatible-error.js';
 import { type NodeStatement, nodeRecordSchema, nodeStatementSchema, protocolMismatch } from '../../cluster/node.js';
 
-/** Of the export, whatever the statement: room for about nine thousand contents. */
+/** Size of the export, in bytes; room for about 9000 contents. */
 export const statementPageBytes = 1 * MiB;
+/** Size of the header, in bytes. */
 export const statementHeaderBytes = 4 * KiB;
 
 const space = 0x20;
@@ -23,7 +31,7 @@ const newline = 0x0a;
 
 const { id, version, protocol } = nodeRecordSchema.shape;
 
-/** What every version of the header says. */
+/** Fields that the header of every version has. */
 const greetingSchema = z.object({ copse: z.literal('node'), protocol, id, version });
 
 const headerSchema = greetingSchema.extend({
@@ -38,7 +46,7 @@ const headerSchema = greetingSchema.extend({
 
 export type StatementHeader = z.infer<typeof headerSchema>;
 
-/** One reading of the export. Immutable; pages of one generation share their bytes. */
+/** Bytes of the export at one moment. Immutable; pages of one generation share their bytes. */
 export class StatementPage {
   readonly #header: Buffer;
   readonly #body: Buffer;
@@ -66,7 +74,7 @@ export class StatementPage {
 
 const newlineBytes = Buffer.of(newline);
 
-/** Makes pages of the statement as it changes, and numbers its generations. */
+/** Makes the page of the present statement, and numbers the generations. */
 export class StatementCache {
   #generation = 0;
   #statement: NodeStatement | undefined;
@@ -90,7 +98,8 @@ export class StatementCache {
     this.#json = json;
     this.#generation += 1;
     this.#body = Buffer.from(json);
-    // What has no room is left out: better than a node that nobody can read. Of a disk that is left out the others ask.
+    // A node with a cut statement is better than one that its peers can't read. Contents are cut
+    // first. Disks are cut last; a peer asks by calls about a disk that is missing.
     let { contents, attached, disks } = statement;
     while (this.#body.length > statementPageBytes - statementHeaderBytes - 1) {
       if (contents.length > 0) contents = shorter(contents);
@@ -109,19 +118,19 @@ function shorter<T>(items: T[]): T[] {
 export function decodeStatementHeader(bytes: Buffer): StatementHeader {
   const value = parse(bytes, 'header');
   const greeting = greetingSchema.safeParse(value);
-  if (!greeting.success) throw new IncompatibleError('it answers, but not as a peer: is this the address for peers?');
+  if (!greeting.success) throw new IncompatibleError('an NBD server answers, but not as a Copse node: check the port of the address');
   const { data: who } = greeting;
   const mismatch = protocolMismatch(who.protocol);
   if (mismatch !== undefined) throw new IncompatibleError(mismatch, who);
   const header = headerSchema.safeParse(value);
-  if (!header.success) throw new IncompatibleError('its header can not be read', who, { cause: header.error });
+  if (!header.success) throw new IncompatibleError('the header of its statement is not in the expected form', who, { cause: header.error });
   return header.data;
 }
 
-/** @param body `header.lengthBytes` of them. @throws IncompatibleError */
+/** @param body `header.lengthBytes` bytes. @throws IncompatibleError */
 export function decodeStatement(header: StatementHeader, body: Buffer): NodeStatement {
   const statement = nodeStatementSchema.safeParse(parse(body, 'statement'));
-  if (!statement.success) throw new IncompatibleError('its statement can not be read', header, { cause: statement.error });
+  if (!statement.success) throw new IncompatibleError('its statement is not in the expected form', header, { cause: statement.error });
   const mismatch = protocolMismatch(statement.data.protocol);
   if (mismatch !== undefined) throw new IncompatibleError(mismatch, header);
   return { ...statement.data, usedBytes: header.usedBytes };
@@ -131,6 +140,6 @@ function parse(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString());
   } catch (error) {
-    throw new IncompatibleError(`its ${what} is no JSON: is this the address for peers?`, {}, { cause: error });
+    throw new IncompatibleError(`its ${what} is not JSON: check the port of the address`, {}, { cause: error });
   }
 }
