@@ -1,7 +1,11 @@
 /**
- * The blocks of a disk that lie in another node's overlay: what it had when it handed the disk over, or, for a replica, what its owner has now.
+ * Reads blocks of a disk from the overlay of another node. That node handed the disk over and still
+ * has blocks of it, or it owns the disk and this node keeps a replica.
  *
- * What a guest waits for and what is only brought have a connection each.
+ * Reads that a guest waits for and reads in the background have a connection each, so a copy of the
+ * whole disk never delays a guest. A background read is made once, because the copy repeats it.
+ *
+ * Invariant: after `read` has settled, its target is not written any more.
  *
  * Source: docs/reference/peer-protocol.md, `blocks/UUID`.
  */
@@ -11,33 +15,36 @@ import { DiskLink, type DiskLinkTiming } from './disk-link.js';
 import { TargetSink } from './target-sink.js';
 
 export interface PeerBlocksOptions extends DiskLinkTiming {
-  /** Who has the blocks. */
+  /** Node that has the blocks. */
   peer: PeerTarget;
   uuid: string;
-  /** Of the disk. The node's overlay may be smaller, since disks grow; a larger one is a lie. */
+  /**
+   * Size of the disk, in bytes. Disks grow, so the node's overlay may be smaller. A larger one is
+   * refused with `ERR_PEER_LIED`.
+   */
   sizeBytes: number;
-  /** This node. */
+  /** Id of this node. */
   selfId: string;
-  /** So long without a request, and a connection is closed. Default 30 000. */
+  /** Time without a request after which a connection is closed, in ms. Default 30 000. */
   idleMs?: number | undefined;
 }
 
 export interface PeerBlocksRequest {
   /** Ends the request with `ERR_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** Nobody waits for it: on a connection of its own, and asked once; a lost connection is the answer. */
+  /** True if no guest waits for the read: it fails if its connection is lost. */
   background?: boolean | undefined;
-  /** In milliseconds, reconnecting included; 0 or absent: for ever. */
+  /** Deadline of the read with all attempts to connect, in ms; 0 or absent means none. */
   deadlineMs?: number | undefined;
 }
 
-type Lane = 'demand' | 'background';
+type Priority = 'demand' | 'background';
 
 export class PeerBlocks {
   readonly #options: PeerBlocksOptions;
-  readonly #links: Record<Lane, DiskLink>;
+  readonly #links: Record<Priority, DiskLink>;
 
-  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  /** Makes no connection. @throws CopseError `ERR_URL` */
   constructor(options: PeerBlocksOptions) {
     this.#options = options;
     this.#links = { demand: this.#link(false), background: this.#link(true) };
@@ -46,7 +53,8 @@ export class PeerBlocks {
   /**
    * Fills all of `target` from `offset`.
    *
-   * @throws PeerError (`ERR_PEER_REFUSED`: some of it is not there, or can't be read, or the node knows no such disk), `ERR_ABORTED`, `ERR_CLOSED`
+   * @throws PeerError, `ERR_ABORTED`, `ERR_CLOSED`. `ERR_PEER_REFUSED` means that the node does not
+   *   have all the blocks, can't read them, or knows no such disk
    */
   async read(target: Uint8Array, offset: number, request: PeerBlocksRequest = {}): Promise<void> {
     const { background = false, signal, deadlineMs } = request;
@@ -61,17 +69,25 @@ export class PeerBlocks {
     }
   }
 
-  /** Ends the connections, for who knows that the node does not answer (its pings fail). What guests wait for goes on on the next one. */
+  /**
+   * Ends both connections; for a node whose pings fail. Guests' reads go on, on a new connection.
+   *
+   * @param reason why, for people
+   */
   drop(reason: string): void {
     for (const link of Object.values(this.#links)) link.drop(reason);
   }
 
-  /** Ends it for good, and at once: whoever waits fails with `ERR_PEER_GONE`. @param reason why, for people */
+  /**
+   * Ends it for good, at once: waiting and later reads fail with `ERR_PEER_GONE`.
+   *
+   * @param reason why, for people
+   */
   destroy(reason: string): void {
     for (const link of Object.values(this.#links)) link.destroy(reason);
   }
 
-  /** Ends it after what is under way. Idempotent. */
+  /** Awaits the reads under way, and ends it for good. Idempotent. */
   async close(): Promise<void> {
     await Promise.all(Object.values(this.#links).map((link) => link.close()));
   }

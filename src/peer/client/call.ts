@@ -1,9 +1,13 @@
 /**
- * A question to another node, and its answer: one call over a connection of its own, which may have been made ahead.
+ * Calls a method of another node: writes the call, reads the answer, and ends the connection. Each
+ * call has a connection of its own, which may have been made ahead (`ready-connection.ts`).
  *
- * Whoever gets no answer does not know whether the call was done. Methods are made so that they can be called again.
+ * A caller without an answer does not know if the node has done the call. So every method may be
+ * called again with the same effect, and a dead prepared connection costs one more attempt.
  *
- * Source: docs/reference/peer-protocol.md, `call`.
+ * Invariant: when `callPeer` has settled, its connection is closed or closing.
+ *
+ * Source: docs/reference/peer-protocol.md, "Calls".
  */
 import { unwatchAbort, watchAbort } from '../../base/abort.js';
 import { type Clock, systemClock } from '../../base/clock.js';
@@ -22,28 +26,28 @@ import type { ReadyConnections } from './ready-connection.js';
 import { TargetSink } from './target-sink.js';
 
 export interface CallOptions {
-  /** For all of it, in milliseconds; 0: for ever. Default 30 000. */
+  /** Timeout of the whole call, in ms; 0 means none. Default 30 000. */
   timeoutMs?: number | undefined;
-  /** For connecting and the handshake together. Default 2000. */
+  /** Timeout of connecting and handshake together, in ms. Default 2000. */
   connectTimeoutMs?: number | undefined;
-  /** Ends the wait with `ERR_ABORTED`; what was asked may be done all the same. */
+  /** Ends the wait with `ERR_ABORTED`. The other node may do the call all the same. */
   signal?: AbortSignal | undefined;
   clock?: Clock | undefined;
-  /** Where there may be a connection already (`callExport(selfId)`). */
+  /** Prepared connections, of which the call takes one to `callExport(selfId)`. */
   ready?: ReadyConnections | undefined;
-  /** This node's id. The far node compares it with the address of the connection. */
+  /** Id of this node. The other node compares it with the address of the connection. */
   selfId?: string | undefined;
 }
 
-/** Name of the export `call` for `ReadyConnections`. @param selfId the node that asks */
+/** Name of the export `call`, for `ReadyConnections`. @param selfId id of the calling node */
 export function callExport(selfId?: string): string {
   return formatPeerExport({ kind: 'call', from: selfId });
 }
 
-/** The first read of an answer: most have no more. */
+/** Bytes of the answer that the first read fetches. Most answers are shorter. */
 const shortAnswerBytes = 4 * KiB;
 
-/** The other node has answered, with an error: the code is what it failed with there. */
+/** The other node answered with an error. The code is that of the method there. */
 export class PeerCallError extends CopseError {
   readonly peerId: string;
 
@@ -54,16 +58,17 @@ export class PeerCallError extends CopseError {
 }
 
 /**
- * @param argument anything that JSON knows, at most 64 KiB of it
- * @returns what came back through JSON; to be checked by who asked
- * @throws PeerCallError (`ERR_NO_SUCH_METHOD` also for a node that knows no calls), PeerError (`ERR_PEER_GONE`: nobody knows whether it was done; `ERR_PEER_LIED`, `ERR_PEER_REFUSED`),
+ * @param argument a value that JSON knows, of at most 64 KiB
+ * @returns the result, parsed from JSON and not checked: a stranger's word
+ * @throws PeerCallError, also `ERR_NO_SUCH_METHOD` for a node that knows no calls; PeerError
+ *   `ERR_PEER_GONE` (the call may be done or not), `ERR_PEER_LIED`, `ERR_PEER_REFUSED`;
  *   CopseError `ERR_CALL_TOO_LARGE`, `ERR_ABORTED`
  */
 export async function callPeer(peer: PeerTarget, method: string, argument: unknown, options: CallOptions = {}): Promise<unknown> {
   const { timeoutMs = 30_000, connectTimeoutMs = 2000, signal, clock = systemClock, ready, selfId } = options;
   const exportName = callExport(selfId);
   const request = encodeCall({ method, argument });
-  // Ends what is under way when the wait is over, whatever ended it.
+  // A timeout or an abort ends the wait alone. This ends the connection, too.
   const end = new AbortController();
   const what = `${method} at node ${peer.id}`;
   let answer: Answer;
@@ -75,7 +80,7 @@ export async function callPeer(peer: PeerTarget, method: string, argument: unkno
         try {
           return await talk(prepared);
         } catch (error) {
-          // It may have been dead for long.
+          // A prepared connection may have been dead for long.
           if (errorCode(error) !== 'ERR_PEER_GONE' || end.signal.aborted) throw error;
         }
       }
@@ -98,7 +103,7 @@ async function converse(client: NbdClient, peer: PeerTarget, what: string, reque
   try {
     if (signal.aborted) onAbort();
     if (client.sizeBytes !== callPageBytes)
-      throw lied(peer, `${what}: an answer has ${client.sizeBytes} bytes there and ${callPageBytes} here`);
+      throw lied(peer, `${what}: the export has ${client.sizeBytes} bytes there and ${callPageBytes} here`);
     await client.write(request, 0);
     const begin = await read(client, 0, answerHeaderBytes + shortAnswerBytes);
     const lengthBytes = decodeAnswerHeader(begin.subarray(0, answerHeaderBytes));
@@ -124,7 +129,8 @@ async function connect(
   try {
     return await connectToPeer(address, { ...options, exportName });
   } catch (error) {
-    if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT') throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it knows no calls');
+    if (errorCode(error) === 'ERR_NBD_UNKNOWN_EXPORT')
+      throw new PeerCallError(peer.id, 'ERR_NO_SUCH_METHOD', 'it answers no calls: upgrade it');
     throw connectError(peer.id, what, error);
   }
 }

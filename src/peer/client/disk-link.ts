@@ -1,9 +1,15 @@
 /**
- * Requests to one export of a disk at another node, over a connection that is made again when it was lost.
+ * Sends requests to one export of a disk at another node, and repeats them on a new connection when
+ * the connection was lost, until their deadlines.
  *
- * Use it where losing a connection is not the request's failure: reads are asked again on the next connection until their deadline. It costs a timer a request that has one.
+ * When to use: for reads and flushes of disks, which a restart of the other node must not fail. A
+ * repeated request must do no harm. Cost: one timer per request with a deadline.
  *
- * Invariants: after its deadline no request waits any more; after `destroy` none at all. A request that was given up may still be answered: whoever gave it a sink ends that.
+ * It adds to `PeerLink` what a disk needs: retries with backoff (50 ms, doubling up to 2 s, half of
+ * it random), a deadline over all attempts, and an end that awaits the requests under way.
+ *
+ * Invariants: no request waits beyond its deadline, and none after `destroy`. A request that was
+ * given up may still be answered, so the owner of its sink ends the sink.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -19,38 +25,40 @@ import { PeerLink } from './link.js';
 
 export interface DiskLinkTiming {
   clock?: Clock | undefined;
-  /** For connecting and the handshake together. Default 2000. */
+  /** Timeout of connecting and handshake together, in ms. Default 2000. */
   connectTimeoutMs?: number | undefined;
-  /** Before the second attempt, doubling with each up to 2000, half of it by chance. Default 50. */
+  /** Delay before the second attempt, in ms. It doubles up to 2000; half is random. Default 50. */
   retryMs?: number | undefined;
 }
 
 export interface DiskLinkOptions extends DiskLinkTiming {
   peer: PeerTarget;
   wanted: PeerExport;
+  /** Size of the export, in bytes. A connection to an export of another size is refused. */
   sizeBytes: number;
-  /** The export may be smaller. */
+  /** True if a smaller export is accepted, too. */
   mayBeSmaller?: boolean | undefined;
   contexts?: readonly string[] | undefined;
-  /** So long without a request, and the connection is closed. Default: never. */
+  /** Time without a request after which the connection is closed, in ms. Default: never. */
   idleMs?: number | undefined;
+  /** Called with each new connection. */
   onOpen?(client: NbdClient): void;
-  /** What an answer means where it means more than that the peer refused. */
+  /** Gives the error for an answer that means more than a refusal; `undefined` for others. */
   meaningOf?(error: unknown): Error | undefined;
 }
 
 export interface DiskLinkRequest {
   /** Ends the request with `ERR_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** In milliseconds; 0 or absent: for ever. */
+  /** Deadline over all attempts, in ms; 0 or absent means none. */
   deadlineMs?: number | undefined;
-  /** One attempt: a lost connection is the answer. */
+  /** True for one attempt: a lost connection fails the request. */
   once?: boolean | undefined;
 }
 
-/** Requests in flight on one connection: what the peer's server takes of one. */
+/** Requests in flight on one connection: the bound of the peer's server. */
 const maxInFlight = 1024;
-const retryMostMs = 2000;
+const maxRetryMs = 2000;
 
 export class DiskLink {
   readonly #options: DiskLinkOptions;
@@ -65,7 +73,7 @@ export class DiskLink {
   #reason: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  /** Makes no connection. @throws CopseError `ERR_URL` */
   constructor(options: DiskLinkOptions) {
     const { peer, wanted, sizeBytes, mayBeSmaller, contexts = [], clock = systemClock, connectTimeoutMs = 2000 } = options;
     this.#options = options;
@@ -88,9 +96,11 @@ export class DiskLink {
   }
 
   /**
-   * Runs `work` on a connection, and again on the next one where that was lost.
+   * Runs `work` on a connection, and again on the next one if that was lost.
    *
-   * @throws PeerError (`ERR_PEER_GONE`: no connection, or no answer, within the deadline), `ERR_ABORTED`, `ERR_CLOSED`, what `meaningOf` says
+   * @param what name of the request in errors
+   * @throws PeerError, `ERR_ABORTED`, `ERR_CLOSED`, the errors of `meaningOf`. `ERR_PEER_GONE`
+   *   means that there was no connection or no answer within the deadline
    */
   async ask<T>(what: string, request: DiskLinkRequest, work: (client: NbdClient) => Promise<T>): Promise<T> {
     const { deadlineMs = 0, once = false, signal } = request;
@@ -115,18 +125,29 @@ export class DiskLink {
     }
   }
 
-  /** Ends the connection, for who knows that the peer does not answer. Requests go on on the next one. @param reason why, for people */
+  /**
+   * Ends the connection; for a peer whose pings fail. Requests go on, on a new connection.
+   *
+   * @param reason why, for people
+   */
   drop(reason: string): void {
     this.#link.drop(this.#gone(reason));
   }
 
-  /** Ends it for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
+  /**
+   * Ends it for good, at once: waiting and later requests fail with `ERR_PEER_GONE`.
+   *
+   * @param reason why, for people
+   */
   destroy(reason: string): void {
     this.#stop(this.#gone(reason));
     this.#link.destroy(this.#gone(reason));
   }
 
-  /** Answers what is under way, as far as it is on a connection, and closes. What is asked from here on fails with `ERR_CLOSED`. Idempotent. */
+  /**
+   * Awaits the requests that are on a connection, and ends it for good. Requests that wait for
+   * their next attempt, and later ones, fail with `ERR_CLOSED`. Idempotent.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -160,7 +181,7 @@ export class DiskLink {
     } catch (error) {
       if (error instanceof NbdRequestError) this.#answerCount += 1;
       if (errorCode(error) === 'ERR_DEADLINE') {
-        // Not a word all the time: who asks next should not wait on the same dead connection.
+        // The peer answered nothing in all that time. The next request gets a new connection.
         if (this.#answerCount === answersBefore) this.drop(`nothing was answered while ${what} waited`);
         throw this.#gone(`${what}: no answer in time`, error);
       }
@@ -174,6 +195,6 @@ export class DiskLink {
 
   #delayMs(attempt: number): number {
     const { retryMs = 50 } = this.#options;
-    return Math.min(retryMostMs, retryMs * 2 ** Math.min(attempt, 20)) * (0.5 + Math.random() / 2);
+    return Math.min(maxRetryMs, retryMs * 2 ** Math.min(attempt, 20)) * (0.5 + Math.random() / 2);
   }
 }

@@ -1,7 +1,13 @@
 /**
- * The other nodes of the cluster, as disks see them, over the peers' NBD.
+ * Implements `RemoteNodes` over NBD: the disks of this node call other nodes, open views of disks
+ * that other nodes own, and read blocks and maps from them.
  *
- * Invariant: nobody is asked but members of this cluster, at the addresses that membership has.
+ * While a view is open it keeps connections ready for the calls of a handover, because a guest's
+ * first write waits for those.
+ *
+ * Invariants: only members of this cluster are asked, at the addresses of the membership. An
+ * address in a disk's record is another node's word, and is used only for a listed member whose id
+ * is not known yet.
  */
 
 import type { MemberView } from '../../cluster/health/member-view.js';
@@ -17,23 +23,23 @@ import { PeerDiskView } from './disk-view.js';
 import { mapExport, readPeerMap } from './map.js';
 import { ReadyConnections } from './ready-connection.js';
 
-/** A handover waits for the owner's last flush. */
+/** Timeout of a call, in ms. A handover waits for the owner's last flush. */
 const callMs = 20_000;
-/** `disk.handover` and `disk.accepted`. */
+/** Calls of one handover: `disk.handover` and `disk.accepted`. */
 const handoverCalls = 2;
 
-/** The cluster as disks need it. */
+/** The part of the cluster that disks need. */
 export interface DiskCluster {
   /** Id and address of this node. */
   readonly self: NodeRef;
   members(): MemberView[];
-  /** Tells the members anew what this node owns. */
+  /** Tells the members which disks this node owns now. */
   announce(): void;
 }
 
 export class ClusterDiskPeers implements RemoteNodes {
   readonly #cluster: DiskCluster;
-  /** For handovers from nodes whose disks are attached here. */
+  /** Connections for handovers from the owners of disks that are attached here. */
   readonly #ready = new ReadyConnections();
 
   constructor(cluster: DiskCluster) {
@@ -67,16 +73,17 @@ export class ClusterDiskPeers implements RemoteNodes {
     refuseNewerDisk(answer);
     const parsed = diskCalls[method].answer.parse(answer) as AnswerOf<M>;
     if (isOfAnother(argument, parsed))
-      throw new PeerError('ERR_PEER_LIED', node.id, `${method}: it was asked about one disk and answers about another`);
+      throw new PeerError('ERR_PEER_LIED', node.id, `${method}: the node was asked about one disk and answered about another`);
     return parsed;
   }
 
   view(owner: NodeRef, uuid: string, sizeBytes: number): BlockDevice {
     const node = this.#target(owner);
     const view = new PeerDiskView({ peer: node, uuid, sizeBytes, selfId: this.self.id });
-    // Attached from the first moment on: the owner has to know that somebody waits here. What fails is told by the first read.
+    // The owner counts this node as attached from the first moment on. If attaching fails, the
+    // first read says why.
     view.attach({ deadlineMs: callMs }).catch(() => {});
-    // What a handover asks before the first write here is answered.
+    // A handover to this node needs them before the first write here is answered.
     const { id: selfId } = this.self;
     const release = [this.#ready.keep(node, callExport(selfId), handoverCalls), this.#ready.keep(node, mapExport(uuid, selfId), 1)];
     view.onEnd(() => {
@@ -102,9 +109,9 @@ export class ClusterDiskPeers implements RemoteNodes {
   }
 
   /**
-   * The member with that id, where membership says that it is now: addresses in records of disks are other nodes' words.
+   * Finds the member with that id, and its address in the membership.
    *
-   * @throws PeerError `ERR_PEER_GONE` when it is no member
+   * @throws PeerError `ERR_PEER_GONE` if it is not a member
    */
   #target({ id, address }: NodeRef): NodeRef {
     const members = this.#cluster.members();
@@ -112,27 +119,32 @@ export class ClusterDiskPeers implements RemoteNodes {
       ({ id: memberId, state }) => memberId === id && (state === 'up' || state === 'draining' || state === 'down'),
     );
     if (member !== undefined) return { id, address: member.address };
-    // A static list knows addresses alone: this node was never heard of since the start.
+    // A static list has addresses alone. This address has not told its id since the start.
     if (members.some((other) => other.address === address && other.id === address)) return { id, address };
-    throw new PeerError('ERR_PEER_GONE', id, 'it is no member of this cluster, as far as this node knows');
+    throw new PeerError(
+      'ERR_PEER_GONE',
+      id,
+      'it is not a member of this cluster, as far as this node knows ("copse cluster status" lists the members)',
+    );
   }
 
   announce(): void {
     this.#cluster.announce();
   }
 
-  /** Calls go on, each over a connection that is made for it. */
+  /** Ends the prepared connections. Calls go on, each over a connection of its own. */
   close(): Promise<void> {
     return this.#ready.close();
   }
 }
 
+/** True if the answer's record is of another disk than the argument's. */
 function isOfAnother(argument: object, answer: object): boolean {
   if (!('uuid' in argument) || argument.uuid === undefined || !('record' in answer)) return false;
   return (answer.record as { uuid?: unknown }).uuid !== argument.uuid;
 }
 
-/** Blocks of a member, which may come, go and move while the disk is open. */
+/** Blocks of a member, which may leave, return, and change its address while the disk is open. */
 class MemberBlocks implements BlockSource {
   readonly #open: () => PeerBlocks;
   readonly #addressNow: () => string;

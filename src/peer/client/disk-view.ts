@@ -1,8 +1,11 @@
 /**
- * A disk that another node owns, as a block device of this one: every read, flush and block status passes to the owner. It is a `BlockDevice` of `src/device`, to which this room
- * does not look.
+ * A disk that another node owns, as a block device of this node. The owner executes every read,
+ * flush and block status.
  *
- * Invariants: it writes nothing; while it is open it stays connected, or tries to, because the owner counts its connection as a client's.
+ * Clients of this node use it until their first write, which makes this node the owner.
+ *
+ * Invariants: it writes nothing. While it is open it is connected or tries to connect, because the
+ * owner counts this node as attached by its connection.
  *
  * Source: docs/reference/peer-protocol.md, `disk/UUID`.
  */
@@ -17,28 +20,32 @@ import { DiskLink, type DiskLinkTiming } from './disk-link.js';
 import { TargetSink } from './target-sink.js';
 
 export interface PeerDiskViewOptions extends DiskLinkTiming {
-  /** The owner. */
+  /** The node that owns the disk. */
   peer: PeerTarget;
   uuid: string;
-  /** The owner's disk must have it, or every request fails with `ERR_PEER_LIED`. */
+  /** Size of the disk, in bytes. If the owner has another, requests fail with `ERR_PEER_LIED`. */
   sizeBytes: number;
-  /** This node. */
+  /** Id of this node. */
   selfId: string;
 }
 
 export interface PeerDiskRequest {
   /** Ends the request with `ERR_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** In milliseconds, reconnecting included; 0 or absent: for ever. */
+  /** Deadline with all attempts to connect, in ms; 0 or absent means none. */
   deadlineMs?: number | undefined;
 }
 
-/** After a loss, before it connects again of itself: the owner may be restarting, or turn everybody away. */
+/**
+ * Delay before it connects again after a loss, in ms. The owner may be restarting, or may refuse
+ * every connection.
+ */
 const reattachMs = 500;
 
 /**
- * Rejections: PeerError; `ERR_NOT_OWNER`: the node does not own the disk, or not any more, or the view was closed, which is done when there is another owner: look for it and ask there;
- * `ERR_ABORTED`.
+ * Rejections: PeerError, `ERR_ABORTED`, `ERR_NOT_OWNER`. The last means that the node does not own
+ * the disk, or that the view was closed because another node owns it. The caller looks for the
+ * owner and asks there.
  */
 export class PeerDiskView {
   readonly sizeBytes: number;
@@ -51,7 +58,7 @@ export class PeerDiskView {
   readonly #onEnd: (() => void)[] = [];
   #ended = false;
 
-  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  /** Makes no connection. @throws CopseError `ERR_URL` */
   constructor(options: PeerDiskViewOptions) {
     const { peer, uuid, selfId, sizeBytes } = options;
     this.#options = options;
@@ -68,7 +75,10 @@ export class PeerDiskView {
     });
   }
 
-  /** Connects; from then on the owner counts this node as attached. Where that takes longer than the deadline, it is gone on with. */
+  /**
+   * Connects; from then on the owner counts this node as attached. If the deadline ends the wait,
+   * attempts go on in the background.
+   */
   async attach(request: PeerDiskRequest = {}): Promise<void> {
     try {
       await this.#ask('attach', request, async () => {});
@@ -109,12 +119,12 @@ export class PeerDiskView {
     return this.#refuse();
   }
 
-  /** What the owner had acknowledged before the call, to whomever, is durable there. */
+  /** Makes durable all that the owner had acknowledged before the call, to any client. */
   flush(request: PeerDiskRequest = {}): Promise<void> {
     return this.#ask('flush', request, (client) => client.flush({ signal: request.signal }));
   }
 
-  /** As `BlockDevice.extents`; what the owner does not tell counts as data. */
+  /** As `BlockDevice.extents`. Without the owner's block status the range counts as data. */
   extents(offset: number, lengthBytes: number, maxCount: number, request: PeerDiskRequest = {}) {
     return this.#ask(`extents of ${lengthBytes} bytes at ${offset}`, request, async (client) => {
       const extents: Extent[] = [];
@@ -134,28 +144,36 @@ export class PeerDiskView {
     return [{ lengthBytes, cached: false }];
   }
 
-  /** Nothing of it can be kept: code `ENOTSUP`. */
+  /** Rejects with `ENOTSUP`: this node keeps no blocks of the disk. */
   cache(): Promise<void> {
     return Promise.reject(new CopseError('ENOTSUP', `disk ${this.#options.uuid} is on node ${this.#options.peer.id}`));
   }
 
-  /** Ends the connection, for who knows that the owner does not answer (its pings fail). Requests go on on the next one, until their deadlines. */
+  /**
+   * Ends the connection; for an owner whose pings fail. Requests go on, on a new connection.
+   *
+   * @param reason why, for people
+   */
   drop(reason: string): void {
     this.#link.drop(reason);
   }
 
-  /** Ends it for good, and at once: whoever waits fails with `ERR_PEER_GONE`. @param reason why, for people */
+  /**
+   * Ends it for good, at once: waiting requests fail with `ERR_PEER_GONE`.
+   *
+   * @param reason why, for people
+   */
   destroy(reason: string): void {
     this.#detach();
     this.#link.destroy(reason);
   }
 
-  /** Calls it when the view is closed or destroyed. */
+  /** Registers a callback for the moment when the view is closed or destroyed. */
   onEnd(callback: () => void): void {
     this.#onEnd.push(callback);
   }
 
-  /** Ends it after what is under way. Idempotent. */
+  /** Awaits the requests under way, and ends it for good. Idempotent. */
   close(): Promise<void> {
     this.#detach();
     return this.#link.close();
@@ -177,7 +195,8 @@ export class PeerDiskView {
     if (this.#ended || this.#cancelReattach !== undefined) return;
     this.#cancelReattach = this.#clock.after(reattachMs, () => {
       this.#cancelReattach = undefined;
-      // Who does not own it any more, or lies, is left alone; the next request says so.
+      // A node that lies or does not own the disk any more is not asked again here. The next
+      // request tells why.
       this.attach().catch(() => {});
     });
   }
@@ -197,7 +216,7 @@ export class PeerDiskView {
   }
 }
 
-/** It says so of a request, or, as the node that it is now, knows no such export. */
+/** True if the node refused a request as no owner, or does not know the export. */
 function saysNotOwner(error: unknown): boolean {
   return errorCode(error) === 'ESHUTDOWN' || (error instanceof PeerError && errorCode(error.cause) === 'ERR_NBD_UNKNOWN_EXPORT');
 }

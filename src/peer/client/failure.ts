@@ -1,17 +1,25 @@
-/** What goes wrong with a peer's export, as a PeerError. */
+/**
+ * Translates errors of the NBD client into PeerErrors, so that the cluster can decide: a peer that
+ * lied is set aside, one that is gone is passed over, one that refused gave its answer.
+ */
 import { errorCode, errorMessage } from '../../base/error.js';
 import { PeerError } from '../../cluster/peer.js';
 import type { PeerExport } from '../wire/export-name.js';
 
-/** Passes PeerError and `ERR_ABORTED` as they are. */
+/**
+ * Translates an error of a request. PeerError and `ERR_ABORTED` stay as they are.
+ *
+ * @param role kind of the export that was asked
+ * @param what name of the request in the message
+ */
 export function requestError(peerId: string, role: PeerExport['kind'], what: string, cause: unknown): unknown {
   if (cause instanceof PeerError || errorCode(cause) === 'ERR_ABORTED') return cause;
   switch (errorCode(cause)) {
     case 'ENOTSUP':
       return role === 'held' ? absentError(peerId, what, cause) : refusedError(peerId, what, cause);
-    // A reply that does not fit what was asked for: too short, too long, with gaps, for something else.
+    // The reply does not fit the request: too short, too long, with gaps, or of another request.
     case 'ERR_NBD_PROTOCOL':
-      return new PeerError('ERR_PEER_LIED', peerId, `${what}: its answer does not fit the request: ${errorMessage(cause)}`, { cause });
+      return new PeerError('ERR_PEER_LIED', peerId, `${what}: the answer does not fit the request: ${errorMessage(cause)}`, { cause });
     case 'ERR_NBD_DISCONNECTED':
     case 'ERR_NBD_SILENT':
     case 'ERR_NBD_UNANSWERED':
@@ -24,8 +32,9 @@ export function requestError(peerId: string, role: PeerExport['kind'], what: str
 }
 
 /**
- * As `requestError`, of the attempt to connect: a handshake that breaks off or is garbage comes of a peer that is going down, or of another program at its
- * address. It said nothing of a content yet, so it did not lie.
+ * Translates an error of an attempt to connect. A handshake that breaks off or is garbage comes
+ * from a peer that is going down, or from another program at its address. It has said nothing about
+ * a content yet, so it counts as gone and not as a liar.
  */
 export function connectError(peerId: string, what: string, cause: unknown): unknown {
   if (cause instanceof PeerError) return cause;
@@ -44,5 +53,5 @@ function refusedError(peerId: string, what: string, cause: unknown): PeerError {
 }
 
 function absentError(peerId: string, what: string, cause: unknown): PeerError {
-  return new PeerError('ERR_PEER_ABSENT', peerId, `${what}: it does not hold that`, { cause });
+  return new PeerError('ERR_PEER_ABSENT', peerId, `${what}: the peer does not hold the range`, { cause });
 }

@@ -1,5 +1,7 @@
 /**
- * One kept connection to one export of a peer, closed after a time without use.
+ * One kept connection to one export of a peer, closed after a time without use. It adds to
+ * `KeptConnection` the peer's bounds on silence, the check of the size, and the end when idle. It
+ * repeats no request (`disk-link.ts` does).
  *
  * Invariants: a connection that is handed out has the size that was asked for, and stays open at
  * least until its uses settle. After `destroy` no caller waits any more and nothing is open.
@@ -21,9 +23,9 @@ export interface PeerLinkOptions {
   /** True if a smaller export is accepted, too. */
   mayBeSmaller?: boolean | undefined;
   contexts: readonly string[];
-  /** Deadline of connecting and handshake together, in ms. */
+  /** Timeout of connecting and handshake together, in ms. */
   connectTimeoutMs: number;
-  /** Most requests in flight at once; further ones wait here. */
+  /** Bound on the requests in flight; further ones wait here. */
   maxInFlight: number;
   /** Time without use after which the connection is closed, in ms; `Infinity`: never. */
   idleMs: number;
@@ -68,14 +70,14 @@ export class PeerLink {
   }
 
   /**
-   * Ends the present connection, on which the peer does not answer: its requests fail with `reason`.
-   * The next request makes another.
+   * Ends the present connection, on which the peer does not answer. Its requests fail with
+   * `reason`, and the next request makes another connection.
    */
   drop(reason: Error): void {
     this.#connection.drop(reason);
   }
 
-  /** Ends it for good: all that wait, and all later requests, fail with `reason`. */
+  /** Ends it for good, at once: waiting and later requests fail with `reason`. */
   destroy(reason: Error): void {
     this.#cancelIdle?.();
     this.#connection.end(reason);
@@ -99,7 +101,7 @@ export class PeerLink {
     return client;
   }
 
-  /** Sets one timer per time without use, not one per request. A timer that finds a use looks again later. */
+  /** Sets one timer for many requests. A timer that finds a use since then is set again. */
   #armIdle(delayMs: number): void {
     if (this.#cancelIdle !== undefined || this.#connection.reason !== undefined || delayMs === Number.POSITIVE_INFINITY) return;
     this.#cancelIdle = this.#options.clock.after(delayMs, () => {

@@ -1,4 +1,7 @@
-/** A sealed image's manifest from a peer, over its export `manifest/DIGEST`. */
+/**
+ * Fetches the manifest of a sealed image from a peer, over its export `manifest/DIGEST`. The caller
+ * compares the bytes with the digest.
+ */
 
 import { digestHex } from '../../base/digest-text.js';
 import type { ManifestFetcher } from '../../manifest/fetcher.js';

@@ -1,5 +1,11 @@
 /**
- * The map of a disk at another node, a byte a block as `NativeOverlayFile.copyMap` gives them.
+ * Reads the map of a disk from another node: one byte per block, which says where the block is
+ * (`disk/overlay/block-map.ts`). A node needs the map when it takes over or copies a disk.
+ *
+ * Each map has a connection of its own, which may have been made ahead. The other node copies the
+ * map at the first read of a connection, so all pieces are of one moment.
+ *
+ * Invariant: each byte of the result is one that a map may have.
  *
  * Source: docs/reference/peer-protocol.md, `map/UUID`.
  */
@@ -18,30 +24,34 @@ import { connectError, requestError } from './failure.js';
 import type { ReadyConnections } from './ready-connection.js';
 
 export interface PeerMapOptions {
-  /** Have the marks of changed blocks cleared there as they are copied. Where that fails midway they are lost: everything counts as changed then. */
+  /**
+   * True to have the other node clear the marks of changed blocks as it copies them. If the read
+   * fails midway the marks are lost, and the caller has to take all blocks as changed.
+   */
   takeChanges?: boolean | undefined;
-  /** This node. */
+  /** Id of this node. */
   selfId: string;
   signal?: AbortSignal | undefined;
-  /** For each piece, and for connecting. Default 10 000. */
+  /** Timeout of each piece, and of connecting, in ms. Default 10 000. */
   timeoutMs?: number | undefined;
   clock?: Clock | undefined;
-  /** Where there may be a connection already (`mapExport`): the map is as of the first read. Not for one that takes changes. */
+  /** Prepared connections, of which a map without changes takes one to `mapExport`. */
   ready?: ReadyConnections | undefined;
 }
 
 const pieceBytes = 1 * MiB;
 const piecesInFlight = 4;
 
-/** As `ReadyConnections` knows it. */
+/** Name of the export, for `ReadyConnections`. */
 export function mapExport(uuid: string, selfId: string, changes = false): string {
   return formatPeerExport({ kind: 'map', uuid, from: selfId, changes });
 }
 
 /**
- * Reads a map of `blockCount` blocks over a connection of its own. Runs of base are not transferred, nor touched here.
+ * Reads a map of `blockCount` blocks. Runs of blocks of the base are not transferred.
  *
- * @throws PeerError (`ERR_PEER_LIED`: another size, or bytes that no map has; `ERR_PEER_GONE`: not reached, or silent), `ERR_ABORTED`
+ * @throws PeerError `ERR_PEER_LIED` (another size, or bytes that no map has), `ERR_PEER_GONE` (not
+ *   reached, or silent), `ERR_PEER_REFUSED`; `ERR_ABORTED`
  */
 export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: number, options: PeerMapOptions): Promise<Uint8Array> {
   const { takeChanges = false, selfId, signal, timeoutMs = 10_000, clock, ready } = options;
@@ -52,7 +62,7 @@ export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: nu
     try {
       return await readMap(prepared, peer, exportName, blockCount, options);
     } catch (error) {
-      // It may have been dead for long, or of what the disk was before.
+      // A prepared connection may be dead, or of the time before the disk was opened anew.
       if (errorCode(error) === 'ERR_ABORTED') throw error;
     }
   }
@@ -65,7 +75,7 @@ export async function readPeerMap(peer: PeerTarget, uuid: string, blockCount: nu
   return readMap(client, peer, exportName, blockCount, options);
 }
 
-/** Ends the connection. */
+/** Reads the map on `client`, and ends it. */
 async function readMap(
   client: NbdClient,
   peer: PeerTarget,
@@ -103,12 +113,12 @@ function mapSink(states: Uint8Array, peerId: string, exportName: string): NbdRea
     data(piece, offset) {
       for (const byte of piece) {
         if (!isBlockByte(byte)) {
-          throw new PeerError('ERR_PEER_LIED', peerId, `${exportName}: a block has state ${byte}, which there is not`);
+          throw new PeerError('ERR_PEER_LIED', peerId, `${exportName}: a block has the unknown state ${byte}`);
         }
       }
       states.set(piece, offset);
     },
-    // Base, unchanged: what a fresh array says.
+    // Zero means: of the base and unchanged. The fresh array says so already.
     zeroes() {},
   };
 }

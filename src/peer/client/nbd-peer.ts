@@ -1,9 +1,13 @@
 /**
- * A peer over NBD: one connection for each content, role and priority, so that demand never stands behind a prefetch and one content's garbage ends no other's
- * requests.
+ * Implements `Peer` over NBD: asks one other node for chunks, as home or as holder, and which ones
+ * it holds.
  *
- * Invariant: after `destroy` every request fails with its reason, at once. Until then a request waits as long as its connection gives signs of life, and a read
- * no longer than `waitMs`: a home that waits for a slow origin is not slow, and is well as far as its connection tells.
+ * Each content has one connection per role and priority. So demand never waits behind a prefetch,
+ * and garbage from one content's export ends no other content's requests.
+ *
+ * Invariants: after `destroy` every request fails at once. Until then a request waits while its
+ * connection gives signs of life, and a read at most `waitMs`. A home may wait for a slow origin,
+ * so a late answer alone does not count as silence.
  */
 
 import { type Clock, systemClock } from '../../base/clock.js';
@@ -21,29 +25,39 @@ import { PeerLink } from './link.js';
 
 export interface NbdPeerOptions {
   id: string;
-  /** HOST:PORT */
+  /** Address of the peer: HOST:PORT. */
   address: string;
-  /** This node: peers are told who asks. */
+  /** Id of this node, by which the peer knows which chunks this node got from it. */
   selfId: string;
   clock?: Clock | undefined;
-  /** For connecting and the handshake together. Default 2000. */
+  /** Timeout of connecting and handshake together, in ms. Default 2000. */
   connectTimeoutMs?: number | undefined;
-  /** So long without a request, and a connection is closed. Default 30 000. */
+  /** Time without a request after which a connection is closed, in ms. Default 30 000. */
   idleMs?: number | undefined;
-  /** Time that a read may wait for a peer that gives signs of life, by role, in ms. Default 15 000 as home, 6000 as held. */
+  /**
+   * Time that a read may wait for a peer that gives signs of life, by role, in ms. Default 15 000
+   * as home, 6000 as held.
+   */
   waitMs?: Partial<Record<ContentRole, number>> | undefined;
 }
 
-/** Requests in flight on one connection: what the peer's server takes of one (its default). */
+/** Requests in flight on one connection: the default bound of the peer's server. */
 const maxInFlight = 1024;
 
-/** A home gives up sooner by itself, so that its error is told from its silence; what it holds a healthy peer gives within 5 s. */
+/**
+ * Default of `waitMs`. A home gives up sooner itself, and then its error arrives before this
+ * timeout. A healthy holder answers within 5 s.
+ */
 const defaultWaitMs: Record<ContentRole, number> = { home: 15_000, held: 6000 };
-/** A guest may wait for a home, and behind it for a holder: both together are to be noticed in 5 s. */
+/**
+ * Time without a byte after which a sign of life is asked for, in ms. A guest may wait for a home
+ * that waits for a holder, and both silences have to be noticed within 5 s.
+ */
 const quietMs: Record<ContentRole, number> = { home: 2000, held: 500 };
 
 /**
- * A home answers a request when it has all of it, so a chunk that it is still fetching would travel twice, one transfer after the other. In pieces it flows through.
+ * Bytes of one request. A home answers a request when it has all its bytes. A chunk in one request
+ * would travel from the origin to the home and then to this node; pieces travel both ways at once.
  */
 const pieceBytes = 64 * 1024;
 
@@ -52,11 +66,11 @@ export class NbdPeer implements Peer {
   readonly address: string;
   readonly #options: NbdPeerOptions;
   readonly #target: NbdAddress;
-  /** By export name. */
+  /** Connections by export name. */
   readonly #links = new Map<string, PeerLink>();
   #reason: Error | undefined;
 
-  /** Contacts nobody. @throws CopseError `ERR_URL` */
+  /** Makes no connection. @throws CopseError `ERR_URL` */
   constructor(options: NbdPeerOptions) {
     this.id = options.id;
     this.address = options.address;
@@ -64,7 +78,7 @@ export class NbdPeer implements Peer {
     this.#target = parsePeerAddress(options.address);
   }
 
-  /** Connections that are open, or being opened. */
+  /** Number of connections that are open or being opened. */
   get linkCount(): number {
     return this.#links.size;
   }
@@ -85,11 +99,11 @@ export class NbdPeer implements Peer {
   cachedRuns(content: PeerContent, offset: number, lengthBytes: number, options: PeerRequestOptions = {}): Promise<CachedRun[]> {
     const { signal } = options;
     return this.#ask('held', content, offset, lengthBytes, options, async (client) => {
-      if (!client.contexts.has(CACHED_CONTEXT)) throw new PeerError('ERR_PEER_REFUSED', this.id, 'it does not tell what it holds');
+      if (!client.contexts.has(CACHED_CONTEXT)) throw new PeerError('ERR_PEER_REFUSED', this.id, 'the peer does not tell what it holds');
       const runs: CachedRun[] = [];
       for (let at = offset; at < offset + lengthBytes; ) {
         const statuses = await client.blockStatus(at, offset + lengthBytes - at, { signal });
-        // At least one, and none is empty: the client ends a connection where it is otherwise.
+        // The client refuses a status without extents and empty extents, so this loop ends.
         for (const extent of statuses.get(CACHED_CONTEXT) ?? []) {
           append(runs, extent.lengthBytes, (extent.flags & CachedFlag.CACHED) !== 0);
           at += extent.lengthBytes;
@@ -99,7 +113,11 @@ export class NbdPeer implements Peer {
     });
   }
 
-  /** Ends every connection, for good: whoever waits, and whoever asks from here on, fails with `ERR_PEER_GONE`. @param reason why, for people */
+  /**
+   * Ends all connections for good: waiting and later requests fail with `ERR_PEER_GONE`.
+   *
+   * @param reason why, for people
+   */
   destroy(reason: string): void {
     this.#reason ??= new PeerError('ERR_PEER_GONE', this.id, reason);
     for (const link of this.#links.values()) link.destroy(this.#reason);
@@ -169,7 +187,10 @@ export class NbdPeer implements Peer {
   }
 }
 
-/** All at once, so that the peer sends each as soon as it has it. Whoever is answered late is not heard: the sink has ended. */
+/**
+ * Asks for all pieces at once, so that the peer sends each as soon as it has it. If one fails, the
+ * caller ends the sink, which ignores the pieces that still arrive.
+ */
 async function readInPieces(
   client: NbdClient,
   offset: number,

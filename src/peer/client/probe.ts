@@ -1,4 +1,13 @@
-/** Asks a peer's export `node` over a connection of its own, which is kept: ping and statement in one. */
+/**
+ * Pings a peer: reads the header of its export `node`, and its statement if that has changed.
+ *
+ * It keeps a connection of its own, and not by `KeptConnection`. There an attempt to connect
+ * belongs to all callers and goes on when one gives up. Here it belongs to one ping and ends with
+ * it, any failed ping ends the connection, and a loss between two pings is reported at once.
+ *
+ * Invariants: one ping runs at a time (the caller's duty). A statement is kept no longer than the
+ * connection that it came from. After `close` nothing is open, and nothing is opened.
+ */
 
 import { type Clock, systemClock } from '../../base/clock.js';
 import { errorCode, errorMessage } from '../../base/error.js';
@@ -19,7 +28,13 @@ export class NbdProbe implements Probe {
   #known: { generation: number; statement: NodeStatement } | undefined;
   #closed = false;
 
-  /** Contacts nobody. @param address HOST:PORT. @throws CopseError `ERR_URL` */
+  /**
+   * Makes no connection.
+   *
+   * @param address HOST:PORT
+   * @param onLost is called when the connection ends by itself
+   * @throws CopseError `ERR_URL`
+   */
   constructor(address: string, onLost: () => void = () => {}, clock: Clock = systemClock) {
     this.#address = parsePeerAddress(address);
     this.#onLost = onLost;
@@ -36,7 +51,7 @@ export class NbdProbe implements Probe {
       const rttUs = Math.max(1, Math.round((this.#clock.nowMs() - startMs) * 1000));
       return { rttUs, statement: await this.#statement(client, decodeStatementHeader(header), signal) };
     } catch (error) {
-      // A connection with an answer outstanding, or with garbage on it, tells nothing more.
+      // An answer may still arrive on the connection, or garbage came. It is of no more use.
       this.#drop();
       throw error;
     }
@@ -85,7 +100,8 @@ export class NbdProbe implements Probe {
       if (known.statement.usedBytes !== usedBytes) known.statement = { ...known.statement, usedBytes };
       return known.statement;
     }
-    if (statementHeaderBytes + lengthBytes > client.sizeBytes) throw new IncompatibleError('its statement ends before it should', header);
+    if (statementHeaderBytes + lengthBytes > client.sizeBytes)
+      throw new IncompatibleError('its statement is longer than its export', header);
     const body = Buffer.allocUnsafe(lengthBytes);
     await read(client, body, statementHeaderBytes, signal);
     const statement = decodeStatement(header, body);
@@ -103,10 +119,13 @@ function read(client: NbdClient, target: Buffer, offset: number, signal: AbortSi
 }
 
 function notAPeer(cause: unknown): IncompatibleError {
-  return new IncompatibleError('an NBD server answers that is no peer: is this the address for peers?', {}, { cause });
+  return new IncompatibleError('an NBD server answers, but not as a Copse node: check the port of the address', {}, { cause });
 }
 
-/** Opens a probe; one for a text that is no address answers each ping with `ERR_PEER_INCOMPATIBLE`. */
+/**
+ * Opens a probe. If the text is not an address, each ping of the probe fails with
+ * `ERR_PEER_INCOMPATIBLE`.
+ */
 export function openNbdProbe(address: string, onLost: () => void, clock?: Clock): Probe {
   try {
     return new NbdProbe(address, onLost, clock);

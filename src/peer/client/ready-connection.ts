@@ -1,10 +1,16 @@
 /**
- * Connections to exports of other nodes that were made ahead, for moments in which nobody can wait for one: each is used once, by who takes it.
+ * Makes connections to exports of other nodes ahead of their use, so that a handover does not wait
+ * for connecting. Each connection is taken and used once.
  *
- * Use it where it is known that something will be asked, and not when. It costs idle connections at both ends while it is kept, and a while longer. One that was taken may turn out to be dead: what is asked on
- * it must be such that it can be asked again on another.
+ * When to use: for requests that will come at an unknown time and must be quick. Cost: idle
+ * connections at both ends. A taken connection may be dead, so the taker must be able to repeat its
+ * request on another.
  *
- * Invariants: nobody waits here; a connection that was handed out is the taker's; after `close` nothing is open, nor opened.
+ * It does not use `KeptConnection`, which shares one connection among all callers and makes it at
+ * its first use. Here each taker gets a connection of its own, or none at once.
+ *
+ * Invariants: no call waits. A taken connection belongs to its taker. After `close` nothing is
+ * open, and nothing is opened.
  */
 import { type Clock, systemClock } from '../../base/clock.js';
 import { parsePeerAddress } from '../../cluster/address.js';
@@ -13,19 +19,26 @@ import type { NbdClient } from '../../nbd/client/nbd-client.js';
 import { connectToPeer } from './connect.js';
 
 export interface ReadyConnectionsOptions {
-  /** For connecting and the handshake together. Default 2000. */
+  /** Timeout of connecting and handshake together, in ms. Default 2000. */
   connectTimeoutMs?: number | undefined;
   clock?: Clock | undefined;
 }
 
-/** Before a connection takes the place of one that was taken or lost: who took one is busy with that. */
+/**
+ * Delay before a taken or lost connection is replaced, in ms. The taker is busy with its handover
+ * meanwhile.
+ */
 const refillMs = 1000;
-/** So long after nobody wants them kept they are kept all the same: the last one that wanted them may have ended because of what they are for. */
+/**
+ * Grace period after the last user lets go, in ms. That user may have ended because the handover
+ * that these connections serve has begun.
+ */
 const lingerMs = 5000;
-/** Of one export, however many want some. */
-const mostOfOne = 8;
+/** Bound on the connections of one export, over all users. */
+const maxPerExport = 8;
 
-interface Line {
+/** Prepared connections to one export of one node. */
+interface Pool {
   readonly peer: PeerTarget;
   readonly exportName: string;
   wantedCount: number;
@@ -38,7 +51,7 @@ interface Line {
 export class ReadyConnections {
   readonly #clock: Clock;
   readonly #connectTimeoutMs: number;
-  readonly #lines = new Map<string, Line>();
+  readonly #pools = new Map<string, Pool>();
   readonly #end = new AbortController();
 
   constructor({ clock = systemClock, connectTimeoutMs = 2000 }: ReadyConnectionsOptions = {}) {
@@ -46,18 +59,23 @@ export class ReadyConnections {
     this.#connectTimeoutMs = connectTimeoutMs;
   }
 
-  /** Keeps that many connections ready, as far as the node answers, until the returned function is called. @throws CopseError `ERR_URL` */
+  /**
+   * Keeps that many connections ready while the node answers, until the returned function is
+   * called.
+   *
+   * @throws CopseError `ERR_URL`
+   */
   keep(peer: PeerTarget, exportName: string, count: number): () => void {
     parsePeerAddress(peer.address);
     if (this.#end.signal.aborted) return () => {};
     const key = keyOf(peer, exportName);
-    let line = this.#lines.get(key);
-    if (line === undefined) {
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
       const ready = new Set<NbdClient>();
-      line = { peer, exportName, wantedCount: 0, ready, connectingCount: 0, cancelRefill: undefined, cancelEnd: undefined };
-      this.#lines.set(key, line);
+      pool = { peer, exportName, wantedCount: 0, ready, connectingCount: 0, cancelRefill: undefined, cancelEnd: undefined };
+      this.#pools.set(key, pool);
     }
-    const kept = line;
+    const kept = pool;
     kept.cancelEnd?.();
     kept.cancelEnd = undefined;
     kept.wantedCount += count;
@@ -67,76 +85,79 @@ export class ReadyConnections {
       if (!isKept) return;
       isKept = false;
       kept.wantedCount -= count;
-      if (kept.wantedCount === 0 && !this.#end.signal.aborted) kept.cancelEnd = this.#clock.after(lingerMs, () => this.#endLine(key, kept));
+      if (kept.wantedCount === 0 && !this.#end.signal.aborted) kept.cancelEnd = this.#clock.after(lingerMs, () => this.#endPool(key, kept));
     };
   }
 
-  /** One that is open, as far as is known, and has not been used. The caller's, to destroy. */
+  /**
+   * Returns an unused connection that is open as far as is known, or none. The caller has to
+   * destroy it.
+   */
   take(peer: PeerTarget, exportName: string): NbdClient | undefined {
-    const line = this.#lines.get(keyOf(peer, exportName));
-    if (line === undefined) return undefined;
-    for (const client of line.ready) {
-      line.ready.delete(client);
-      this.#refill(line);
+    const pool = this.#pools.get(keyOf(peer, exportName));
+    if (pool === undefined) return undefined;
+    for (const client of pool.ready) {
+      pool.ready.delete(client);
+      this.#refill(pool);
       if (client.failure === undefined) return client;
     }
     return undefined;
   }
 
-  /** How many could be taken now. */
+  /** Number of connections that can be taken now. */
   count(peer: PeerTarget, exportName: string): number {
-    return this.#lines.get(keyOf(peer, exportName))?.ready.size ?? 0;
+    return this.#pools.get(keyOf(peer, exportName))?.ready.size ?? 0;
   }
 
   /** Idempotent. */
   async close(): Promise<void> {
     this.#end.abort();
-    for (const [key, line] of this.#lines) this.#endLine(key, line);
+    for (const [key, pool] of this.#pools) this.#endPool(key, pool);
   }
 
-  #fill(line: Line): void {
-    const missingCount = Math.min(mostOfOne, line.wantedCount) - line.ready.size - line.connectingCount;
-    for (let count = 0; count < missingCount; count += 1) void this.#connect(line);
+  #fill(pool: Pool): void {
+    const missingCount = Math.min(maxPerExport, pool.wantedCount) - pool.ready.size - pool.connectingCount;
+    for (let count = 0; count < missingCount; count += 1) void this.#connect(pool);
   }
 
-  async #connect(line: Line): Promise<void> {
-    const { peer, exportName, ready } = line;
-    line.connectingCount += 1;
+  async #connect(pool: Pool): Promise<void> {
+    const { peer, exportName, ready } = pool;
+    pool.connectingCount += 1;
     try {
       const address = parsePeerAddress(peer.address);
       const options = { exportName, timeoutMs: this.#connectTimeoutMs, signal: this.#end.signal, clock: this.#clock };
       const client = await connectToPeer(address, options);
-      if (this.#lines.get(keyOf(peer, exportName)) !== line) {
+      if (this.#pools.get(keyOf(peer, exportName)) !== pool) {
         client.destroy();
         return;
       }
       ready.add(client);
       void client.closed.then(() => {
-        if (ready.delete(client)) this.#refill(line);
+        if (ready.delete(client)) this.#refill(pool);
       });
     } catch {
-      // Nobody waits for it. Who asks meanwhile makes a connection, and is told what is wrong.
-      this.#refill(line);
+      // No caller waits for it. A request of this time makes a connection and reports the error.
+      this.#refill(pool);
     } finally {
-      line.connectingCount -= 1;
+      pool.connectingCount -= 1;
     }
   }
 
-  #refill(line: Line): void {
-    if (line.cancelRefill !== undefined || this.#end.signal.aborted) return;
-    line.cancelRefill = this.#clock.after(refillMs, () => {
-      line.cancelRefill = undefined;
-      this.#fill(line);
+  #refill(pool: Pool): void {
+    if (pool.cancelRefill !== undefined || this.#end.signal.aborted) return;
+    pool.cancelRefill = this.#clock.after(refillMs, () => {
+      pool.cancelRefill = undefined;
+      this.#fill(pool);
     });
   }
 
-  #endLine(key: string, line: Line): void {
-    if (this.#lines.get(key) === line) this.#lines.delete(key);
-    line.wantedCount = 0;
-    line.cancelRefill?.();
-    line.cancelEnd?.();
-    for (const client of line.ready) client.destroy();
-    line.ready.clear();
+  #endPool(key: string, pool: Pool): void {
+    if (this.#pools.get(key) === pool) this.#pools.delete(key);
+    pool.wantedCount = 0;
+    pool.cancelRefill?.();
+    pool.cancelEnd?.();
+    for (const client of pool.ready) client.destroy();
+    pool.ready.clear();
   }
 }
 

@@ -1,4 +1,7 @@
-/** A read's bytes into a buffer, in whatever order they come. Invariant: after `end` the buffer is left alone, whatever still arrives. */
+/**
+ * Copies the bytes of a read into a buffer, in any order. Invariant: after `end` the buffer is not
+ * written any more, even if bytes still arrive.
+ */
 import type { NbdReadSink } from '../../nbd/client/contract.js';
 
 export class TargetSink implements NbdReadSink {
@@ -6,7 +9,7 @@ export class TargetSink implements NbdReadSink {
   readonly #offset: number;
   #ended = false;
 
-  /** @param offset of the target's first byte, in the export */
+  /** @param offset position in the export of the target's first byte */
   constructor(target: Uint8Array, offset: number) {
     this.#target = target;
     this.#offset = offset;
