@@ -1,6 +1,11 @@
 /**
- * What this node has of a disk's blocks in its overlay, for the node that owns the disk now, or that makes a copy of it. A request that touches a block that is not here fails, whole; nothing is
- * asked of anybody.
+ * Serves the blocks of a disk that lie in this node's overlay, read-only. The asking node owns the
+ * disk now, or makes a copy of it.
+ *
+ * Invariants: a request that touches a block which is not here fails as a whole. No request causes
+ * one to another node.
+ *
+ * Source: docs/reference/peer-protocol.md, `blocks/UUID`.
  */
 
 import { CopseError } from '../../base/error.js';
@@ -14,7 +19,7 @@ import type { BlockDevice, DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 import { untilGone } from './until-gone.js';
 
-/** What is needed of an overlay. */
+/** The needed part of an overlay. */
 export type PeerOverlay = Pick<NativeOverlayFile, 'sizeBytes' | 'readNow' | 'isZero' | 'read' | 'runs'>;
 
 const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
@@ -23,7 +28,7 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
   readonly features = features;
   readonly #overlay: PeerOverlay;
 
-  /** The overlay stays its owner's to close. */
+  /** The caller closes the overlay. */
   constructor(overlay: PeerOverlay) {
     super("a disk's blocks are");
     this.#overlay = overlay;
@@ -43,10 +48,10 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
 
   async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     if (await untilGone(this.#overlay.read(target, 0, target.length, offset), options.signal)) return 'cache';
-    throw new CopseError('EIO', `not all of ${target.length} bytes at ${offset} are in this node's overlay`);
+    throw new CopseError('EIO', `this node's overlay does not have all of ${target.length} bytes at ${offset}: read them elsewhere`);
   }
 
-  /** What is not here is a hole that does not read as zeros. */
+  /** Blocks that are not here are holes that do not read as zeros. */
   async extents(offset: number, lengthBytes: number, maxCount: number): Promise<Extent[]> {
     return this.#runs(
       offset,
@@ -64,14 +69,18 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
   cache(offset: number, lengthBytes: number): Promise<void> {
     const [first] = this.cachedExtents(offset, lengthBytes, 1);
     if (first?.cached === true && first.lengthBytes >= lengthBytes) return Promise.resolve();
-    return Promise.reject(new CopseError('ENOTSUP', "not in this node's overlay"));
+    return Promise.reject(new CopseError('ENOTSUP', "this node's overlay does not have all of the range"));
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** Runs of blocks that `kindOf` does not tell apart, as extents. */
+  /**
+   * Merges runs of blocks that have one kind into extents.
+   *
+   * @param kindOf gives equal values for states that belong to one extent
+   */
   #runs<T extends { lengthBytes: number }>(
     offset: number,
     lengthBytes: number,
@@ -79,7 +88,7 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
     kindOf: (state: number) => unknown,
     extentOf: (state: number, lengthBytes: number) => T,
   ): T[] {
-    // Runs of several kinds may be one extent: some more of them, so that it seldom ends early.
+    // Several runs may merge into one extent, so a few more than the wanted count are fetched.
     const runs = this.#overlay.runs(offset, lengthBytes, maxCount + 16);
     const extents: T[] = [];
     let lastKind: unknown;
@@ -94,6 +103,7 @@ export class PeerBlocksDevice extends ReadOnlyDevice implements BlockDevice {
   }
 }
 
+/** True if a block of that state lies in this node's overlay. */
 function isHere(state: number): boolean {
   return state === BlockState.data || state === BlockState.zero;
 }

@@ -1,9 +1,13 @@
-/** Bytes in memory as a read-only device: what a node says of itself, a manifest. */
+/**
+ * Serves bytes in memory as a read-only device: the statement of this node, a manifest, a record.
+ *
+ * Invariant: `readNow` answers every read, so no read waits.
+ */
 import type { Place } from '../../block/place.js';
 import type { BlockDevice } from '../../device/device.js';
 import { MemoryDevice } from './memory-device.js';
 
-/** Copies a range, which lies inside the size, to `target`. */
+/** Copies a range, which lies inside the device, to `target`. */
 export type CopyBytes = (target: Buffer, targetStart: number, lengthBytes: number, offset: number) => void;
 
 export class PeerBytesDevice extends MemoryDevice implements BlockDevice {

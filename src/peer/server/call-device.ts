@@ -1,7 +1,11 @@
 /**
- * A question and its answer as a device: one write asks, the reads after it are the answer. What the bytes mean is another's.
+ * Serves one call as a device: the calling node writes the call, and then reads the answer.
+ * `call-limiter.ts` knows what the bytes mean.
  *
- * Invariants: one question a connection; nothing can be read before the write was answered; what was asked goes on when who asked is gone.
+ * Invariants: a connection makes one call. Reads fail until the write has been answered. The call
+ * goes on when the calling node is gone.
+ *
+ * Source: docs/reference/peer-protocol.md, "Calls".
  */
 
 import { waitFor } from '../../base/deadline.js';
@@ -13,9 +17,14 @@ import { blockSize } from '../../device/block-size.js';
 import type { BlockDevice, DeviceFeatures, WriteOptions } from '../../device/device.js';
 
 export interface PeerCallOptions {
+  /** Size of the export, in bytes. */
   sizeBytes: number;
+  /** Bound on a call, in bytes. */
   maxRequestBytes: number;
-  /** Resolves to what is read from offset 0, at most `sizeBytes`; spaces follow. The request is its own. Should not reject. */
+  /**
+   * Resolves to the bytes from offset 0, at most `sizeBytes`; spaces follow them. It may keep
+   * `request`, and should not reject.
+   */
   answer(request: Buffer, signal: AbortSignal | undefined): Promise<Buffer>;
 }
 
@@ -47,7 +56,7 @@ export class PeerCallDevice implements BlockDevice {
   }
 
   async read(target: Buffer, offset: number): Promise<Place> {
-    if (!this.readNow(target, 0, target.length, offset)) throw new CopseError('EINVAL', 'there is no answer yet: first write the call');
+    if (!this.readNow(target, 0, target.length, offset)) throw new CopseError('EINVAL', 'there is no answer yet: write the call first');
     return 'cache';
   }
 
@@ -56,13 +65,13 @@ export class PeerCallDevice implements BlockDevice {
     if (offset !== 0 || source.length > maxRequestBytes) {
       throw new CopseError('EINVAL', `a call is one write at offset 0 of at most ${maxRequestBytes} bytes`);
     }
-    if (this.#asked) throw new CopseError('EINVAL', 'one call a connection');
+    if (this.#asked) throw new CopseError('EINVAL', 'this connection has made its call: make the next one on another');
     this.#asked = true;
     this.#answer = await waitFor('call', answer(Buffer.from(source), options.signal), { signal: options.signal });
   }
 
   writeZeroes(): Promise<void> {
-    return Promise.reject(new CopseError('ENOTSUP', 'zeros are no call'));
+    return Promise.reject(new CopseError('ENOTSUP', 'a call can not be a write of zeros'));
   }
 
   trim(): Promise<void> {

@@ -13,19 +13,23 @@ import { answerOf, callPageBytes, decodeCall, encodeAnswer, encodeAnswerHeader, 
 import { PeerCallDevice } from './call-device.js';
 
 /**
- * The caller gets code and message of any error. @throws CopseError `ERR_NO_SUCH_METHOD`, and as
- * the method does
+ * Executes a call. The calling node gets code and message of any error.
+ *
+ * @throws CopseError `ERR_NO_SUCH_METHOD`, and what the method throws
  */
 export type AnswerCall = (method: string, argument: unknown, context: CallContext) => Promise<unknown>;
 
 export interface CallContext {
+  /** Aborts when the connection ends. */
   signal: AbortSignal | undefined;
   /** The member that calls; `undefined` for a stranger. */
   caller: Caller | undefined;
 }
 
 export interface CallBounds {
+  /** Bound on the calls under way. */
   callCount: number;
+  /** Bound on the answers that wait to be read, in bytes. */
   answerBytes: number;
 }
 
@@ -102,7 +106,7 @@ const busyAnswer = encodeAnswer(answerOf(new CopseError('ERR_BUSY', 'too many ca
 /** The same buffer for all callers. Read only. */
 const busyPage = Buffer.concat([encodeAnswerHeader(busyAnswer.length), busyAnswer]);
 
-/** Calls by name. */
+/** Makes one function of several methods, which it finds by their names. */
 export function callMethods(methods: Readonly<Record<string, (argument: unknown) => Promise<unknown>>>): AnswerCall {
   return async (method, argument) => {
     const found = Object.hasOwn(methods, method) ? methods[method] : undefined;

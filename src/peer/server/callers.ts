@@ -45,7 +45,7 @@ export class Callers {
   /**
    * @param name id that the caller gives
    * @returns `undefined` for a stranger
-   * @throws CopseError `ERR_CALLER` when the members of the address have other names
+   * @throws CopseError `ERR_CALLER` if the members of the address have other names
    */
   async identify({ key, text }: ClientIdentity, name: string | undefined): Promise<Caller | undefined> {
     const address = /^tcp:(.+)$/.exec(key)?.[1];

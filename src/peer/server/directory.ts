@@ -1,8 +1,13 @@
 /**
- * The exports that peers attach to: `node`, and of each shared content `home/ID` and `held/ID`, manifests, and records of images; those of disks are in `peer-disk-directory.ts`.
- * For a server of its own, on the address for peers; guests never see these.
+ * Finds the exports that peers attach to: the statement of this node, shared contents, manifests,
+ * and records of images. It passes exports of disks and calls on to `disk-directory.ts`.
  *
- * Invariant: requests as home, as held, and in the background each have memory of their own, so that none of them can keep another waiting.
+ * A server of its own, on the node's address, serves them. Guests never see them.
+ *
+ * Invariants: home, held and background requests have memory of their own, so that none of them
+ * delays another. Only a member counts as a holder of the bytes that it was given.
+ *
+ * Source: docs/reference/peer-protocol.md, "Exports".
  */
 import { errorCode } from '../../base/error.js';
 import { formatSize, MiB } from '../../base/size.js';
@@ -19,35 +24,49 @@ import { PeerBytesDevice } from './bytes-device.js';
 import { defaultPeerDiskMemoryBytes, PeerDiskDirectory, type PeerDiskMemoryBytes, type PeerDisks } from './disk-directory.js';
 import { type PeerCache, PeerImageDevice } from './image-device.js';
 
-/** A content that peers may read, held for one connection. */
+/** A content that peers may read, kept open for one connection. */
 export interface ServedContent {
   cache: PeerCache;
+  /** Deadline per request by role, in ms. */
   deadlineMs: Record<ContentRole, number>;
-  /** A peer has read the range, so it holds it now, or soon. */
+  /** Called when a peer has read a range, which it holds now or soon. */
   onServed(fromNodeId: string, offset: number, lengthBytes: number): void;
-  /** To be called once when the connection lets go. */
+  /** Called once, when the connection ends. */
   release(): void;
 }
 
-/** What this node shares, from whoever serves its images and disks. */
+/** The images and disks that this node shares with its peers. */
 export interface PeerContents extends PeerDisks {
-  /** A new object when anything but `usedBytes` changed; the same one is told apart at no cost. */
+  /**
+   * Returns the statement of this node. It is a new object whenever anything but `usedBytes` has
+   * changed, and the same object may come again.
+   */
   statement(): NodeStatement;
-  /** @param id of the content in the cluster. `undefined`: not shared. May reject: the peer is told the message */
+  /**
+   * Opens a content. A peer is told the message of a rejection.
+   *
+   * @param id id of the content in the cluster
+   * @returns `undefined` if the content is not shared
+   */
   open(id: string): ServedContent | undefined | Promise<ServedContent | undefined>;
-  /** The manifest of that digest (64 hexadecimal digits). */
+  /** @param digest 64 hexadecimal digits. @returns `undefined` if this node lacks the manifest */
   manifest(digest: string): Buffer | undefined | Promise<Buffer | undefined>;
-  /** What the catalog says of an image. */
+  /** Returns the catalog's record of an image. */
   record(name: string): ImageRecord | undefined;
-  /** The member behind a connection; `undefined` for a stranger. @throws CopseError `ERR_CALLER` when it gives another's name */
+  /**
+   * Finds the member behind a connection; `undefined` for a stranger.
+   *
+   * @param name id that the client gives
+   * @throws CopseError `ERR_CALLER` if the client gives the id of another member
+   */
   identify(client: ClientIdentity, name: string | undefined): Promise<Caller | undefined>;
 }
 
-/** Bounds on requests and replies on their way, over all peers. */
+/** Bounds on the memory of requests and replies under way, over all peers, in bytes. */
 export interface PeerMemoryBytes {
   home: number;
   held: number;
-  /** Of each role, in the background. */
+  /** Bound for background requests of each role. */
   background: number;
   disks?: PeerDiskMemoryBytes | undefined;
 }
@@ -55,7 +74,7 @@ export interface PeerMemoryBytes {
 export const defaultPeerMemoryBytes: PeerMemoryBytes = { home: 256 * MiB, held: 256 * MiB, background: 64 * MiB };
 
 export class PeerDirectory implements ExportDirectory {
-  /** Of each kind of export, over all contents and peers. */
+  /** Metrics of each kind of export, over all contents and peers. */
   readonly metrics: Record<PeerExport['kind'], ExportMetrics> = {
     node: createExportMetrics(),
     home: createExportMetrics(),
@@ -87,7 +106,7 @@ export class PeerDirectory implements ExportDirectory {
     const shared = contents.flatMap(({ id, sizeBytes }) =>
       (['home', 'held'] as const).map((kind) => ({ name: formatPeerExport({ kind, id }), description: formatSize(sizeBytes) })),
     );
-    return [{ name: formatPeerExport({ kind: 'node' }), description: `what node ${nodeId} says of itself` }, ...shared];
+    return [{ name: formatPeerExport({ kind: 'node' }), description: `the statement of node ${nodeId}` }, ...shared];
   }
 
   exportCount(): number {
@@ -112,7 +131,10 @@ export class PeerDirectory implements ExportDirectory {
     }
   }
 
-  /** A node that is no member here may share a host, and so an address, with members: it reads images as a stranger. */
+  /**
+   * Finds the member behind a connection. A node of another cluster may share an address with
+   * members; it reads images as a stranger and is not refused.
+   */
   async #memberOf(client: ClientIdentity, name: string | undefined): Promise<Caller | undefined> {
     try {
       return await this.#contents.identify(client, name);
@@ -122,7 +144,10 @@ export class PeerDirectory implements ExportDirectory {
     }
   }
 
-  /** A connection sees the statement as it was when it last read from the beginning: what it reads in pieces is of one cast. */
+  /**
+   * Opens the statement. A connection takes a page when it reads at offset 0, and its later reads
+   * see the same page. So header and statement fit together.
+   */
   #node(): Export {
     const take = () => this.#statementCache.page(this.#contents.statement());
     let page = take();
@@ -138,7 +163,7 @@ export class PeerDirectory implements ExportDirectory {
     const known = this.#contents.record(imageName);
     const record = known && publishedRecord(known);
     if (record === undefined) return undefined;
-    return this.#bytes({ kind: 'image', name: imageName }, 'what the catalog says of an image', Buffer.from(JSON.stringify(record)));
+    return this.#bytes({ kind: 'image', name: imageName }, "the catalog's record of an image: JSON", Buffer.from(JSON.stringify(record)));
   }
 
   async #manifest(digest: string): Promise<Export | undefined> {
@@ -154,7 +179,7 @@ export class PeerDirectory implements ExportDirectory {
     return { name: formatPeerExport(wanted), description, device, metrics: this.metrics[wanted.kind], release: () => {} };
   }
 
-  /** A stranger is served, as every NBD tool is; only a member counts as a holder of what it was given. */
+  /** Opens a content for members and strangers alike, so that any NBD tool can read it. */
   async #content(wanted: Extract<PeerExport, { kind: ContentRole }>, caller: Caller | undefined): Promise<Export | undefined> {
     const { kind: role, id, from, background = false } = wanted;
     const content = await this.#contents.open(id);
@@ -164,7 +189,7 @@ export class PeerDirectory implements ExportDirectory {
     };
     return {
       name: formatPeerExport({ kind: role, id }),
-      description: role === 'home' ? 'asks holders and the origin for what is absent' : 'what this node holds',
+      description: role === 'home' ? 'a content, from this node, its peers or the origin' : 'a content, as far as this node holds it',
       device: new PeerImageDevice({ cache: content.cache, role, background, onServed }),
       deadlineMs: content.deadlineMs[role],
       metrics: this.metrics[role],

@@ -1,8 +1,11 @@
 /**
- * A disk as another node sees it, for the clients that are attached there: what its owner's view answers, read-only.
+ * Serves a disk that this node owns to another node whose clients use it, read-only.
  *
- * A request that fails with `ERR_NOT_OWNER` is answered with ESHUTDOWN, which no guest may ever see: whoever asks here is a node, and looks for the owner anew. One that fails because this
- * node is stopping is not answered.
+ * Invariants: a request that fails with `ERR_NOT_OWNER` is answered with ESHUTDOWN, and the asking
+ * node looks for the owner again. No guest may see ESHUTDOWN, and only nodes attach here. A request
+ * that fails because this node is stopping gets no answer (`until-gone.ts`).
+ *
+ * Source: docs/reference/peer-protocol.md, `disk/UUID`.
  */
 
 import { CopseError, errorCode } from '../../base/error.js';
@@ -19,7 +22,7 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
   readonly features = features;
   readonly #view: BlockDevice;
 
-  /** The view stays its owner's to close. */
+  /** The caller closes the view. */
   constructor(view: BlockDevice) {
     super('for other nodes a disk is');
     this.#view = view;
@@ -45,7 +48,7 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
     return tellPeer(this.#view.read(target, offset, options), options);
   }
 
-  /** What the owner's clients wrote becomes durable. */
+  /** Makes durable all writes of the owner's clients that were acknowledged before. */
   override flush(options?: RequestOptions): Promise<void> {
     return tellPeer(this.#view.flush(options), options);
   }
@@ -67,11 +70,12 @@ export class PeerDiskDevice extends ReadOnlyDevice implements BlockDevice {
   }
 }
 
+/** Settles as the request does, but as the header says where that fails. */
 async function tellPeer<T>(request: Promise<T>, options: RequestOptions = {}): Promise<T> {
   try {
     return await untilGone(request, options.signal);
   } catch (error) {
     if (errorCode(error) !== 'ERR_NOT_OWNER') throw error;
-    throw new CopseError('ERR_PEER_NOT_OWNER', 'this node does not own the disk any more', { cause: error });
+    throw new CopseError('ERR_PEER_NOT_OWNER', 'this node does not own the disk any more: look for its owner', { cause: error });
   }
 }

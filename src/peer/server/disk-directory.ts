@@ -1,10 +1,12 @@
 /**
- * The exports of disks that other nodes attach to: `disk/UUID`, `blocks/UUID`, `map/UUID`, and `call`.
+ * Opens the exports by which other nodes use disks of this node: `disk/UUID`, `blocks/UUID`,
+ * `map/UUID` and `call`.
  *
- * Invariants: what a guest elsewhere waits for, what is only brought, and calls each have memory of their own; nothing is taken or counted twice, though a handshake may open an export
- * more than once.
+ * Invariants: disks are opened for members alone. Reads that guests of other nodes wait for,
+ * background reads, and calls have memory of their own. A handshake may open an export more than
+ * once, so opening alone takes no marks and no memory of maps.
  *
- * Source: docs/reference/peer-protocol.md.
+ * Source: docs/reference/peer-protocol.md, "Disks among peers".
  */
 import { Budget } from '../../base/budget.js';
 import { MiB } from '../../base/size.js';
@@ -18,36 +20,48 @@ import { type AnswerCall, CallLimiter } from './call-limiter.js';
 import { PeerDiskDevice } from './disk-device.js';
 import { PeerMapDevice } from './map-device.js';
 
-/** A disk as its owner sees it, for the clients of one other node. Every request may reject with `ERR_NOT_OWNER`. */
+/**
+ * A disk that this node owns, opened for the clients of one other node. Each request may reject
+ * with `ERR_NOT_OWNER`.
+ */
 export interface ServedDisk {
-  /** Read, flush and extents are asked of it, nothing else. Not closed here. */
+  /** The disk, of which this room uses read, flush and extents. The caller closes it. */
   device: BlockDevice;
-  /** Of each request, in milliseconds: less than the guests have at the node that asks. 0 or absent waits for ever. */
+  /**
+   * Deadline per request, in ms; 0 or absent means none. It is less than the deadline of the guests
+   * at the asking node.
+   */
   deadlineMs?: number | undefined;
-  /** Called once: the node is not attached by this connection any more. */
+  /** Called once, when the node is not attached by this connection any more. */
   release(): void;
 }
 
 export interface ServedBlocks {
-  /** Not closed here. Whoever closes it may do so under requests, which then fail. */
+  /** The overlay. The caller closes it; requests that are under way then fail. */
   overlay: PeerOverlay;
   release(): void;
 }
 
 export interface ServedMap {
-  /** At least 1. */
+  /** Number of blocks, at least 1. */
   blockCount: number;
-  /** The bytes of all blocks; marks of changed ones are cleared as they are copied, where that was asked for. Called once at most, when the first is read. */
+  /**
+   * Copies the bytes of all blocks. It clears the marks of changed blocks if the asking node wants
+   * that. Called at most once, at the first read.
+   */
   copy(target: Buffer): void | Promise<void>;
   release(): void;
 }
 
 /**
- * Disks of this node. `undefined`: there is none, or not in that way. Rejections are told to the node that asks as an export that can't be opened, which it takes for one that is
- * not there: what will be there in a moment is waited for, and the other asks again. A handshake may open and release an export before it opens it for the connection.
+ * Disks of this node. Each function resolves to `undefined` if there is no such disk, or not in
+ * that form. A rejection reaches the asking node as an export that does not exist. So a function
+ * waits for a disk that is about to exist, and the asking node asks again.
+ *
+ * A handshake may open and release an export before it opens it for the connection.
  */
 export interface PeerDisks {
-  /** @param fromNodeId counts as attached until `release` */
+  /** @param fromNodeId id of the asking node, which counts as attached until `release` */
   disk?(uuid: string, fromNodeId: string): Promise<ServedDisk | undefined>;
   blocks?(uuid: string, fromNodeId: string): Promise<ServedBlocks | undefined>;
   map?(uuid: string, options: { fromNodeId: string; takeChanges: boolean }): Promise<ServedMap | undefined>;
@@ -57,18 +71,18 @@ export interface PeerDisks {
 
 export type DiskExportName = Extract<PeerExport, { kind: 'disk' | 'blocks' | 'map' | 'call' }>;
 
-/** Bounds on requests and replies on their way, over all peers, and on what is held for them. */
+/** Bounds on memory over all peers, in bytes. The first three are for requests and replies. */
 export interface PeerDiskMemoryBytes {
-  /** What guests elsewhere wait for. */
+  /** Bound for reads that guests of other nodes wait for. */
   disk: number;
-  /** Blocks that are only brought, and maps. */
+  /** Bound for background reads of blocks, and for reads of maps. */
   background: number;
   call: number;
-  /** Copies of maps: a byte a block. */
+  /** Bound on copies of maps, which have one byte per block. */
   map: number;
 }
 
-/** A map of 1 TiB has 256 MiB. */
+/** Default bounds. The map of a disk of 1 TiB has 256 MiB. */
 export const defaultPeerDiskMemoryBytes: PeerDiskMemoryBytes = { disk: 256 * MiB, background: 64 * MiB, call: 16 * MiB, map: 512 * MiB };
 
 export class PeerDiskDirectory {
@@ -88,8 +102,11 @@ export class PeerDiskDirectory {
   }
 
   /**
-   * @param identify tells the member behind the connection. A call asks it again: its connection may be older than what is known of the members
-   * @throws CopseError `ERR_NOT_MEMBER`, and what `identify` rejects with
+   * Opens an export of a disk for a member, or `call` for any client.
+   *
+   * @param identify finds the member behind the connection. Each call runs it again, because a
+   *   connection may be older than this node's knowledge of the members
+   * @throws CopseError `ERR_NOT_MEMBER`, and what `identify` throws
    */
   async open(wanted: DiskExportName, identify: () => Promise<Caller | undefined>): Promise<Export | undefined> {
     if (wanted.kind === 'call') return this.#call(wanted, identify);
@@ -108,16 +125,16 @@ export class PeerDiskDirectory {
     const served = await this.#disks.disk?.(wanted.uuid, fromNodeId);
     if (served === undefined) return undefined;
     const { device, deadlineMs } = served;
-    const description = 'a disk as its owner, this node, sees it';
+    const description = 'a disk that this node owns';
     return { ...this.#export(wanted, description, 'disk', served), device: new PeerDiskDevice(device), deadlineMs };
   }
 
   async #blocks(wanted: Extract<DiskExportName, { kind: 'blocks' }>, fromNodeId: string): Promise<Export | undefined> {
     const served = await this.#disks.blocks?.(wanted.uuid, fromNodeId);
     if (served === undefined) return undefined;
-    const lane = wanted.background === true ? 'background' : 'disk';
+    const memory = wanted.background === true ? 'background' : 'disk';
     const device = new PeerBlocksDevice(served.overlay);
-    return { ...this.#export(wanted, "what this node's overlay has of a disk", lane, served), device };
+    return { ...this.#export(wanted, "the blocks of a disk in this node's overlay", memory, served), device };
   }
 
   async #map(wanted: Extract<DiskExportName, { kind: 'map' }>, fromNodeId: string): Promise<Export | undefined> {
@@ -128,7 +145,7 @@ export class PeerDiskDirectory {
       device.release();
       served.release();
     };
-    return { ...this.#export(wanted, 'the map of a disk, a byte a block', 'background', { release }), device };
+    return { ...this.#export(wanted, 'the map of a disk, one byte per block', 'background', { release }), device };
   }
 
   #call(wanted: DiskExportName, identify: () => Promise<Caller | undefined>): Export | undefined {
@@ -140,10 +157,10 @@ export class PeerDiskDirectory {
   #export(
     wanted: DiskExportName,
     description: string,
-    lane: 'disk' | 'background' | 'call',
+    memory: 'disk' | 'background' | 'call',
     served: { release(): void },
   ): Omit<Export, 'device'> {
     const release = (): void => served.release();
-    return { name: formatPeerExport(wanted), description, metrics: this.#metrics[wanted.kind], memory: this.#memory[lane], release };
+    return { name: formatPeerExport(wanted), description, metrics: this.#metrics[wanted.kind], memory: this.#memory[memory], release };
   }
 }

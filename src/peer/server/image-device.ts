@@ -1,6 +1,8 @@
 /**
- * A content as its peers see it, over this node's cache of it. As `home` it is brought by all means; as `held` it is what is here already, and a request never
- * causes another.
+ * Serves a content to peers from this node's cache. As `home` the cache fetches absent chunks from
+ * peers or the origin. As `held` it answers from its own store alone.
+ *
+ * Invariant: a `held` request causes no other request. So requests among nodes have no cycle.
  */
 
 import { CopseError, errorCode } from '../../base/error.js';
@@ -12,19 +14,22 @@ import { ReadOnlyDevice } from '../../device/read-only.js';
 
 export interface PeerReadOptions extends RequestOptions {
   role: 'home' | 'held';
-  /** Prefetch or warming at the one who asks. */
+  /** True if the asking node prefetches or warms. */
   background?: boolean | undefined;
 }
 
-/** What is needed of a content's cache. `ChunkCache` is one. */
+/** The needed part of a content's cache. `ChunkCache` implements it. */
 export interface PeerCache {
-  /** Hits, past the readahead that guests feed: what a peer reads says nothing of what comes next here. */
+  /**
+   * The store, from which hits are answered. Reads of peers go past the readahead, because they
+   * tell nothing about the next reads of guests here.
+   */
   readonly store: {
     readonly sizeBytes: number;
     readNow(target: Buffer, targetStart: number, lengthBytes: number, offset: number): boolean;
     isZero(offset: number, lengthBytes: number): boolean;
   };
-  /** `held` of what is absent rejects with `ERR_NOT_HELD`. */
+  /** Rejects with `ERR_NOT_HELD` if the role is `held` and a chunk is absent. */
   read(target: Buffer, offset: number, options: PeerReadOptions): Promise<Place>;
   ensure(offset: number, lengthBytes: number, options: PeerReadOptions): Promise<unknown>;
   extents(offset: number, lengthBytes: number, maxCount: number): Extent[];
@@ -35,13 +40,16 @@ export interface PeerImageOptions {
   cache: PeerCache;
   role: 'home' | 'held';
   background: boolean;
-  /** Told of each range that was read: whoever asked holds it now. */
+  /** Called with each range that was read, which the asking node holds now. */
   onServed(offset: number, lengthBytes: number): void;
 }
 
 const features: DeviceFeatures = { readOnly: true, multiConn: true, trim: false, writeZeroes: false, fastZero: false };
 
-/** `ensure` in steps: a deadline counts for each, and guests are not kept waiting behind all of a large range. */
+/**
+ * Bytes of one step of `cache`. Each step has a deadline of its own, and guests do not wait behind
+ * the whole of a large range.
+ */
 const stepBytes = 4 * 1024 * 1024;
 
 export class PeerImageDevice extends ReadOnlyDevice implements BlockDevice {
@@ -50,7 +58,7 @@ export class PeerImageDevice extends ReadOnlyDevice implements BlockDevice {
   readonly #options: PeerImageOptions;
   readonly #cache: PeerCache;
 
-  /** The cache stays its owner's to close. */
+  /** The caller closes the cache. */
   constructor(options: PeerImageOptions) {
     super('images are');
     this.#options = options;
@@ -106,7 +114,7 @@ export class PeerImageDevice extends ReadOnlyDevice implements BlockDevice {
   }
 }
 
-/** An answer, not a failure: `ENOTSUP` on the wire. */
+/** The answer that a range is not held here, which is no failure. The wire has it as `ENOTSUP`. */
 function notHeld(cause: unknown): CopseError {
-  return new CopseError('ENOTSUP', 'not held here', { cause });
+  return new CopseError('ENOTSUP', 'this node does not hold the range', { cause });
 }

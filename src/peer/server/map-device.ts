@@ -1,7 +1,12 @@
 /**
- * The map of a disk, a byte a block, as it is when a connection first reads of it. Not when it attaches: to look what there is must not take the marks of changed blocks.
+ * Serves the map of a disk, one byte per block, from a copy that it makes at the first read of a
+ * connection.
  *
- * Invariant: the copy's bytes are in the budget from before it is made until `release`.
+ * Invariants: attaching alone copies nothing, because a copy may clear the marks of changed blocks.
+ * All reads of a connection see one copy. Its bytes count in the budget from before it is made
+ * until `release`.
+ *
+ * Source: docs/reference/peer-protocol.md, `map/UUID`.
  */
 
 import type { Budget } from '../../base/budget.js';
@@ -14,11 +19,11 @@ import type { BlockDevice } from '../../device/device.js';
 import { MemoryDevice } from './memory-device.js';
 
 export interface PeerMapOptions {
-  /** At least 1: the size. */
+  /** Number of blocks, at least 1. It is the size of the device in bytes. */
   blockCount: number;
-  /** Fills all of the target. Called once at most. */
+  /** Fills the whole target. Called at most once. */
   copy(target: Buffer): void | Promise<void>;
-  /** Of all such copies. */
+  /** Budget of all such copies. */
   budget: Budget;
 }
 
@@ -42,12 +47,12 @@ export class PeerMapDevice extends MemoryDevice implements BlockDevice {
     return true;
   }
 
-  /** Base, unchanged. */
+  /** True for a run of blocks that are of the base and unchanged. */
   isZeroNow(offset: number, lengthBytes: number): boolean {
     return this.#states !== undefined && native.isZero(this.#states, offset, offset + lengthBytes);
   }
 
-  /** Code `ENOMEM` when too many copies are held. */
+  /** Rejects with `ENOMEM` if other copies fill the budget. */
   async read(target: Buffer, offset: number, options: RequestOptions = {}): Promise<Place> {
     this.#copying ??= this.#take();
     const states = await waitFor('copy of a map', this.#copying, { signal: options.signal, timeoutMs: options.deadlineMs });
@@ -55,7 +60,7 @@ export class PeerMapDevice extends MemoryDevice implements BlockDevice {
     return 'cache';
   }
 
-  /** The connection has ended, and with it its requests. */
+  /** Lets go of the copy. The connection and its requests have ended. */
   release(): void {
     this.#released = true;
     this.#states = undefined;
@@ -65,7 +70,7 @@ export class PeerMapDevice extends MemoryDevice implements BlockDevice {
   #take(): Promise<Buffer> {
     const { blockCount, budget } = this.#options;
     if (!budget.tryTake(blockCount)) {
-      throw new CopseError('ENOMEM', `other maps are being read: no room for one of ${blockCount} blocks just now`);
+      throw new CopseError('ENOMEM', `other maps are being read, and there is no memory for one of ${blockCount} blocks: ask again`);
     }
     this.#heldBytes = blockCount;
     return this.#copy();

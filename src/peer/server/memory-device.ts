@@ -1,9 +1,9 @@
-/** The part that read-only exports for peers share when their bytes lie in memory. */
+/** The common part of read-only exports for peers whose bytes lie in memory: all of it is data. */
 import type { CachedExtent, Extent } from '../../block/extent.js';
 import type { DeviceFeatures } from '../../device/device.js';
 import { ReadOnlyDevice } from '../../device/read-only.js';
 
-/** One connection: the bytes that a connection sees may be a copy of its own. */
+/** Each connection may see a copy of its own, so a client must not read on several at once. */
 const features: DeviceFeatures = { readOnly: true, multiConn: false, trim: false, writeZeroes: false, fastZero: false };
 
 export abstract class MemoryDevice extends ReadOnlyDevice {

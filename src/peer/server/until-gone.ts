@@ -1,14 +1,18 @@
 /**
- * Requests of other nodes to something that is being closed here. An error would be the end of a guest's request elsewhere, though this node only restarts; a lost connection is none, it is asked
- * again on the next one. So nothing is said until the connection ends.
+ * Withholds errors while a device is being closed. An error reply would fail a guest's request on
+ * the other node, although this node is only restarting. After a lost connection the other node
+ * repeats the request. So the request gets no reply, and the connection ends.
  */
 import { waitFor } from '../../base/deadline.js';
 import { errorCode } from '../../base/error.js';
 
-/** Longer than a server drains: by then every connection has ended. */
+/** Bound on the wait, in ms. A server drains for less, and then has ended every connection. */
 const maxMs = 4000;
 
-/** Settles as `request` does; where that fails with `ERR_CLOSED`, only when who asks is gone, or after 4 s. */
+/**
+ * Settles as `request` does. A failure with `ERR_CLOSED` is held back until `signal` aborts because
+ * the asking node is gone, at most 4 s.
+ */
 export async function untilGone<T>(request: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   try {
     return await request;
