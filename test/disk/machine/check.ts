@@ -47,7 +47,7 @@ function latestOwner({ nodes }: World): Id | undefined {
 }
 
 /** Checks the world in which nothing is left to happen. */
-function endViolationOf(world: World): string | undefined {
+export function endViolationOf(world: World): string | undefined {
   const { nodes, hasForced } = world;
   const owners = ids.filter((id) => isOwner(nodes[id]) && mayAcknowledge(nodes[id]) && nodes[id].lanes === 2);
   const [owner] = owners;
@@ -66,46 +66,25 @@ function endViolationOf(world: World): string | undefined {
   return undefined;
 }
 
-/** More than any run takes. */
+/** Maximum number of steps of a calm run; more than any run takes. */
 const maxSteps = 400;
 
-/** Lets the world run without further faults, and checks how that ends. */
-export class CalmRuns {
-  /** Worlds whose run is known to end well. */
-  readonly #good = new Set<number>();
-  readonly #turn: Turn;
-  readonly #hashOf: (world: World) => number;
-
-  constructor(turn: Turn, hashOf: (world: World) => number) {
-    this.#turn = turn;
-    this.#hashOf = hashOf;
+/** Plays the world without further faults, and checks how that ends. */
+export async function calmViolationOf(first: World, turn: Turn): Promise<string | undefined> {
+  const tries = new Map<string, number>();
+  let world = first;
+  for (let count = 0; count < maxSteps; count += 1) {
+    // An action that is tried again comes after all that were tried less often.
+    const turnOf = ({ label, calm = 0 }: Action): number => calm + 10 * (tries.get(label) ?? 0);
+    const [next] = actionsOf(world, {})
+      .filter(({ calm }) => calm !== undefined)
+      .sort((left, right) => turnOf(left) - turnOf(right));
+    if (next === undefined) return endViolationOf(world);
+    if (count === maxSteps - 1) return `(e) the run does not end: ${next.label}`;
+    tries.set(next.label, (tries.get(next.label) ?? 0) + 1);
+    world = await next.run(turn);
+    const violation = violationOf(world);
+    if (violation !== undefined) return `${violation}, after ${next.label}`;
   }
-
-  async violationOf(first: World): Promise<string | undefined> {
-    const seen: number[] = [];
-    const tries = new Map<string, number>();
-    let world = first;
-    for (let count = 0; count < maxSteps; count += 1) {
-      const hash = this.#hashOf(world);
-      if (this.#good.has(hash)) break;
-      seen.push(hash);
-      // Whatever is tried again comes after all that was tried less often.
-      const turnOf = ({ label, calm = 0 }: Action): number => calm + 10 * (tries.get(label) ?? 0);
-      const [next] = actionsOf(world, {})
-        .filter(({ calm }) => calm !== undefined)
-        .sort((left, right) => turnOf(left) - turnOf(right));
-      if (next === undefined) {
-        const violation = endViolationOf(world);
-        if (violation !== undefined) return violation;
-        break;
-      }
-      if (count === maxSteps - 1) return `(e) the run does not end: ${next.label}`;
-      tries.set(next.label, (tries.get(next.label) ?? 0) + 1);
-      world = await next.run(this.#turn);
-      const violation = violationOf(world);
-      if (violation !== undefined) return `${violation}, after ${next.label}`;
-    }
-    for (const hash of seen) this.#good.add(hash);
-    return undefined;
-  }
+  return undefined;
 }

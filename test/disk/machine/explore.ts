@@ -1,18 +1,28 @@
-/** Explores all worlds that follow from a first one, breadth first, so the way to a violation is a shortest one. */
-import { actionsOf } from './action.js';
-import { CalmRuns, violationOf } from './check.js';
+/**
+ * Explores all worlds that follow from a first one, breadth first, so the way to a violation is a
+ * shortest one.
+ *
+ * Each world has at most one calm successor: the world that follows if no further fault happens.
+ * The explorer notes it, so a calm run is a walk over worlds that are known already.
+ */
+import { type Action, actionsOf } from './action.js';
+import { calmViolationOf, endViolationOf, violationOf } from './check.js';
 import type { NodeHands, Turn } from './hands.js';
+import { hashOf } from './hash.js';
 import { crashed, spend, type World } from './world.js';
+import { WorldIndex } from './world-index.js';
 
 export interface Exploration {
   first: World;
   rules?: Turn['rules'];
-  /** Ends the exploration early; absent: it goes on to the end. */
+  /** Count of worlds at which the exploration ends early; absent: it goes on to the end. */
   maxWorlds?: number;
 }
 
 export interface Explored {
   worldCount: number;
+  /** Count of worlds that were found and whose successors were not looked at. */
+  frontierCount: number;
   /** True if every world was looked at. */
   isWhole: boolean;
   violation?: string | undefined;
@@ -20,59 +30,170 @@ export interface Explored {
   way?: string[] | undefined;
 }
 
-export async function explore({ first, rules, maxWorlds = Number.POSITIVE_INFINITY }: Exploration): Promise<Explored> {
-  const turn: Turn = { rules };
-  const calm = new CalmRuns(turn, hashOf);
-  const known = new Set<number>([hashOf(first)]);
-  const parents: number[] = [-1];
-  const labels: string[] = [''];
-  let front: { world: World; at: number }[] = [{ world: first, at: 0 }];
-  let violation: string | undefined;
-  let last = 0;
-  const wayTo = (at: number): string[] => (at <= 0 ? [] : [...wayTo(parents[at] ?? -1), labels[at] ?? '']);
-  const visit = async (world: World, from: number, label: string, next: typeof front): Promise<boolean> => {
-    const hash = hashOf(world);
-    if (known.has(hash)) return true;
-    known.add(hash);
-    parents.push(from);
-    labels.push(intern(label));
-    last = parents.length - 1;
-    violation = violationOf(world) ?? (await calm.violationOf(world));
-    next.push({ world, at: last });
-    return violation === undefined;
-  };
-  while (front.length > 0) {
-    const next: typeof front = [];
-    for (const { world, at } of front) {
-      const made: { hands?: NodeHands | undefined } = {};
-      for (const action of actionsOf(world, made)) {
-        made.hands = undefined;
-        const after = await action.run({ ...turn });
-        const hands = made.hands as NodeHands | undefined;
-        if (!(await visit(after, at, action.label, next))) return end();
-        const count = hands?.lastingCount ?? 0;
-        if (action.node === undefined || count === 0) continue;
-        for (let crashAfter = 1; world.budget.crashes > 0 && crashAfter < count; crashAfter += 1) {
-          await action.run({ ...turn, crashAfter });
-          const { atCrash } = made.hands as unknown as NodeHands;
-          if (atCrash === undefined) continue;
-          const left = spend(crashed(atCrash, action.node), 'crashes');
-          if (!(await visit(left, at, `${action.label}; it crashes after effect ${crashAfter}`, next))) return end();
-        }
-        if (world.budget.faults === 0 || hands === undefined || !hands.hasPersisted) continue;
-        const failed = spend(await action.run({ ...turn, failsToPersist: true }), 'faults');
-        if (failed.budget.faults >= 0 && !(await visit(failed, at, `${action.label}; its file can't be written`, next))) return end();
-      }
-      if (known.size > maxWorlds) return end();
-    }
-    front = next;
-  }
-  return end();
+interface Found {
+  world: World;
+  at: number;
+}
 
-  function end(): Explored {
-    const found = { worldCount: known.size, isWhole: front.length === 0 };
-    return violation === undefined ? found : { ...found, violation, way: wayTo(last) };
+/** Value of a calm successor that is not known, because the world itself was not looked at. */
+const unknown = -1;
+/** Value of a calm successor where the run ends, and ends well. */
+const good = -2;
+/** Ends of labels. */
+const crash = '; it crashes after effect ';
+const unwritten = "; its file can't be written";
+
+export function explore(exploration: Exploration): Promise<Explored> {
+  return new Explorer(exploration).run();
+}
+
+class Explorer {
+  readonly #first: World;
+  readonly #turn: Turn;
+  readonly #maxWorlds: number;
+  readonly #index = new WorldIndex();
+  readonly #parents: number[] = [-1];
+  readonly #labels: string[] = [''];
+  /** Number of the calm successor of each world. */
+  readonly #calm: number[] = [unknown];
+  #front: Found[];
+  #next: Found[] = [];
+  #violation: { text: string; at: number } | undefined;
+
+  constructor({ first, rules, maxWorlds = Number.POSITIVE_INFINITY }: Exploration) {
+    this.#first = first;
+    this.#turn = { rules };
+    this.#maxWorlds = maxWorlds;
+    this.#index.add(hashOf(first));
+    this.#front = [{ world: first, at: 0 }];
   }
+
+  async run(): Promise<Explored> {
+    while (this.#front.length > 0 && this.#violation === undefined && this.#index.size <= this.#maxWorlds) {
+      for (const found of this.#front) {
+        await this.#expand(found);
+        if (this.#violation !== undefined || this.#index.size > this.#maxWorlds) break;
+      }
+      if (this.#index.size <= this.#maxWorlds) {
+        this.#front = this.#next;
+        this.#next = [];
+      }
+    }
+    if (this.#violation === undefined) await this.#checkCalmRuns();
+    const frontierCount = this.#front.length + this.#next.length;
+    const explored = { worldCount: this.#index.size, frontierCount, isWhole: frontierCount === 0 };
+    if (this.#violation === undefined) return explored;
+    const { text, at } = this.#violation;
+    return { ...explored, violation: text, way: this.#wayTo(at) };
+  }
+
+  async #expand({ world, at }: Found): Promise<void> {
+    const last: { hands?: NodeHands | undefined } = {};
+    const actions = actionsOf(world, last);
+    const calmest = calmestOf(actions);
+    if (calmest === undefined) {
+      this.#calm[at] = good;
+      this.#judge(endViolationOf(world), at);
+    }
+    for (const action of actions) {
+      if (this.#violation !== undefined) return;
+      last.hands = undefined;
+      const after = await action.run({ ...this.#turn });
+      const number = this.#visit(after, at, action.label);
+      if (action === calmest) this.#calm[at] = number;
+      const hands = last.hands as NodeHands | undefined;
+      if (hands !== undefined && action.node !== undefined) await this.#fail(world, at, action, hands, last);
+    }
+  }
+
+  /** Crashes of the node in the middle of the action, and a file that can't be written. */
+  async #fail(world: World, at: number, action: Action, hands: NodeHands, last: { hands?: NodeHands | undefined }): Promise<void> {
+    const { node, label } = action;
+    if (node === undefined) return;
+    for (let crashAfter = 1; world.budget.crashes > 0 && crashAfter < hands.lastingCount; crashAfter += 1) {
+      await action.run({ ...this.#turn, crashAfter });
+      const { atCrash } = last.hands as unknown as NodeHands;
+      if (atCrash === undefined) continue;
+      this.#visit(spend(crashed(atCrash, node), 'crashes'), at, `${label}${crash}${crashAfter}`);
+    }
+    if (world.budget.faults === 0 || !hands.hasPersisted) return;
+    const failed = spend(await action.run({ ...this.#turn, failsToPersist: true }), 'faults');
+    if (failed.budget.faults >= 0) this.#visit(failed, at, `${label}${unwritten}`);
+  }
+
+  /** @returns the number of the world */
+  #visit(world: World, from: number, label: string): number {
+    const number = this.#index.add(hashOf(world));
+    if (number >= 0) return number;
+    const at = ~number;
+    this.#parents.push(from);
+    this.#labels.push(intern(label));
+    this.#calm.push(unknown);
+    this.#judge(violationOf(world), at);
+    this.#next.push({ world, at });
+    return at;
+  }
+
+  #judge(text: string | undefined, at: number): void {
+    if (text !== undefined) this.#violation ??= { text, at };
+  }
+
+  /** Every calm run ends. One that leaves the known worlds, or returns to itself, is played. */
+  async #checkCalmRuns(): Promise<void> {
+    const open = new Map([...this.#front, ...this.#next].map(({ world, at }) => [at, world]));
+    const isGood = new Uint8Array(this.#calm.length);
+    for (let first = 0; first < this.#calm.length; first += 1) {
+      const walk: number[] = [];
+      const onWalk = new Set<number>();
+      let at = first;
+      while (at >= 0 && isGood[at] === 0 && !onWalk.has(at)) {
+        walk.push(at);
+        onWalk.add(at);
+        const next = this.#calm[at] ?? unknown;
+        if (next === unknown) break;
+        at = next;
+      }
+      if (at >= 0 && isGood[at] === 0) {
+        const text = await calmViolationOf(open.get(at) ?? (await this.#replay(at)), this.#turn);
+        if (text !== undefined) {
+          this.#violation = { text, at };
+          return;
+        }
+      }
+      for (const each of walk) isGood[each] = 1;
+    }
+  }
+
+  /** The world of that number, made again along its way. */
+  async #replay(at: number): Promise<World> {
+    if (at === 0) return this.#first;
+    const before = await this.#replay(this.#parents[at] ?? 0);
+    const label = this.#labels[at] ?? '';
+    const last: { hands?: NodeHands | undefined } = {};
+    for (const action of actionsOf(before, last)) {
+      if (!label.startsWith(action.label)) continue;
+      const fault = label.slice(action.label.length);
+      if (fault === '') return await action.run({ ...this.#turn });
+      if (fault === unwritten) return spend(await action.run({ ...this.#turn, failsToPersist: true }), 'faults');
+      if (!fault.startsWith(crash) || action.node === undefined) continue;
+      await action.run({ ...this.#turn, crashAfter: Number(fault.slice(crash.length)) });
+      const atCrash = last.hands?.atCrash;
+      if (atCrash !== undefined) return spend(crashed(atCrash, action.node), 'crashes');
+    }
+    throw new Error(`no action leads to "${label}"`);
+  }
+
+  #wayTo(at: number): string[] {
+    return at <= 0 ? [] : [...this.#wayTo(this.#parents[at] ?? -1), this.#labels[at] ?? ''];
+  }
+}
+
+/** The first of the actions that happen without further faults. */
+export function calmestOf(actions: readonly Action[]): Action | undefined {
+  let calmest: Action | undefined;
+  for (const action of actions)
+    if (action.calm !== undefined && (calmest?.calm === undefined || action.calm < calmest.calm)) calmest = action;
+  return calmest;
 }
 
 const interned = new Map<string, string>();
@@ -82,49 +203,4 @@ function intern(label: string): string {
   if (known !== undefined) return known;
   interned.set(label, label);
   return label;
-}
-
-/** Hashes of parts that worlds share. */
-const hashes = new WeakMap<object, readonly [number, number]>();
-
-/** 53 bits: of ten million worlds two have the same with a chance of one in two hundred. */
-export function hashOf({ nodes, messages, budget, cut, kept, lastVersion, hasForced }: World): number {
-  const { takes, faults, crashes, forces, writes } = budget;
-  let low = takes + 8 * (faults + 8 * (crashes + 8 * (forces + 8 * (writes + 8 * (kept + 16 * lastVersion)))));
-  let high = hasForced ? 1 : 2;
-  high = high * 8 + (cut === undefined ? 7 : cut.charCodeAt(0) & 3);
-  const mix = (part: object): void => {
-    const [partLow, partHigh] = partHash(part);
-    low = Math.imul(low ^ partLow, 0x01000193);
-    low ^= low >>> 13;
-    high = Math.imul(high ^ partHigh, 0x5bd1e995);
-    high ^= high >>> 15;
-  };
-  for (const node of [nodes.A, nodes.B, nodes.C]) {
-    mix(node);
-    mix(node.driver);
-  }
-  for (const message of messages) mix(message);
-  return (low >>> 0) * 0x200000 + (high >>> 11);
-}
-
-function partHash(part: object): readonly [number, number] {
-  const known = hashes.get(part);
-  if (known !== undefined) return known;
-  // A driver has a hash of its own: most changes of a node leave it as it is.
-  const made = textHash(JSON.stringify('driver' in part ? { ...part, driver: undefined } : part));
-  hashes.set(part, made);
-  return made;
-}
-
-function textHash(text: string): readonly [number, number] {
-  let low = 0x811c9dc5;
-  let high = 0x1b873593;
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    low = Math.imul(low ^ code, 0x01000193);
-    high = Math.imul(high ^ code, 0x5bd1e995);
-    high ^= high >>> 15;
-  }
-  return [low, high];
 }
