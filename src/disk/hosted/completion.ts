@@ -1,7 +1,9 @@
 /**
- * Brings the blocks that a disk left on its former owners to this node, behind all demand, and releases those nodes when nothing of theirs is needed any more.
+ * Brings the blocks that a disk left on its former owners to this node, and then releases those
+ * nodes. Requests of guests go first.
  *
- * It comes in batches, each written through before the next: what a guest's flush finds to be written is little. While guests ask for something it rests a moment between.
+ * Blocks come in batches. Each batch is written through before the next begins, so a guest's flush
+ * finds little to write. While guests send requests, the completion rests between two batches.
  *
  * Invariant: a node is released only after every block of the disk is here and durable.
  */
@@ -17,7 +19,7 @@ import { foldLanes } from '../../server/export-metrics.js';
 import type { NodeRef } from '../protocol/record.js';
 import type { HostedDisk } from './hosted-disk.js';
 
-/** Of guests, those included that native threads have answered. Grows with each. */
+/** Number of requests of guests so far, with those that native threads have answered. */
 export function requestCountOf(metrics: ExportMetrics): number {
   const { writes, reads } = foldLanes(metrics);
   return writes + reads.cache.count + reads.peer.count + reads.origin.count;
@@ -25,15 +27,18 @@ export function requestCountOf(metrics: ExportMetrics): number {
 
 export interface CompletionOptions {
   hosted: HostedDisk;
-  /** Tells the node that its blocks are not needed any more, and forgets it, durably. Rejects when it was not heard. */
+  /**
+   * Tells the node that its blocks are not needed any more, and forgets the node durably. Rejects
+   * if the node does not answer.
+   */
   release(index: string, node: NodeRef): Promise<void>;
-  /** Grows with each request of a guest. */
+  /** Number of requests of guests so far. */
   requestCount(): number;
   clock: Clock;
   log: Logger;
 }
 
-/** Of one request; several are under way at once. */
+/** Length of one request, in bytes; `pieceCount` of them are under way at once. */
 const pieceBytes = 512 * KiB;
 const pieceCount = 4;
 const batchBytes = 16 * MiB;
@@ -44,7 +49,7 @@ const maxRuns = 4096;
 interface Batch {
   bytes: number;
   readonly startMs: number;
-  /** Of guests, by then. */
+  /** Number of requests of guests when the batch began. */
   readonly requestCount: number;
 }
 
@@ -52,14 +57,14 @@ export class Completion {
   readonly #options: CompletionOptions;
   readonly #end = new AbortController();
   #running: Promise<void> | undefined;
-  /** Why nodes do not give their blocks, by id. */
+  /** Reasons why nodes do not give their blocks, by node id. */
   readonly trouble = new Map<string, string>();
 
   constructor(options: CompletionOptions) {
     this.#options = options;
   }
 
-  /** @param delayMs before it begins */
+  /** @param delayMs delay before the first request, in ms */
   start(delayMs = 0): void {
     this.#running ??= this.#run(delayMs).catch((error: unknown) => {
       this.#options.log.error(
@@ -69,7 +74,7 @@ export class Completion {
     });
   }
 
-  /** Resolves when nothing of it is under way. */
+  /** Resolves when no request is under way. */
   async stop(): Promise<void> {
     this.#end.abort();
     await this.#running;
@@ -85,7 +90,7 @@ export class Completion {
       if (this.#end.signal.aborted) return;
       if (hosted.overlay.remoteBytes === 0) {
         await hosted.disk.flush();
-        // It may have been handed on meanwhile: its next owner releases.
+        // The disk may have been handed on meanwhile. Then its next owner releases the nodes.
         if (this.#end.signal.aborted) return;
         if (await this.#release()) {
           log.info({ disk: name, bytes: before }, 'all of the disk is on this node');
@@ -96,7 +101,7 @@ export class Completion {
     }
   }
 
-  /** One pass over the map; what fails is left for the next. */
+  /** One pass over the map. Blocks that can't be had are left for the next pass. */
   async #pull(): Promise<void> {
     const { overlay } = this.#options.hosted;
     const { signal } = this.#end;
@@ -137,7 +142,7 @@ export class Completion {
 
   async #rest({ startMs, requestCount }: Batch): Promise<void> {
     const { hosted, clock } = this.#options;
-    // What fails here fails for the guest's flush, too, and before anybody is released.
+    // A guest's flush fails by the same error, and so does the flush before the release.
     await hosted.disk.flush().catch(() => {});
     if (this.#options.requestCount() === requestCount) return;
     await pause(clock, Math.min(maxRestMs, clock.nowMs() - startMs), this.#end.signal);
@@ -166,12 +171,12 @@ export class Completion {
     this.trouble.set(id, errorMessage(error));
   }
 
-  /** `false`: some node could not be told. */
+  /** @returns false if some node could not be told */
   async #release(): Promise<boolean> {
     const { hosted, release } = this.#options;
     for (const [index, node] of Object.entries(hosted.state.nodes)) {
       try {
-        // A stop does not wait for a node that does not answer: the node is told again.
+        // A stop does not wait for a node that does not answer. That node is told again later.
         await waitFor('the release', release(index, node), { signal: this.#end.signal });
       } catch (error) {
         if (this.#end.signal.aborted) return false;

@@ -1,7 +1,9 @@
 /**
- * A disk of which this node has blocks, as owner, former owner or to be: its folder, its open overlay, and what lies below.
+ * A disk of which this node has blocks, as the owner, a former owner or the next one: its folder,
+ * its open overlay, and the image below.
  *
- * Invariant: the overlay's blocks change only while `state` is `owner` (by guests, and by blocks that arrive from former owners), or by a copy that is made ahead of a handover.
+ * Invariant: blocks of the overlay change only while `state` is `owner`, or by a copy that is made
+ * ahead of a handover. An owner's blocks change by guests, and by blocks from former owners.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -22,20 +24,20 @@ import { forgetIdle, watchIdle } from '../overlay/idle-overlay.js';
 import type { DiskRecord, OwnerState } from '../protocol/record.js';
 import type { BlockSource, RemoteNodes } from '../protocol/remote-nodes.js';
 
-/** What lies below a disk, held open. */
+/** Image below a disk, held open. */
 export interface DiskImage {
   device: BlockDevice;
   /** Runs of the image that guests of this node have read: offset and length in bytes. */
   touched(): [number, number][];
   /** Brings the runs into this host's cache, behind all demand. */
   warm(ranges: readonly [number, number][], signal: AbortSignal): Promise<void>;
-  /** What people are told of chunks that could be had from nobody. */
+  /** Text for people about chunks that no origin and no peer has given. */
   trouble?(): string | undefined;
   release(): Promise<void>;
 }
 
 export interface HostedDiskOptions {
-  /** Opens what is below; asks no origin. */
+  /** Opens the image below; asks no origin. */
   openBase(record: DiskRecord): Promise<DiskImage | undefined>;
   /** Absent on a single host. */
   peers: RemoteNodes | undefined;
@@ -79,7 +81,10 @@ export class HostedDisk {
     });
   }
 
-  /** @throws CopseError `ERR_DISK_OPEN` when the folder is open already, `ERR_DISK_BROKEN` when the overlay can't be read; what its base is opened with */
+  /**
+   * @throws CopseError `ERR_DISK_OPEN` if the folder is open already, `ERR_DISK_BROKEN` if the
+   * overlay can't be read; the error with which the image below can't be opened
+   */
   static async open(folder: DiskFolder, options: HostedDiskOptions): Promise<HostedDisk> {
     const base = await options.openBase(folder.record);
     try {
@@ -104,7 +109,7 @@ export class HostedDisk {
     return this.folder.state;
   }
 
-  /** One that is closed is nobody's disk: whoever opened the folder after it is. */
+  /** True if this node owns the disk by these files. Closed files own nothing. */
   get isOwner(): boolean {
     return !this.#isClosed && this.folder.state.state === 'owner';
   }
@@ -117,24 +122,27 @@ export class HostedDisk {
     return this.#isClosed;
   }
 
-  /** The copy on another node whose changes are marked, since all counted as changed. It ends with this object: who opens the disk anew knows nothing of what has changed. */
+  /**
+   * Copy on another node for which changes are marked. At first all blocks count as changed. It
+   * ends with this object, because the marks are lost when the disk is opened anew.
+   */
   get copy(): Readonly<{ id: string; to: string }> | undefined {
     return this.#copy;
   }
 
-  /** Marks what changes for a new copy, at first everything. An older one is followed no more. */
+  /** Begins to mark changes for a new copy: every block at first. An older copy gets no marks. */
   markFor(nodeId: string): { id: string } {
     this.#copy = { id: randomUUID(), to: nodeId };
     this.overlay.trackChanges(true, true);
     return this.#copy;
   }
 
-  /** Data that a failed sync lost, here or in an earlier process. */
+  /** Data that a failed sync lost, in this process or an earlier one. */
   get loss(): DiskLoss | undefined {
     return this.#isClosed ? undefined : this.footing.loss;
   }
 
-  /** Text for people: trouble of the place where the files are. */
+  /** Text for people about trouble with the file system of the disk. */
   get trouble(): string | undefined {
     return this.#isClosed ? undefined : this.footing.trouble;
   }
@@ -191,12 +199,12 @@ export class HostedDisk {
     return source;
   }
 
-  /** As `RemoteBlocks`, behind all demand. */
+  /** Fetches blocks from the node that has them. Requests of guests go first. */
   fetch(nodeIndex: number, target: Buffer, offset: number, signal: AbortSignal): Promise<void> {
     return this.#readRemote(nodeIndex, target, offset, { signal, background: true });
   }
 
-  /** Ends what is under way, flushes, and lets go of what is below. The folder stays. */
+  /** Ends all requests, flushes, and releases the image below. The folder stays. */
   async close(): Promise<void> {
     this.#isClosed = true;
     forgetIdle(this.overlay);

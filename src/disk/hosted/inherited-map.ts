@@ -1,7 +1,8 @@
 /**
- * The map with which a node begins to own a disk, from that of the node that hands it over. Pure.
+ * The map with which a node begins to own a disk, made from the giver's map. Pure.
  *
- * The new map names for each block the node that has it, whoever owned the disk in between, so that blocks never travel through a chain of former owners.
+ * The new map names the node that has each block, however many owners there were in between. So no
+ * block travels through a chain of former owners.
  */
 import { CopseError } from '../../base/error.js';
 import { BlockState } from '../../base/native/overlay.js';
@@ -16,14 +17,18 @@ export interface Inheritance {
   giver: NodeRef & { /** The last epoch under which it owned the disk. */ epoch: number };
   selfId: string;
   /**
-   * What the new owner has already: its own map. What it wrote as an earlier owner is right where the giver says so; what it has copied ahead where `replicated` says so and the giver has changed nothing since.
+   * The new owner's present map. A block that it wrote as an earlier owner is valid where the
+   * giver's map says so. A block that was copied ahead is valid if `replicated` says so and the
+   * giver has not changed it since.
    */
   own?: { states: Uint8Array; replicated(block: number): boolean } | undefined;
 }
 
 /**
- * @returns the new owner's map and table. Everybody in the table keeps blocks, or a copy to be removed, until the new owner releases it.
- * @throws CopseError `ERR_DISK_INCOMPLETE` when blocks lie on more nodes than a map can name; `ERR_DISK_BROKEN` when the giver believes that this node has what it does not have
+ * @returns the new owner's map and table. Each node in the table keeps its files until the new
+ * owner releases it.
+ * @throws CopseError `ERR_DISK_INCOMPLETE` if blocks lie on more nodes than a map can name;
+ * `ERR_DISK_BROKEN` if the giver's map names a block of this node that is not here
  */
 export function inheritMap({ states, nodes, giver, selfId, own }: Inheritance): { states: Uint8Array; nodes: OwnerState['nodes'] } {
   const table: OwnerState['nodes'] = {};

@@ -1,7 +1,9 @@
 /**
- * A copy of a disk that its owner's migration makes on this node ahead of the handover: rounds of what changed since the last one, so that the handover finds almost everything here.
+ * A copy of a disk that its owner's migration makes on this node ahead of the handover. Each round
+ * brings the blocks that changed since the last one, so the handover finds almost all of them here.
  *
- * Nobody may rely on it but the handover, and that only for blocks which were stored and have not changed since: as long as the owner has marked all changes, for this copy and no other. It lives as long as the process.
+ * Only the handover may rely on the copy: for blocks that were stored and have not changed since.
+ * The owner marks all changes for this copy and no other. The copy ends with the process.
  *
  * Invariant: blocks that only this node has, as a former owner, stay as they are.
  */
@@ -20,7 +22,7 @@ import type { HostedDisk } from './hosted-disk.js';
 export interface ReplicaOptions {
   hosted: HostedDisk;
   from: NodeRef;
-  /** How the owner calls this copy. */
+  /** Id that the owner gave this copy. */
   id: string;
   /** The table of the owner's map. */
   nodes: OwnerState['nodes'];
@@ -33,23 +35,23 @@ export interface ReplicaOptions {
 
 const pieceBlocks = MiB / blockBytes;
 const pieceCount = 4;
-/** Between rounds, once a round was small. */
+/** Delay between two rounds after a small one, in ms. */
 const roundMs = 1000;
-/** A round of at most this much is a small one, and so is the last of so many. */
+/** Greatest length of a small round, in bytes. Round `maxRounds` counts as small, too. */
 const smallBytes = 16 * MiB;
 const maxRounds = 8;
 
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #end = new AbortController();
-  /** What the next piece of work has to bring: 0, or the block's state at the owner plus one. */
+  /** Work that is left per block: 0 for none, otherwise the block's state at the owner plus one. */
   readonly #due: Uint8Array;
   readonly #source: BlockSource;
   #state: AnswerOf<'disk.replica'>['state'] = 'copying';
   #message: string | undefined;
   #doneBytes = 0;
   #totalBytes = 0;
-  /** This node in the owner's table; -1: it is not there. */
+  /** Index of this node in the owner's table; -1 means it is not there. */
   readonly #selfIndex: number;
   readonly #running: Promise<void>;
 
@@ -76,7 +78,9 @@ export class Replica {
   }
 
   /**
-   * Ends the copying; resolves when nothing of it is under way. The answer tells which blocks are as the owner had them when it was last asked what changed.
+   * Ends the copying. Resolves when no request is under way.
+   *
+   * @returns a test that is true for a block which is as the owner had it in the last round
    */
   async stop(): Promise<(block: number) => boolean> {
     this.#end.abort();
@@ -91,7 +95,7 @@ export class Replica {
     const { signal } = this.#end;
     const warmed = hosted.base?.warm(touched, signal).catch(() => {});
     for (let round = 1; !signal.aborted; round += 1) {
-      // What changed is told once: this call is waited for even when the copying is to end.
+      // The owner tells a change once. So this call is awaited even if the copying is to end.
       this.#take(await peers.map(from, hosted.record.uuid, hosted.blockCount, { takeChanges: true }));
       const isSmall = this.#totalBytes <= smallBytes || round >= maxRounds;
       await this.#pull();
@@ -149,7 +153,7 @@ export class Replica {
       await this.#source.read(buffer, offset, { background: true, signal: this.#end.signal });
       await overlay.write(buffer, 0, lengthBytes, offset, undefined);
     } else {
-      // Zeros, or blocks of a node from which the new owner will have them itself.
+      // Zeros, or blocks that the new owner will fetch from a third node.
       await overlay.zero(offset, lengthBytes, { allocate: false }, undefined);
     }
     this.#due.fill(0, first, end);
@@ -157,7 +161,7 @@ export class Replica {
   }
 
   #fail(error: unknown): void {
-    // Also when it was to end: marks that were taken, and did not arrive, are lost.
+    // Marks that were taken and did not arrive are lost, even if the copying was to end.
     this.#state = 'failed';
     this.#message = errorMessage(error);
     if (this.#end.signal.aborted) return;

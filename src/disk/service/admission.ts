@@ -1,9 +1,9 @@
 /**
- * Admits the calls that a member may make about a disk: its part in that handover, at that epoch,
- * is asked back and proven before anything is fenced, noted or removed.
+ * Admits the calls that a member may make about a disk. This node asks the member back, and proves
+ * its part in that handover under that epoch, before it fences, notes or removes anything.
  *
- * Invariants: nothing here changes anything but `admitForce`, which notes what was proven. Whoever
- * goes on after an admission looks again at the state that it acts on.
+ * Invariants: only `admitForce` changes anything; it notes the proven force. A caller that goes on
+ * after an admission looks again at the state that it acts on.
  */
 import { CopseError } from '../../base/error.js';
 import { askWord, ownWord, proveClaim, requireProof } from '../owner/own-word.js';
@@ -16,8 +16,8 @@ import type { RemoteNodes } from '../protocol/remote-nodes.js';
 const describeMs = 2000;
 
 /**
- * The node to which this one granted the disk says so itself. What was settled long ago is passed
- * over later.
+ * Admits the word of the taker that it has accepted the disk. The machine ignores the word on a
+ * handover that was settled before.
  */
 export function admitAcceptance(registry: DiskRegistry, { uuid, epoch, by }: ArgumentOf<'disk.accepted'>, caller: Caller): void {
   requireCaller(caller, by, 'disk.accepted');
@@ -27,8 +27,8 @@ export function admitAcceptance(registry: DiskRegistry, { uuid, epoch, by }: Arg
 }
 
 /**
- * The giver of a handover asks how it ended. A promise never to accept an epoch is given to the
- * node alone whose own word is that it granted the disk to this node under that epoch.
+ * Admits the giver's question how a handover ended. This node promises never to accept an epoch
+ * only to a node that confirms its grant to this node under that epoch.
  *
  * @throws CopseError `ERR_NOT_YET`, `ERR_NOT_OWNER`
  */
@@ -42,14 +42,15 @@ export async function admitResolve(registry: DiskRegistry, { uuid, epoch }: Argu
   await requireProof(registry, { uuid, node: caller, epoch: epoch - 1 }, 'disk.resolve');
 }
 
-/** The owner alone invites. @throws CopseError `ERR_NOT_YET`, `ERR_NOT_OWNER` */
+/** Admits an invitation by the owner alone. @throws CopseError `ERR_NOT_YET`, `ERR_NOT_OWNER` */
 export async function admitInvitation(registry: DiskRegistry, uuid: string, caller: Caller): Promise<void> {
   const word = await confirmed(registry.options.peers, uuid, caller, 'disk.invite');
   if (word.state !== 'owner') throw new CopseError('ERR_NOT_OWNER', `disk.invite: node ${caller.id} does not own disk ${uuid}`);
 }
 
 /**
- * The owner alone has its disk copied ahead, and what the disk is it says where it is asked.
+ * Admits a copy ahead by the owner alone. The record is the one that the owner answers when it is
+ * asked back.
  *
  * @throws CopseError `ERR_NOT_YET`, `ERR_NOT_OWNER`, `ERR_PEER_LIED`
  */
@@ -76,7 +77,7 @@ export async function admitCopy(
 }
 
 /**
- * Notes the record of a force, for members that come back while the taker does not answer.
+ * Notes the record of a force. Members that come back while the taker does not answer ask for it.
  *
  * @throws CopseError `ERR_NOT_YET`, `ERR_NOT_OWNER`
  */

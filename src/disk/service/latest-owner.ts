@@ -1,4 +1,4 @@
-/** The latest owner of a disk that this node knows of: from its own files, or as others told. */
+/** The latest owner of a disk that this node knows, from its own files or from other nodes. */
 import type { OwnerClaim } from '../knowledge/owner-round.js';
 import type { DiskRegistry } from '../owner/registry.js';
 

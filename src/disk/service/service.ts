@@ -1,4 +1,4 @@
-/** What this node answers when others ask about disks: the far side of `RemoteNodes`. */
+/** Answers the calls of other nodes about disks: the far side of `RemoteNodes`. */
 import { CopseError, errorMessage } from '../../base/error.js';
 import type { NativeOverlayFile } from '../../base/native/overlay.js';
 import type { BlockDevice } from '../../device/device.js';
@@ -50,21 +50,27 @@ export class DiskService {
     this.#registry = registry;
   }
 
-  /** @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`, `ERR_DISK_FORMAT`; errors of the method */
+  /**
+   * @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`, `ERR_DISK_FORMAT`; the error of the
+   * method
+   */
   async call(method: string, argument: unknown, { caller }: { caller: Caller | undefined }): Promise<unknown> {
     if (!isDiskMethod(method))
       throw new CopseError('ERR_NO_SUCH_METHOD', `this node knows no method "${method}": it may be older than the one that asks`);
     return this.#answer(method, argument, requireMember(caller, method));
   }
 
-  /** The disk for clients of another node, counted as attached until `release`. */
+  /** The disk for clients of another node. That node counts as attached until `release`. */
   async disk(uuid: string, fromNodeId: string): Promise<{ device: BlockDevice; release(): void } | undefined> {
     const disk = this.#registry.get(uuid);
     if (disk === undefined || !disk.isOwner) return undefined;
     return { device: new LiveView(disk), release: disk.attachRemote(fromNodeId) };
   }
 
-  /** Of a former owner's overlay as it was; of an owner's as it is, for a copy that is made ahead. */
+  /**
+   * Blocks of the overlay here: a former owner's as they were, or the owner's as they are for a
+   * copy ahead.
+   */
   async blocks(uuid: string): Promise<{ overlay: NativeOverlayFile; sizeBytes: number; release(): void } | undefined> {
     const hosted = this.#registry.get(uuid)?.hosted;
     if (hosted === undefined) return undefined;
@@ -79,10 +85,11 @@ export class DiskService {
     const hosted = disk?.hosted;
     if (disk === undefined || hosted === undefined) return undefined;
     const copy = (target: Buffer): void => {
-      // The connection may have been made long before it is read from.
+      // The node may read from the connection long after it was made.
       if (this.#registry.get(uuid) !== disk || disk.hosted !== hosted)
         throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}" is not what it was: ask for its map again`);
-      // A round of a copy can cross with the handover to the same node, whose map must keep the marks: it is told what has changed, and nothing is taken.
+      // A round of a copy can cross with the handover to the same node. The map of the handover
+      // must keep the marks, so this round reads them and takes none.
       const isMoving = hosted.state.to?.id === fromNodeId;
       if (takeChanges && !disk.isOwner && !isMoving)
         throw new CopseError('ERR_NOT_OWNER', `disk "${disk.record.name}": this node does not own it`);
@@ -108,7 +115,7 @@ export class DiskService {
     if (hosted === undefined || hosted.isClosed) {
       const known = disk?.record.uuid ?? uuid;
       if (known === undefined || !this.#registry.hasFiles(known)) throw noSuchDisk(name ?? uuid);
-      // They are being changed, or can't be opened: the disk is here all the same.
+      // The files are being changed or can't be opened. The disk is here all the same.
       throw new CopseError('ERR_BUSY', `this node has files of disk "${name ?? uuid}" that are not open just now: ask again`);
     }
     const { record, state, overlay } = hosted;
@@ -128,7 +135,7 @@ export class DiskService {
   async #invite(uuid: string, reason: ArgumentOf<'disk.invite'>['reason']): Promise<{ owner: boolean }> {
     const disk = this.#registry.get(uuid);
     if (disk === undefined) return { owner: false };
-    // The owner's clients have left, but so have this node's.
+    // This node's clients have left, too.
     if (reason === 'idle' && disk.attachment.count === 0) return { owner: disk.isOwner };
     await disk.takeOver(reason);
     return { owner: disk.isOwner };
