@@ -36,6 +36,8 @@ export interface Rule {
 }
 
 export const isOwner = ({ facts }: Context): boolean => facts.file?.state === 'owner';
+/** Files of the disk are here, and are not open. */
+export const isClosedFile = ({ facts }: Context): boolean => facts.file === undefined && facts.hasFiles;
 /** The disk was granted, and the taker has not said that it has it. */
 export const isUnsettled = ({ facts }: Context): boolean => facts.file?.state === 'granted' && facts.file.to?.accepted === false;
 export const ownEpoch = ({ facts }: Context): number => facts.file?.epoch ?? 0;

@@ -71,6 +71,8 @@ export interface Volatile {
   readonly queue: readonly Work[];
   /** Acceptance that is under way, with the epoch that was durably held before it. */
   readonly accepting: { epoch: number; heldEpoch: number } | undefined;
+  /** Later owner that was proven while the files were not open. */
+  readonly proven?: { readonly node: NodeRef; readonly epoch: number } | undefined;
   readonly isClosed: boolean;
 }
 

@@ -5,6 +5,7 @@ import {
   epochOf,
   fx,
   granteeOf,
+  isClosedFile,
   isGrantedTo,
   isOwner,
   isTaking,
@@ -149,6 +150,17 @@ const answered: Rule[] = [
   { at: ['settle settled'], on: 'done', effects: [reply('done')] },
 ];
 
+/** Effects by which an owner lets go for good. Its blocks stay. */
+const letGo: Rule['effects'] = [
+  report('deposed'),
+  fx('loseLease'),
+  effect('fence', (c) => ({ kind: 'fence', by: nodeOf(c) })),
+  persist('granted, free', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: true, free: true } })),
+  refreshLanesSoon,
+  fx('stopCompletion'),
+  fx('announce'),
+];
+
 const heard: Rule[] = [
   {
     at: ['settle'],
@@ -188,20 +200,27 @@ const heard: Rule[] = [
   {
     at: ['claim heard'],
     on: 'done',
-    // The owner lets go for good. Its blocks stay.
     when: 'proven, owner under an earlier epoch',
     is: (c) => c.work.answer === 'proven' && isOwner(c) && ownEpoch(c) < epochOf(c),
-    effects: [
-      report('deposed'),
-      fx('loseLease'),
-      effect('fence', (c) => ({ kind: 'fence', by: nodeOf(c) })),
-      persist('granted, free', (c) => ({ state: 'granted', to: { ...nodeOf(c), accepted: true, free: true } })),
-      refreshLanesSoon,
-      fx('stopCompletion'),
-      fx('announce'),
-      fx('openGate'),
-      reply('answer'),
-    ],
+    effects: [...letGo, fx('openGate'), reply('answer')],
+  },
+  {
+    at: ['claim heard'],
+    on: 'done',
+    // The work that has closed them ends with an owner otherwise.
+    when: 'proven, and files are here that are not open',
+    is: (c) => c.work.answer === 'proven' && isClosedFile(c),
+    effects: [fx('openGate'), reply('answer')],
+    set: (c) => ({ proven: { node: nodeOf(c), epoch: epochOf(c) } }),
+  },
+  {
+    at: ['replace opened', 'reopen opened', 'take opened', 'seize opened', 'receive opened', 'host adopting'],
+    on: 'done',
+    when: 'owner, and a later one was proven while the files were not open',
+    is: (c) => isOwner(c) && (c.volatile.proven?.epoch ?? 0) > ownEpoch(c),
+    keep: ({ volatile }) => ({ node: volatile.proven?.node, epoch: volatile.proven?.epoch }),
+    effects: [...letGo, fx('openGate'), reject('not owner')],
+    set: () => ({ proven: undefined }),
   },
   { at: ['claim heard'], on: 'done', when: 'otherwise', effects: [fx('openGate'), reply('answer')] },
   { at: ['claim heard'], on: 'failed', effects: [fx('openGate'), reject('error')] },

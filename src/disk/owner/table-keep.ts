@@ -66,7 +66,14 @@ const keep: Rule[] = [
 ];
 
 const release: Rule[] = [
-  { at: ['release'], on: 'begin', when: 'no files are here', is: ({ facts }) => !facts.hasFiles, effects: [reply('done')] },
+  // A copy that is made ahead has taken their place. It stays.
+  {
+    at: ['release'],
+    on: 'begin',
+    when: 'no files of a former owner are here',
+    is: ({ facts }) => !facts.hasFiles || facts.file?.state === 'incoming',
+    effects: [reply('done')],
+  },
   // They may be on their way out, or can't be opened: the owner asks again.
   {
     at: ['release'],

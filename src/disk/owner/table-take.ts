@@ -6,6 +6,7 @@ import {
   type Context,
   effect,
   fx,
+  isClosedFile,
   isOwner,
   isUnsettled,
   laterThan,
@@ -27,7 +28,6 @@ import type { Given } from './state.js';
 const forcedEpochs = 1000;
 
 const givenEpoch = ({ work }: Context): number => work.handover?.epoch ?? 0;
-const isClosedFile = ({ facts }: Context): boolean => facts.file === undefined && facts.hasFiles;
 
 const take: Rule[] = [
   { at: ['take'], on: 'begin', when: 'owner', is: isOwner, effects: [reply('done')] },
