@@ -1,14 +1,16 @@
 /** What can happen next in a world: every step of a node, of a guest, of the network, and every fault that is left. */
 import { inheritMap } from '../../../src/disk/hosted/inherited-map.js';
-import { type Proof, prove, type Trace } from '../../../src/disk/protocol/chain.js';
+import type { Proof } from '../../../src/disk/protocol/chain.js';
+import { commandActions, failureActions } from './command.js';
 import { lanesOf, NodeHands, type Turn } from './hands.js';
+import { judge } from './judge.js';
+import { messageActions } from './message.js';
 import {
   crashed,
   edit,
   type Id,
   ids,
   isOwner,
-  type Message,
   type ModelHandover,
   mayAcknowledge,
   type Node,
@@ -65,7 +67,7 @@ function everyAction(world: World, last: { hands?: NodeHands | undefined }): Act
   return found;
 }
 
-type Play = (from: World, id: Id, turn: Turn, work: (hands: NodeHands) => World) => World;
+export type Play = (from: World, id: Id, turn: Turn, work: (hands: NodeHands) => World) => World;
 
 function start(hands: NodeHands): World {
   return hands.facts().hasFiles ? hands.dispatch({ kind: 'want', work: { kind: 'host', id: 'start' } }) : hands.world;
@@ -82,6 +84,20 @@ function nodeActions(world: World, id: Id, node: Node, play: Play): Action[] {
         calm: 1,
         node: id,
         run: (turn) => play(edit(world, id, { synced: node.isOpen ? node.block : node.synced }), id, turn, (hands) => hands.ended(key)),
+      });
+    if (effect?.kind === 'endCopy')
+      found.push({
+        label: `no copy to ${id} is under way`,
+        calm: 1,
+        node: id,
+        run: (turn) => play(world, id, turn, (hands) => hands.ended(key)),
+      });
+    if (effect?.kind === 'work')
+      found.push({
+        label: `work with the files of ${id} ends`,
+        calm: 1,
+        node: id,
+        run: (turn) => play(world, id, turn, (hands) => hands.ended(key)),
       });
     if (effect?.kind === 'settleLease')
       found.push({
@@ -140,6 +156,7 @@ function nodeActions(world: World, id: Id, node: Node, play: Play): Action[] {
         ),
     });
   found.push(...completionActions(world, id, node, play), ...guestActions(world, id, node, play));
+  found.push(...commandActions(world, id, node, play), ...failureActions(world, id, node, play));
   for (const other of ids) {
     const { file, isOpen } = world.nodes[other];
     if (other === id || !isOpen || file?.state !== 'owner' || !reaches(world, id, other)) continue;
@@ -163,7 +180,8 @@ function nodeActions(world: World, id: Id, node: Node, play: Play): Action[] {
 }
 
 function completionActions(world: World, id: Id, node: Node, play: Play): Action[] {
-  if (!node.isCompleting || !isOwner(node)) return [];
+  // A completion looks at the map alone. It goes on until it is stopped.
+  if (!node.isCompleting || !node.isOpen) return [];
   const isRemote = (node.block.byte & 0b11) === 3;
   if (isRemote) {
     const from = node.table[node.block.byte >> 3]?.id as Id | undefined;
@@ -222,92 +240,6 @@ function guestActions(world: World, id: Id, node: Node, play: Play): Action[] {
   return found;
 }
 
-function messageActions(world: World, message: Message, play: Play): Action[] {
-  const { id, from, to, phase, isLate } = message;
-  const others = world.messages.filter((other) => other !== message);
-  const found: Action[] = [];
-  if (phase === 'request') {
-    found.push({
-      label: `${id} arrives${isLate ? ' late' : ''}`,
-      calm: isLate ? 6 : 2,
-      isAnyTime: isLate,
-      node: to,
-      run: (turn) => arrive(world, message, turn, play),
-    });
-    if (!isLate && world.budget.faults > 0) {
-      const spent = spend(world, 'faults');
-      const fails = (turn: Turn, messages: readonly Message[]): World => failAsker({ ...spent, messages }, message, turn, play);
-      found.push(
-        { label: `${id} is lost`, node: from, run: (turn) => fails(turn, others) },
-        { label: `${id} is late`, node: from, run: (turn) => fails(turn, [...others, { ...message, isLate: true }].sort(byId)) },
-        {
-          label: `${id} is doubled`,
-          run: () => ({ ...spent, messages: [...world.messages, { ...message, id: `${id} again`, isLate: true }].sort(byId) }),
-        },
-      );
-    }
-  }
-  if (phase === 'reply') {
-    const left = { ...world, messages: others };
-    found.push({
-      label: `the answer to ${id} arrives`,
-      calm: 2,
-      node: from,
-      run: (turn) => {
-        const { error, value } = message.answer ?? {};
-        if (error !== undefined) return failAsker(left, message, turn, play);
-        return play(left, from, turn, (hands) =>
-          hands.ended(message.key, message.method === 'handover' ? { giver: ref(to), handover: value } : value),
-        );
-      },
-    });
-    if (world.budget.faults > 0)
-      found.push({
-        label: `the answer to ${id} is lost`,
-        node: from,
-        run: (turn) => failAsker({ ...spend(world, 'faults'), messages: others }, message, turn, play),
-      });
-  }
-  return found;
-}
-
-/** The former owner need not hear that the disk was accepted: it asks. */
-function failAsker(world: World, { from, key, method, answer }: Message, turn: Turn, play: Play): World {
-  return play(world, from, turn, (hands) => (method === 'accepted' ? hands.ended(key) : hands.failed(key, answer?.error ?? 'gone')));
-}
-
-async function arrive(world: World, message: Message, turn: Turn, play: Play): Promise<World> {
-  const { id, from, to, method, epoch, isLate } = message;
-  const others = world.messages.filter((other) => other !== message);
-  const answered = (error: string): World => {
-    const reply: Message = { ...message, phase: 'reply', answer: { error } };
-    return { ...world, messages: isLate ? others : [...others, reply].sort(byId) };
-  };
-  if (!reaches(world, from, to) && !(isLate && world.nodes[to].isUp)) return answered('gone');
-  const node = world.nodes[to];
-  const own = trace(node);
-  if (method === 'handover' && (node.file === undefined || !node.isOpen)) return answered('not owner');
-  if (method === 'accepted' && epoch > own.epoch && !(own.state === 'granted' && own.to?.id === from && epoch === own.epoch + 1))
-    return answered('not granted');
-  if (method === 'resolve' && !(await mayResolve(world, message))) return answered('not yet');
-  const served: World = { ...world, messages: [...others, { ...message, phase: 'served' as const }].sort(byId) };
-  const kind = method === 'handover' ? 'grant' : method;
-  const work = { kind, id, node: ref(from), epoch: method === 'handover' ? undefined : epoch, reason: 'write' } as const;
-  return play(served, to, turn, (hands) => hands.dispatch({ kind: 'want', work }));
-}
-
-/** As `admitResolve`. */
-async function mayResolve(world: World, { from, to, epoch }: Message): Promise<boolean> {
-  const node = world.nodes[to];
-  const { works, queue } = node.driver.volatile;
-  const isTaking = works['job']?.kind === 'take' || queue.some(({ kind }) => kind === 'take');
-  const held = Math.max(node.heldEpoch, node.file?.epoch ?? 0);
-  if (isTaking || held >= epoch || node.refusedEpoch >= epoch) return true;
-  const word = trace(world.nodes[from]);
-  if (!reaches(world, to, from) || word.state !== 'granted' || word.epoch !== epoch - 1 || word.to?.id !== to) return false;
-  return (await judge(world, to, from, epoch - 1)) === 'proven';
-}
-
 function hear(world: World, id: Id, other: Id, turn: Turn, play: Play): World {
   const node = world.nodes[id];
   const { epoch = 0, forced } = world.nodes[other].file ?? {};
@@ -362,37 +294,4 @@ function lostOwner(world: World, id: Id): Id | undefined {
   const { file, told } = world.nodes[id];
   const owner = (file?.state === 'granted' && file.epoch + 1 >= (told?.epoch ?? 0) ? (file.to?.id as Id) : told?.owner) ?? 'A';
   return owner !== id && !reaches(world, id, owner) ? owner : undefined;
-}
-
-export function judge(world: World, selfId: Id, claimant: Id, epoch: number): Promise<Proof> {
-  const node = world.nodes[selfId];
-  return prove(
-    { uuid: '', node: ref(claimant), epoch },
-    {
-      selfId,
-      own: trace(node),
-      told: node.told && { owner: ref(node.told.owner), epoch: node.told.epoch },
-      forces: [node.force],
-      members: ids.filter((id) => id !== selfId && reaches(world, selfId, id)).map(ref),
-      ask: async ({ id }) => {
-        if (!reaches(world, selfId, id as Id)) throw new Error('gone');
-        return trace(world.nodes[id as Id]);
-      },
-    },
-  );
-}
-
-/** As `ownWord`. */
-function trace({ file, grant, heldEpoch, force }: Node): Trace {
-  const forced = (file?.forced?.to ?? 0) >= (force?.to ?? 0) ? file?.forced : force;
-  if (file !== undefined && file.state !== 'incoming') {
-    const to = file.to && ref(file.to.id);
-    return { state: file.state, epoch: file.epoch, to, forced, by: file.by };
-  }
-  if (grant !== undefined) return { state: 'granted', epoch: grant.epoch, to: ref(grant.to), forced };
-  return { state: 'none', epoch: heldEpoch, forced };
-}
-
-function byId(left: Message, right: Message): number {
-  return left.id < right.id ? -1 : 1;
 }

@@ -1,7 +1,7 @@
 /** What must hold in each world, and at the end of a run without further faults. */
 import { type Action, actionsOf } from './action.js';
 import { readable, type Turn } from './hands.js';
-import { type Id, ids, isOwner, mayAcknowledge, type World } from './world.js';
+import { type Id, ids, isOwner, mayAcknowledge, type Node, type World } from './world.js';
 
 /** @returns what does not hold, in words; `undefined`: all does */
 export function violationOf(world: World): string | undefined {
@@ -14,6 +14,10 @@ export function violationOf(world: World): string | undefined {
     const ownEpoch = node.file?.state === 'owner' ? node.file.epoch : 0;
     if (node.heardEpoch > ownEpoch && mayAcknowledge(node))
       return `(b) node ${id} acknowledges under epoch ${ownEpoch}, and has heard of ${node.heardEpoch}`;
+    const unanswered = unansweredOf(node);
+    if (unanswered !== undefined) return `(g) node ${id} ends work without an answer: ${unanswered}`;
+    const moving = movingOf(node);
+    if (moving !== undefined) return `(h) node ${id} ${moving}`;
     const claims = Object.entries(node.driver.volatile.works).filter(
       ([, { kind, phase, isTrusted }]) => kind === 'claim' && phase === 'heard' && isTrusted,
     );
@@ -40,6 +44,26 @@ export function violationOf(world: World): string | undefined {
   return undefined;
 }
 
+/** Request of the node whose work is over, and that was neither answered nor refused. */
+function unansweredOf({ waiting, driver }: Node): string | undefined {
+  if (waiting.length === 0) return undefined;
+  const { works, queue } = driver.volatile;
+  const known = new Set([...Object.values(works), ...queue].map(({ kind, id }) => `${kind} ${id}`));
+  return waiting.find((name) => !known.has(name));
+}
+
+/** The reason why files that are copied or replaced do not stand still; `undefined`: they do. */
+function movingOf(node: Node): string | undefined {
+  const { driver, block, synced, lanes, isOpen, isCompleting } = node;
+  const [effect] = driver.runs['job']?.effects ?? [];
+  if (effect?.kind !== 'work') return undefined;
+  if (mayAcknowledge(node)) return 'acknowledges writes while its files are copied or replaced';
+  if (block.version !== synced.version || block.byte !== synced.byte) return 'copies or replaces files that are not flushed';
+  if (driver.volatile.works['job']?.kind !== 'replace') return undefined;
+  if (isOpen || lanes > 0) return 'has files open that are replaced';
+  return isCompleting ? 'brings blocks into files that are replaced' : undefined;
+}
+
 /** The owner under the highest epoch; `undefined` while the disk is between two nodes. A deposed owner is none. */
 function latestOwner({ nodes }: World): Id | undefined {
   const [latest] = [...ids].sort((left, right) => (nodes[right].file?.epoch ?? 0) - (nodes[left].file?.epoch ?? 0));
@@ -48,7 +72,7 @@ function latestOwner({ nodes }: World): Id | undefined {
 
 /** Checks the world in which nothing is left to happen. */
 export function endViolationOf(world: World): string | undefined {
-  const { nodes, hasForced } = world;
+  const { nodes, hasForced, setting } = world;
   const owners = ids.filter((id) => isOwner(nodes[id]) && mayAcknowledge(nodes[id]) && nodes[id].lanes === 2);
   const [owner] = owners;
   if (owner === undefined || owners.length > 1) return `(e) the run ends with ${owners.length} owners: ${owners.join(' and ')}`;
@@ -59,9 +83,12 @@ export function endViolationOf(world: World): string | undefined {
     if (id === owner && Object.keys(table).length > 0) return `(e) node ${id} never has all of the disk`;
     if (id !== owner && isOpen && file?.to?.accepted === false) return `(e) node ${id} never learns how its handover ended`;
     // After a force the files of other nodes wait for their operator.
-    if (id !== owner && isOpen && file !== undefined && !hasForced) return `(e) node ${id} never lets go of the disk`;
+    const isKept = (setting.hasSnapshots === true && file?.to?.free === true) || file?.state === 'incoming';
+    if (id !== owner && isOpen && file !== undefined && !hasForced && !isKept) return `(e) node ${id} never lets go of the disk`;
     if (id !== owner && lanes > 0) return `(e) native lanes of node ${id} never stop`;
-    if (!fences.every((epoch) => gave.includes(epoch))) return `(e) a client of node ${id} stays fenced after a handover that was undone`;
+    // A deposed owner's clients stay out, whichever line has made it let go.
+    const isOut = (epoch: number): boolean => gave.includes(epoch) || (epoch === 0 && file?.to?.free === true);
+    if (!fences.every(isOut)) return `(e) a client of node ${id} stays fenced after a handover that was undone`;
   }
   return undefined;
 }

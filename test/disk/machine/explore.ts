@@ -9,11 +9,11 @@ import { type Action, actionsOf } from './action.js';
 import { calmViolationOf, endViolationOf, violationOf } from './check.js';
 import type { NodeHands, Turn } from './hands.js';
 import { hashOf } from './hash.js';
-import { crashed, spend, type World } from './world.js';
+import { type Budget, crashed, firstWorld, type Space, spend, type World } from './world.js';
 import { WorldIndex } from './world-index.js';
 
 export interface Exploration {
-  first: World;
+  space: Space;
   rules?: Turn['rules'];
   /** Count of worlds at which the exploration ends early; absent: it goes on to the end. */
   maxWorlds?: number;
@@ -42,9 +42,12 @@ const good = -2;
 /** Ends of labels. */
 const crash = '; it crashes after effect ';
 const unwritten = "; its file can't be written";
+const unopened = "; its files can't be opened";
+const closed = '; its files can never be opened';
 
-export function explore(exploration: Exploration): Promise<Explored> {
-  return new Explorer(exploration).run();
+export async function explore({ space, rules, maxWorlds }: Exploration): Promise<Explored> {
+  const first = await beginning(space, { rules });
+  return await new Explorer(first, rules, maxWorlds).run();
 }
 
 class Explorer {
@@ -60,7 +63,7 @@ class Explorer {
   #next: Found[] = [];
   #violation: { text: string; at: number } | undefined;
 
-  constructor({ first, rules, maxWorlds = Number.POSITIVE_INFINITY }: Exploration) {
+  constructor(first: World, rules: Turn['rules'], maxWorlds = Number.POSITIVE_INFINITY) {
     this.#first = first;
     this.#turn = { rules };
     this.#maxWorlds = maxWorlds;
@@ -116,9 +119,14 @@ class Explorer {
       if (atCrash === undefined) continue;
       this.#visit(spend(crashed(atCrash, node), 'crashes'), at, `${label}${crash}${crashAfter}`);
     }
-    if (world.budget.faults === 0 || !hands.hasPersisted) return;
-    const failed = spend(await action.run({ ...this.#turn, failsToPersist: true }), 'faults');
-    if (failed.budget.faults >= 0) this.#visit(failed, at, `${label}${unwritten}`);
+    // The action itself may be a failure, which has used the budget up.
+    if (hands.world.budget.breaks === 0) return;
+    for (const [fails, can, text] of [
+      ['persist', hands.hasPersisted, unwritten],
+      ['open', hands.hasOpened, unopened],
+      ['opens', hands.hasOpened || hands.hasPersisted, closed],
+    ] as const)
+      if (can) this.#visit(spend(await action.run({ ...this.#turn, fails }), 'breaks'), at, label + text);
   }
 
   /** @returns the number of the world */
@@ -169,23 +177,40 @@ class Explorer {
     if (at === 0) return this.#first;
     const before = await this.#replay(this.#parents[at] ?? 0);
     const label = this.#labels[at] ?? '';
-    const last: { hands?: NodeHands | undefined } = {};
-    for (const action of actionsOf(before, last)) {
-      if (!label.startsWith(action.label)) continue;
-      const fault = label.slice(action.label.length);
-      if (fault === '') return await action.run({ ...this.#turn });
-      if (fault === unwritten) return spend(await action.run({ ...this.#turn, failsToPersist: true }), 'faults');
-      if (!fault.startsWith(crash) || action.node === undefined) continue;
-      await action.run({ ...this.#turn, crashAfter: Number(fault.slice(crash.length)) });
-      const atCrash = last.hands?.atCrash;
-      if (atCrash !== undefined) return spend(crashed(atCrash, action.node), 'crashes');
-    }
-    throw new Error(`no action leads to "${label}"`);
+    const world = await follow(before, label, this.#turn);
+    if (world === undefined) throw new Error(`no action leads to "${label}"`);
+    return world;
   }
 
   #wayTo(at: number): string[] {
     return at <= 0 ? [] : [...this.#wayTo(this.#parents[at] ?? -1), this.#labels[at] ?? ''];
   }
+}
+
+/** Plays the action with that label, and the fault in it. @returns the next world; `undefined` if there is no such action */
+async function follow(world: World, label: string, turn: Turn): Promise<World | undefined> {
+  const last: { hands?: NodeHands | undefined } = {};
+  for (const action of actionsOf(world, last)) {
+    if (!label.startsWith(action.label)) continue;
+    const fault = label.slice(action.label.length);
+    if (fault === '') return await action.run({ ...turn });
+    if (fault === unwritten) return spend(await action.run({ ...turn, fails: 'persist' }), 'breaks');
+    if (fault === unopened) return spend(await action.run({ ...turn, fails: 'open' }), 'breaks');
+    if (fault === closed) return spend(await action.run({ ...turn, fails: 'opens' }), 'breaks');
+    if (!fault.startsWith(crash) || action.node === undefined) continue;
+    await action.run({ ...turn, crashAfter: Number(fault.slice(crash.length)) });
+    const atCrash = last.hands?.atCrash;
+    if (atCrash !== undefined) return spend(crashed(atCrash, action.node), 'crashes');
+  }
+  return undefined;
+}
+
+/** The first world of a space, after what has happened before. A broken table may lead elsewhere. */
+async function beginning({ budget, after = [], setting = {} }: Space, turn: Turn): Promise<World> {
+  const plenty = Object.fromEntries(Object.keys(budget).map((name) => [name, 7])) as unknown as Budget;
+  let world = firstWorld({ budget: plenty, setting });
+  for (const label of after) world = (await follow(world, label, turn)) ?? world;
+  return { ...world, budget };
 }
 
 /** The first of the actions that happen without further faults. */

@@ -28,8 +28,8 @@ const lasting = new Set(['persist', 'refuse', 'hold', 'removeFolder', 'fence', '
 export interface Turn {
   /** The crash comes after so many lasting effects; absent: it does not come. */
   crashAfter?: number | undefined;
-  /** The file that is to be written next can't be. */
-  failsToPersist?: boolean | undefined;
+  /** The next effect of that kind fails; `opens`: each attempt to open the files. */
+  fails?: 'persist' | 'open' | 'opens' | undefined;
   rules?: RuleIndex | undefined;
 }
 
@@ -37,6 +37,8 @@ export class NodeHands implements Hands {
   world: World;
   lastingCount = 0;
   hasPersisted = false;
+  hasOpened = false;
+  #hasFailed = false;
   /** The world at the crash: what the process would have done after it is not done. */
   atCrash: World | undefined;
   readonly #id: Id;
@@ -79,6 +81,7 @@ export class NodeHands implements Hands {
 
   facts(): Facts {
     const { file, isOpen, heldEpoch, refusedEpoch, force, told } = this.#node;
+    const { setting } = this.world;
     const held = file === undefined || file.state === 'incoming' ? heldEpoch : Math.max(heldEpoch, file.epoch);
     return {
       file: isOpen ? file : undefined,
@@ -87,10 +90,10 @@ export class NodeHands implements Hands {
       refusedEpoch,
       force,
       told: told && { epoch: told.epoch, owner: ref(told.owner) },
-      selfId: this.#id,
-      isExplicit: false,
-      isLossy: false,
-      hasSnapshots: false,
+      selfId: setting.isAlone === true && this.#id !== 'A' ? undefined : this.#id,
+      isExplicit: setting.isExplicit === true,
+      isLossy: setting.isLossy === true && this.#id !== 'A',
+      hasSnapshots: setting.hasSnapshots === true && this.#id === 'A',
     };
   }
 
@@ -112,15 +115,27 @@ export class NodeHands implements Hands {
         return this.#edit({ refusedEpoch: Math.max(node.refusedEpoch, effect.epoch) });
       case 'hold': {
         const { file } = node;
-        if (file === undefined) return undefined;
+        if (file === undefined || !node.isOpen) return undefined;
         const to = file.state === 'granted' ? (file.to?.id as Id) : undefined;
         return this.#edit({ heldEpoch: Math.max(node.heldEpoch, file.epoch), grant: to && { epoch: file.epoch, to } });
       }
       case 'open':
-      case 'work':
       case 'reopen':
-        if (node.file === undefined || node.isOpen) return undefined;
-        return this.#edit({ isOpen: true, inherited: undefined });
+        return this.#open();
+      case 'work':
+        return this.#work(work);
+      case 'check':
+        // An operator removes what no other node may need.
+        if (work.epoch === undefined && node.file?.to?.free !== true) throw new Error('the files are needed');
+        return undefined;
+      case 'reopenLater':
+        return this.#edit({ isReopening: true });
+      case 'endCopy':
+        return work.kind === 'remove' ? underWay : undefined;
+      case 'announce':
+        if (isOwner(node) && (node.file?.epoch ?? 0) > this.world.index.epoch)
+          this.world = { ...this.world, index: { owner: this.#id, epoch: node.file?.epoch ?? 0 } };
+        return undefined;
       case 'prepareForce':
         return this.#edit({ synced: node.block, inherited: undefined });
       case 'letGo':
@@ -178,11 +193,32 @@ export class NodeHands implements Hands {
     else this.#edit({ lanes });
   }
 
+  #isToFail(kind: 'persist' | 'open'): boolean {
+    if (this.#turn.fails === 'opens') return kind === 'open';
+    if (this.#turn.fails !== kind || this.#hasFailed) return false;
+    this.#hasFailed = true;
+    return true;
+  }
+
+  #open(): void {
+    const node = this.#node;
+    if (node.file === undefined || node.isOpen) return;
+    this.hasOpened = true;
+    if (this.#isToFail('open')) throw new Error('the files can not be opened');
+    this.#edit({ isOpen: true, isLeft: false, inherited: undefined });
+  }
+
+  #work({ kind }: Work): unknown {
+    const node = this.#node;
+    if (kind === 'still' || kind === 'replace') return underWay;
+    if (kind !== 'receive') return this.#open();
+    if (node.isOpen) return 'same';
+    if (node.file === undefined) this.#edit({ file: { state: 'incoming', epoch: 1 } });
+    return this.#open();
+  }
+
   #persist({ file: change, without }: Extract<Effect, { kind: 'persist' }>): void {
-    if (this.#turn.failsToPersist === true) {
-      this.#turn.failsToPersist = false;
-      throw new Error('no space');
-    }
+    if (this.#isToFail('persist')) throw new Error('no space');
     this.hasPersisted = true;
     const node = this.#node;
     const before = node.file;

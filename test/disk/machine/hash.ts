@@ -16,12 +16,11 @@ const parts = new WeakMap<object, Hash>();
 const texts = new Map<string, Hash>();
 const numbers = new Map<number, Hash>();
 
-export function hashOf({ nodes, messages, budget, cut, kept, lastVersion, hasForced }: World): number {
-  const { takes, faults, crashes, forces, writes } = budget;
-  const count = takes + 8 * (faults + 8 * (crashes + 8 * (forces + 8 * (writes + 8 * (kept + 16 * lastVersion)))));
+export function hashOf({ nodes, messages, budget, cut, kept, lastVersion, hasForced, index }: World): number {
   const [low, high, mirrorLow, mirrorHigh] = sum([
-    keyed('budget', numberHash(count)),
-    keyed('forced', numberHash(hasForced ? 1 : 2)),
+    keyed('budget', hashValue(budget)),
+    keyed('versions', numberHash((hasForced ? 1 : 2) + 4 * (kept + 16 * lastVersion))),
+    keyed('index', hashValue(index)),
     keyed('cut', textHash(cut ?? '')),
     keyed('A', hashValue(nodes.A)),
     keyed('B', hashValue(nodes.B)),
@@ -86,8 +85,9 @@ function setHash(items: readonly unknown[]): Hash {
 function numberHash(value: number): Hash {
   const known = numbers.get(value);
   if (known !== undefined) return known;
-  const low = mixed(value | 0, 0x9e3779b1);
-  const high = mixed(value | 0, 0x85ebca77);
+  const upper = Math.floor(value / 2 ** 32);
+  const low = mixed(value | 0, upper ^ 0x9e3779b1);
+  const high = mixed(value | 0, upper ^ 0x85ebca77);
   const made: Hash = [low, high, low, high];
   numbers.set(value, made);
   return made;

@@ -15,33 +15,32 @@ export interface Mutant {
   rules: RuleIndex;
 }
 
-/** Effects that this world does not have, by what else holds them. */
-const elsewhere: Partial<Record<EffectKind, string>> = {
-  report: 'the log alone',
-  began: 'leases: test/disk/lease',
-  settleLease: 'leases: test/disk/lease',
-  announce: 'a hint that comes earlier than the next ping',
+/** Effects that do nothing in a world, by the tests that hold them. */
+const outside: Partial<Record<EffectKind, string>> = {
+  report: 'the log alone: no decision reads it',
+  announce: 'a hint: the next ping tells the same',
+  began: 'the time from which a lease is doubted: test/disk/lease',
+  settleLease: 'the wait for a lease: test/disk/lease',
   closeView: 'a view that is not the owner is left by itself: test/disk/handover',
-  endCopy: 'copies made ahead: test/disk/moves',
-  prepareForce: 'a rename: test/disk/owner/claim.test.ts',
-  check: "an operator's check: test/daemon",
-  work: "an operator's work, and the start: test/disk/owner",
-  reopenLater: 'files that can not be opened: test/disk/owner/one-export.test.ts',
+  endCopy: 'a copy that is made ahead: test/disk/moves',
   closeFiles: 'descriptors: test/disk/folder',
 };
-/** Effects whose order counts among themselves: files, notes, what is said, what is waited for. */
-const ordered: ReadonlySet<EffectKind> = new Set([
-  ...(['persist', 'fence', 'readmit', 'refuse', 'hold', 'flush', 'inherit', 'ask', 'closeGate', 'letGo', 'removeFolder', 'open'] as const),
+/** Effects that end in the turn in which they begin, and that a crash undoes. */
+const momentary: ReadonlySet<EffectKind> = new Set([
+  ...(['report', 'began', 'closeView', 'announce', 'openGate', 'loseLease', 'settleLater', 'reopenLater', 'startCompletion'] as const),
+  ...(['stopCompletion', 'refreshLanes', 'endCopy', 'closeFiles'] as const),
 ]);
+/** Effects in the course of which other things happen. */
+const lengthy: ReadonlySet<EffectKind> = new Set(['closeGate', 'flush', 'settleLease', 'inherit', 'prove', 'ask', 'work']);
 
-/** Reason why no world can show the mutant; `undefined`: one must. */
-export function equivalenceOf({ kinds, texts }: Mutant): string | undefined {
+/** Reason why no world can show the mutant, by the kind of its effects; `undefined`: it is tried. */
+export function exemptionOf({ kinds, texts }: Mutant): string | undefined {
   const [first, second] = kinds;
   if (first === undefined) return undefined;
-  if (second === undefined) return elsewhere[first];
-  const isOrdered = (kind: EffectKind, text = ''): boolean => ordered.has(kind) || text === 'refreshLanes (awaited)' || kind === 'reply';
-  if (isOrdered(first, texts[0]) && isOrdered(second, texts[1])) return undefined;
-  return 'one of the two neither lasts nor is said: they are done in one turn';
+  if (second === undefined) return outside[first];
+  const isLengthy = kinds.some((kind, index) => lengthy.has(kind) || texts[index] === 'refreshLanes (awaited)');
+  if (isLengthy || !(momentary.has(first) || momentary.has(second))) return undefined;
+  return 'both end in one turn, and a crash undoes one of them: nothing comes between';
 }
 
 export function nameOf({ at, on, when }: Rule): string {

@@ -1,21 +1,25 @@
-/** Lines of the table that some world of the small spaces follows. */
+/** Lines of the table that the small spaces follow. */
 import { indexOf, table } from '../../../src/disk/owner/machine.js';
 import { explore } from './explore.js';
 import { nameOf } from './mutant.js';
 import { smallSpaces } from './space.js';
-import { firstWorld } from './world.js';
+import type { Space } from './world.js';
 
-export async function reachedLines(): Promise<ReadonlySet<string>> {
-  const reached = new Set<string>();
-  const rules = indexOf(
-    table.map((rule) => ({
-      ...rule,
-      keep(context) {
-        reached.add(nameOf(rule));
-        return rule.keep?.(context) ?? {};
-      },
-    })),
-  );
-  for (const budget of smallSpaces) await explore({ first: firstWorld(budget), rules });
+/** Spaces whose worlds follow a line, by the line's name. */
+export async function reachedLines(): Promise<ReadonlyMap<string, readonly Space[]>> {
+  const reached = new Map<string, Space[]>(table.map((rule) => [nameOf(rule), []]));
+  for (const space of smallSpaces) {
+    const rules = indexOf(
+      table.map((rule) => ({
+        ...rule,
+        keep(context) {
+          const spaces = reached.get(nameOf(rule));
+          if (spaces?.at(-1) !== space) spaces?.push(space);
+          return rule.keep?.(context) ?? {};
+        },
+      })),
+    );
+    await explore({ space, rules });
+  }
   return reached;
 }

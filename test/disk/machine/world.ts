@@ -8,7 +8,7 @@
 import type { DriverState } from '../../../src/disk/owner/driver.js';
 import type { Ownership } from '../../../src/disk/owner/state.js';
 import type { Handover } from '../../../src/disk/protocol/call.js';
-import type { Force, OwnerState } from '../../../src/disk/protocol/record.js';
+import { type Force, maxEpoch, type OwnerState } from '../../../src/disk/protocol/record.js';
 
 export const ids = ['A', 'B', 'C'] as const;
 export type Id = (typeof ids)[number];
@@ -44,6 +44,8 @@ export interface Node {
   readonly areLanesDue: boolean;
   readonly isCompleting: boolean;
   readonly isSettling: boolean;
+  /** True if files that could not be opened are tried again later. */
+  readonly isReopening: boolean;
   readonly inherited: { block: Block; table: OwnerState['nodes'] } | undefined;
   /** True if the files were let go of. */
   readonly isLeft: boolean;
@@ -75,11 +77,29 @@ export interface Message {
 /** What is left of each. */
 export interface Budget {
   readonly takes: number;
-  /** Messages lost, late or doubled, failed writes of files, and cuts of the network. */
+  /** Messages lost, late or doubled, and cuts of the network. */
   readonly faults: number;
+  /** Failures of a node's own: files that can't be written or opened, flushes, leases, proofs. */
+  readonly breaks: number;
   readonly crashes: number;
   readonly forces: number;
   readonly writes: number;
+  /** Commands of operators, claims of strangers, and reads of the index in etcd. */
+  readonly commands: number;
+}
+
+/** Properties of the disk and its cluster that never change. */
+export interface Setting {
+  /** True if only an operator's word hands the disk over. */
+  readonly isExplicit?: boolean;
+  /** True if node A has snapshots of the disk. */
+  readonly hasSnapshots?: boolean;
+  /** True if nodes B and C once lost data of the disk. */
+  readonly isLossy?: boolean;
+  /** True if nodes B and C are in no cluster. */
+  readonly isAlone?: boolean;
+  /** True if the epochs of the disk are almost used up. */
+  readonly isOld?: boolean;
 }
 
 export interface World {
@@ -92,6 +112,9 @@ export interface World {
   readonly kept: number;
   readonly lastVersion: number;
   readonly hasForced: boolean;
+  /** Owner that the index in etcd names, and its epoch. */
+  readonly index: { readonly owner: Id; readonly epoch: number };
+  readonly setting: Setting;
 }
 
 export const noBlock: Block = { byte: 0, version: 0 };
@@ -116,6 +139,7 @@ const absent: Node = {
   areLanesDue: false,
   isCompleting: false,
   isSettling: false,
+  isReopening: false,
   inherited: undefined,
   isLeft: false,
   gave: [],
@@ -123,18 +147,29 @@ const absent: Node = {
   heardEpoch: 0,
 };
 
+export interface Space {
+  readonly budget: Budget;
+  /** Labels of actions that have happened before the space begins; they cost nothing. */
+  readonly after?: readonly string[];
+  readonly setting?: Setting;
+}
+
 /** Node A owns the disk, and its guest has written and flushed once. */
-export function firstWorld(budget: Budget): World {
+export function firstWorld({ budget, setting = {} }: Space): World {
   const block = { byte: 1, version: 1 };
-  const owner: Node = { ...absent, file: { state: 'owner', epoch: 1 }, isOpen: true, block, synced: block, lanes: 2 };
+  const epoch = setting.isOld === true ? maxEpoch - 10 : 1;
+  const other: Node = setting.isOld === true ? { ...absent, told: { epoch, owner: 'A' } } : absent;
+  const owner: Node = { ...absent, file: { state: 'owner', epoch }, isOpen: true, block, synced: block, lanes: 2 };
   return {
-    nodes: { A: owner, B: absent, C: absent },
+    nodes: { A: owner, B: other, C: other },
     messages: [],
     budget,
     cut: undefined,
     kept: 1,
     lastVersion: 1,
     hasForced: false,
+    index: { owner: 'A', epoch },
+    setting,
   };
 }
 
@@ -149,7 +184,7 @@ export function spend(world: World, what: keyof Budget): World {
 /** What a crash leaves of a node. */
 export function crashed(world: World, id: Id): World {
   const { synced } = world.nodes[id];
-  const { isUp, isOpen, driver, gate, lanes, areLanesDue, isCompleting, isSettling, inherited, isLeft, waiting } = absent;
+  const { isUp, isOpen, driver, gate, lanes, areLanesDue, isCompleting, isSettling, isReopening, inherited, isLeft, waiting } = absent;
   const volatile = {
     isUp: !isUp,
     isOpen,
@@ -159,6 +194,7 @@ export function crashed(world: World, id: Id): World {
     areLanesDue,
     isCompleting,
     isSettling,
+    isReopening,
     inherited,
     isLeft,
     waiting,
