@@ -1,8 +1,8 @@
 /**
  * The questions that the machine has a node put to other nodes about one disk.
  *
- * A guest's first write waits for as little as possible: the owner is the node whose disk the view of this node reads,
- * and the writer is noted while the owner hands the disk over.
+ * A guest's first write waits for as little as possible. The owner is asked at the node whose disk
+ * the view reads. The writer is noted while the owner hands the disk over.
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -42,7 +42,8 @@ export class Asking {
   /**
    * Asks the owner to hand the disk over.
    *
-   * @throws CopseError `ERR_NOT_OWNER` when this node is said to be the owner, `ERR_PEER_LIED`; what `locate` and the owner reject with
+   * @throws CopseError `ERR_NOT_OWNER` if this node is said to be the owner, `ERR_PEER_LIED`; the
+   * errors of `locate` and of the owner
    */
   async handover(record: DiskRecord, reason: HandoverReason, writer: DiskSession | undefined): Promise<Given> {
     const asked = this.#handover(record, reason);
@@ -90,7 +91,7 @@ export class Asking {
     }
   }
 
-  /** Tells the former owner, and makes the writer the one that writes. Resolves when both are done, or for long enough waited for. */
+  /** Tells the former owner, and promotes the writer. Resolves after both, or after a timeout. */
   async accepted(record: DiskRecord, giver: NodeRef, epoch: number, writer: DiskSession | undefined): Promise<void> {
     await Promise.all([this.#confirm(record, giver, epoch), this.#promote(writer)]);
   }

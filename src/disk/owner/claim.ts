@@ -21,7 +21,7 @@ import type { DiskRegistry } from './registry.js';
 
 /** Before nodes of the chain that did not answer are asked again. */
 const retryMs = 500;
-/** A claim that nobody confirms within this time has failed. */
+/** Time within which a claim must be confirmed, in ms. */
 const patienceMs = 5000;
 /** For so long a node whose claim failed does not close the gate. */
 const distrustMs = 30_000;

@@ -1,4 +1,4 @@
-/** What one disk asks of the disks of its node: where the others are, and where its own files lie. */
+/** Questions of one disk to the registry of its node: where owners are, and where files lie. */
 import type { Room } from '../../base/room.js';
 import type { DiskFolder } from '../folder/folder.js';
 import type { HostedDisk } from '../hosted/hosted-disk.js';

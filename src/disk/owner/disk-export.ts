@@ -1,12 +1,13 @@
 /**
- * A disk as the clients of this node attach to it, on whichever node its owner is: sessions, leave to write, the view.
+ * A disk as the clients of this node attach to it, on whichever node its owner is: sessions, leave
+ * to write, the view.
  *
- * `ownership.ts` runs the machine that decides who owns it. The handover from owner A to this node B and back:
- * docs/architecture/ownership.md.
+ * `ownership.ts` runs the machine that decides which node owns the disk.
+ * docs/architecture/ownership.md shows a handover from node A to node B.
  *
- * Invariants: `here` is defined only while this node's owner file says `owner`; a caller that has waited with this
- * object in hand may find it forgotten (`ERR_BUSY`), and the registry has another one, or none. While an export is busy,
- * has clients, or has files on this host it is not forgotten, so of one disk there is one export that can own it.
+ * Invariants: `here` is defined only while this node's owner file says `owner`. The registry
+ * forgets no export that is busy, has clients, or has files here, so one export alone can own a
+ * disk. A caller that has waited may find its export forgotten (`ERR_BUSY`).
  */
 import type { Clock } from '../../base/clock.js';
 import { waitFor } from '../../base/deadline.js';
@@ -126,14 +127,14 @@ export class DiskExport extends OwnershipRequests implements SessionHost {
     return [...new Set(this.#remote)];
   }
 
-  /** The registry lets go of it: from now on no client attaches to it, and it never owns the disk. */
+  /** The registry lets go of it. No client attaches to it any more, and it never owns the disk. */
   forget(): void {
     this.#isForgotten = true;
     this.ownership.upkeep.end();
     this.#view.close();
   }
 
-  /** @throws CopseError `ERR_BUSY` when it was forgotten: the registry has another one */
+  /** @throws CopseError `ERR_BUSY` if the export was forgotten: the registry has another one */
   protected override checkPresent(): void {
     if (this.#isForgotten)
       throw new CopseError('ERR_BUSY', `disk "${this.record.name}" was let go of by this node meanwhile: ask for it again`);
@@ -141,7 +142,7 @@ export class DiskExport extends OwnershipRequests implements SessionHost {
 
   // Sessions.
 
-  /** @throws CopseError `ERR_BUSY` when it was forgotten */
+  /** @throws CopseError `ERR_BUSY` if the export was forgotten */
   attach(client: ClientIdentity): DiskSession {
     this.checkPresent();
     return this.attachment.attach(client);
@@ -194,7 +195,7 @@ export class DiskExport extends OwnershipRequests implements SessionHost {
     };
   }
 
-  /** Resolves when a handover to this node that is under way has ended, or else after a moment. */
+  /** Resolves when a handover to this node has ended, or else after a moment. */
   async pause({ signal, deadlineMs }: RequestOptions): Promise<void> {
     const { clock } = this.#options;
     let cancel = (): void => {};
@@ -248,7 +249,10 @@ export class DiskExport extends OwnershipRequests implements SessionHost {
     return refusalError('not owner', { record: this.record, file: files.state, loss: undefined, work });
   }
 
-  /** Asks the node whose clients are attached to take the disk: the owner's clients are gone, and an idle guest never writes. */
+  /**
+   * Asks the node whose clients are attached to take the disk. The owner's clients have left, and
+   * an idle guest never takes the disk by a write.
+   */
   #inviteIdle(): void {
     const { peers, log } = this.#options;
     const node = peers?.up().find(({ id }) => id === this.#remote.at(-1));

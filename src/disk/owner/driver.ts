@@ -1,9 +1,9 @@
 /**
  * Runs the machine of ownership: the only caller of `step`.
  *
- * Invariants: the effects of one work run in order, one at a time; those that need no waiting run in the turn of their
- * step, so nothing comes between a decision and the file that makes it durable. Effects after one that failed are not
- * begun. Every list of effects is held to the order of `order.ts` first.
+ * Invariants: the effects of one work run in order, one at a time. Effects that need no waiting run
+ * in the turn of their step, so nothing comes between a decision and the file that makes it
+ * durable. Effects after one that failed do not begin. `order.ts` checks each list first.
  */
 import { type RuleIndex, type State, type Step, step } from './machine.js';
 import { assertOrder } from './order.js';

@@ -1,7 +1,8 @@
 /**
- * A disk's files on this node as the owner's machine changes them: opened, inherited, made durable, let go of, removed.
+ * A disk's files on this node, as the machine of ownership changes them: opened, inherited, made
+ * durable, let go of, removed.
  *
- * Invariant: `hosted` is what is open; a folder that was let go of, or was closed to be changed, is opened anew.
+ * Invariant: `hosted` holds the open files. A folder that was let go of or closed is opened anew.
  */
 import { ClosedError, CopseError } from '../../base/error.js';
 import { DiskFolder } from '../folder/folder.js';
@@ -60,7 +61,10 @@ export class DiskFiles {
     return this.#hosted?.isClosed === false ? this.#hosted.state : undefined;
   }
 
-  /** The answer to `disk.handover`; `undefined` when the disk is not granted to that node, or was accepted since. */
+  /**
+   * @returns the answer to `disk.handover`; `undefined` if the disk is not granted to that node, or
+   * was accepted since
+   */
   handoverTo(nodeId: string): Handover | undefined {
     const { state } = this;
     const hosted = this.#hosted;
@@ -72,9 +76,10 @@ export class DiskFiles {
   }
 
   /**
-   * Brings the giver's map, and writes the one with which this node begins to own the disk. Nothing names it yet.
+   * Brings the giver's map, and writes the map with which this node begins to own the disk. No file
+   * names that map yet.
    *
-   * @throws CopseError `ERR_SIZE`; what the map can't be had for
+   * @throws CopseError `ERR_SIZE`; the error of the giver's map
    */
   async inherit(giver: NodeRef, { epoch, record, nodes, copy }: Handover): Promise<void> {
     const { home, peers } = this.#options;
@@ -165,7 +170,11 @@ export class DiskFiles {
     await this.adopt(home.reopen(uuid));
   }
 
-  /** Takes files that are opened elsewhere, unless the disk was closed meanwhile. Resolves to `same` for those of before. */
+  /**
+   * Takes files that are opened elsewhere, unless the disk was closed meanwhile.
+   *
+   * @returns `same` for the files of before
+   */
   async adopt(opening: Promise<HostedDisk | undefined>): Promise<'same' | undefined> {
     const hosted = await opening;
     if (this.#isClosed) {

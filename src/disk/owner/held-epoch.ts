@@ -1,4 +1,4 @@
-/** The last epoch under which this node owned a disk, from its files, open or not, and from its notes. */
+/** Last epoch under which this node owned a disk, from its files and from its notes. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncDirectory } from '../../base/replace-file.js';
@@ -24,7 +24,10 @@ export class HeldEpochs {
     return existsSync(this.#ownerPath(uuid));
   }
 
-  /** 0: this node never owned the disk. @throws the failure of reading its owner file: then no node can tell */
+  /**
+   * @returns 0 if this node never owned the disk
+   * @throws the error of reading its owner file: then no node can tell
+   */
   last(uuid: string): number {
     const { notes, stateOf } = this.#options;
     const held = notes.heldEpoch(uuid);

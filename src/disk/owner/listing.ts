@@ -8,7 +8,10 @@ export interface ListedDisk {
   attachment: { count: number };
 }
 
-/** One entry for each name, as the caller goes on. Of one name the older disk is served, unless this node owns the other one. */
+/**
+ * One entry for each name, made as the caller goes on. Of two disks with one name the older one is
+ * listed, unless this node owns the other.
+ */
 export function* listed(exports: readonly ListedDisk[], known: KnownDisks): Iterable<{ name: string; description: string }> {
   const names = new Set<string>();
   for (const { record, isOwner, attachment } of exports) {

@@ -1,5 +1,6 @@
 /**
- * A disk as another node's clients read it while this node owns it. Everything fails with `ERR_NOT_OWNER` from the moment on in which it does not any more.
+ * A disk as another node's clients read it while this node owns it. Each request fails with
+ * `ERR_NOT_OWNER` as soon as this node does not own it any more.
  *
  * Invariant: nothing is answered while the lease on the disk has passed.
  */
@@ -59,7 +60,7 @@ export class LiveView extends ReadOnlyDevice implements BlockDevice {
 
   async close(): Promise<void> {}
 
-  /** What fails since the disk has moved on meanwhile is to be asked of its next owner. */
+  /** Runs a request. If the disk moves on, the error leads the client to its next owner. */
   async #answer<T>(work: (here: BlockDevice) => Promise<T>, options: RequestOptions | undefined): Promise<T> {
     const { lease } = this;
     if (lease?.isValid() === false && !(await lease.settled(options))) throw this.#notOwner();

@@ -1,6 +1,7 @@
 /**
- * Ownership of one disk on one node, as a pure machine: `step(state, event)` answers with the next state and the
- * effects that lead there. It does nothing itself, and no other code decides about ownership.
+ * Ownership of one disk on one node, as a pure machine: `step(state, event)` answers with the next
+ * state and the effects that lead there. It does nothing itself. No other code decides about
+ * ownership.
  *
  * The durable part of a state is what `owner.json` and the notes say:
  *
@@ -9,14 +10,15 @@
  * | absent | no files of the disk are here | `host`, `take`, `seize`, `receive` |
  * | incoming | a copy that is made ahead | `take`, `seize`, `remove` |
  * | owner | this node's overlay is the disk | `grant`, `claim`, `remove` |
- * | granted | the disk went to `to`; its blocks stay until the owner releases them | `settle`, `take`, `seize`, `remove` |
+ * | granted | the disk went to `to`, its blocks stay | `settle`, `take`, `seize`, `remove` |
  *
- * The volatile part is the work under way: one job, that may change owner or files, and what goes on beside it. The
- * lines of the table lie in `table-give.ts`, `table-take.ts` and `table-keep.ts`; docs/architecture/ownership.md shows
- * all of them. The first line counts whose phase, event and condition fit.
+ * The volatile part is the work under way: one job that may change owner or files, and other work
+ * beside it. The lines of the table lie in `table-give.ts`, `table-take.ts` and `table-keep.ts`;
+ * docs/architecture/ownership.md shows them. The first line counts whose phase, event and condition
+ * fit.
  *
- * Invariants: a step changes nothing durable, it names the effects that do; `order.ts` holds each list of effects to
- * "durable before said"; a line that follows an effect looks at the durable part again.
+ * Invariants: a step changes nothing durable; it names the effects that do. `order.ts` holds each
+ * list of effects to "durable before said". A line after an effect looks at the durable part again.
  */
 import { type Context, type Fx, fx, type Rule, reject } from './rule.js';
 import type { Effect, Event, Facts, Volatile, Work } from './state.js';

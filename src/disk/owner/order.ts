@@ -1,8 +1,8 @@
 /**
- * The order of effects that keeps a disk's data, asserted in one place: whatever is said to another node is durable
- * here before it is said.
+ * The order of effects that keeps a disk's data, asserted in one place. A fact is durable here
+ * before this node tells it to another one.
  *
- * The driver holds each list of effects against it before the first one runs.
+ * The driver checks each list of effects before the first effect runs.
  */
 import { isGrantedTo } from './rule.js';
 import type { Effect, Facts, Ownership, Work } from './state.js';

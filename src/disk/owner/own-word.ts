@@ -12,7 +12,7 @@ import type { Force, NodeRef, OwnerState } from '../protocol/record.js';
 import type { RemoteNodes } from '../protocol/remote-nodes.js';
 import type { DiskNotes } from '../session/notes.js';
 
-/** What this node has on disks: its own files and notes, and what it was told. */
+/** Sources of this node's word: its files, its notes, and the owners that it was told of. */
 export interface WordSource {
   readonly options: { diskDir: string; notes: DiskNotes; known: KnownDisks; peers: RemoteNodes | undefined };
   get(uuid: string): { hosted?: { state: OwnerState } | undefined } | undefined;
@@ -20,7 +20,7 @@ export interface WordSource {
 
 const askMs = 2000;
 
-/** Asks nobody. @throws what reading an owner file fails with: then nobody can tell */
+/** Asks no other node. @throws the error of reading an owner file: then no node can tell */
 export function ownWord(registry: WordSource, uuid: string): Trace {
   const { diskDir, notes } = registry.options;
   const hosted = registry.get(uuid)?.hosted;

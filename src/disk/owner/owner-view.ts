@@ -1,6 +1,6 @@
 /**
- * The disk at its owner, for the sessions of this node: opened when it is first wanted, and anew when ownership has
- * moved.
+ * The disk at its owner, for the sessions of this node. It is opened for the first request, and
+ * anew when ownership has moved.
  *
  * Invariant: `owner` is the node to which the open view leads.
  */
@@ -12,9 +12,9 @@ import type { RemoteNodes } from '../protocol/remote-nodes.js';
 export interface OwnerViewOptions {
   peers: RemoteNodes | undefined;
   locate(uuid: string, name: string): Promise<NodeRef>;
-  /** Who owns it as was told last. */
+  /** Owner that this node was told of last. */
   toldOwner(): NodeRef | undefined;
-  /** Whether anybody here wants the disk still. */
+  /** True if a client here still uses the disk. */
   isWanted(): boolean;
 }
 
@@ -33,7 +33,10 @@ export class OwnerView {
     return this.#device === undefined ? undefined : this.#owner;
   }
 
-  /** `undefined`: as far as anybody knows it is this node. @throws as `locate` does; CopseError `ERR_NOT_OWNER` when nobody wants it any more */
+  /**
+   * @returns the disk at its owner; `undefined` if this node is said to be the owner
+   * @throws the error of `locate`; CopseError `ERR_NOT_OWNER` if the clients here have left
+   */
   async open({ uuid, name, sizeBytes }: DiskRecord): Promise<BlockDevice | undefined> {
     this.follow();
     if (this.#device !== undefined) return this.#device;
@@ -51,7 +54,7 @@ export class OwnerView {
     return this.#device;
   }
 
-  /** Leaves an owner that was deposed, as others tell: it may not know, or not answer any more. */
+  /** Leaves an owner that was deposed. It may not know that, or not answer any more. */
   follow(): void {
     const told = this.#options.toldOwner();
     if (this.#device !== undefined && told !== undefined && told.id !== this.#owner?.id) this.close();

@@ -1,8 +1,9 @@
 /**
- * Who owns one disk, as this node has it: the machine with its driver, and the hands that carry its effects out on real
- * files, sessions and nodes.
+ * Ownership of one disk on this node: the machine with its driver, and the hands that carry its
+ * effects out on real files, sessions and nodes.
  *
- * Invariants: nothing here decides about ownership; each request ends with the machine's reply or refusal.
+ * Invariants: no code here decides about ownership. Each request ends with the machine's reply or
+ * refusal.
  */
 import type { Clock } from '../../base/clock.js';
 import { CopseError } from '../../base/error.js';
@@ -113,7 +114,7 @@ export class Ownership implements Hands {
     this.#options.home.idle(this.#options.record.uuid);
   }
 
-  /** Owner, files or the right to change them may have changed: native threads of sessions follow. */
+  /** Has native threads of sessions follow a change of owner, files or leave to write. */
   refresh(): Promise<void> {
     this.upkeep.followOwner();
     return this.#options.attachment.refresh();

@@ -1,8 +1,8 @@
 /**
- * All disks of this node: those that it owns or owned, and those of other nodes that its clients are attached to.
+ * All disks of this node: those that it owns or owned, and disks of other nodes with clients here.
  *
- * Invariant: of one uuid there is one export, and one folder. A caller that has waited with an export in hand takes the
- * present one (`current`): the other may have been forgotten.
+ * Invariant: each uuid has one export and one folder. A caller that has waited with an export in
+ * hand takes the present one (`current`), because the other may have been forgotten.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -72,12 +72,12 @@ export class DiskRegistry implements DiskDirectory {
     return this.#exports.sorted.filter((disk) => this.#isThere(disk));
   }
 
-  /** How many exports there are at most. Disks of other nodes that this node's clients are attached to count twice. */
+  /** Upper bound of the number of exports. Disks of other nodes with clients here count twice. */
   get exportCount(): number {
     return this.#exports.size + this.options.known.size;
   }
 
-  /** Opens what lies on this host's disk. What can't be opened is logged and keeps no other from its guests. */
+  /** Opens all folders of this host. A folder that can't be opened is logged, and others go on. */
   async start(): Promise<void> {
     const { diskDir, log, room } = this.options;
     for (const folder of DiskFolder.list(diskDir, log, room)) {
@@ -133,12 +133,13 @@ export class DiskRegistry implements DiskDirectory {
     return this.exportOf(record);
   }
 
-  /** As `find`; asks the nodes that answer when nothing is known. */
+  /** As `find`; asks the nodes that answer if this node knows no such disk. */
   async search(name: string): Promise<DiskExport | undefined> {
     const here = this.find(name);
     if (here !== undefined) return here;
     const asked = await this.#search.ask({ name });
-    // What was known of it may have been forgotten by now: its old owner knows it no more, its new one not yet.
+    // This node may have forgotten the disk by now: its old owner knows it no more, its new one not
+    // yet.
     return this.find(name) ?? (asked && this.exportOf(asked.record));
   }
 
@@ -155,8 +156,8 @@ export class DiskRegistry implements DiskDirectory {
   }
 
   /**
-   * A disk as a client is told of it that only asks. Nobody is attached, and no node is asked: the size of another node's disk
-   * is as that node said it last.
+   * A disk as a client sees it that only asks. No client is attached, and no node is asked. The
+   * size of another node's disk is the one that it said last.
    */
   view({ record }: DiskExport): ExportView {
     const { sizeBytes, multiConn } = record;

@@ -1,6 +1,6 @@
 /**
- * What is asked of a disk's ownership on this node: by other nodes, by guests, by operators. Each is one piece of work
- * for the machine, and settles with its reply.
+ * Requests of nodes, guests and operators to a disk's ownership on this node. Each one is one piece
+ * of work for the machine, and settles with its reply.
  */
 import type { DiskFolder } from '../folder/folder.js';
 import type { HostedDisk } from '../hosted/hosted-disk.js';
@@ -57,7 +57,7 @@ export abstract class OwnershipRequests {
   }
 
   /**
-   * Hears that a node claims the disk under a later epoch: this node lets go of it when that is proven.
+   * Hears that a node claims the disk under a later epoch. This node lets go of it on proof.
    *
    * @param isTrusted true if nothing is acknowledged until the claim is judged
    * @returns the proof; `undefined` when the claim is about nothing here
@@ -71,7 +71,10 @@ export abstract class OwnershipRequests {
     return (await this.ownership.request({ kind: 'resolve', epoch })) as Decision;
   }
 
-  /** True if the files here may go, as the owner says. @throws CopseError `ERR_NOT_OWNER`, `ERR_NOT_YET` */
+  /**
+   * @returns true if the files here may go, as the owner says
+   * @throws CopseError `ERR_NOT_OWNER`, `ERR_NOT_YET`
+   */
   async release(epoch: number, by: NodeRef): Promise<boolean> {
     return (await this.ownership.request({ kind: 'release', epoch, node: by })) === 'proven';
   }
@@ -102,7 +105,7 @@ export abstract class OwnershipRequests {
     return (await this.#job({ kind: 'still' }, { work: (hosted) => work(hosted as HostedDisk) })) as T;
   }
 
-  /** Changes the files of the disk while they are closed. They are opened again whether that succeeds or not. */
+  /** Changes the files of the disk while they are closed. Then opens them, even after a failure. */
   async replaced(change: (folder: DiskFolder) => Promise<void>, open: (folder: DiskFolder) => Promise<HostedDisk>): Promise<void> {
     await this.#job({ kind: 'replace' }, { work: (hosted) => change((hosted as HostedDisk).folder), open });
   }
@@ -112,7 +115,11 @@ export abstract class OwnershipRequests {
     await this.#job({ kind: 'host' }, { work: open });
   }
 
-  /** Does something with the files of a disk that this node does not own; files that it opens are served. @throws CopseError `ERR_NOT_OWNER` when this node owns it */
+  /**
+   * Works with the files of a disk that this node does not own. Files that it opens are served.
+   *
+   * @throws CopseError `ERR_NOT_OWNER` if this node owns the disk
+   */
   async receive(work: (hosted: HostedDisk | undefined) => Promise<HostedDisk>): Promise<void> {
     await this.#job({ kind: 'receive' }, { work });
   }
@@ -125,7 +132,8 @@ export abstract class OwnershipRequests {
   /**
    * The blocks of this node go, for good.
    *
-   * @param check throws what is in the way; it is called in the turn in which the files are let go of, too
+   * @param check throws the error that keeps the files; it is called again in the turn in which the
+   * files are let go of
    * @param epoch the owner's, whose release this is; absent: an operator's word
    */
   async remove(check: (hosted: HostedDisk) => void, epoch?: number): Promise<void> {

@@ -1,4 +1,4 @@
-/** Answers about handovers of a disk that this node has no part in just now: the same machine, with notes alone. */
+/** Answers how a handover ended, for a disk without files here: the same machine on notes alone. */
 import type { DiskNotes } from '../session/notes.js';
 import { Driver, type Hands } from './driver.js';
 import type { Decision, Effect, Facts } from './state.js';

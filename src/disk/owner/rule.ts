@@ -1,4 +1,4 @@
-/** The shape of a line in the table of ownership, and what its conditions and effects are made from. Pure. */
+/** The shape of a line in the table of ownership, and parts of its conditions and effects. Pure. */
 import type { NodeRef } from '../protocol/record.js';
 import type { Effect, EffectKind, Facts, Ownership, Refusal, Volatile, Work } from './state.js';
 

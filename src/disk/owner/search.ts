@@ -1,8 +1,9 @@
 /**
- * Finds the owner of a disk: along the grants from what this node knows, then by asking all nodes that answer.
+ * Finds the owner of a disk: along the grants that this node knows, then by asking all nodes.
  *
- * Invariant: an owner under an earlier epoch than was told is passed over; a node to which the disk was handed back, and
- * that has not accepted, is led to its giver, which answers the same again.
+ * Invariants: an owner under an earlier epoch than this node was told of is passed over. A node
+ * that was given the disk back and has not accepted it is led to its giver. The giver answers the
+ * same again.
  */
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
@@ -88,7 +89,7 @@ export class DiskSearch {
       if (answer.state === 'owner') return { owner: this.#learn(node, answer) };
       // It answers the same again.
       if (this.#isForThisNode(answer) && answer.epoch + 1 >= minEpoch) return { owner: node };
-      // It has handed the disk on once, and was given it again since, which it has not accepted yet.
+      // The node has handed the disk on, was given it again since, and has not accepted it yet.
       if (answer.epoch < latestEpoch) break;
       latestEpoch = answer.epoch;
       node = answer.to?.id === peers.self.id ? undefined : answer.to;
@@ -117,7 +118,7 @@ export class DiskSearch {
         }
       }),
     );
-    // Of the one with the latest word: the owner, or who handed it to this node, which has not got it.
+    // The latest word counts: of the owner, or of the node that handed the disk to this one.
     const found = answers.flatMap((one) => {
       if (one?.answer.state === 'owner') return [{ ...one, epoch: one.answer.epoch }];
       return one !== undefined && this.#isForThisNode(one.answer) ? [{ ...one, epoch: one.answer.epoch + 1 }] : [];
@@ -140,7 +141,7 @@ export class DiskSearch {
     return { id, address };
   }
 
-  /** One that nobody said to own was handed over, and was asked for at its old place too late, and at its new one too early. */
+  /** Finds a disk between two nodes: its old owner was asked too late, its new one too early. */
   async #onItsWay(peers: RemoteNodes, answers: ({ answer: AnswerOf<'disk.describe'> } | undefined)[]): Promise<FoundDisk | undefined> {
     const { known } = this.#options;
     const granted = answers.flatMap((one) => (one?.answer.to === undefined ? [] : [one.answer]));

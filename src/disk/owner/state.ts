@@ -10,7 +10,7 @@ import type { Force, NodeRef, OwnerState } from '../protocol/record.js';
 /** The part of `owner.json` that says who owns the disk. */
 export type Ownership = Pick<OwnerState, 'state' | 'epoch' | 'to' | 'forced' | 'by'>;
 
-/** The durable part, read from the folder and the notes at each step: it is kept in no second place. */
+/** The durable part. Each step reads it from the folder and the notes; no second place keeps it. */
 export interface Facts {
   /** Ownership as the open files have it; absent: there are none, or they are not open. */
   readonly file: Ownership | undefined;
@@ -34,7 +34,7 @@ export interface Facts {
   readonly hasSnapshots: boolean;
 }
 
-/** Kinds of work that change the owner or the files of a disk: one at a time, in the order in which they were asked for. */
+/** Kinds of work that change the owner or the files of a disk: one at a time, in their order. */
 export const jobKinds = ['grant', 'take', 'host', 'receive', 'seize', 'remove', 'still', 'replace', 'reopen'] as const;
 /** Kinds of work that go on beside a job. */
 export type SideKind = 'accepted' | 'claim' | 'settle' | 'resolve' | 'release' | 'released';
@@ -43,7 +43,7 @@ export type WorkKind = (typeof jobKinds)[number] | SideKind;
 /** One piece of work, and how far it is. */
 export interface Work {
   readonly kind: WorkKind;
-  /** Names the work to whoever waits for its reply. */
+  /** Name of the work, for the caller that waits for its reply. */
   readonly id: string;
   readonly phase: string;
   readonly reason?: HandoverReason | undefined;

@@ -1,4 +1,4 @@
-/** Lines of the table of ownership by which a node gives a disk away, and learns how that ended. Pure. */
+/** Lines of the table of ownership by which a node gives a disk away and learns the end. Pure. */
 import {
   askResolve,
   effect,
@@ -30,7 +30,7 @@ const freeToTaker = persist('granted, free, to the taker', (c) => ({
 }));
 
 const grant: Rule[] = [
-  // A request that was doubled waits for the first one: native lanes of this node may not have stopped yet.
+  // A doubled request waits for the first one: native lanes here may not have stopped yet.
   {
     at: ['grant'],
     on: 'begin',

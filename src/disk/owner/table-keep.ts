@@ -20,7 +20,7 @@ import {
 
 const still = [fx('closeGate'), fx('flush'), fx('settleLease')];
 
-/** True if the owner under the release's epoch needs these files no more. What a takeover inherits it still needs. */
+/** True if the release does not count. A takeover that is under way still needs the files. */
 function isStale(c: Context): boolean {
   return c.facts.file?.state !== 'granted' || ownEpoch(c) >= epochOf(c) || isTaking(c.volatile);
 }

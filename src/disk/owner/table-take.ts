@@ -1,4 +1,4 @@
-/** Lines of the table of ownership by which a node becomes the owner: by the owner's leave, by force, or with files of its own. Pure. */
+/** Lines by which a node becomes the owner: by leave, by force, or with files of its own. Pure. */
 
 import { maxEpoch } from '../protocol/record.js';
 import {
@@ -24,7 +24,7 @@ import {
 } from './rule.js';
 import type { Given } from './state.js';
 
-/** So far an epoch jumps by force: further than the lost owner can have handed the disk on since it was last heard of. */
+/** Jump of the epoch by force: more than the lost owner can have handed on since its last word. */
 const forcedEpochs = 1000;
 
 const givenEpoch = ({ work }: Context): number => work.handover?.epoch ?? 0;

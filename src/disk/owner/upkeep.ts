@@ -1,6 +1,6 @@
 /**
- * What goes on with a disk by itself: the lease while this node owns it, the rest of its blocks, and the timers after
- * which the machine is asked again.
+ * Work that goes on with a disk by itself: the lease while this node owns it, the rest of its
+ * blocks, and the timers after which the machine is asked again.
  *
  * Invariants: there is one lease for each epoch of this node; after `end` no timer fires.
  */
@@ -30,7 +30,7 @@ export interface UpkeepOptions {
   log: Logger;
 }
 
-/** Delay before the rest of the disk is fetched, in ms: its guests, who have waited for the handover, go first. */
+/** Delay before the rest of the disk is fetched, in ms. Its guests have waited, and go first. */
 const restAfterHandoverMs = 1000;
 /** Delay before files that could not be opened are tried again, in ms. */
 const reopenMs = 1000;
@@ -40,7 +40,7 @@ const settleMs = 1000;
 export class Upkeep {
   readonly #options: UpkeepOptions;
   #lease: DiskLease<NativeLease> | undefined;
-  /** Time when the present step began that changes owner or files; for a grant that is undone, the grant. */
+  /** Time when the present change of owner or files began, or the grant that is undone. */
   #sinceMs: number | undefined;
   #completion: Completion | undefined;
   #cancelSettling: (() => void) | undefined;
@@ -50,7 +50,7 @@ export class Upkeep {
     this.#options = options;
   }
 
-  /** Lease under which this node answers for the disk; absent while it does not own it, and on a single host. */
+  /** Lease under which this node answers for the disk; absent on other nodes and a single host. */
   get lease(): DiskLease<NativeLease> | undefined {
     return this.#lease;
   }
@@ -65,7 +65,7 @@ export class Upkeep {
     return this.#cancelReopening !== undefined;
   }
 
-  /** A step begins that changes owner or files. A doubt from here on is about what it ends with, too. */
+  /** A change of owner or files begins. A doubt from here on is about its result, too. */
   began(): void {
     this.#sinceMs = this.#options.clock.nowMs();
   }

@@ -1,4 +1,4 @@
-/** The parts of a request to a disk's ownership that are no plain data, so the machine never sees them. */
+/** Parts of a request to a disk's ownership that are no plain data. The machine never sees them. */
 import type { DiskFolder } from '../folder/folder.js';
 import type { HostedDisk } from '../hosted/hosted-disk.js';
 import type { DiskSession } from '../session/session.js';
