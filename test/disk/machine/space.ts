@@ -9,7 +9,8 @@ export function space(budget: Partial<Budget>, setting: Setting = {}, after: rea
 export const spaces: readonly Space[] = [
   space({ takes: 1, faults: 1, crashes: 2, writes: 1 }),
   space({ takes: 1, faults: 1, crashes: 1, forces: 1, writes: 1 }),
-  space({ takes: 2, faults: 1, crashes: 1, writes: 1 }),
+  space({ takes: 2, crashes: 1, writes: 1 }),
+  space({ takes: 2, faults: 1, writes: 1 }),
 ];
 
 /** Ways to worlds that small budgets do not reach. */
