@@ -100,7 +100,8 @@ export class DiskSearch {
   /**
    * Asks all nodes that answer for the owner of the disk.
    *
-   * @throws CopseError `ERR_DISK_FORMAT` if only nodes answer that have it in a format that this version does not know
+   * @throws CopseError `ERR_DISK_FORMAT` if all answering nodes have it in a format that this
+   *   version does not know
    */
   async ask(question: { name: string } | { uuid: string }): Promise<FoundDisk | undefined> {
     const { peers } = this.#options;

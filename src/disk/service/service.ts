@@ -51,8 +51,8 @@ export class DiskService {
   }
 
   /**
-   * @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`, `ERR_DISK_FORMAT`; the error of the
-   * method
+   * @throws CopseError `ERR_NO_SUCH_METHOD`, `ERR_NOT_MEMBER`, `ERR_ARGUMENT`, `ERR_DISK_FORMAT`;
+   * the error of the method
    */
   async call(method: string, argument: unknown, { caller }: { caller: Caller | undefined }): Promise<unknown> {
     if (!isDiskMethod(method))
