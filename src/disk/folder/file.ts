@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CopseError } from '../../base/error.js';
+import { MiB } from '../../base/size.js';
 import type { DiskRecord } from '../protocol/record.js';
 import { removedSuffix, unfinishedSuffix } from './create.js';
 import { mapFileBytes, readMapHeader } from './map-header.js';
@@ -56,4 +57,9 @@ export function clearFiles(path: string, pattern: RegExp, keep: ReadonlySet<stri
     const ours = dataFilePattern.test(owner) || mapFilePattern.test(owner) || name.endsWith('.json.new');
     if (ours && pattern.test(owner) && !keep.has(owner)) rmSync(join(path, name), { force: true });
   }
+}
+
+/** @returns the room on disk that a copy of the files takes, in bytes, rounded up */
+export function copyBytes({ dataPath, mapPath }: { dataPath: string; mapPath: string }): number {
+  return MiB + [dataPath, mapPath].reduce((bytes, path) => bytes + statSync(path).blocks * 512, 0);
 }

@@ -10,7 +10,7 @@
  * Invariant: after a crash at any point a folder is as before a call or as after it. New files are made beside the old ones, durable, and are the disk once `owner.json` names them; what it does not name is cleared at the next start.
  * Nobody may have the overlay open, or it must be frozen and flushed, while `snapshot`, `revert` and `resize` run; they, and `remove`, run one after another.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CopseError, errorCode, errorMessage } from '../../base/error.js';
@@ -24,7 +24,7 @@ import { Serial } from '../../base/serial.js';
 import { MiB } from '../../base/size.js';
 import { type DiskRecord, diskRecordSchema, type OwnerState } from '../protocol/record.js';
 import { checkSize, createFolder, createMap, formatRecord, removedSuffix } from './create.js';
-import { checkFiles, clearFiles, freeDataName, freeMapName, isFolderName, isLeftover } from './file.js';
+import { checkFiles, clearFiles, copyBytes, freeDataName, freeMapName, isFolderName, isLeftover } from './file.js';
 import { mapFileBytes, mapHeaderBytes, recordSeedOf } from './map-header.js';
 import { firstDataFile, mapFilePattern, type OwnerFile, readOwnerFile, replaceOwnerFile } from './owner-file.js';
 import { copyEither, SnapshotFolder, type SnapshotOptions, type SnapshotRecord } from './snapshot.js';
@@ -294,9 +294,4 @@ export class DiskFolder {
   #clear(pattern: RegExp): void {
     clearFiles(this.path, pattern, new Set([this.#owner.data, this.state.map, ...this.#writing]));
   }
-}
-
-/** About what a copy of the files takes. */
-function copyBytes({ dataPath, mapPath }: { dataPath: string; mapPath: string }): number {
-  return MiB + [dataPath, mapPath].reduce((bytes, path) => bytes + statSync(path).blocks * 512, 0);
 }
