@@ -1,9 +1,11 @@
 /**
- * Hears of a signal's abort. Hundreds of requests may wait under one signal, that of a connection say: each signal gets one listener,
- * however many wait, and loses it with the last of them. (EventTarget searches a list for each that leaves, and from the eleventh on
- * Node warns of a leak.)
+ * Reports the abort of a signal. Hundreds of requests may wait under one signal, for example that
+ * of a connection. Each signal gets one listener, however many callbacks wait, and loses it with
+ * the last of them. (EventTarget searches a list for each listener that leaves, and Node warns of a
+ * leak from the eleventh on.)
  *
- * Invariant: after `unwatchAbort` the callback is not called; no callback keeps another from being called.
+ * Invariant: after `unwatchAbort` the callback is not called; no callback keeps another from being
+ * called.
  */
 
 interface Watchers {
@@ -13,7 +15,10 @@ interface Watchers {
 
 const watchersBySignal = new WeakMap<AbortSignal, Watchers>();
 
-/** Calls back once when the signal is aborted from now on. One that is aborted already is the caller's to look at. */
+/**
+ * Calls back once if the signal is aborted from now on. The caller looks itself at a signal that is
+ * aborted already.
+ */
 export function watchAbort(signal: AbortSignal | undefined, callback: () => void): void {
   if (signal === undefined) return;
   const known = watchersBySignal.get(signal);
@@ -38,7 +43,7 @@ export function unwatchAbort(signal: AbortSignal | undefined, callback: () => vo
   signal.removeEventListener('abort', watchers.listener);
 }
 
-/** What one throws is reported as an uncaught error, as EventTarget does. */
+/** Reports the error of a callback as an uncaught error, as EventTarget does. */
 function call(callback: () => void): void {
   try {
     callback();

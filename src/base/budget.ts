@@ -1,8 +1,8 @@
 /**
- * A bound on bytes (or on anything countable) that many share, first come, first served.
+ * A bound on bytes (or on anything countable) that many callers share, first come, first served.
  *
- * Invariant: the sum of what is taken never exceeds `limit`, except for one taker of more than `limit`, which runs alone
- * rather than wait for ever.
+ * Invariant: the sum of what is taken never exceeds `limit`. One caller that takes more than
+ * `limit` is the exception: it runs alone rather than wait for ever.
  */
 export class Budget {
   readonly limit: number;
@@ -17,7 +17,7 @@ export class Budget {
     return this.#taken;
   }
 
-  /** Takes `amount` at once if there is room and nobody waits. */
+  /** Takes `amount` at once if there is room and no caller waits. */
   tryTake(amount: number): boolean {
     if (this.#waiting.length > 0 || !this.#fits(amount)) return false;
     this.#taken += amount;

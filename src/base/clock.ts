@@ -1,12 +1,15 @@
 /**
- * Time as the rest of Copse sees it. Injected, so that tests decide when it passes.
+ * Source of time for all other code. It is injected, so that tests decide when time passes.
  *
  * Invariant: `nowMs` is monotonic; it never follows changes of the wall clock.
  */
 export interface Clock {
   /** Milliseconds since an arbitrary point, with fractions. */
   nowMs(): number;
-  /** Calls `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
+  /**
+   * Calls `callback` once after `delayMs`. The returned function cancels it. Does not keep the
+   * process alive.
+   */
   after(delayMs: number, callback: () => void): () => void;
 }
 

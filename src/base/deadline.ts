@@ -1,5 +1,5 @@
 /**
- * A point in time after which a wait is given up, and the one helper that waits under it.
+ * Waits that end at a deadline or an abort.
  *
  * One timer and one listener per wait, both taken off when the wait ends: `AbortSignal.any` and
  * `AbortSignal.timeout` leak on Node 20 and cost some 11 µs each.
@@ -9,7 +9,7 @@ import { type Clock, systemClock } from './clock.js';
 import { AbortedError, DeadlineError } from './error.js';
 
 export interface WaitOptions {
-  /** Milliseconds until the wait is given up with `ERR_DEADLINE`; 0 waits for ever. */
+  /** Time until the wait is given up with `ERR_DEADLINE`, in ms; 0 waits for ever. */
   timeoutMs?: number | undefined;
   /** Ends the wait with `ERR_ABORTED`. */
   signal?: AbortSignal | undefined;
@@ -17,10 +17,10 @@ export interface WaitOptions {
 }
 
 /**
- * Settles as `promise` does, or rejects with `ERR_DEADLINE` or `ERR_ABORTED`, whichever comes first. The work behind
- * `promise` goes on; who shares it decides when it ends.
+ * Settles as `promise` does, or rejects with `ERR_DEADLINE` or `ERR_ABORTED`, whichever comes
+ * first. The work behind `promise` goes on; its owner decides when it ends.
  *
- * @param what names the wait in the error, for example `read of image debian at 1048576`
+ * @param what name of the wait in the error, for example `read of image debian at 1048576`
  */
 export function waitFor<T>(what: string, promise: Promise<T>, options: WaitOptions): Promise<T> {
   const { timeoutMs = 0, signal, clock = systemClock } = options;

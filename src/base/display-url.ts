@@ -1,15 +1,19 @@
 /**
- * How URLs are shown: the one place that takes secrets out of them.
+ * Shows URLs: the one place that takes secrets out of them.
  *
- * Invariants: the result holds no user, no password, no query but the socket of an NBD URI, and no fragment (presigned URLs carry their
- * signature in the query). Both functions never throw, and showing a result again changes nothing.
+ * Invariants: the result holds no user, no password, no query but the socket of an NBD URI, and no
+ * fragment (presigned URLs carry their signature in the query). Both functions never throw. Showing
+ * a result again changes nothing.
  */
 
-/** A URL in a text ends at a space, a double quote or an angle bracket. Punctuation at its end belongs to the text. */
+/**
+ * A URL in a text ends at a space, a double quote or an angle bracket. Punctuation at its end
+ * belongs to the text.
+ */
 const urlInText = /\b[a-z][a-z0-9+.-]*:[/\\]{1,2}[^\s"`<>]+?(?=[.,:;)\]']*(?:[\s"`<>]|$))/gi;
 const userInUrl = /^([a-z][a-z0-9+.-]*:\/\/)[^/\\\s]*@/i;
 
-/** The URL without user, password, query and fragment. A path is shown as it is. */
+/** @returns the URL without user, password, query and fragment; a path as it is */
 export function displayUrl(url: string): string {
   const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === 'file') return url;
@@ -18,11 +22,12 @@ export function displayUrl(url: string): string {
   if (!bare.includes(':/') && !bare.includes(':\\')) return `${scheme}:…`;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.username === '' && parsed.password === '') return bare;
-  // Parsers take more forms than one: backslashes, one slash, line breaks. What can't be cut with certainty is not shown.
+  // Parsers accept several forms: backslashes, one slash, line breaks. A part that can't be cut
+  // with certainty is not shown.
   return parsed !== undefined && userInUrl.test(bare) ? bare.replace(userInUrl, '$1') : `${scheme}://…`;
 }
 
-/** The text, with each URL in it shown as `displayUrl` shows it. */
+/** @returns the text, with each URL in it shown as `displayUrl` shows it */
 export function redactUrls(text: string): string {
   return /:[/\\]/.test(text) ? text.replace(urlInText, displayUrl) : text;
 }

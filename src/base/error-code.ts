@@ -1,8 +1,10 @@
 /**
  * Every code that Copse throws, once, with its kind and its help.
  *
- * HTTP status, exit code, NBD errno and docs/reference/errors.md follow from the kinds. Invariant: a code is in one
- * part of the table. A code of the operating system that is not listed is `internal`, and so is an unknown code.
+ * HTTP status, exit code, NBD errno and docs/reference/errors.md follow from the kinds.
+ *
+ * Invariant: a code is in one part of the table. A code of the operating system that is not listed
+ * is `internal`, and so is an unknown code.
  */
 import type { constants } from 'node:os';
 import { clusterErrors } from './error-code/cluster.js';
@@ -33,7 +35,10 @@ declare const foreign: unique symbol;
 /** A code that another process chose. */
 export type ForeignErrorCode = string & { readonly [foreign]: true };
 
-/** Marks a code that came from another process. That process may be newer and have codes that this table lacks. */
+/**
+ * Marks a code that came from another process, which may be newer and have codes that this table
+ * lacks.
+ */
 export function foreignErrorCode(code: string): ForeignErrorCode {
   return code as ForeignErrorCode;
 }
@@ -58,7 +63,10 @@ const kindByCode: ReadonlyMap<string, ErrorKind> = new Map([
   ...Object.entries(systemErrors),
 ]);
 
-/** HTTP status, exit code and NBD errno of a code. @param code any text */
+/**
+ * @param code any text
+ * @returns HTTP status, exit code and NBD errno of a code
+ */
 export function presentationOf(code: string): (typeof errorKinds)[ErrorKind] {
   return errorKinds[kindByCode.get(code) ?? 'internal'];
 }

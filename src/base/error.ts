@@ -2,10 +2,10 @@ import { redactUrls } from './display-url.js';
 import type { ErrorCode, ForeignErrorCode, SystemErrorCode } from './error-code.js';
 
 /**
- * The root of every error that Copse throws on purpose.
+ * Base class of every error that Copse throws on purpose.
  *
- * Invariant: `code` is stable and is what programs and tests look at; the message is for people and
- * names what failed, on what, and what to do about it.
+ * Invariant: programs and tests look at `code`, which is stable. The message is for people: what
+ * failed, on what, and what to do about it.
  */
 export class CopseError extends Error {
   readonly code: string;
@@ -24,21 +24,24 @@ export class DeadlineError extends CopseError {
   }
 }
 
-/** A wait was given up because whoever asked is gone. Code `ERR_ABORTED`. */
+/** A wait was given up because its caller is gone. Code `ERR_ABORTED`. */
 export class AbortedError extends CopseError {
   constructor(what: string, options?: { cause?: unknown }) {
     super('ERR_ABORTED', `${what}: given up, nobody waits for it any more`, options);
   }
 }
 
-/** Something was used after it was closed. Code `ERR_CLOSED`. */
+/** A closed object was used. Code `ERR_CLOSED`. */
 export class ClosedError extends CopseError {
   constructor(what: string) {
     super('ERR_CLOSED', `${what} is closed`);
   }
 }
 
-/** The stable code of any thrown value: `code` of an error that has one (Copse's or Node's), else `ERR_UNKNOWN`. */
+/**
+ * @returns the stable code of any thrown value: its own `code` (Copse's or Node's), else
+ * `ERR_UNKNOWN`
+ */
 export function errorCode(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
     return error.code;
@@ -46,7 +49,10 @@ export function errorCode(error: unknown): string {
   return 'ERR_UNKNOWN';
 }
 
-/** The message of any thrown value, followed by those of its causes, each once. URLs in it hold no secrets. */
+/**
+ * @returns the message of any thrown value, followed by those of its causes, each once. URLs in it
+ * hold no secrets
+ */
 export function errorMessage(error: unknown): string {
   const messages: string[] = [];
   for (let at: unknown = error; at !== undefined && at !== null && messages.length < 8; ) {

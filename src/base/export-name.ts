@@ -1,7 +1,8 @@
 /**
- * Names of images and disks, which clients attach to as exports. The one place that says which names there can be.
+ * Names of images and disks, which clients attach to as exports. The one place that decides which
+ * names are allowed.
  *
- * Invariant: a name that one check accepts is one path below any directory, and one key below any prefix.
+ * Invariant: an accepted name is one path below any directory, and one key below any prefix.
  */
 import { CopseError } from './error.js';
 
@@ -11,7 +12,8 @@ export const maxExportNameLength = 255;
 const known = /^(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}$/;
 
 /**
- * Checks the name of a new image or disk. It does not begin with a dash, because commands would take it for an option.
+ * Checks the name of a new image or disk. It must not begin with a dash, because commands would
+ * take it for an option.
  *
  * @throws CopseError `ERR_NAME`
  */
@@ -21,7 +23,8 @@ export function checkExportName(name: string): string {
 }
 
 /**
- * Checks a name that is in use already: earlier versions let one begin with a dash, and it is served on.
+ * Checks a name that is in use already. Earlier versions let one begin with a dash, and it is
+ * served on.
  *
  * @throws CopseError `ERR_NAME`
  */

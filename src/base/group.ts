@@ -1,8 +1,11 @@
-/** Names of groups, which Node can't look up: read from the group database, as getent(1) shows it. */
+/**
+ * Names of groups, which Node can't look up. They are read from the group database, as getent(1)
+ * shows it.
+ */
 import { execFileSync } from 'node:child_process';
 import { CopseError } from './error.js';
 
-/** @throws CopseError `ERR_CONFIG` when there is no such group */
+/** @throws CopseError `ERR_CONFIG` if there is no such group */
 export function groupIdOf(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
   try {

@@ -1,4 +1,7 @@
-/** Timers of the clock and idle connections don't keep the process alive. A start that waits for nothing else must. */
+/**
+ * Keeps the process alive during work. Timers of the clock and idle connections don't, and a start
+ * may wait for nothing else.
+ */
 
 /** Settles as `work` does; until then the process does not end by itself. */
 export async function holdProcess<T>(work: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-/** What was opened is closed in reverse order, each once, and no failure keeps the rest open. */
+/** Closes opened parts in reverse order, each once. A failure keeps no other part open. */
 
 export interface Closeable {
   close(): Promise<void> | void;
@@ -7,13 +7,13 @@ export interface Closeable {
 export class Lifecycle implements Closeable {
   readonly #open: Closeable[] = [];
 
-  /** Registers `part` to be closed after all that is registered later. Returns it. */
+  /** Registers `part` to be closed after all parts that are registered later. Returns it. */
   own<T extends Closeable>(part: T): T {
     this.#open.push(part);
     return part;
   }
 
-  /** @throws AggregateError of all failures, after everything was tried */
+  /** @throws AggregateError of all failures, after each part was tried */
   async close(): Promise<void> {
     const failures: unknown[] = [];
     for (let part = this.#open.pop(); part !== undefined; part = this.#open.pop()) {

@@ -1,8 +1,8 @@
 /**
- * Makes a directory and those above it. Node's own recursive mkdir tries for ever below `/proc`.
+ * Makes a directory and its parents. Node's own recursive mkdir tries for ever below `/proc`.
  *
- * Invariants: each directory on the way is tried at most twice; a failure is one line that says which path and why. The name of each
- * directory that `makeDirectorySync` makes is durable when it returns.
+ * Invariants: each directory on the way is tried at most twice. A failure is one line with path and
+ * reason. The names of the directories that `makeDirectorySync` makes are durable when it returns.
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
@@ -31,7 +31,10 @@ export function makeDirectorySync(path: string, mode: number): void {
   }
 }
 
-/** As `makeDirectorySync`, for paths whose file system may be slow. @throws CopseError `ERR_DIRECTORY` */
+/**
+ * Does the same as `makeDirectorySync` for paths whose file system may be slow. @throws CopseError
+ * `ERR_DIRECTORY`
+ */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
   try {
     await mkdir(path, { mode });

@@ -1,8 +1,10 @@
 /**
- * Counters and latency histograms that are cheap enough for every request, and their Prometheus form.
+ * Counters and latency histograms that are cheap enough for every request, and their Prometheus
+ * form.
  *
- * A histogram is an array of powers of two of microseconds: an observation is one `clz32` and three additions (prom-client's
- * own takes several hundred nanoseconds), and it is turned into Prometheus buckets only when somebody scrapes.
+ * A histogram is an array of powers of two of microseconds. An observation is one `clz32` and three
+ * additions (prom-client's own takes several hundred nanoseconds). A scrape turns it into
+ * Prometheus buckets.
  */
 
 /** Upper bounds of the buckets in seconds: 2^0 µs to 2^25 µs (34 s), then +Inf. */
@@ -23,7 +25,7 @@ export class LatencyHistogram {
     this.count += times;
   }
 
-  /** Adds what was observed elsewhere: a count for each bucket, from `start` on. */
+  /** Adds observations of another counter: a count for each bucket, from `start` on. */
   add(counts: Float64Array, start: number, sumSeconds: number): void {
     for (let index = 0; index < this.counts.length; index += 1) {
       const count = counts[start + index] ?? 0;
@@ -33,12 +35,15 @@ export class LatencyHistogram {
     this.sumSeconds += sumSeconds;
   }
 
-  /** Adds what another histogram has observed. */
+  /** Adds the observations of another histogram. */
   merge(other: LatencyHistogram): void {
     if (other.count > 0) this.add(other.counts, 0, other.sumSeconds);
   }
 
-  /** The least bucket bound, in seconds, that covers the share `quantile` (0 to 1) of what was observed; 0 when nothing was. */
+  /**
+   * @returns the least bucket bound, in seconds, that covers the share `quantile` (0 to 1) of the
+   * observations; 0 if there are none
+   */
   quantileSeconds(quantile: number): number {
     let left = this.count * quantile;
     for (let index = 0; index < latencyBucketSeconds.length; index += 1) {

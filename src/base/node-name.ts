@@ -1,7 +1,13 @@
-/** What nodes and clusters may be called: the configuration checks it, and so does whoever reads what another node says of itself. */
+/**
+ * Names of nodes and clusters. The configuration checks them, and so does each reader of another
+ * node's statement.
+ */
 import { CopseError } from './error.js';
 
-/** Of a node's id and of a cluster's name: 1 to 63 characters, all of which may stand in an export's name and in a key of etcd. */
+/**
+ * Pattern of a node's id and of a cluster's name: 1 to 63 characters, each of which may stand in an
+ * export's name and in a key of etcd.
+ */
 export const nodeNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** @throws CopseError `ERR_NAME` */

@@ -3,8 +3,8 @@ import { unwatchAbort, watchAbort } from './abort.js';
 import type { Clock } from './clock.js';
 
 /**
- * Resolves after the delay, or as soon as one of the signals is aborted. The caller looks which it
- * was. Does not keep the process alive.
+ * Resolves after the delay, or as soon as one of the signals is aborted. The caller looks at the
+ * signals itself. Does not keep the process alive.
  */
 export function pause(clock: Clock, delayMs: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
   return new Promise((resolve) => {

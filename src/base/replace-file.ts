@@ -1,14 +1,16 @@
 /**
- * Small files that are replaced as a whole before the caller goes on. A reader, and a start after a
- * crash at any moment, finds the old content or the new one.
+ * Replaces small files as a whole before the caller goes on. A reader, and a start after a crash at
+ * any moment, finds the old content or the new one.
  *
- * When to use it: for state that must be durable before its effect is seen. It stops the event loop
+ * When to use: for state that must be durable before its effect is seen. It stops the event loop
  * for a sync; large files have `writeDurably`.
  */
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Durable when it returns. The file is the owner's alone (0600); PATH.new beside it is overwritten. */
+/**
+ * Durable when it returns. The file is the owner's alone (0600). PATH.new beside it is overwritten.
+ */
 export function replaceFile(path: string, content: string | Uint8Array): void {
   const temporaryPath = `${path}.new`;
   writeFileSync(temporaryPath, content, { mode: 0o600, flush: true });
@@ -16,7 +18,7 @@ export function replaceFile(path: string, content: string | Uint8Array): void {
   syncDirectory(dirname(path));
 }
 
-/** Makes what was renamed or removed in the directory durable. */
+/** Makes renames and removals in the directory durable. */
 export function syncDirectory(path: string): void {
   const descriptor = openSync(path, 'r');
   try {

@@ -1,26 +1,34 @@
 /**
- * Room on a file system that something else may give back: a write that finds none asks for it and is tried again.
+ * Room on a file system, which other data may give up: a write that finds none asks for it and is
+ * tried again.
  *
- * Invariant: the end is bounded. A try follows only after something was freed, and none after the deadline.
+ * Invariant: the number of tries is bounded. A try follows only after something was freed, and none
+ * after the deadline.
  */
 import { type Clock, systemClock } from './clock.js';
 import { waitFor } from './deadline.js';
 import { errorCode } from './error.js';
 
-/** Asks for so many bytes. Resolves to true if some were freed, so that another try is worth it. Never rejects. */
+/**
+ * Asks for this many bytes. Resolves to true if some were freed, so that another try is worth it.
+ * Never rejects.
+ */
 export type Room = (lengthBytes: number) => Promise<boolean>;
 
 export interface RoomOptions {
-  /** Absent: nothing can be freed. */
+  /** Absent if nothing can be freed. */
   room: Room | undefined;
   lengthBytes: number;
-  /** In milliseconds; 0 or absent: none. */
+  /** Deadline in ms; 0 or absent means none. */
   deadlineMs?: number | undefined;
   signal?: AbortSignal | undefined;
   clock?: Clock | undefined;
 }
 
-/** Runs `work`, again after each `ENOSPC` for which room was made. Rejects with the last `ENOSPC` when there is none to be had in time. */
+/**
+ * Runs `work`, and again after each `ENOSPC` for which room was made. Rejects with the last
+ * `ENOSPC` if no room could be made in time.
+ */
 export async function withRoom<T>(work: () => Promise<T>, options: RoomOptions): Promise<T> {
   const { room, lengthBytes, deadlineMs = 0, signal, clock = systemClock } = options;
   const startMs = clock.nowMs();

@@ -1,7 +1,8 @@
 /**
- * A password, a token or a key: text that can be used and not printed.
+ * A password, a token or a key: text that can be used but not printed.
  *
- * Invariant: `reveal` is the only way to the text. JSON, templates, logs and `util.inspect` show an ellipsis.
+ * Invariant: `reveal` is the only way to the text. JSON, templates, logs and `util.inspect` show an
+ * ellipsis.
  */
 import { inspect } from 'node:util';
 
@@ -12,7 +13,7 @@ export class Secret {
     this.#text = text;
   }
 
-  /** The text itself, for whoever sends or compares it. */
+  /** @returns the text itself, for code that sends or compares it */
   reveal(): string {
     return this.#text;
   }

@@ -1,8 +1,8 @@
 /**
  * A map whose values are read in the order of their keys.
  *
- * When to use: for many entries that are listed more often than they change. Cost: one sort after a change, when `sorted` is
- * read next.
+ * When to use: for many entries that are listed more often than they change. Cost: one sort at the
+ * first read of `sorted` after a change.
  */
 export class SortedMap<T> {
   readonly #entries = new Map<string, T>();

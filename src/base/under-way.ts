@@ -1,4 +1,4 @@
-/** Counts the calls that are under way, so that what they use is closed after them. */
+/** Counts the calls that are under way, so that the files they use are closed after them. */
 import { ClosedError } from './error.js';
 
 export class UnderWay {
@@ -7,7 +7,7 @@ export class UnderWay {
   #closed = false;
   #onEmpty: (() => void) | undefined;
 
-  /** @param what of errors: "the disk" */
+  /** @param what name in errors: "the disk" */
   constructor(what: string) {
     this.#what = what;
   }
@@ -24,7 +24,7 @@ export class UnderWay {
     }
   }
 
-  /** No more calls. Resolves when those before it have ended. Once. */
+  /** Refuses further calls. Resolves when the earlier ones have ended. Called once. */
   close(): Promise<void> {
     this.#closed = true;
     if (this.#count === 0) return Promise.resolve();

@@ -1,12 +1,14 @@
 /**
  * Binds unix sockets.
  *
- * Invariants: a socket never lies at its path with another mode or group than it is to have, nor can anybody but this user reach it
- * before; a socket file is replaced only when nobody answers on it; only the file that was bound here is removed at the end.
+ * Invariants: a socket never lies at its path with a wrong mode or group, and no other user can
+ * reach it before it does. A socket file is replaced only if no process answers on it. Only the
+ * file that was bound here is removed at the end.
  *
- * In a directory that other users may enter, the socket is bound in a directory of its own (mode 0700) and moved to its path when mode
- * and group are set. Programs that show the name that a socket was bound by (ss, /proc/net/unix) show a path in that directory then. In a
- * directory of this user alone the socket is bound at its path.
+ * In a directory that other users may enter, the socket is bound in a directory of its own (mode
+ * 0700). It moves to its path when mode and group are set. Programs that show the bound name of a
+ * socket (ss, /proc/net/unix) show a path in that directory then. In a directory of this user
+ * alone, the socket is bound at its path.
  */
 import { chmodSync, chownSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, mkdtemp, open, rm, stat } from 'node:fs/promises';
@@ -17,22 +19,24 @@ import { makeDirectory } from './make-directory.js';
 import { maxUnixPathBytes } from './unix-path.js';
 
 export interface UnixSocketOptions {
-  /** Absolute. */
+  /** Absolute path. */
   path: string;
   /** Permission bits. */
   mode: number;
-  /** Numeric group; the process's own when absent. */
+  /** Numeric group; by default the process's own. */
   groupId?: number | undefined;
 }
 
 /**
- * Makes the path's directory and has the server listen there.
+ * Makes the path's directory, and makes the server listen there.
  *
- * @returns what removes the socket's file, if it still is this server's; to be called before the server is closed, as its inode's number may be given away then
- * @throws CopseError `ENAMETOOLONG`, `ERR_DIRECTORY`, `ERR_SOCKET_PATH` when something else is in the way, `ERR_SOCKET_TAKEN` when somebody answers there; the system's errors
+ * @returns a function that removes the socket's file if it still is this server's; call it before
+ * the server is closed, because the number of its inode may be given away then
+ * @throws CopseError `ENAMETOOLONG`; `ERR_DIRECTORY`; `ERR_SOCKET_PATH` if another kind of file is
+ * in the way; `ERR_SOCKET_TAKEN` if a process answers there; the system's errors
  */
 export async function listenOnUnixSocket(server: Server, { path, mode, groupId }: UnixSocketOptions): Promise<() => void> {
-  // libuv cuts a longer path off without a word, and the socket would appear under another name.
+  // libuv cuts a longer path off silently, and the socket would appear under another name.
   if (Buffer.byteLength(path) > maxUnixPathBytes) {
     throw new CopseError('ENAMETOOLONG', `the path of a unix socket may have at most ${maxUnixPathBytes} bytes`);
   }
@@ -46,7 +50,8 @@ export async function listenOnUnixSocket(server: Server, { path, mode, groupId }
   const dir = await mkdtemp(join(dirname(path), '.bind-'));
   const handle = await open(dir, 'r');
   try {
-    // The name is longer than the one that is asked for, and may be too long: by the descriptor the directory has a short one.
+    // The name is longer than the requested one, and may be too long. By the descriptor, the
+    // directory has a short one.
     const direct = join(dir, basename(path));
     const bound = Buffer.byteLength(direct) <= maxUnixPathBytes ? direct : `/proc/self/fd/${handle.fd}/s`;
     await bindAt(server, bound);
@@ -67,7 +72,7 @@ function bindAt(server: Server, path: string): Promise<void> {
   });
 }
 
-/** @returns what removes the file */
+/** @returns a function that removes the file */
 function settle(bound: string, path: string, { mode, groupId }: Pick<UnixSocketOptions, 'mode' | 'groupId'>): () => void {
   if (groupId !== undefined) chownSync(bound, -1, groupId);
   chmodSync(bound, mode);
@@ -87,14 +92,15 @@ function unlinkIf(path: string, dev: number, ino: number): void {
     const found = lstatSync(path);
     if (found.dev === dev && found.ino === ino) unlinkSync(path);
   } catch {
-    // Somebody has removed it, or this user may not any more.
+    // The file is gone, or this user may not remove it any more.
   }
 }
 
 /**
- * A socket that a killed daemon left behind may be replaced; one on which somebody answers may not, nor anything that is no socket.
+ * Checks that a path is free. A socket that a killed daemon left behind may be replaced. A socket
+ * with a listener, and any other file, may not.
  *
- * @returns whether there is one to replace
+ * @returns true if there is a socket to replace
  */
 async function checkFree(path: string): Promise<boolean> {
   const found = await lstat(path).catch((error: unknown) => {
@@ -104,7 +110,8 @@ async function checkFree(path: string): Promise<boolean> {
   if (found === undefined) return false;
   if (!found.isSocket())
     throw new CopseError('ERR_SOCKET_PATH', 'a file that is no socket is in the way; remove it or choose another path');
-  // Only a refusal proves that nobody listens: a full backlog and a lack of permission are errors too.
+  // Only a refusal proves that there is no listener: a full backlog and a lack of permission are
+  // errors too.
   const isFree = await new Promise<boolean>((resolve) => {
     const probe = connect({ path });
     probe.once('connect', () => {

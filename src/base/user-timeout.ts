@@ -1,15 +1,19 @@
-/** How long the kernel keeps a TCP connection whose other end acknowledges nothing (TCP_USER_TIMEOUT, tcp(7)), which Node can't set. */
+/**
+ * Time that the kernel keeps a TCP connection whose other end acknowledges nothing
+ * (TCP_USER_TIMEOUT, tcp(7)). Node can't set it.
+ */
 import type { Socket } from 'node:net';
 import { native } from './native/loader.js';
 
-/** What Node's sockets have, and show nowhere. */
+/** A member of Node's sockets that their types do not show. */
 interface SocketHandle {
   fd?: unknown;
 }
 
 /**
- * Bytes that nobody acknowledges, and bytes that wait for a window, end the connection with `ETIMEDOUT` after that time.
- * A connection on which nothing is sent stays as it is. Of sockets that are not TCP, or not connected, it does nothing.
+ * Ends the connection with `ETIMEDOUT` if bytes stay unacknowledged, or wait for a window, for that
+ * time. A connection on which nothing is sent stays as it is. It does nothing for sockets that are
+ * not TCP, or not connected.
  *
  * @param socket may be a TLS socket over TCP
  */

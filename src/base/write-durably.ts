@@ -1,10 +1,14 @@
-/** Files of any length that are there whole or not at all, written without keeping the event loop. Small ones: `replace-file.ts`. */
+/**
+ * Writes files of any length, whole or not at all, without holding up the event loop.
+ * `replace-file.ts` is for small ones.
+ */
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes beside the path, syncs, takes the path's place, syncs the directory: whoever opens the path sees the old file or all of the new one.
+ * Writes beside the path, syncs, takes the path's place, syncs the directory. A reader of the path
+ * sees the old file or all of the new one.
  *
  * @param mode permission bits of the new file
  * @throws errors of the operating system as they are; nothing is left behind then

@@ -1,24 +1,30 @@
 /**
- * Which contents the nodes of a cluster may give each other's chunks of, under which id, and what guards that their bytes are the same.
+ * Decides which contents the nodes of a cluster may share, under which id, and what vouches for
+ * equal bytes.
  *
- * Invariant: two nodes that come to the same id serve the same bytes, as far as the guard goes. For a foreign format that is the container, which each node decodes.
+ * Invariant: two nodes that come to the same id serve the same bytes, as far as the guard goes.
+ * Nodes share the container of a foreign format, and each node decodes it.
  */
 import { type ContentSpec, containerSpec, contentId, hashOf, type ImageRecord } from './image-record.js';
 
 /**
- * What tells the image's bytes from others where neighbours share them, the best first.
+ * Guard of shared bytes, the best first.
  *
- * `manifest`: a digest of each chunk, checked. `etag`: the origin promises that equal ETags are equal bytes. `digest`: that of the whole file, taken when it was
- * pinned. `trust`: the operator's word. `none`: nothing.
+ * `manifest`: a digest of each chunk, checked. `etag`: the origin promises that equal ETags are
+ * equal bytes. `digest`: digest of the whole file, taken when it was pinned. `trust`: the
+ * operator's word. `none`: nothing.
  */
 export type ShareGuard = 'manifest' | 'etag' | 'digest' | 'trust' | 'none';
 
 export interface ClusterIdentity {
-  /** The same on all nodes; 32 hexadecimal digits. `undefined`: not shared. */
+  /**
+   * Id that is the same on all nodes, 32 hexadecimal digits; `undefined` if the content is not
+   * shared.
+   */
   id: string | undefined;
-  /** What there is, whether it suffices or not. */
+  /** The guard, whether it suffices or not. */
   guard: ShareGuard;
-  /** For people: why it is shared, or why not and what to do. */
+  /** Reason for or against sharing, and the remedy, for people. */
   reason: string;
 }
 

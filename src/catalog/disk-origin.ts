@@ -50,7 +50,8 @@ export class DiskOrigins {
   }
 
   /**
-   * The content of this node whose origin may be opened for a disk over `spec`; `undefined`: none.
+   * @returns the content of this node whose origin may be opened for a disk over `spec`;
+   * `undefined` if there is none
    */
   origin(spec: ContentSpec): ContentSpec | undefined {
     const id = contentId(spec);
@@ -70,7 +71,7 @@ export class DiskOrigins {
     return this.#contents[id] !== undefined;
   }
 
-  /** For a content that the operator named just now. */
+  /** Remembers a content that the operator named just now. */
   remember(spec: ContentSpec, own: ContentSpec = spec): void {
     const id = contentId(spec);
     if (this.#contents[id] !== undefined) return;
@@ -107,9 +108,7 @@ export class DiskOrigins {
   }
 }
 
-/**
- * By the bytes alone: a peer's word that contents can be trusted to be equal counts for nothing.
- */
+/** Compares by the bytes alone: a peer's word that contents are equal counts for nothing. */
 function sharedIdOf(spec: ContentSpec): string | undefined {
   return clusterIdOf(spec, { share: 'auto', peers: 'strong' }).id;
 }

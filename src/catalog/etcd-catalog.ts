@@ -1,10 +1,13 @@
 /**
- * The catalog that all nodes of all clusters share, in etcd; the files of this host mirror it.
+ * The catalog that all nodes of all clusters share, in etcd. The files of this host mirror it.
  *
- * Who wins: in etcd a name's generation grows with each change, so of a record here and one there the greater generation is the later one. What is here and not
- * in etcd at all is put there: etcd was wiped, or this host had images before there was an etcd. What was removed is a value in etcd, not the lack of one.
+ * A name's generation in etcd grows with each change, so of two records the one with the greater
+ * generation is the later one. A record that is here and not in etcd at all is put there: etcd was
+ * wiped, or this host had images before there was an etcd. A removal is a value in etcd, not the
+ * lack of one.
  *
- * Invariants: reading is from the local files, with etcd or without; a change is in etcd before it is here; no loss of etcd removes an image from a node.
+ * Invariants: reads go to the local files, with etcd or without. A change is in etcd before it is
+ * here. No loss of etcd removes an image from a node.
  */
 import { type Clock, systemClock } from '../base/clock.js';
 import { displayUrl, hidesSecret } from '../base/display-url.js';
@@ -20,17 +23,17 @@ import { diskKeyOf, imageKeyOf, parseSharedImage, removedValue, type SharedImage
 
 export interface EtcdCatalogOptions {
   client: EtcdClient;
-  /** Without a closing slash, as in `/copse`. */
+  /** Prefix of the keys without a closing slash, as in `/copse`. */
   prefix: string;
-  /** The files; nobody else changes them. */
+  /** The local files; no other code changes them. */
   local: ImageCatalog;
   log: Logger;
   clock?: Clock | undefined;
-  /** How often the watch is compared with what etcd has; 5 s by default. */
+  /** Time between two comparisons of the watch with etcd, in ms; 5 s by default. */
   checkMs?: number | undefined;
 }
 
-/** Other nodes may write the same name again and again, but not that often. */
+/** Most tries of a write: other nodes may write the same name meanwhile, but not that often. */
 const racesPerWrite = 5;
 const republishRetryMs = 2000;
 
@@ -40,9 +43,9 @@ export class EtcdCatalog implements Catalog, Closeable {
   readonly #clock: Clock;
   readonly #mirror: EtcdMirror;
   readonly #listeners = new Set<CatalogListener>();
-  /** What was read of entries, by the entry itself: it is read, and complained of, once. */
+  /** Parsed entries, by the entry itself, so that each is read, and complained of, once. */
   readonly #parsed = new WeakMap<EtcdEntry, SharedImage | undefined>();
-  /** What is here already. */
+  /** Entries that are here already. */
   readonly #taken = new WeakSet<EtcdEntry>();
   /** Names that are on their way back into etcd. */
   readonly #republishing = new Set<string>();
@@ -57,12 +60,14 @@ export class EtcdCatalog implements Catalog, Closeable {
     this.#mirror = new EtcdMirror({ client, prefix: this.#prefix, log, clock, checkMs });
   }
 
-  /** Why this host's files may be old; `undefined` when they are not. */
+  /** Reason why this host's files may be old; `undefined` if they are not. */
   get failure(): string | undefined {
     return this.#mirror.failure;
   }
 
-  /** Begins to follow etcd. Resolves to whether its state was taken over in time; it goes on trying. */
+  /**
+   * Begins to follow etcd. Resolves to true if its state was taken over in time. It goes on trying.
+   */
   async start(timeoutMs = 3000): Promise<boolean> {
     this.#mirror.onChange(() => this.#follow());
     this.#mirror.start();
@@ -130,7 +135,10 @@ export class EtcdCatalog implements Catalog, Closeable {
     this.#mirror.close();
   }
 
-  /** Disks and images share the names: a new name is put only while no disk has it. @throws CopseError `ERR_IMAGE_EXISTS` */
+  /**
+   * Puts a value. Disks and images share names, so a new name is put only while no disk has it.
+   * @throws CopseError `ERR_IMAGE_EXISTS`
+   */
   async #put(name: string, modRevision: number, value: string, isNew: boolean): Promise<boolean> {
     const { client, prefix } = this.#options;
     if (!isNew) return client.putIf(this.#keyOf(name), modRevision, value);
@@ -152,7 +160,10 @@ export class EtcdCatalog implements Catalog, Closeable {
     return this.#options.client.get(this.#keyOf(name));
   }
 
-  /** Tries until nobody came between reading and writing, and then waits until the mirror has it, so that no older view undoes it here. */
+  /**
+   * Tries until no other write came between reading and writing. Then it waits until the mirror has
+   * the value, so that no older view undoes it here.
+   */
   async #write<T>(name: string, attempt: () => Promise<T | undefined>): Promise<T> {
     try {
       for (let race = 0; race < racesPerWrite; race++) {
@@ -224,7 +235,7 @@ export class EtcdCatalog implements Catalog, Closeable {
     if (this.#republishing.has(name)) return;
     const { client, log } = this.#options;
     this.#republishing.add(name);
-    // Of those who do the same, the one with the latest record prevails.
+    // Of several nodes that do the same, the one with the latest record prevails.
     const value = JSON.stringify({ ...record, generation: record.generation ?? this.#removedGeneration(name) + 1 });
     client
       .putIf(this.#keyOf(name), modRevision, value)
@@ -260,7 +271,10 @@ export class EtcdCatalog implements Catalog, Closeable {
   }
 }
 
-/** @throws CopseError `ERR_IMAGE_EXISTS`, `ERR_IMAGE_CONFLICT` when the name is not as the caller saw it */
+/**
+ * @throws CopseError `ERR_IMAGE_EXISTS`, `ERR_IMAGE_CONFLICT` if the name is not as the caller saw
+ * it
+ */
 function checkUnchanged(name: string, seen: ImageRecord | undefined, image: SharedImage | undefined): void {
   if (image?.kind === 'record') {
     if (seen === undefined) {
@@ -282,7 +296,7 @@ function hasSameContent(left: ImageRecord, right: ImageRecord): boolean {
   return contentId(left.content) === contentId(right.content);
 }
 
-/** But for when they were pinned, and how often the name was changed. */
+/** Compares all but the time of pinning and the generation. */
 function isSame(left: ImageRecord, right: ImageRecord): boolean {
   const words = ({ deadlineMs, share, backingImages }: ImageRecord): string => JSON.stringify([deadlineMs, share, backingImages ?? {}]);
   return hasSameContent(left, right) && words(left) === words(right);

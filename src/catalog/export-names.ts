@@ -1,9 +1,9 @@
 /**
- * The names that disks and images of this node are being made under. Disks and images are exports of one name space, so of two
- * commands that make the same name only one goes on, however they race.
+ * Names under which disks and images of this node are being made. Disks and images share one name
+ * space, so of two commands that make the same name only one goes on, however they race.
  *
- * Invariant: while a claim is held nobody else makes an export of the name here. Whoever holds it looks afterwards whether the name
- * is taken, and only then makes the export.
+ * Invariant: while a claim is held, no other command makes an export of the name here. The holder
+ * checks then if the name is taken, and only then makes the export.
  */
 import { CopseError } from '../base/error.js';
 
@@ -15,9 +15,11 @@ export class ExportNames {
   /**
    * Runs the work that makes an export, with its name claimed.
    *
-   * Claims for images of one name do not exclude each other: the registry of images makes them one after another.
+   * Claims for images of one name do not exclude each other: the registry of images makes them one
+   * after another.
    *
-   * @throws CopseError `ERR_DISK_EXISTS`, `ERR_IMAGE_EXISTS` by the kind that is to be made; what `work` rejects with
+   * @throws CopseError `ERR_DISK_EXISTS` or `ERR_IMAGE_EXISTS`, by the kind that is to be made;
+   * what `work` rejects with
    */
   async claim<T>(name: string, kind: ExportKind, work: () => Promise<T>): Promise<T> {
     const claim = this.#claims.get(name) ?? { kind, count: 0 };
@@ -35,7 +37,9 @@ export class ExportNames {
   }
 }
 
-/** The error of a command that would make an export of a name that another kind of export has. */
+/**
+ * Makes the error of a command that would make an export under the name of another kind of export.
+ */
 export function takenError(
   name: string,
   kind: ExportKind,

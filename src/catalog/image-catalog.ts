@@ -1,7 +1,8 @@
 /**
- * Which images exist: one JSON file each in the state directory, replaced atomically and durably, held in memory.
+ * Which images exist: one JSON file each in the state directory, replaced atomically and durably,
+ * held in memory.
  *
- * A file that can't be read is set aside by its name in the log, and the others are served.
+ * A file that can't be read is named in the log and passed over, and the other images are served.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -43,21 +44,24 @@ export class ImageCatalog implements Catalog {
     return this.#records.get(name);
   }
 
-  /** Has happened when it returns, although it says so later. @throws Error of the file system; then nothing has changed */
+  /**
+   * Is done when it returns, although it resolves later. @throws Error of the file system; then
+   * nothing has changed
+   */
   async put(record: ImageRecord): Promise<ImageRecord> {
     replaceFile(this.#pathOf(record.name), `${JSON.stringify(record, undefined, 2)}\n`);
     this.#records.set(record.name, record);
     return record;
   }
 
-  /** As `put`. */
+  /** Is done when it returns, as `put`. */
   async remove(name: string): Promise<void> {
     rmSync(this.#pathOf(name), { force: true });
     syncDirectory(this.#dir);
     this.#records.delete(name);
   }
 
-  /** Nobody else changes it. */
+  /** Never calls back: no other node changes this catalog. */
   onChange(_listener: CatalogListener): () => void {
     return () => {};
   }
@@ -67,7 +71,7 @@ export class ImageCatalog implements Catalog {
   }
 }
 
-/** The name itself where a file can have it; a file name has at most 255 bytes. */
+/** The name itself if a file can have it; a file name has at most 255 bytes. */
 function fileNameOf(name: string): string {
   const encoded = encodeURIComponent(name);
   if (encoded.length <= 200) return encoded;

@@ -1,8 +1,10 @@
 /**
- * What of an image's record leaves this host for its peers, and what a node takes of it.
+ * The part of an image's record that leaves this host for its peers, and the part that a node takes
+ * of a peer's record.
  *
- * Invariants: no URL that leaves holds a user, a password or a query; an image that is not shared does not leave at all; of a peer's
- * record a node takes what pins the bytes, and never a URL, a path or a policy: those are its own.
+ * Invariants: no URL that leaves holds a user, a password or a query. An image that is not shared
+ * does not leave at all. Of a peer's record a node takes the pin of the bytes, and never a URL, a
+ * path or a policy: those are its own.
  */
 
 import { checkChunkSize } from '../base/chunk-size.js';
@@ -24,7 +26,7 @@ function published(spec: ContentSpec): ContentSpec {
   };
 }
 
-/** What this node says of the image itself. */
+/** Statements of this node about the image. */
 export interface OwnWords {
   url: string;
   manifest: ContentSpec['manifest'];
@@ -35,10 +37,10 @@ export interface OwnWords {
 }
 
 /**
- * The record under which this node serves what a peer has pinned.
+ * Makes the record under which this node serves what a peer has pinned.
  *
- * @returns `undefined` where the peer's record pins nothing that could be behind the URL
- * @throws CopseError `ERR_OPTION` on a chunk size that can't be
+ * @returns `undefined` if the peer's record pins nothing that could be behind the URL
+ * @throws CopseError `ERR_OPTION` on an impossible chunk size
  */
 export function adoptedRecord({ name, pinnedAt, content: pinned }: ImageRecord, words: OwnWords): ImageRecord | undefined {
   const { url, manifest, backing, backingImages, deadlineMs, share } = words;

@@ -1,8 +1,10 @@
 /**
- * What stands in etcd under PREFIX/images/NAME: an image's record, or that the name was removed.
+ * The value in etcd under PREFIX/images/NAME: an image's record, or the note that the name was
+ * removed.
  *
- * Copse deletes no key: a removal is a value of its own, with a generation. So a key that is not there was never there, or is lost (a wiped etcd, an operator's `etcdctl
- * del`), and whoever still has the record puts it back.
+ * Copse deletes no key: a removal is a value of its own, with a generation. So a missing key never
+ * existed, or is lost (a wiped etcd, an operator's `etcdctl del`), and a node that has the record
+ * puts it back.
  */
 import { z } from 'zod';
 import { CopseError, errorMessage } from '../base/error.js';
@@ -33,12 +35,15 @@ export function removedValue(generation: number): string {
   return JSON.stringify({ removed: true, generation } satisfies z.infer<typeof removedSchema>);
 }
 
-/** @param prefix of all keys, without a closing slash */
+/** @param prefix prefix of all keys, without a closing slash */
 export function imageKeyOf(prefix: string, name: string): string {
   return `${prefix}/images/${name}`;
 }
 
-/** Where the index of disks has the name, which an image then can't have. @param prefix as of `imageKeyOf` */
+/**
+ * @returns the key of the name in the index of disks; an image can't have that name. @param prefix
+ * as for `imageKeyOf`
+ */
 export function diskKeyOf(prefix: string, name: string): string {
   return `${prefix}/disks/${name}`;
 }

@@ -40,25 +40,25 @@ export class StateDirectory implements Closeable {
   readonly manifestDir: string;
   readonly diskDir: string;
   readonly runDir: string;
-  /** A file: who this node is to its cluster. */
+  /** Path of the file with this node's identity. */
   readonly nodePath: string;
-  /** A file: the nodes that were last known. */
+  /** Path of the file with the last known nodes. */
   readonly neighboursPath: string;
-  /** A file: what this node has to remember of disks that it need not have. */
+  /** Path of the file with this node's notes on disks that it need not have. */
   readonly diskNotesPath: string;
-  /** A file: disks of this node that lost data. */
+  /** Path of the file with disks of this node that lost data. */
   readonly diskLossesPath: string;
-  /** A file: the disks of other nodes as they were last known. */
+  /** Path of the file with the last known disks of other nodes. */
   readonly disksKnownPath: string;
-  /** A file: contents of disks whose origin this node may open by its own word. */
+  /** Path of the file with contents of disks whose origin this node may open by its own word. */
   readonly diskOriginsPath: string;
   readonly #lockDescriptor: number;
 
   /**
-   * Opens the directory, created (mode 0700) when it is missing.
+   * Opens the directory, created (mode 0700) if it is missing.
    *
-   * @throws CopseError `ERR_STATE_LOCKED` if another process uses it, `ERR_STATE_VERSION` if a newer version
-   * wrote it, `ERR_STATE_UPGRADE` if a step fails, `ERR_STATE` if it can't be used
+   * @throws CopseError `ERR_STATE_LOCKED` if another process uses it, `ERR_STATE_VERSION` if a
+   * newer version wrote it, `ERR_STATE_UPGRADE` if a step fails, `ERR_STATE` if it can't be used
    */
   constructor(path: string, log: Logger = silentLogger) {
     this.path = path;
@@ -84,7 +84,7 @@ export class StateDirectory implements Closeable {
       checkFormat(path, log);
       upgradeState(path, { log, version, kinds: fileKinds });
       for (const dir of [this.catalogDir, this.cacheDir, this.manifestDir, this.diskDir, this.runDir]) makeDirectorySync(dir, 0o700);
-      // A start that was cut off before may have made them, and not synced.
+      // An interrupted start may have made them, and not synced.
       syncDirectory(path);
       // Emptied, not made anew: on a full disk there may be no room for a directory.
       for (const name of readdirSync(this.runDir)) rmSync(join(this.runDir, name), { recursive: true, force: true });

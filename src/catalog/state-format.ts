@@ -1,9 +1,9 @@
 /**
- * `format`: the version of a state directory, one line.
+ * The file `format`: the version of a state directory, one line.
  *
- * Invariant: durable before anything else is made in the directory. Versions before 0.2.0 did not sync the file, and a
- * power cut soon after their first start left it empty; such a file is written again, unless the directory has
- * something that this version does not know.
+ * Invariant: durable before anything else is made in the directory. Versions before 0.2.0 did not
+ * sync the file, and a power cut soon after their first start left it empty. Such a file is written
+ * again, unless the directory has a name that this version does not know.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const knownNames = new Set([
   ...['node.json', 'neighbours.json', 'disk-notes.json', 'disk-losses.json', 'disk-origins.json', 'disks-known.json'],
 ]);
 
-/** Writes the file where it is missing, or came back empty. @throws CopseError `ERR_STATE_VERSION` */
+/** Writes the file if it is missing, or came back empty. @throws CopseError `ERR_STATE_VERSION` */
 export function checkFormat(dir: string, log: Logger): void {
   const path = join(dir, 'format');
   const found = read(path);
@@ -47,7 +47,7 @@ export function checkFormat(dir: string, log: Logger): void {
   replaceFile(path, `${formatLine}\n`);
 }
 
-/** The version that wrote a directory of another format, where it left a record that can be read. */
+/** @returns the version that wrote a directory of another format, if it left a readable record */
 function writerOf(dir: string): string {
   try {
     const record = readVersionRecord(dir);

@@ -1,16 +1,18 @@
 /**
- * Turns the pieces of a read into whole chunks, with one copy of those that come in more than one piece and none of the others.
+ * Turns the pieces of a read into whole chunks. A chunk that comes in more than one piece costs one
+ * copy, the others none.
  *
- * Invariants: chunks come out in order, each once, the last as short as the read's end makes it; a Buffer that `onChunk` is given is its own only until it returns.
+ * Invariants: chunks come out in order, each once; the last one ends where the read ends. `onChunk`
+ * may use its Buffer only until it returns.
  */
 
 import { MiB } from '../base/size.js';
 import type { RangeSink } from '../block/sink.js';
 
-/** @param bytes all of the chunk; `undefined` for one that came as zeros */
+/** @param bytes all of the chunk; `undefined` for a chunk that came as zeros */
 export type OnChunk = (chunkIndex: number, lengthBytes: number, bytes: Buffer | undefined) => void;
 
-/** Unused chunk buffers by their size, shared by all. */
+/** Unused chunk buffers by size, for all gatherers. */
 const idle = new Map<number, Buffer[]>();
 const keptBytes = 8 * MiB;
 
@@ -18,16 +20,17 @@ export class ChunkGatherer implements RangeSink {
   readonly #chunkBytes: number;
   readonly #end: number;
   readonly #onChunk: OnChunk;
-  /** Where the chunk begins that is being gathered. */
+  /** Beginning of the chunk that is being gathered. */
   #at: number;
   #heldBytes = 0;
-  /** Lent while part of a chunk is held that did not come as zeros alone. */
+  /** Lent while a part of a chunk is held that is not only zeros. */
   #buffer: Buffer | undefined;
   #isOver = false;
 
   /**
-   * @param offset where the read begins: a chunk's first byte
-   * @param lengthBytes of the read, which ends with a chunk: the image's last one may be short
+   * @param offset beginning of the read, the first byte of a chunk
+   * @param lengthBytes length of the read, which ends with a chunk; the image's last chunk may be
+   * short
    */
   constructor(chunkBytes: number, offset: number, lengthBytes: number, onChunk: OnChunk) {
     if (offset % chunkBytes !== 0) throw new RangeError(`a read at ${offset} begins inside of a chunk`);
@@ -37,12 +40,15 @@ export class ChunkGatherer implements RangeSink {
     this.#onChunk = onChunk;
   }
 
-  /** Whether every chunk came out. */
+  /** True if every chunk came out. */
   get isComplete(): boolean {
     return this.#at === this.#end;
   }
 
-  /** @throws what `onChunk` does, after which nothing more is taken; a RangeError for more bytes than were asked for */
+  /**
+   * @throws what `onChunk` throws, after which nothing more is taken; a RangeError for more bytes
+   * than were asked for
+   */
   data(piece: Buffer): void {
     this.#assertExpected(piece.length);
     for (let from = 0; from < piece.length; ) {
@@ -68,7 +74,7 @@ export class ChunkGatherer implements RangeSink {
     }
   }
 
-  /** Gives back what is held of a chunk that will not be completed. Whatever comes afterwards is refused. */
+  /** Gives back the buffer of a chunk that will not be completed. Later pieces are refused. */
   release(): void {
     this.#isOver = true;
     this.#giveBack();
@@ -79,7 +85,7 @@ export class ChunkGatherer implements RangeSink {
     if (this.#at + this.#heldBytes + lengthBytes > this.#end) throw new RangeError(`${lengthBytes} bytes are more than was asked for`);
   }
 
-  /** Of the chunk that is being gathered. */
+  /** Length of the chunk that is being gathered. */
   #lengthBytes(): number {
     return Math.min(this.#chunkBytes, this.#end - this.#at);
   }
@@ -88,7 +94,7 @@ export class ChunkGatherer implements RangeSink {
     return this.#lengthBytes() - this.#heldBytes;
   }
 
-  /** What came before as zeros was not written anywhere yet. */
+  /** Zeros that came before were not written anywhere yet. */
   #gathering(): Buffer {
     if (this.#buffer === undefined) {
       this.#buffer = idle.get(this.#chunkBytes)?.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
@@ -109,7 +115,7 @@ export class ChunkGatherer implements RangeSink {
 
   #emit(bytes: Buffer | undefined): void {
     const lengthBytes = this.#lengthBytes();
-    // Until all went well: a caller that threw is given nothing more.
+    // Stays so if a callback throws: then nothing more is taken.
     this.#isOver = true;
     this.#onChunk(this.#at / this.#chunkBytes, lengthBytes, bytes);
     this.#isOver = false;

@@ -3,8 +3,8 @@ export interface ManifestFetcher {
   /** Name for the log. */
   readonly name: string;
   /**
-   * Resolves to the manifest's bytes, at most `maxManifestBytes`. Rejects where the place does not have it; any other
-   * error also ends the attempt.
+   * Resolves to the manifest's bytes, at most `maxManifestBytes`. Rejects if the place does not
+   * have it. Any other error also ends the attempt.
    */
   fetch(digest: string, signal: AbortSignal | undefined): Promise<Buffer>;
 }

@@ -1,14 +1,17 @@
 /**
- * The bytes of a manifest, version 1. Little endian; nothing between the parts, nothing behind the last.
+ * The bytes of a manifest, version 1. Little endian; nothing between the parts, nothing behind the
+ * last.
  *
- *   offset  bytes
- *        0     16   magic: "copse-manifest" CR LF (a transfer as text breaks it)
- *       16      4   version: 1
- *       20      4   chunk size: a power of two from 64 KiB to 1 MiB
- *       24      8   size of the image: 1 to 2^53 - 1, at most 2^22 chunks
- *       32   32 × n one digest a chunk: BLAKE3-256 of the chunk's bytes, the last chunk as short as it is; 32 zero bytes for a chunk of zeros
+ *     offset  bytes
+ *          0     16   magic: "copse-manifest" CR LF (a transfer as text breaks it)
+ *         16      4   version: 1
+ *         20      4   chunk size: a power of two from 64 KiB to 1 MiB
+ *         24      8   size of the image: 1 to 2^53 - 1, at most 2^22 chunks
+ *         32   32 × n one digest per chunk: BLAKE3-256 of its bytes; 32 zero bytes for zeros
  *
- * Invariant: one image and one chunk size have exactly one manifest, so its digest names them. Source of the format: docs/reference/manifest.md.
+ * Invariant: one image and one chunk size have exactly one manifest, so its digest names them.
+ *
+ * Source: docs/reference/manifest.md.
  */
 import { isChunkSize } from '../base/chunk-size.js';
 import { digestBytes } from '../base/digest.js';
@@ -17,14 +20,14 @@ import { CopseError } from '../base/error.js';
 export const manifestHeaderBytes = 32;
 /** 1 TiB in chunks of 256 KiB, 4 TiB in chunks of 1 MiB. */
 export const maxChunkCount = 2 ** 22;
-/** The largest manifest there is: 128 MiB. What is longer need not be read. */
+/** Length of the largest manifest, 128 MiB. A longer file need not be read. */
 export const maxManifestBytes = manifestHeaderBytes + maxChunkCount * digestBytes;
 
 const magic = Buffer.from('copse-manifest\r\n', 'latin1');
 const version = 1;
 
 /**
- * - `ERR_MANIFEST`: these bytes are no manifest, one of another version, or not of this image.
+ * - `ERR_MANIFEST`: the bytes are no manifest, one of another version, or one of another image.
  * - `ERR_DIGEST_MISMATCH`: it is not the manifest that the digest names.
  */
 export class ManifestError extends CopseError {
@@ -40,12 +43,12 @@ export function chunkCountOf({ sizeBytes, chunkBytes }: ManifestHeader): number 
   return Math.ceil(sizeBytes / chunkBytes);
 }
 
-/** How long the manifest of such an image is. */
+/** @returns the length of the manifest of such an image, in bytes */
 export function manifestBytesOf(header: ManifestHeader): number {
   return manifestHeaderBytes + chunkCountOf(header) * digestBytes;
 }
 
-/** @throws ManifestError `ERR_MANIFEST` when no manifest can be of such an image */
+/** @throws ManifestError `ERR_MANIFEST` if such an image can have no manifest */
 export function checkHeader(header: ManifestHeader): void {
   const { sizeBytes, chunkBytes } = header;
   if (!isChunkSize(chunkBytes)) {

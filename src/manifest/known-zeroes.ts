@@ -1,18 +1,18 @@
 /**
- * Answers the chunks that a manifest knows as zeros without asking anybody.
+ * Answers chunks that a manifest knows as zeros without a request.
  *
- * When to use: around every source of a sealed content. Cost: one look a chunk.
+ * When to use: around every source of a sealed content. Cost: one look per chunk.
  */
 import type { RangeSink } from '../block/sink.js';
 import type { ChunkVerifier } from './verifier.js';
 
-/** Told from where what comes next is. */
+/** A sink that is told the source of the bytes that come next. */
 interface KnowingSink extends RangeSink {
   from(place: 'cache'): void;
 }
 
 interface Source<Sink extends KnowingSink, Options> {
-  /** Of whole chunks. */
+  /** Reads whole chunks. */
   read(offset: number, lengthBytes: number, sink: Sink, options: Options): Promise<void>;
   promote?(offset: number, lengthBytes: number): void;
 }

@@ -1,7 +1,8 @@
 /**
- * The digests of an image's chunks: what tells the image's bytes from all others, wherever they come from.
+ * Digests of an image's chunks. They tell the image's bytes from all others, whatever their source.
  *
- * Invariant: a manifest in memory is complete and canonical; its digest is that of the file's bytes. Costs 32 bytes a chunk: 1.3 MB for 10 GiB in chunks of 256 KiB.
+ * Invariant: a manifest in memory is complete and canonical; its digest is that of the file's
+ * bytes. Cost: 32 bytes per chunk, 1.3 MB for 10 GiB in chunks of 256 KiB.
  */
 import { blake3Of, digestBytes, digestOf } from '../base/digest.js';
 import { native } from '../base/native/loader.js';
@@ -18,14 +19,14 @@ import {
 import type { ChunkVerifier } from './verifier.js';
 
 export class Manifest implements ChunkVerifier {
-  /** The file. Read it, never write to it. */
+  /** Bytes of the file, read-only. */
   readonly bytes: Buffer;
   readonly sizeBytes: number;
   readonly chunkBytes: number;
   readonly chunkCount: number;
   #digest: string | undefined;
 
-  /** For `decode` and the builder: `bytes` were checked. */
+  /** Takes checked bytes of `decode` or the builder. */
   private constructor(bytes: Buffer, header: ManifestHeader) {
     this.bytes = bytes;
     this.sizeBytes = header.sizeBytes;
@@ -34,10 +35,12 @@ export class Manifest implements ChunkVerifier {
   }
 
   /**
-   * Reads a whole manifest. Allocates nothing: `bytes` become the manifest's own, nobody may write to them any more.
+   * Reads a whole manifest without an allocation. `bytes` become the manifest's own; the caller
+   * does not write to them any more.
    *
-   * @param digest the manifest that it has to be, as `blake3:…`
-   * @throws ManifestError `ERR_DIGEST_MISMATCH` when it is another, `ERR_MANIFEST` when it is none
+   * @param digest the expected digest, as `blake3:…`
+   * @throws ManifestError `ERR_DIGEST_MISMATCH` if it is another manifest, `ERR_MANIFEST` if it is
+   * none
    */
   static decode(bytes: Buffer, digest?: string): Manifest {
     const found = digest === undefined ? undefined : digestOf(bytes);
@@ -58,13 +61,13 @@ export class Manifest implements ChunkVerifier {
     return manifest;
   }
 
-  /** Of the file: names image and chunk size. `blake3:` and 64 hexadecimal digits. */
+  /** Digest of the file, which names image and chunk size: `blake3:` and 64 hexadecimal digits. */
   get digest(): string {
     this.#digest ??= digestOf(this.bytes);
     return this.#digest;
   }
 
-  /** How many bytes the chunk has: the last may be short. */
+  /** @returns the bytes of the chunk; the last one may be short */
   lengthOf(chunkIndex: number): number {
     return Math.min(this.chunkBytes, this.sizeBytes - chunkIndex * this.chunkBytes);
   }
@@ -88,7 +91,7 @@ export class Manifest implements ChunkVerifier {
     return manifestHeaderBytes + chunkIndex * digestBytes;
   }
 
-  /** Zeros are written in one way only, else one image would have manifests of many digests. */
+  /** Zeros are written in one way only. Else one image would have manifests of many digests. */
   #checkZeroChunks(): void {
     const last = this.chunkCount - 1;
     const zeros = Buffer.alloc(this.lengthOf(0));
@@ -115,7 +118,7 @@ export class ManifestBuilder {
   readonly #seen: Uint8Array;
   #seenCount = 0;
 
-  /** @throws ManifestError `ERR_MANIFEST` when such an image can have no manifest */
+  /** @throws ManifestError `ERR_MANIFEST` if such an image can have no manifest */
   constructor(header: ManifestHeader) {
     checkHeader(header);
     this.header = header;
@@ -141,7 +144,7 @@ export class ManifestBuilder {
     this.#see(chunkIndex);
   }
 
-  /** Once every chunk was added. The builder is of no use afterwards. */
+  /** Called once every chunk was added. The builder is of no use afterwards. */
   build(): Manifest {
     if (this.#seenCount !== this.chunkCount) throw new RangeError(`${this.chunkCount - this.#seenCount} chunks are missing`);
     return Manifest.decode(this.#bytes);

@@ -15,7 +15,7 @@ const stepBytes = 1 * MiB;
 /** Reads under way at once. */
 const stepsAtOnce = 8;
 
-/** Whatever delivers ranges: an origin, a cache. */
+/** A source that delivers ranges: an origin, a cache. */
 export interface SealSource {
   read(offset: number, lengthBytes: number, sink: RangeSink, options: SourceReadOptions): Promise<void>;
 }
@@ -26,9 +26,10 @@ export interface SealOptions {
 }
 
 /**
- * One lap over the image. The first read that fails ends it.
+ * Makes one pass over the image. The first read that fails ends it.
  *
- * @throws ManifestError `ERR_MANIFEST` when such an image can have no manifest, AbortedError, what the source's reads reject with
+ * @throws ManifestError `ERR_MANIFEST` if such an image can have no manifest, AbortedError, what
+ * the source's reads reject with
  */
 export async function seal(source: SealSource, header: ManifestHeader, options: SealOptions = {}): Promise<Manifest> {
   const builder = new ManifestBuilder(header);
@@ -64,7 +65,7 @@ export async function seal(source: SealSource, header: ManifestHeader, options: 
     await Promise.all(workers);
     if (ended.signal.aborted) throw new AbortedError('sealing', { cause: ended.signal.reason });
   } finally {
-    // Nobody reads on for a seal that has failed.
+    // A seal that has failed needs no further reads.
     ended.abort();
     unwatchAbort(options.signal, onAbort);
     await Promise.allSettled(workers);

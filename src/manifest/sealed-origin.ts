@@ -1,7 +1,8 @@
 /**
- * Lets an origin deliver only what the image's manifest knows.
+ * Lets an origin deliver only bytes that match the image's manifest.
  *
- * When to use: directly around the origin of a sealed content, below retries. Cost: that of `VerifyingSink`; reads must be of whole chunks.
+ * When to use: directly around the origin of a sealed content, below retries. Cost: that of
+ * `VerifyingSink`; reads must be of whole chunks.
  */
 
 import { errorMessage } from '../base/error.js';
@@ -12,7 +13,10 @@ import { type Origin, OriginError } from '../origin/origin.js';
 import type { ChunkVerifier } from './verifier.js';
 import { ManifestMismatchError, VerifyingSink } from './verifying-sink.js';
 
-/** Bytes that do not match are `ERR_ORIGIN_CHANGED`: the origin has other content under the URL, or damaged content. */
+/**
+ * Wraps an origin. Bytes that do not match are `ERR_ORIGIN_CHANGED`: the origin has other content
+ * under the URL, or damaged content.
+ */
 export function withManifest(origin: Origin, verifier: ChunkVerifier): Origin {
   return new SealedOrigin(origin, verifier);
 }

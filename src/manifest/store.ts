@@ -1,7 +1,8 @@
 /**
- * The manifests that this node has, one file each, named by its digest.
+ * Manifests of this node, one file each, named by its digest.
  *
- * Invariant: what `get` returns has the digest that it was asked for, whatever happened to the file; each is in memory once, for as long as somebody uses it.
+ * Invariant: the result of `get` has the requested digest, whatever happened to the file. Each
+ * manifest is in memory once, as long as it is in use.
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,12 +24,15 @@ export class ManifestStore {
     this.#log = log;
   }
 
-  /** Where the manifest lies, or would. @throws CopseError `ERR_DIGEST` */
+  /** @returns the path of the manifest, there or not. @throws CopseError `ERR_DIGEST` */
   pathOf(digest: string): string {
     return join(this.#dir, digestHex(digest));
   }
 
-  /** The manifest, or `undefined` where it is not there. One that is damaged is removed. @throws CopseError `ERR_DIGEST`, `ERR_STATE` */
+  /**
+   * @returns the manifest, or `undefined` if it is not there. A damaged one is removed. @throws
+   * CopseError `ERR_DIGEST`, `ERR_STATE`
+   */
   async get(digest: string): Promise<Manifest | undefined> {
     const path = this.pathOf(digest);
     const used = this.#used.get(digest)?.deref();
@@ -49,7 +53,10 @@ export class ManifestStore {
     }
   }
 
-  /** Durable when it resolves. @returns the one in memory with this digest. @throws CopseError `ERR_STATE` */
+  /**
+   * Keeps a manifest, durably when it resolves. @returns the one in memory with this digest.
+   * @throws CopseError `ERR_STATE`
+   */
   async put(manifest: Manifest): Promise<Manifest> {
     const { digest } = manifest;
     const known = await this.get(digest);
@@ -63,13 +70,13 @@ export class ManifestStore {
     return this.#remember(manifest);
   }
 
-  /** For one that no image uses any more. Whoever has it in memory keeps it. */
+  /** Removes a manifest that no image uses any more. A user that has it in memory keeps it. */
   async remove(digest: string): Promise<void> {
     this.#used.delete(digest);
     await rm(this.pathOf(digest), { force: true });
   }
 
-  /** Digests of all that lie here, sorted. Removes what a write that was cut short left behind. */
+  /** @returns digests of all manifests here, sorted. Removes leftovers of interrupted writes. */
   async list(): Promise<string[]> {
     const files = await readdir(this.#dir);
     for (const file of files) if (file.endsWith('.new')) await rm(join(this.#dir, file), { force: true });

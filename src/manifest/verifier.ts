@@ -1,8 +1,8 @@
-/** What tells right chunks from wrong ones, as cache and cluster see it. A manifest implements it. */
+/** Tells right chunks from wrong ones, for cache and cluster. A manifest implements it. */
 export interface ChunkVerifier {
   readonly chunkBytes: number;
-  /** The chunk is all zeros: it need not be asked of anybody. */
+  /** True if the chunk is all zeros: it need not be fetched. */
   isZero(chunkIndex: number): boolean;
-  /** Whether `bytes`, the whole chunk, is what the image has there. */
+  /** True if `bytes`, the whole chunk, are the image's. */
   matches(chunkIndex: number, bytes: Uint8Array): boolean;
 }

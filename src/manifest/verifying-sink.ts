@@ -1,11 +1,13 @@
 /**
- * Lets through only what a verifier knows as right, whole chunk by whole chunk.
+ * Lets through only whole chunks that a verifier knows as right.
  *
- * When to use: around the sink of one read from one source (a peer, an origin), so that whoever made it knows whose bytes were wrong. Cost: a digest of every byte, some
- * 60 µs for 256 KiB; a copy of those chunks that come in more than one piece; and a short read waits for the rest of its chunk.
+ * When to use: around the sink of one read from one source (a peer, an origin), so that the source
+ * of wrong bytes is known. Cost: a digest of every byte, some 60 µs for 256 KiB; a copy of chunks
+ * that come in more than one piece. A short read waits for the rest of its chunk.
  *
- * Invariants: the sink behind sees chunks that match and nothing else, in order; after the first wrong one it sees nothing more. Where the read
- * goes on from `verifiedBytes`, by another source, nothing is asked for twice that was let through.
+ * Invariants: the sink behind sees matching chunks in order, and nothing else. After the first
+ * wrong one it sees nothing more. If another source goes on from `verifiedBytes`, no chunk that was
+ * let through is asked for twice.
  */
 
 import { CopseError } from '../base/error.js';
@@ -24,13 +26,14 @@ export class ManifestMismatchError extends CopseError {
 }
 
 export class VerifyingSink implements RangeSink {
-  /** What the sink behind was given: whole chunks, from the start of the read. */
+  /** Bytes that the sink behind was given: whole chunks, from the start of the read. */
   verifiedBytes = 0;
   readonly #gatherer: ChunkGatherer;
 
   /**
-   * @param offset where the read begins: a chunk's first byte
-   * @param lengthBytes of the read, which ends with a chunk: the image's last one may be short
+   * @param offset beginning of the read, the first byte of a chunk
+   * @param lengthBytes length of the read, which ends with a chunk; the image's last chunk may be
+   * short
    */
   constructor(sink: RangeSink, verifier: ChunkVerifier, offset: number, lengthBytes: number) {
     this.#gatherer = new ChunkGatherer(verifier.chunkBytes, offset, lengthBytes, (chunkIndex, chunkBytes, bytes) => {
@@ -42,7 +45,7 @@ export class VerifyingSink implements RangeSink {
     });
   }
 
-  /** Whether all of the range was let through. */
+  /** True if all of the range was let through. */
   get isComplete(): boolean {
     return this.#gatherer.isComplete;
   }
@@ -57,7 +60,9 @@ export class VerifyingSink implements RangeSink {
     this.#gatherer.zeroes(lengthBytes);
   }
 
-  /** Gives back what it holds. For a read that failed; one that was complete holds nothing. Whatever comes afterwards is refused. */
+  /**
+   * Gives back held bytes of a failed read; a complete one holds none. Later pieces are refused.
+   */
   release(): void {
     this.#gatherer.release();
   }

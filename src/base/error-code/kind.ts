@@ -1,5 +1,6 @@
 /**
- * Kinds of errors. The kind of a code decides what programs see of it: HTTP status, exit code, NBD errno.
+ * Kinds of errors. The kind of a code decides its presentation to programs: HTTP status, exit code,
+ * NBD errno.
  *
  * Invariant: kinds name no code. A code names one kind.
  */

@@ -1,4 +1,7 @@
-/** How long to wait before another try: longer each time, and never the same as the neighbours wait. */
+/**
+ * Pause before another try at etcd: longer each time, with a part by chance, so that nodes don't
+ * try at once.
+ */
 
 /** @returns milliseconds, from 100 up to 3000, with half of it at random */
 export function backoffMs(failureCount: number): number {

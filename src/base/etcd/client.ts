@@ -1,8 +1,11 @@
 /**
  * The few operations on etcd that Copse needs, each with a deadline, over etcd3.
  *
- * Invariants: every call ends within `callTimeoutMs` times the count of endpoints, whatever etcd does; revisions are safe integers; keys are text.
- * The watch streams and leases of etcd3 are not used but its calls: what is lost is loaded anew here, not resumed.
+ * Invariants: every call ends within `callTimeoutMs` times the count of endpoints, whatever etcd
+ * does; revisions are safe integers; keys are text.
+ *
+ * Copse uses etcd3's calls, but not its watch streams and leases. It loads lost state anew instead
+ * of resuming.
  */
 import { readFileSync } from 'node:fs';
 import { CompareResult, CompareTarget, Etcd3, type IKeyValue, Range, SortOrder, SortTarget } from 'etcd3';
@@ -17,9 +20,9 @@ export interface EtcdOptions {
   urls: readonly string[];
   user?: string | undefined;
   password?: Secret | undefined;
-  /** PEM; the system's authorities when absent. */
+  /** PEM file; the system's authorities by default. */
   caFile?: string | undefined;
-  /** 2 s by default. */
+  /** Deadline of a call to one endpoint, in ms; 2 s by default. */
   callTimeoutMs?: number | undefined;
 }
 
@@ -27,17 +30,17 @@ export interface EtcdEntry {
   key: string;
   value: string;
   modRevision: number;
-  /** `0`: none. */
+  /** Lease of the key; `0` for none. */
   leaseId: string;
 }
 
 export interface EtcdSnapshot {
-  /** Of the whole store when it was read. */
+  /** Revision of the whole store at the read. */
   revision: number;
   entries: EtcdEntry[];
 }
 
-/** What is enough to tell whether a view of a prefix is up to date. */
+/** Summary that tells if a view of a prefix is up to date. */
 export interface EtcdDigest {
   revision: number;
   count: number;
@@ -47,22 +50,22 @@ export interface EtcdDigest {
 export interface EtcdChange {
   key: string;
   revision: number;
-  /** `undefined`: deleted, by whomever, or its lease ran out. */
+  /** `undefined` if the key was deleted or its lease ran out. */
   entry: EtcdEntry | undefined;
 }
 
 export interface EtcdWatch {
-  /** Nothing is called after it. */
+  /** Ends the watch. No handler is called after it. */
   close(): void;
 }
 
 export interface EtcdWatchHandlers {
   onChanges(changes: EtcdChange[]): void;
-  /** Once, unless closed before: the stream is gone, compacted or refused. */
+  /** Called once, unless closed before: the stream is gone, compacted or refused. */
   onEnd(reason: string): void;
 }
 
-/** Messages of gRPC are this long at most: some 50 000 images. */
+/** Longest message of gRPC, in bytes: some 50 000 images. */
 const maxMessageBytes = 64 * 1024 * 1024;
 
 export class EtcdClient implements Closeable {
@@ -70,7 +73,7 @@ export class EtcdClient implements Closeable {
   readonly #etcd: Etcd3;
   readonly #callTimeoutMs: number;
 
-  /** Connects when first used. @throws CopseError `ERR_OPTION` */
+  /** Connects at the first use. @throws CopseError `ERR_OPTION` */
   constructor(options: EtcdOptions) {
     const { urls, user, password, caFile, callTimeoutMs = 2000 } = options;
     const hosts = checkedHosts(urls);
@@ -91,13 +94,13 @@ export class EtcdClient implements Closeable {
         'grpc.max_reconnect_backoff_ms': 1000,
         'grpc.max_receive_message_length': maxMessageBytes,
         'grpc.enable_http_proxy': 0,
-        // A pool of its own, so that what one client sees of an endpoint is not another's.
+        // A pool of its own, so that clients do not share their view of an endpoint.
         'grpc.use_local_subchannel_pool': 1,
       },
     });
   }
 
-  /** All keys that begin with `prefix`, as a quorum sees them. @throws EtcdError */
+  /** Reads all keys that begin with `prefix`, as a quorum sees them. @throws EtcdError */
   async range(prefix: string): Promise<EtcdSnapshot> {
     const range = Range.prefix(prefix);
     const response = await this.#call(`read of ${prefix}`, () => this.#etcd.kv.range({ key: range.start, range_end: range.end }));
@@ -129,22 +132,28 @@ export class EtcdClient implements Closeable {
   }
 
   /**
-   * Writes if the key is as it was at `modRevision`; 0: if it does not exist. Resolves to whether it wrote.
+   * Writes if the key is as it was at `modRevision`; 0 if it must not exist. Resolves to true if it
+   * wrote.
    *
-   * @throws EtcdError; with `ERR_ETCD_UNAVAILABLE` nobody knows whether it wrote
+   * @throws EtcdError; with `ERR_ETCD_UNAVAILABLE` it is unknown whether it wrote
    */
   async putIf(key: string, modRevision: number, value: string, leaseId = '0'): Promise<boolean> {
     const put = { key: Buffer.from(key), value: Buffer.from(value), lease: leaseId };
     return this.#txnIf(`write of ${key}`, key, modRevision, { request_put: put });
   }
 
-  /** Puts if the key, and the other one, are as they were at their revisions; 0: not there. Resolves to whether it did. @throws EtcdError */
+  /**
+   * Puts if both keys are as they were at their revisions; 0 if one must not exist. Resolves to
+   * true if it did. @throws EtcdError
+   */
   async putIfBoth(key: string, modRevision: number, value: string, other: { key: string; modRevision: number }): Promise<boolean> {
     const put = { key: Buffer.from(key), value: Buffer.from(value) };
     return this.#txnIf(`write of ${key}`, key, modRevision, { request_put: put }, other);
   }
 
-  /** Deletes if the key is as it was at `modRevision`. Resolves to whether it did. @throws EtcdError */
+  /**
+   * Deletes if the key is as it was at `modRevision`. Resolves to true if it did. @throws EtcdError
+   */
   async deleteIf(key: string, modRevision: number): Promise<boolean> {
     return this.#txnIf(`removal of ${key}`, key, modRevision, { request_delete_range: { key: Buffer.from(key) } });
   }
@@ -155,7 +164,7 @@ export class EtcdClient implements Closeable {
     return response.ID;
   }
 
-  /** Resolves to `false` when the lease is gone. @throws EtcdError */
+  /** Resolves to `false` if the lease is gone. @throws EtcdError */
   async keepLeaseAlive(leaseId: string): Promise<boolean> {
     const response = await this.#call('renewal of a lease', async () => {
       // A stream for one message: the next renewal may need another endpoint.
@@ -175,12 +184,15 @@ export class EtcdClient implements Closeable {
     return Number(response.TTL) > 0;
   }
 
-  /** Keys under the lease vanish with it. @throws EtcdError */
+  /** Ends the lease, and with it its keys. @throws EtcdError */
   async revokeLease(leaseId: string): Promise<void> {
     await this.#call('revocation of a lease', () => this.#etcd.leaseClient.leaseRevoke({ ID: leaseId }));
   }
 
-  /** Changes of keys that begin with `prefix`, from `revision` on. The caller goes on from a new `range` when it ends. */
+  /**
+   * Reports changes of keys that begin with `prefix`, from `revision` on. When it ends, the caller
+   * goes on from a new `range`.
+   */
   watch(prefix: string, revision: number, handlers: EtcdWatchHandlers): EtcdWatch {
     let closed = false;
     let cancel: (() => void) | undefined;
@@ -193,7 +205,7 @@ export class EtcdClient implements Closeable {
     const open = async (): Promise<void> => {
       const stream = await this.#etcd.watchClient.watch();
       cancel = () => {
-        // Ended first: etcd3 takes the cancellation of a writable stream for the endpoint's failure.
+        // Ended first: etcd3 takes a cancelled writable stream for the endpoint's failure.
         stream.end();
         stream.cancel();
       };
@@ -260,7 +272,7 @@ function changeOf({ type, kv }: { type: unknown; kv: IKeyValue }): EtcdChange {
   return { key: kv.key.toString(), revision: Number(kv.mod_revision), entry: deleted ? undefined : entryOf(kv) };
 }
 
-/** As etcd3 wants them: without a closing slash. */
+/** @returns hosts in the form that etcd3 wants: without a closing slash */
 function checkedHosts(urls: readonly string[]): string[] {
   const parsed = urls.map((url) => {
     const parts = URL.canParse(url) ? new URL(url) : undefined;

@@ -1,7 +1,8 @@
 /**
- * How etcd's failures are met, and what they are called.
+ * Handling and naming of etcd's failures.
  *
- * etcd3's own defaults are not used: its breaker keeps a lone endpoint out for 5 s after three failures, long enough to lose a lease.
+ * etcd3's own defaults are not used: its breaker keeps a lone endpoint out for 5 s after three
+ * failures, long enough to lose a lease.
  */
 import { ConsecutiveBreaker, ConstantBackoff, circuitBreaker, handleWhen, noop, retry } from 'cockatiel';
 import { type IOptions, isRecoverableError } from 'etcd3';
@@ -9,7 +10,10 @@ import { CopseError, errorMessage } from '../error.js';
 
 const recoverable = handleWhen(isRecoverableError);
 
-/** A lone endpoint is always tried. Of several, one that failed is passed over for 2 s, and a call goes to the next one at once. */
+/**
+ * A lone endpoint is always tried. Of several, a failed one is passed over for 2 s, and a call goes
+ * to the next one at once.
+ */
 export function faultHandling(endpointCount: number): NonNullable<IOptions['faultHandling']> {
   if (endpointCount === 1) return { host: () => noop, global: noop };
   return {
@@ -19,8 +23,9 @@ export function faultHandling(endpointCount: number): NonNullable<IOptions['faul
 }
 
 /**
- * - `ERR_ETCD_UNAVAILABLE`: no endpoint answers, or none that is part of a quorum. A write may have happened all the same.
- * - `ERR_ETCD_REFUSED`: it answers, and says no: credentials, permissions, a full database.
+ * - `ERR_ETCD_UNAVAILABLE`: no endpoint answers, or none that is part of a quorum. A write may have
+ *   happened all the same.
+ * - `ERR_ETCD_REFUSED`: etcd answers and refuses: credentials, permissions, a full database.
  */
 export type EtcdErrorCode = 'ERR_ETCD_UNAVAILABLE' | 'ERR_ETCD_REFUSED';
 
@@ -28,7 +33,7 @@ export class EtcdError extends CopseError {
   declare readonly code: EtcdErrorCode;
 }
 
-/** @param what names what was tried, for example `read of /copse/nodes/` */
+/** @param what name of the attempt, for example `read of /copse/nodes/` */
 export function etcdError(what: string, urls: readonly string[], cause: unknown): EtcdError {
   if (cause instanceof EtcdError) return cause;
   const endpoints = urls.join(', ');

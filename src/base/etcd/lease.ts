@@ -1,5 +1,6 @@
 /**
- * A lease that is kept alive. While etcd is away it is tried for as long as it takes: only etcd itself says that a lease is lost.
+ * A lease that is kept alive. While etcd is away, renewals are tried for as long as it takes: only
+ * etcd itself can say that a lease is lost.
  *
  * Invariant: after `close` or the call of `onLost` nothing more is asked of etcd.
  */
@@ -11,7 +12,7 @@ export interface EtcdLeaseOptions {
   client: EtcdClient;
   ttlSeconds: number;
   clock: Clock;
-  /** Its keys are gone. */
+  /** Called when its keys are gone. */
   onLost(): void;
 }
 
@@ -40,7 +41,7 @@ export class EtcdLease implements Closeable {
     this.#cancelTimer();
   }
 
-  /** Ends it and its keys now. @throws EtcdError: then it runs out */
+  /** Ends it and its keys now. @throws EtcdError; then it runs out by itself */
   async revoke(): Promise<void> {
     this.close();
     await this.#options.client.revokeLease(this.id);
@@ -65,7 +66,7 @@ export class EtcdLease implements Closeable {
         return;
       }
     } catch {
-      // Whoever watches etcd tells of it; here it is tried again.
+      // The watchers of etcd report the failure; here it is tried again.
       delayMs = Math.min(delayMs, retryMs);
     }
     if (!this.#closed) this.#cancelTimer = this.#renewAfter(delayMs);

@@ -1,7 +1,9 @@
 /**
- * One at a time among all nodes. The lock is a key under a lease: who dies with it loses it within `lockTtlSeconds`.
+ * A lock among all nodes. It is a key under a lease: a node that dies with it loses it within
+ * `lockTtlSeconds`.
  *
- * When to use it: for choices that are rare and better not made twice. It orders, it does not fence: who stalls for longer than the lease goes on beside the next one.
+ * When to use: for choices that are rare and better not made twice. The lock orders, but does not
+ * fence: a node that stalls for longer than the lease goes on beside the next one.
  */
 import type { Clock } from '../clock.js';
 import { DeadlineError } from '../error.js';
@@ -16,14 +18,14 @@ export interface EtcdLockOptions {
   client: EtcdClient;
   key: string;
   clock: Clock;
-  /** For the lock, not for the work under it. */
+  /** Deadline for getting the lock, in ms; the work under it has none. */
   timeoutMs: number;
 }
 
 /**
  * Runs `work` while this node alone has the lock.
  *
- * @throws EtcdError, DeadlineError when others kept it, what `work` throws
+ * @throws EtcdError, DeadlineError if other nodes kept it, what `work` throws
  */
 export async function withEtcdLock<T>(options: EtcdLockOptions, work: () => Promise<T>): Promise<T> {
   const { client, key, clock } = options;
@@ -32,7 +34,7 @@ export async function withEtcdLock<T>(options: EtcdLockOptions, work: () => Prom
     await acquire(options, lease.id);
     return await work();
   } finally {
-    // What etcd does not hear now, it finds out when the lease runs out.
+    // If etcd does not hear of it now, the lease runs out.
     await lease.revoke().catch(() => {});
   }
 

@@ -1,9 +1,10 @@
 /**
- * All keys under a prefix, as they were last known, kept up to date by a watch.
+ * The last known state of all keys under a prefix, kept up to date by a watch.
  *
- * Invariants: `entries` never waits for etcd and never goes back to empty because etcd is away; whatever ends the watch (a restart, compaction, another leader, lost
- * history) is answered by loading everything anew. A watch can be dead without an error (a member without quorum, a store that lost its history), so a
- * read through the quorum compares every `checkMs`.
+ * Invariants: `entries` never waits for etcd and never becomes empty because etcd is away. After
+ * any end of the watch (a restart, compaction, another leader, lost history) everything is loaded
+ * anew. A watch can be dead without an error: on a member without quorum, or in a store that lost
+ * its history. So a read through the quorum compares every `checkMs`.
  */
 import { type Clock, systemClock } from '../clock.js';
 import { waitFor } from '../deadline.js';
@@ -20,7 +21,7 @@ export interface EtcdMirrorOptions {
   prefix: string;
   log: Logger;
   clock?: Clock | undefined;
-  /** 5 s by default. */
+  /** Time between two checks, in ms; 5 s by default. */
   checkMs?: number | undefined;
 }
 
@@ -30,7 +31,7 @@ export class EtcdMirror implements Closeable {
   readonly #listeners = new Set<() => void>();
   /** Waiters for the first load. */
   readonly #loadedWaiters: (() => void)[] = [];
-  /** By the key without the prefix. */
+  /** Entries by the key without the prefix. */
   #entries = new Map<string, EtcdEntry>();
   #revision = 0;
   #isLoaded = false;
@@ -38,7 +39,10 @@ export class EtcdMirror implements Closeable {
   #failureCount = 0;
   #watch: EtcdWatch | undefined;
   #cancelTimer: (() => void) | undefined;
-  /** A check found the watch behind this revision; if the next one finds the same, the watch is dead. */
+  /**
+   * Revision behind which a check found the watch. If the next check finds the same, the watch is
+   * dead.
+   */
   #suspectedAtRevision: number | undefined;
   #closed = false;
 
@@ -47,17 +51,17 @@ export class EtcdMirror implements Closeable {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** By the key without the prefix. */
+  /** Entries by the key without the prefix. */
   get entries(): ReadonlyMap<string, EtcdEntry> {
     return this.#entries;
   }
 
-  /** Something was read since the start. */
+  /** True if something was read since the start. */
   get isLoaded(): boolean {
     return this.#isLoaded;
   }
 
-  /** Why `entries` may be old; `undefined` when they are not. */
+  /** Reason why `entries` may be old; `undefined` if they are not. */
   get failure(): string | undefined {
     return this.#failure;
   }
@@ -66,7 +70,7 @@ export class EtcdMirror implements Closeable {
     void this.#load();
   }
 
-  /** Resolves to whether it was loaded before the time was over. */
+  /** Resolves to true if it was loaded in time. */
   async loaded(timeoutMs: number): Promise<boolean> {
     if (this.#isLoaded) return true;
     const loaded = new Promise<void>((resolve) => this.#loadedWaiters.push(resolve));
@@ -76,7 +80,7 @@ export class EtcdMirror implements Closeable {
     );
   }
 
-  /** Reads what is there now. @throws EtcdError */
+  /** Reads the present state. @throws EtcdError */
   async refresh(): Promise<void> {
     const snapshot = await this.#options.client.range(this.#options.prefix);
     if (this.#closed) return;
@@ -84,13 +88,16 @@ export class EtcdMirror implements Closeable {
     else this.#take(snapshot);
   }
 
-  /** Called after each change of `entries`, once for what changed together, and when `failure` comes or goes. The returned function ends that. */
+  /**
+   * Calls back after each change of `entries`, once for changes that came together, and when
+   * `failure` comes or goes. The returned function ends that.
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Not a word to the listeners after it. */
+  /** Ends the mirror. No listener is called after it. */
   close(): void {
     this.#closed = true;
     this.#listeners.clear();
@@ -122,7 +129,7 @@ export class EtcdMirror implements Closeable {
     this.#take(snapshot, true);
   }
 
-  /** Loads everything again, at once after what worked, with growing pauses otherwise. */
+  /** Loads everything again: at once after a success, with growing pauses otherwise. */
   #restart(reason: string): void {
     if (this.#closed) return;
     this.#watch?.close();
@@ -159,7 +166,7 @@ export class EtcdMirror implements Closeable {
     return newest;
   }
 
-  /** @param anyRevision also an older one: the store has lost its history */
+  /** @param anyRevision true to accept an older one, too: the store has lost its history */
   #take(snapshot: EtcdSnapshot, anyRevision = false): void {
     if (!anyRevision && snapshot.revision < this.#revision) return;
     const { prefix } = this.#options;

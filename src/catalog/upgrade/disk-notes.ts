@@ -5,8 +5,8 @@
  *     2   Copse 0.2.0: all are there
  *
  * Both say `"format": 1`: 0.1.0 refuses any other number, and passes over fields that it does not
- * know. So 0.1.0 still opens a file in format 2, and writes it back in format 1. A `format` field of
- * N stands for format N+1 from N = 2 on.
+ * know. So 0.1.0 still opens a file in format 2, and writes it back in format 1. A `format` field
+ * of N stands for format N+1 from N = 2 on.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

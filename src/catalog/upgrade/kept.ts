@@ -1,8 +1,8 @@
 /**
  * `before-VERSION/`: the files that the steps of a version have replaced, at their paths below it.
  *
- * Copse never reads them again. They are for an operator who wants to see the state as it was, until
- * `copse state forget` removes them. No bytes of chunks, disks and snapshots are among them.
+ * Copse never reads them again. They are for an operator who wants to see the state as it was,
+ * until `copse state forget` removes them. No bytes of chunks, disks and snapshots are among them.
  *
  * Invariant: a kept file is durable before its successor takes its place. Steps and `forget` take
  * turns by a lock of their own, so a daemon that serves does not keep `forget` waiting.
@@ -59,7 +59,8 @@ export function listKept(dir: string): Kept[] {
  * Removes all kept files, also while a daemon uses the directory.
  *
  * @returns the removed directories
- * @throws CopseError `ERR_STATE` if the directory is no state directory, `ERR_STATE_LOCKED` during steps
+ * @throws CopseError `ERR_STATE` if the directory is no state directory, `ERR_STATE_LOCKED` during
+ * steps
  */
 export function forgetKept(dir: string): Kept[] {
   const kept = listKept(dir);

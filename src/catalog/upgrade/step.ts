@@ -18,7 +18,9 @@ export interface FileKind {
   name: string;
   /** @returns paths of the files of this kind, relative to the state directory */
   paths(dir: string): string[];
-  /** @returns the number of the format, or `undefined` for a damaged file, which its reader reports */
+  /**
+   * @returns the number of the format, or `undefined` for a damaged file, which its reader reports
+   */
   formatOf(bytes: Buffer): number | undefined;
   /** Steps in order: the first one leads from format 1 to format 2. */
   steps: readonly Step[];

@@ -4,7 +4,7 @@
  *
  * Order:
  * 1. Read all files and compute all steps in memory. A newer format or a step that fails ends the
- *    start here, with nothing written: the version before still opens the state.
+ *   start here, with nothing written: the version before still opens the state.
  * 2. Write the version record. From here on an older version refuses the state if it can't read it.
  * 3. For each file that changes: keep its bytes below `before-VERSION/`, then replace it.
  *
@@ -39,7 +39,8 @@ interface Change {
 /**
  * Durable when it returns.
  *
- * @throws CopseError `ERR_STATE_VERSION` for a newer state, `ERR_STATE_UPGRADE` for a step that fails
+ * @throws CopseError `ERR_STATE_VERSION` for a newer state, `ERR_STATE_UPGRADE` for a step that
+ * fails
  */
 export function upgradeState(dir: string, { log, version, kinds }: UpgradeOptions): void {
   const record = readVersionRecord(dir);
@@ -73,7 +74,9 @@ function recordUnlessFull(dir: string, { log, version, kinds }: UpgradeOptions):
   }
 }
 
-/** A start that was killed may have left PATH.new beside a file; the next replacement overwrites it. */
+/**
+ * A start that was killed may have left PATH.new beside a file; the next replacement overwrites it.
+ */
 function filesOf(kind: FileKind, dir: string): string[] {
   return kind.paths(dir).filter((path) => !path.endsWith('.new'));
 }

@@ -2,9 +2,9 @@
  * `version`: the Copse that used a state directory last, and the newest format of each kind of file
  * that this Copse writes.
  *
- * Invariants: the record is durable before any file gets a format that an older Copse does not know.
- * A Copse that finds a newer format in it opens nothing and names the version that wrote it. 0.1.0
- * neither writes nor reads the record.
+ * Invariants: the record is durable before any file gets a format that an older Copse does not
+ * know. A Copse that finds a newer format in it opens nothing and names the version that wrote it.
+ * 0.1.0 neither writes nor reads the record.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,9 @@ export type VersionRecord = z.infer<typeof recordSchema>;
 
 export const versionFileName = 'version';
 
-/** @returns `undefined` in a new state directory and in one of 0.1.0. @throws CopseError `ERR_STATE` */
+/**
+ * @returns `undefined` in a new state directory and in one of 0.1.0. @throws CopseError `ERR_STATE`
+ */
 export function readVersionRecord(dir: string): VersionRecord | undefined {
   const path = join(dir, versionFileName);
   try {
@@ -48,7 +50,10 @@ export function writeVersionRecord(dir: string, version: string, kinds: readonly
   replaceFile(join(dir, versionFileName), `${JSON.stringify({ version, formats })}\n`);
 }
 
-/** @throws CopseError `ERR_STATE_VERSION` if the record names a kind or a format that the kinds do not have */
+/**
+ * @throws CopseError `ERR_STATE_VERSION` if the record names a kind or a format that the kinds do
+ * not have
+ */
 export function refuseNewer(dir: string, record: VersionRecord | undefined, kinds: readonly FileKind[]): void {
   for (const [name, format] of Object.entries(record?.formats ?? {})) {
     const kind = kinds.find((each) => each.name === name);
